@@ -1,0 +1,230 @@
+"""The configuration: every key, its default and what it means. A config file changes some of them.
+
+A config file has a function `get_config()` that starts from `default_config()`. All keys can be overridden on the command
+line: `--config.search.num_trainings=500`.
+"""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import ml_collections
+
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.runs.directory import flatten
+
+MODES = ("search", "train", "compare")
+
+# Keys that may differ when a run is continued. All others decide what is in the archive already.
+MAY_CHANGE = ("search.num_trainings", "comparison", "execution.workers", "data_dir", "quiet")
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """The letter of AutoLoss-Zero, on scikit-learn's digits."""
+    return ml_collections.ConfigDict(
+        {
+            # search: search, then compare. train: train `loss`. compare: compare `losses`.
+            "mode": "search",
+            # Of everything that is drawn, except where a key of its own says otherwise.
+            "seed": 0,
+            # Folder of data files; empty: the environment variable JAXLOSS_DATA_DIR, else the current folder.
+            "data_dir": "",
+            "quiet": False,
+            # For mode=train: a formula such as 'Neg(Mul(target, Log(prediction)))', or the name of a hand-crafted loss.
+            "loss": "",
+            # For mode=compare: formulas and names of hand-crafted losses.
+            "losses": ("cross_entropy",),
+            "task": {
+                # A name in jaxloss.wiring.TASKS, or 'module:factory'.
+                "name": "classification",
+                # Arguments of a 'module:factory'; a config file may put any keys here.
+                "options": {},
+                "classification": {
+                    "source": "digits",
+                    "download": False,
+                    "fractions": (0.5, 0.2, 0.3),
+                    "test_seed": 0,
+                    "split_seed": 0,
+                    "train_limit": 0,
+                    "search_eval_limit": 0,
+                    "test_limit": 0,
+                    "noise_kind": "none",
+                    "noise_rate": 0.0,
+                    "noise_seed": 0,
+                    "noise_mapping": "next",
+                    "model": "mlp",
+                    "model_options": ml_collections.ConfigDict({}),
+                    "augmentation": "none",
+                    "pixel_mean": 0.0,
+                    "pixel_deviation": 1.0,
+                    "evaluation_batch": 500,
+                },
+            },
+            "space": {
+                # A name in jaxloss.wiring.SPACES, or 'module:factory' with `options`.
+                "name": "autoloss_zero",
+                "options": {},
+                "autoloss_zero": {
+                    "branches": ("classification",),
+                    "branch_weights": (1.0,),
+                    "initial_depth": 3,
+                    "max_instructions": 24,
+                    "max_constants": 4,
+                    "copy_probability": 0.1,
+                    "reinitialise_probability": 0.5,
+                    "num_mutations": 2,
+                },
+            },
+            "search": {
+                # A name in jaxloss.wiring.SEARCHES.
+                "name": "evolution",
+                # The budget: trainings on the proxy task (AutoLoss-Zero, Appendix A: 500).
+                "num_trainings": 500,
+                # Proposals that share one population; 1 is the paper's steady state.
+                "generation_size": 1,
+                # Formulas that are proposed first.
+                "seeds": (),
+                # Run random search with the same number of trainings and the same filters, as a control.
+                "control": True,
+                "evolution": {"initial_population": 20, "population_size": 2500, "tournament_ratio": 0.05},
+            },
+            "filters": {
+                "rejection": {
+                    "enabled": True,
+                    "num_samples": 5,
+                    "iterations": 500,
+                    "learning_rate": 0.001,
+                    "momentum": 0.9,
+                    "minimum_gain": 0.6,
+                    # probability: the prediction itself is optimised (the paper's letter); logits: what softmax is taken of.
+                    "variable": "probability",
+                },
+                "equivalence": {"significant_digits": 2, "scale_free": False},
+                # Draws that go through the filters together, and how many of them one jitted call takes.
+                "batch": 64,
+                "width": 32,
+                # auto, vmap or loop.
+                "batching": "auto",
+                "max_attempts": 50_000,
+            },
+            "training": {
+                "learning_rate": 0.1,
+                "optimiser": "sgd",
+                "momentum": 0.9,
+                "weight_decay": 0.0,
+                "batch_size": 64,
+                "num_epochs": 20.0,
+                "schedule": "cosine",
+                "warmup_epochs": 0.0,
+                "clip_norm": 0.0,
+                # as_is (the paper), or unit_gradient: the first gradient of every loss is scaled to norm one.
+                "loss_scale": "as_is",
+            },
+            "execution": {
+                # Trainings side by side; 0: one per core, at most 4. The results do not depend on it.
+                "workers": 0,
+                # auto, whole (one call per training) or steps (one call per step).
+                "dispatch": "auto",
+            },
+            "comparison": {
+                "handcrafted": ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce"),
+                "rank_candidates": 8,
+                "rank_seeds": 3,
+                "num_found": 3,
+                "tuning_trainings": 24,
+                "tuning_finalists": 3,
+                "tuning_seeds": 3,
+                "learning_rate_low": 0.003,
+                "learning_rate_high": 3.0,
+                "test_seeds": 5,
+                "splits": (0, 1),
+                # A loss is 'not behind' a rival when the interval of the difference stays above minus this.
+                "margin": 0.005,
+                "seed": 10_000,
+            },
+        }
+    )
+
+
+def load_config(path: str) -> ml_collections.ConfigDict:
+    """Runs `get_config()` of a config file.
+
+    Raises:
+      UserError: when the file is absent, has no `get_config`, or does not run.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"no config file '{path}'. Give one with --config=FILE.py, for example configs/quickstart.py")
+    spec = importlib.util.spec_from_file_location(f"jaxloss_config_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise UserError(f"the config '{path}' is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise UserError(f"the config file '{path}' has no function get_config()")
+        return module.get_config()
+    except (AttributeError, ImportError, KeyError, NameError, SyntaxError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"the config file '{path}' does not run: {str(error).splitlines()[0]}") from error
+    finally:
+        sys.path.pop(0)
+
+
+def apply_overrides(config: ml_collections.ConfigDict, overrides: dict[str, str]) -> None:
+    """Sets keys from text, as the types of the present values ask for.
+
+    Args:
+      config: changed in place.
+      overrides: dotted key -> text, for example `{'search.num_trainings': '500'}`.
+
+    Raises:
+      UserError: for an unknown key (a near match is named) and for a value of the wrong type.
+    """
+    for key, text in overrides.items():
+        known = flatten(config.to_dict())
+        if key not in known:
+            raise unknown("config key", key, known)
+        config.update_from_flattened_dict({key: _convert(key, text, known[key])})
+
+
+def _convert(key: str, text: str, present: object) -> object:
+    kind = type(present)
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise UserError(f"--config.{key} takes true or false, not '{text}'")
+        return text.lower() == "true"
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        value = (text,) if kind is tuple else None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is tuple and isinstance(value, list):
+        value = tuple(value)
+    if kind is tuple and not isinstance(value, tuple):
+        value = (value,)
+    if type(value) is not kind:
+        raise UserError(f"--config.{key} takes a value of type {kind.__name__} like {present!r}, not '{text}'")
+    return value
+
+
+def check_config(config: ml_collections.ConfigDict) -> None:
+    """Checks the values that no other part checks.
+
+    Raises:
+      UserError: names the key.
+    """
+    if config.mode not in MODES:
+        raise unknown("mode", config.mode, MODES)
+    for key in ("search.num_trainings", "search.generation_size", "filters.batch", "filters.width", "comparison.test_seeds"):
+        section, name = key.split(".")
+        if config[section][name] < 1:
+            raise UserError(f"config key {key} must be at least 1, not {config[section][name]}")
+    if not config.comparison.splits:
+        raise UserError("config key comparison.splits must name at least one division of the data, for example (0, 1)")

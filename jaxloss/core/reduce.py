@@ -1,0 +1,31 @@
+"""The one place where an unreduced loss is masked, weighted and averaged."""
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxloss.core.types import Array, LossInputs
+
+
+def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -> Array:
+    """The loss value: the sum over C and the weighted mean over the valid N, H, W (AutoLoss-Zero, Eq. 2).
+
+    Args:
+      values: unreduced loss, one value per element `[N, H, W, C]` or per sample `[N, H, W, 1]`.
+      inputs: gives `mask` and `weights`.
+      axis_name: device axis of a data-parallel step. The result is then this device's share: shares (and their gradients)
+        are to be summed over the devices.
+
+    Returns:
+      A scalar: `sum(weights * sum_c(values)) / sum(weights)`.
+    """
+    weights = jnp.where(inputs.mask, inputs.weights, 0).astype(values.dtype)
+    per_position = jnp.sum(jnp.where(inputs.mask, values, 0), axis=-1, keepdims=True)
+    normaliser = jnp.sum(weights)
+    if axis_name is not None:
+        normaliser = lax.psum(normaliser, axis_name)
+    return jnp.sum(per_position * weights) / jnp.where(normaliser > 0, normaliser, 1)
+
+
+def total_loss(values: Array, inputs: LossInputs) -> Array:
+    """The sum over all valid elements, without normalisation (rejection protocol; AutoLoss-Zero, Appendix A)."""
+    return jnp.sum(jnp.where(inputs.mask, values, 0))

@@ -1,0 +1,208 @@
+"""A run: search, compare, train. What `jaxloss.launch` starts and a notebook can call.
+
+    with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
+        summary = run_experiment(config, run, Progress())
+"""
+
+import math
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import ml_collections
+
+import jaxloss
+from jaxloss import wiring
+from jaxloss.comparison import (
+    GIVEN,
+    HANDCRAFTED,
+    Comparison,
+    Contender,
+    Setting,
+    TestResult,
+    paired_difference,
+)
+from jaxloss.core.errors import UserError
+from jaxloss.core.graph import FormulaError
+from jaxloss.execution.base import Trial
+from jaxloss.progress import Progress
+from jaxloss.runs.directory import RunDirectory
+from jaxloss.search_loop import SearchLoop
+from jaxloss.spaces.handcrafted import FAMILIES, family
+from jaxloss.tasks.base import TEST, TRAIN
+
+CLOCK = "clock"
+
+
+class Experiment:
+    """One run of one config; the archive of `run` decides what is still to be done."""
+
+    def __init__(self, config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress):
+        """Builds everything that the config names, so that a mistake in it shows at once.
+
+        Raises:
+          UserError: for a mistake in the config or absent data.
+        """
+        self.config, self.run, self.progress = config, run, progress
+        self.started = time.perf_counter()
+        self.earlier_seconds = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
+        self.task = wiring.make_task(config).with_split(config.comparison.splits[0])
+        self.space = wiring.make_space(config)
+        self.execution = wiring.make_execution(config, self.task)
+        self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
+        self.loops: dict[str, SearchLoop] = {}
+        self.cascades: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Stops the threads and stores the clock."""
+        self.execution.close()
+        self.run.archive.commit(state={CLOCK: {"seconds": self.seconds}})
+
+    @property
+    def seconds(self) -> float:
+        """Wall time over all starts of this run."""
+        return self.earlier_seconds + time.perf_counter() - self.started
+
+    # --- searching -------------------------------------------------------------------------------------------------------------
+
+    def search(self, name: str) -> SearchLoop:
+        """Runs the named search until its budget of trainings is spent."""
+        if not self.cascades:
+            init_key, sample_key = jax.random.split(jax.random.key(self.config.seed))
+            problems = self.task.rejection_problem(
+                self.task.init(init_key), self.task.data[TRAIN], sample_key, self.config.filters.rejection.num_samples
+            )
+            self.cascades = wiring.make_cascades(self.config, self.space, self.task, problems, self.execution.pool)
+        search = wiring.make_search(self.config, self.space, name)
+        # Only the main search draws curves: the steps of a metric writer go up, once.
+        metrics = self.run.metrics if name == self.config.search.name else None
+        loop = SearchLoop(
+            search, self.cascades, self.execution, self.run.archive, wiring.make_budget(self.config), self.progress, metrics
+        )
+        loop.run()
+        self.loops[name] = loop
+        return loop
+
+    def leaders(self, loop: SearchLoop, kind: str, stage: str) -> list[tuple[Contender, float]]:
+        """The best candidates of a search, ranked again on fresh seeds."""
+        best = [individual for individual, _ in zip(loop.search.best(), range(self._rank_candidates), strict=False)]
+        contenders = [Contender(f"{kind} {i + 1}", kind, self.space, one.text) for i, one in enumerate(best)]
+        if not contenders:
+            raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
+        return self.comparison.rank(contenders, self.config.training.learning_rate, stage)
+
+    @property
+    def _rank_candidates(self) -> int:
+        return self.config.comparison.rank_candidates
+
+    # --- comparing -------------------------------------------------------------------------------------------------------------
+
+    def contender(self, text: str) -> Contender:
+        """A contender from the name of a hand-crafted loss, or from a formula.
+
+        Raises:
+          UserError: when the text is neither.
+        """
+        if text in FAMILIES:
+            return Contender(text, HANDCRAFTED, family(text))
+        try:
+            self.space.parse(text)
+        except FormulaError as error:
+            if text.replace("_", "").isalnum():
+                family(text)  # a single word is a mistyped name rather than a formula: lists the names
+            raise error
+        return Contender(text, GIVEN, self.space, text)
+
+    def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
+        """Tunes the contenders, then tests each of them untuned and tuned."""
+        tuned = self.comparison.tune(contenders)
+        rate = self.config.training.learning_rate
+        untuned_settings = [contender.default(rate) for contender in contenders]
+        untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
+        settings, scores = zip(*tuned, strict=True)
+        return untuned, self.comparison.test(contenders, settings, scores, "test tuned")
+
+    def keep_network(self, contender: Contender, setting: Setting) -> None:
+        """Trains the network once more with the best loss, and stores it with the loss as a checkpoint."""
+        encoded = contender.encode(setting)
+        comparison = self.config.comparison
+        seed = comparison.seed + 2000
+        trial = Trial(
+            contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], TEST, keep_variables=True
+        )
+        ((outcome, _),) = self.execution.run([trial])
+        self.run.checkpoints.save("best_network", outcome.variables)
+
+    # --- what is reported ------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """The part of the summary that every mode has."""
+        compilations = dict(self.execution.compilations)
+        for name, cascade in self.cascades.items():
+            compilations |= {f"{kind} {name}": number for kind, number in cascade.compilations.items()}
+        device = jax.devices()[0]
+        return {
+            "jaxloss": jaxloss.__version__,
+            "jax": jax.__version__,
+            "device": f"{device.platform} {device.device_kind}".strip(),
+            "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            "mode": self.config.mode,
+            "task": self.task.name,
+            "task_details": dict(self.task.details),
+            "metric": self.task.metric,
+            "space": self.space.name,
+            "margin": self.config.comparison.margin,
+            "compilations": compilations,
+        }
+
+
+def result_row(untuned: TestResult, tuned: TestResult) -> dict[str, Any]:
+    """One line of the comparison table."""
+    contender = tuned.contender
+    return {
+        "name": contender.name,
+        "kind": contender.kind,
+        "formula": contender.formula,
+        "untuned": _result(untuned),
+        "tuned": _result(tuned),
+    }
+
+
+def _result(result: TestResult) -> dict[str, Any]:
+    interval = result.interval
+    return {
+        "learning_rate": result.setting.learning_rate,
+        "hyperparameters": dict(result.setting.hyperparameters),
+        "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
+        "test_mean": interval.mean,
+        "test_ci95": [interval.low, interval.high],
+        "test_deviation": interval.deviation,
+        "scores": [[split, seed, score] for (split, seed), score in result.scores.items()],
+    }
+
+
+def difference_rows(first: TestResult, others: Sequence[TestResult], margin: float) -> list[dict[str, Any]]:
+    """How one tuned loss stands against each of the others, paired over splits and seeds."""
+    rows = []
+    for other in others:
+        interval = paired_difference(first, other)
+        if interval.low > 0:
+            verdict = "leads"
+        elif interval.high < 0:
+            verdict = "is behind"
+        else:
+            verdict = "ties"
+        rows.append(
+            {
+                "first": first.contender.name,
+                "second": other.contender.name,
+                "mean": interval.mean,
+                "ci95": [interval.low, interval.high],
+                "pairs": interval.count,
+                "verdict": verdict,
+                "not_behind": interval.low > -margin,
+            }
+        )
+    return rows

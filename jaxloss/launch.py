@@ -1,0 +1,92 @@
+"""The command line: `python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]`.
+
+Thin: everything it does can be done in a notebook with `jaxloss.config`, `jaxloss.runs` and `jaxloss.modes`.
+"""
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxloss.config import MAY_CHANGE, apply_overrides, check_config, load_config
+from jaxloss.core.errors import UserError, unknown
+
+USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
+
+
+def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str, str]]:
+    """The config file, the work directory or None, and the overrides by dotted key.
+
+    Raises:
+      UserError: for an argument that is none of these.
+    """
+    config, workdir, overrides = None, None, {}
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        name = name.lstrip("-")
+        if not argument.startswith("--"):
+            raise UserError(f"unexpected argument '{argument}'. {USAGE}")
+        if not equals:
+            if not rest:
+                raise UserError(f"the argument '{argument}' has no value. {USAGE}")
+            value = rest.pop(0)
+        if name == "config":
+            config = value
+        elif name == "workdir":
+            workdir = value
+        elif name.startswith("config."):
+            overrides[name.removeprefix("config.")] = value
+        else:
+            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY"))
+    if config is None:
+        raise UserError(f"--config is missing. {USAGE}")
+    return config, workdir, overrides
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    command = f"python -m jaxloss.launch {shlex.join(arguments)}"
+    try:
+        path, workdir, overrides = parse_arguments(arguments)
+        config = load_config(path)
+        apply_overrides(config, overrides)
+        check_config(config)
+        return _run(config, workdir or f"runs/{Path(path).stem}", command)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(config, workdir: str, command: str) -> int:
+    # A termination asked for politely is treated as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from jaxloss.modes import run_experiment
+    from jaxloss.progress import Progress
+    from jaxloss.runs.directory import RunDirectory
+    from jaxloss.runs.report import write_report
+    from jaxloss.runs.table import print_summary
+
+    progress = Progress(quiet=config.quiet)
+    try:
+        with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
+            if run.resumed:
+                progress.message(f"going on in {workdir}")
+            summary = run_experiment(config, run, progress, command)
+            write_report(workdir)
+            print_summary(summary)
+            progress.message(f"report: {workdir}/report.html")
+    except KeyboardInterrupt:
+        progress.message(f"stopped; everything done is saved. To go on: {command}")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What a run does, by `config.mode`: search a loss, train with one, or compare several."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ml_collections
+
+from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Contender, TestResult, mean_interval
+from jaxloss.core.errors import UserError
+from jaxloss.experiment import Experiment, difference_rows, result_row
+from jaxloss.progress import Progress
+from jaxloss.runs.directory import RunDirectory
+from jaxloss.search_loop import SearchLoop
+from jaxloss.spaces.handcrafted import family
+from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
+
+NUM_DESCRIBED = 10
+
+
+def run_experiment(
+    config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress, command: str = ""
+) -> dict[str, Any]:
+    """Carries the config out, or on, in its run directory, and writes `summary.json`; `command` repeats it.
+
+    Raises:
+      UserError: for a mistake in the config or absent data.
+    """
+    experiment = Experiment(config, run, progress)
+    try:
+        summary = MODES[config.mode](experiment)
+        summary = {**experiment.facts(), "command": command, **summary}
+        summary.setdefault("seconds", {})["total"] = experiment.seconds
+    finally:
+        experiment.close()
+    run.write_summary(summary)
+    return summary
+
+
+def search_mode(experiment: Experiment) -> dict[str, Any]:
+    """Searches, runs the control, ranks, tunes and tests."""
+    config = experiment.config
+    handcrafted = [Contender(name, HANDCRAFTED, family(name)) for name in config.comparison.handcrafted]
+    loop = experiment.search(config.search.name)
+    ranked = experiment.leaders(loop, FOUND, "rank")
+    contenders = [contender for contender, _ in ranked[: config.comparison.num_found]]
+    control = None
+    if config.search.control and config.search.name != "random_search":
+        control = experiment.search("random_search")
+        (control_best, _), *_ = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
+        contenders.append(Contender("random search", RANDOM_SEARCH, experiment.space, control_best.formula))
+    untuned, tuned = experiment.compare([*contenders, *handcrafted])
+    # Chosen by search_eval alone; the test scores of the others are shown beside it.
+    best = max((result for result in tuned if result.contender.kind == FOUND), key=lambda result: result.search_eval)
+    experiment.keep_network(best.contender, best.setting)
+    ranking = _ranking(experiment, loop, ranked)
+    rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
+    _describe(experiment, [*ranking, *rows])
+    described = {row["formula"]: row for row in [*ranking, *rows] if row.get("formula")}
+    others = [result for result in tuned if result is not best]
+    summary = {
+        "counts": loop.counts.to_json(),
+        "seconds": {name: loop.seconds[name] for name in ("rejection", "training")},
+        "ranking": ranking,
+        "best": {**described[best.contender.formula], **_headline(best)},
+        "comparison": rows,
+        "baselines": [_headline(result) for result in tuned if result.contender.kind == HANDCRAFTED],
+        "differences": difference_rows(best, others, config.comparison.margin),
+    }
+    if control is not None:
+        result = next(result for result in tuned if result.contender.kind == RANDOM_SEARCH)
+        summary["random_search"] = {**_headline(result), "trained": control.counts.trained, "counts": control.counts.to_json()}
+    return summary
+
+
+def compare_mode(experiment: Experiment) -> dict[str, Any]:
+    """Tunes and tests the losses of `config.losses`."""
+    losses = tuple(experiment.config.losses)
+    if not losses:
+        raise UserError("mode=compare needs --config.losses, formulas or names of hand-crafted losses")
+    contenders = [experiment.contender(text) for text in losses]
+    untuned, tuned = experiment.compare(contenders)
+    rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
+    _describe(experiment, rows)
+    differences = difference_rows(tuned[0], tuned[1:], experiment.config.comparison.margin)
+    return {"comparison": rows, "baselines": [_headline(result) for result in tuned], "differences": differences}
+
+
+def train_mode(experiment: Experiment) -> dict[str, Any]:
+    """Trains with one given loss over several seeds, and tests it."""
+    config = experiment.config
+    if not config.loss:
+        raise UserError("mode=train needs --config.loss, a formula such as 'Neg(Mul(target, Log(prediction)))'")
+    contender = experiment.contender(config.loss)
+    setting = contender.default(config.training.learning_rate)
+    (result,) = experiment.comparison.test([contender], [setting], [float("nan")], "train")
+    experiment.keep_network(contender, setting)
+    row = result_row(result, result)
+    _describe(experiment, [row])
+    return {"comparison": [row], "baselines": [_headline(result)]}
+
+
+MODES: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
+    "search": search_mode,
+    "train": train_mode,
+    "compare": compare_mode,
+}
+
+
+def _headline(result: TestResult) -> dict[str, Any]:
+    interval = mean_interval(list(result.scores.values()))
+    return {
+        "name": result.contender.name,
+        "formula": result.contender.formula,
+        "hyperparameters": {**result.setting.hyperparameters, "learning_rate": result.setting.learning_rate},
+        "search_eval": result.search_eval,
+        "test_mean": interval.mean,
+        "test_ci95": [interval.low, interval.high],
+        "seeds": interval.count,
+    }
+
+
+def _ranking(experiment: Experiment, loop: SearchLoop, ranked: Sequence[tuple[Contender, float]]) -> list[dict[str, Any]]:
+    """The best of the search: those that were ranked again first, then the others by their single score."""
+    scores = {one.text: one.score for one in loop.search.best()}
+    rows = [
+        {"formula": contender.formula, "search_eval": mean, "search_score": scores[contender.formula]} for contender, mean in ranked
+    ]
+    again = {row["formula"] for row in rows}
+    rest = [one for one in loop.search.best() if one.text not in again][: max(0, NUM_DESCRIBED - len(rows))]
+    rows += [{"formula": one.text, "search_eval": None, "search_score": one.score} for one in rest]
+    return [{"rank": index + 1, **row} for index, row in enumerate(rows)]
+
+
+def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds `simplified` and `latex` to the rows that have a formula."""
+    with_formula = [row for row in rows if row.get("formula")]
+    texts = list(dict.fromkeys(row["formula"] for row in with_formula))
+    space = experiment.space
+    described = describe_formulas([candidate_formulas(space, space.parse(text)) for text in texts])
+    descriptions = dict(zip(texts, described, strict=True))
+    for row in with_formula:
+        description = descriptions[row["formula"]]
+        row["simplified"], row["latex"] = description.simplified_text, description.latex
+
+

@@ -1,0 +1,212 @@
+"""Everything that a run ever tried, in one SQLite file.
+
+Rows and search state are written in one transaction, so they cannot disagree. A committed transaction survives kill -9
+and, as far as the disk keeps its word, a power cut. The rollback journal is used instead of the write-ahead log: it
+works on network file systems, and the one file may be copied at any time when the run is not writing.
+"""
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from jaxloss.core.errors import UserError
+from jaxloss.runs import json_text
+from jaxloss.runs.rows import CandidateRow, Row, TrainingRow, column_to_sql
+
+# Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
+_APPLICATION_ID = int.from_bytes(b"jxls", "big")
+_SCHEMA_VERSION = 1
+
+_BUSY_SECONDS = 60.0
+
+
+class Archive:
+    """The rows and the search state of a run. Use it as a context manager, or `close` it.
+
+    One process writes; any number may read at the same time.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False):
+        """Opens the archive at `path`, or makes it where it is missing and `read_only` is False.
+
+        Raises:
+          UserError: the file is missing, damaged, no archive, of another version, or cannot be opened.
+        """
+        self.path = Path(path)
+        if read_only and not self.path.is_file():
+            raise UserError(f"there is no archive '{self.path}'")
+        mode = "rw" if read_only else "rwc"
+        with self._user_errors():
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(self.path.absolute()))}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
+            )
+        try:
+            with self._user_errors():
+                self._check(read_only)
+                self._connection.execute("PRAGMA synchronous = FULL")
+                # Not mode=ro above: a reader must be able to roll back what a killed writer left half done.
+                self._connection.execute(f"PRAGMA query_only = {int(read_only)}")
+        except BaseException:
+            self.close()
+            raise
+
+    def commit(
+        self,
+        candidates: Iterable[CandidateRow] = (),
+        trainings: Iterable[TrainingRow] = (),
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Adds rows and replaces the named states, all or nothing; it is on disk when this returns.
+
+        Args:
+          candidates: new rows.
+          trainings: new rows.
+          state: name -> anything that `json_text.dumps` can write; names that are not given stay as they are.
+
+        Raises:
+          sqlite3.IntegrityError: a row's primary key is taken.
+          TypeError: a state cannot be written as JSON.
+          UserError: the disk is full, or the file was damaged.
+        """
+        additions = [(CandidateRow, [row.to_sql() for row in candidates]), (TrainingRow, [row.to_sql() for row in trainings])]
+        states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in (state or {}).items()]
+        with self._user_errors(), self._transaction():
+            for kind, records in additions:
+                places = ", ".join("?" * len(kind.columns()))
+                self._connection.executemany(f"INSERT INTO {kind.TABLE} VALUES ({places})", records)
+            self._connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", states)
+
+    def candidates(self, search: str | None = None, reason: str | None = None) -> list[CandidateRow]:
+        """The candidates of one search and one reason, or of all, in the order in which they were committed."""
+        return self._select(CandidateRow, search=search, reason=reason)
+
+    def trainings(self, stage: str | None = None) -> list[TrainingRow]:
+        """The trainings of one stage, or of all, in the order in which they were committed."""
+        return self._select(TrainingRow, stage=stage)
+
+    def find_training(
+        self,
+        stage: str,
+        loss: str,
+        hyperparameters: Mapping[str, Any],
+        learning_rate: float,
+        seed: int,
+        split: int,
+        evaluated_on: str,
+    ) -> TrainingRow | None:
+        """The training with exactly these values, or None where it was not committed."""
+        wanted = TrainingRow(
+            stage=stage,
+            loss=loss,
+            hyperparameters=dict(hyperparameters),
+            learning_rate=learning_rate,
+            seed=seed,
+            split=split,
+            evaluated_on=evaluated_on,
+            steps=0,
+        )
+        found = self._select(TrainingRow, **{name: getattr(wanted, name) for name in TrainingRow.PRIMARY_KEY})
+        return found[0] if found else None
+
+    def state(self, name: str, default: Any = None) -> Any:
+        """The state that was last committed under `name`, or `default`; tuples come back as lists."""
+        with self._user_errors():
+            found = self._connection.execute("SELECT json FROM state WHERE name = ?", (name,)).fetchone()
+        return json_text.loads(found[0]) if found else default
+
+    def comparable(self, ignore: Collection[str] = ("seconds",)) -> dict[str, Any]:
+        """Everything in the archive, ordered by primary key, without the columns and state keys named in `ignore`.
+
+        Two runs did the same if and only if `json_text.dumps` of this is the same.
+        """
+        rows = {"candidates": self.candidates(), "trainings": self.trainings()}
+        with self._user_errors():
+            states = self._connection.execute("SELECT name, json FROM state ORDER BY name").fetchall()
+        content: dict[str, Any] = {name: [vars(row) for row in sorted(found, key=_primary_key)] for name, found in rows.items()}
+        content["state"] = {name: json_text.loads(text) for name, text in states}
+        return _without(content, frozenset(ignore))
+
+    def content_digest(self, ignore: Collection[str] = ("seconds",)) -> str:
+        """SHA-256, in hexadecimal, of `comparable(ignore)`."""
+        return hashlib.sha256(json_text.dumps(self.comparable(ignore)).encode()).hexdigest()
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, read_only: bool) -> None:
+        """Makes the tables of a new file; refuses what is not ours, of another version, or damaged."""
+
+        def read(pragma: str) -> Any:
+            return self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+        empty = read("schema_version") == 0
+        if empty and not read_only:
+            with self._transaction():
+                for statement in (*CandidateRow.schema(), *TrainingRow.schema()):
+                    self._connection.execute(statement)
+                self._connection.execute("CREATE TABLE state (name TEXT PRIMARY KEY, json TEXT NOT NULL)")
+                self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        elif read("application_id") != _APPLICATION_ID:
+            raise UserError(f"'{self.path}' is no archive of jaxloss; use another --workdir")
+        elif read("user_version") != _SCHEMA_VERSION:
+            version = read("user_version")
+            raise UserError(
+                f"archive '{self.path}' has format {version}, this jaxloss writes format {_SCHEMA_VERSION}; "
+                "use another --workdir, or the jaxloss that wrote it"
+            )
+        damage = read("quick_check(1)")
+        if damage != "ok":
+            raise sqlite3.DatabaseError(damage)
+
+    def _select(self, kind: type[Row], **wanted: Any) -> list:
+        """The rows whose columns have the wanted values; None asks for nothing."""
+        conditions = {name: column_to_sql(value) for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in conditions) or "TRUE"
+        with self._user_errors():
+            found = self._connection.execute(f"SELECT * FROM {kind.TABLE} WHERE {where} ORDER BY rowid", [*conditions.values()])
+            return kind.from_sql(found.fetchall())
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # After some errors, a full disk for one, SQLite has rolled back by itself.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _user_errors(self) -> Iterator[None]:
+        """Turns what the disk or a damaged file does into one line; mistakes in the calling code stay as they are."""
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+            raise
+        except sqlite3.DatabaseError as error:
+            problem = " ".join(str(error).split())
+            raise UserError(f"archive '{self.path}' cannot be used: {problem}; restore it, or use another --workdir") from error
+
+
+def _primary_key(row: Row) -> tuple:
+    return tuple(column_to_sql(getattr(row, name)) for name in row.PRIMARY_KEY)
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _without(inner, names) for name, inner in value.items() if name not in names}
+    return [_without(inner, names) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,35 @@
+"""JSON text that gives every float back exactly, NaN and the infinities included.
+
+The files of a run are read by Python: NaN, Infinity and -Infinity stand as bare words, as in Python's `json`.
+"""
+
+import json
+from typing import Any
+
+
+def _plain(value: Any) -> Any:
+    """NumPy and JAX arrays and scalars become (nested lists of) Python numbers."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def dumps(value: Any, sort_keys: bool = True, indent: int | None = None) -> str:
+    """Returns `value` as JSON text; floats are written by `repr`, so that `loads` returns the same bits.
+
+    Tuples and arrays come back as lists, and keys of dictionaries as text.
+
+    Args:
+      value: dictionaries, lists, text, numbers, None, and NumPy or JAX arrays.
+      sort_keys: whether equal dictionaries give equal text, whatever their order.
+      indent: spaces per level for people to read; None writes one line.
+
+    Raises:
+      TypeError: a value of another kind.
+    """
+    return json.dumps(value, sort_keys=sort_keys, indent=indent, ensure_ascii=False, default=_plain)
+
+
+def loads(text: str | bytes) -> Any:
+    """The inverse of `dumps`. Raises `ValueError` where `text` is no JSON."""
+    return json.loads(text)

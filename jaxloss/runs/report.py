@@ -1,0 +1,158 @@
+"""The page of a run: one HTML file that needs nothing else, for finished and unfinished runs of every mode."""
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from jaxloss.core.errors import UserError
+from jaxloss.runs import atomic
+from jaxloss.runs.curves import search_curve
+from jaxloss.runs.directory import Run, flatten, open_for_reading
+from jaxloss.runs.figures import search_figure, shape_figures
+from jaxloss.runs.formula_svg import formula_svg
+from jaxloss.runs.funnel import make_funnel
+from jaxloss.runs.intervals import difference_axis, score_axis
+from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shape
+from jaxloss.runs.words import (
+    big_number,
+    difference,
+    duration,
+    half_width,
+    hyperparameters,
+    lead_in_words,
+    loss_name,
+    number,
+    score,
+    verdict_in_words,
+)
+
+_REPORT = "report.html"
+_NUM_SHAPES = 3
+_NUM_UNFINISHED = 10
+_FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters)
+
+
+def write_report(path: str | Path) -> Path:
+    """Writes `report.html` into the directory of a run, and returns where it is.
+
+    Raises:
+      UserError: there is no run in `path`, its files cannot be read, or the page cannot be written.
+    """
+    with open_for_reading(path) as run:
+        page = render_report(run)
+    target = Path(path) / _REPORT
+    try:
+        atomic.write_text(target, page)
+    except OSError as error:
+        raise UserError(f"cannot write '{target}': {error.strerror}") from error
+    return target
+
+
+def render_report(run: Run) -> str:
+    """The page as text; sections that the run has nothing for are left out."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jaxloss.runs"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({function.__name__: function for function in _FILTERS})
+    summary = run.read_summary()
+    searches = _searches(run)
+    content = {
+        "summary": summary or {},
+        "finished": summary is not None,
+        "title": summary["task"] if summary else run.path.absolute().name,
+        "mode": run.config.get("mode", "search"),
+        "curves": _curves(run, searches, summary),
+        "funnels": [(name, make_funnel(counts)) for name, counts in searches.items() if counts["proposed"]],
+        "leaders": _leaders(run, summary, searches),
+        **_comparison(summary or {}),
+        "stages": _stages(run),
+        "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
+        "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    return environment.get_template("report.html.j2").render(content)
+
+
+def _searches(run: Run) -> dict[str, Mapping[str, Any]]:
+    """Name -> counts of the searches that have begun, the main one first."""
+    main = run.config.get("search", {}).get("name", "")
+    names = dict.fromkeys([main, "random_search"])
+    states = {name: run.archive.state(name) for name in names}
+    return {name: state["counts"] for name, state in states.items() if state}
+
+
+def _curves(run: Run, searches: Mapping[str, Any], summary: Mapping[str, Any] | None):
+    population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
+    curves = [search_curve(name, run.archive.candidates(search=name), population_size) for name in searches]
+    curves = [curve for curve in curves if curve is not None]
+    return search_figure(curves, summary["metric"] if summary else "score") if curves else None
+
+
+def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The best losses with everything that is drawn of them; of an unfinished run, those with the best single scores."""
+    operators = run.config.get("space", {}).get("name", "")
+    if summary is not None:
+        rows = summary.get("ranking", [])
+    elif searches:
+        scored = [row for row in run.archive.candidates(search=next(iter(searches))) if row.training and row.score is not None]
+        best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
+        rows = [
+            {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
+            for index, row in enumerate(best)
+        ]
+    else:
+        rows = []
+    leaders = [{"latex": None, "simplified": None, **row, "math": _math(row), "figures": None} for row in rows]
+    reference = loss_shape(CROSS_ENTROPY, operators)
+    if leaders and reference is not None:
+        for row in leaders[:_NUM_SHAPES]:
+            if (shape := loss_shape(row["formula"], operators)) is not None:
+                row["figures"] = shape_figures(f"loss{row['rank']}", shape, reference, f"loss {row['rank']}")
+        drawn = shape_figures("reference", reference, reference, "cross-entropy")
+        math = formula_svg(r"-y \log\left(\hat{y}\right)", CROSS_ENTROPY)
+        leaders.insert(0, {"rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math})
+    return leaders
+
+
+def _math(row: Mapping[str, Any]):
+    return formula_svg(row.get("latex"), row["formula"]) if row.get("formula") else None
+
+
+def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of the comparison and of the differences, with their marks on a common axis, and the headline."""
+    rows, differences, margin = summary.get("comparison", []), summary.get("differences", []), summary.get("margin", 0.0)
+    best = summary.get("best")
+    first = best["name"] if best else rows[0]["name"] if len(rows) == 1 or differences else None
+    parts: dict[str, Any] = {"comparison": [], "differences": [], "score_axis": None, "difference_axis": None}
+    if rows:
+        axis = parts["score_axis"] = score_axis(rows)
+        for row in sorted(rows, key=lambda row: -row["tuned"]["test_mean"]):
+            marks = {f"{kind}_mark": axis.mark(row[kind]["test_mean"], row[kind]["test_ci95"]) for kind in ("untuned", "tuned")}
+            parts["comparison"].append({**row, **marks, "math": _math(row), "is_first": row["name"] == first})
+    if differences:
+        axis = parts["difference_axis"] = difference_axis(differences, margin)
+        for row in sorted(differences, key=lambda row: row["mean"]):
+            words = verdict_in_words(row, margin)
+            parts["differences"].append({**row, "mark": axis.mark(row["mean"], row["ci95"]), "words": words})
+    headline = next((row for row in parts["comparison"] if row["is_first"]), None)
+    rival = next((row for row in differences if row["second"] == "cross_entropy"), None)
+    lead = lead_in_words(rival) if rival else None
+    return {**parts, "headline": headline, "lead": lead, "rival": rival}
+
+
+def _stages(run: Run) -> list[dict[str, Any]]:
+    """Number and seconds of the trainings of each stage, in the order in which they were begun."""
+    stages: dict[str, dict[str, Any]] = {}
+    for row in run.archive.trainings():
+        stage = stages.setdefault(row.stage, {"name": row.stage, "trainings": 0, "seconds": 0.0, "steps": 0, "stopped": 0})
+        stage["trainings"] += 1
+        stage["seconds"] += row.seconds
+        stage["steps"] += row.steps
+        stage["stopped"] += not row.finite
+    return list(stages.values())

@@ -1,0 +1,71 @@
+"""Numbers and names as the report and the terminal write them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def score(value: float | None) -> str:
+    """`0.9541`; a dash where there is none."""
+    return "–" if value is None or value != value else _with_minus(f"{value:.4f}")
+
+
+def difference(value: float) -> str:
+    """`+0.0123`."""
+    return _with_minus(f"{value:+.4f}")
+
+
+def half_width(interval: Sequence[float]) -> str:
+    """Half of a symmetric interval, as it stands behind `±`."""
+    return f"{(interval[1] - interval[0]) / 2:.4f}"
+
+
+def number(value: Any) -> str:
+    """A setting, short: `0.0316`, `3e-05`; other values as they are."""
+    return _with_minus(f"{value:.3g}") if isinstance(value, float) else str(value)
+
+
+def big_number(value: int) -> str:
+    """`12,345`."""
+    return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def loss_name(name: str) -> str:
+    """Names of hand-crafted losses as people write them; anything else as it is."""
+    known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
+    return known.get(name) or (name.replace("_", " ") if name.replace("_", "").isalnum() else name)
+
+
+def hyperparameters(values: Mapping[str, Any]) -> str:
+    """`alpha 0.1, beta 1`, without the learning rate, which has a place of its own."""
+    return ", ".join(f"{name} {number(value)}" for name, value in values.items() if name != "learning_rate")
+
+
+def verdict_in_words(row: Mapping[str, Any], margin: float) -> str:
+    """What the interval of a difference allows to say."""
+    if row["verdict"] == "leads":
+        return "leads"
+    tail = "not behind by" if row["not_behind"] else "may be behind by"
+    return f"{row['verdict']}; {tail} more than {number(margin)}"
+
+
+def lead_in_words(row: Mapping[str, Any]) -> str:
+    """A difference as a statement of the first loss about the second."""
+    relation = {"leads": "ahead of", "ties": "tied with", "is behind": "behind"}[row["verdict"]]
+    return f"{relation} tuned {loss_name(row['second'])}"
+
+
+def _with_minus(text: str) -> str:
+    return text.replace("-", MINUS) if "e" not in text else text

@@ -1,0 +1,119 @@
+"""What every search shares: ask for proposals, tell results, keep the population, the best and the counts.
+
+All randomness on the host comes from `(seed, proposal, branch, attempt)`, so that a proposal can be drawn again at any time.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jaxloss.core.graph import Graph
+from jaxloss.spaces.base import Branch, Candidate, GraphSpace
+
+SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"
+
+
+@dataclasses.dataclass(frozen=True)
+class Individual:
+    """A candidate with its score.
+
+    Attributes:
+      number: of the proposal.
+      text: the candidate in text form.
+      score: higher is better; None where the training was stopped by NaN.
+      trained: False where the score is that of an equivalent candidate.
+    """
+
+    number: int
+    text: str
+    score: float | None
+    trained: bool
+
+    @property
+    def fitness(self) -> float:
+        """The score as a number: a training that was stopped is worse than any other."""
+        return float("-inf") if self.score is None else self.score
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """An individual that is still to be drawn: each branch is drawn again until the filters accept it.
+
+    Attributes:
+      number: counts proposals from 0.
+      parent: number of the parent's proposal, or None.
+      parent_candidate: its graphs, or None for random initialisation.
+      given: graphs that are tried first (a seed of the search), or None.
+    """
+
+    number: int
+    parent: int | None = None
+    parent_candidate: Candidate | None = None
+    given: Candidate | None = None
+
+
+class Search(abc.ABC):
+    """Base of the algorithms; a subclass says how one proposal comes about (`_propose`)."""
+
+    name: str
+
+    def __init__(self, space: GraphSpace, seed: int, generation_size: int = 1):
+        """Args:
+        space: where candidates come from.
+        seed: of all draws.
+        generation_size: proposals per `ask`; their parents come from the same population. 1 is the papers' steady state.
+        """
+        self.space, self.seed, self.generation_size = space, seed, generation_size
+        self.individuals: list[Individual] = []
+        self._best_first: list[Individual] | None = None
+
+    # --- to be provided by an algorithm ----------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _propose(self, number: int) -> Proposal:
+        """How proposal `number` comes about."""
+
+    # --- ask and tell ----------------------------------------------------------------------------------------------------------
+
+    def ask(self) -> list[Proposal]:
+        """The proposals of the next generation, all from the present population."""
+        first = len(self.individuals)
+        return [self._propose(first + index) for index in range(self.generation_size)]
+
+    def draw(self, proposal: Proposal, branch: Branch, attempt: int) -> tuple[Graph, str]:
+        """The `attempt`-th draw of one branch of a proposal, and how it came about."""
+        if proposal.given is not None:
+            if attempt == 0:
+                return proposal.given[branch.name], SEED_ORIGIN
+            attempt -= 1
+        generator = self.generator(proposal.number, 1 + self.space.branches.index(branch), attempt)
+        if proposal.parent_candidate is None:
+            return self.space.sample(generator, branch), RANDOM_ORIGIN
+        return self.space.offspring(generator, branch, proposal.parent_candidate[branch.name])
+
+    def tell(self, individual: Individual) -> None:
+        """Adds a result; results come in the order of the proposals."""
+        if individual.number != len(self.individuals):
+            raise ValueError(f"expected the result of proposal {len(self.individuals)}, not of {individual.number}")
+        self.individuals.append(individual)
+        self._best_first = None
+
+    def generator(self, *place: int) -> np.random.Generator:
+        """The generator of one place, for example `(proposal, branch, attempt)`."""
+        return np.random.default_rng((self.seed, *place))
+
+    # --- results ---------------------------------------------------------------------------------------------------------------
+
+    @property
+    def population(self) -> Sequence[Individual]:
+        """Those who may become parents."""
+        return self.individuals
+
+    def best(self) -> Iterator[Individual]:
+        """Trained individuals, best first; among equals the earlier one."""
+        if self._best_first is None:
+            trained = [individual for individual in self.individuals if individual.trained and individual.score is not None]
+            self._best_first = sorted(trained, key=lambda individual: (-individual.fitness, individual.number))
+        return iter(self._best_first)

@@ -1,0 +1,189 @@
+"""From proposals to candidates: every branch is drawn again until the filters accept it (AutoLoss-Zero, Section 3.2).
+
+Draws of several proposals go through the filters together. What counts is the order of the draws of one proposal: those
+behind the first accepted one were looked at ahead of time, are not proposals, and leave no trace.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.graph import Graph
+from jaxloss.core.types import Reason, Verdict
+from jaxloss.filters.cascade import Cascade, Screened
+from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.search.base import Proposal, Search
+from jaxloss.spaces.base import Branch
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One draw of one branch that came as far as the gradient.
+
+    Attributes:
+      branch: name of the branch.
+      number: counts the draws of this branch of this proposal from 0.
+      formula: the graph in text form.
+      key: its canonical key.
+      origin: how it came about.
+      reason: label of the verdict.
+      gain: metric gain in the rejection protocol, or None.
+      signature: gradient norms as text, or None.
+      sketch: signed sketch as text, or None.
+    """
+
+    branch: str
+    number: int
+    formula: str
+    key: str
+    origin: str
+    reason: str
+    gain: float | None
+    signature: str | None
+    sketch: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """A proposal all of whose branches were accepted.
+
+    Attributes:
+      number: of the proposal.
+      parent: number of the parent's proposal, or None.
+      text: the candidate in text form.
+      attempts: of all branches, in order; the accepted one of each branch is its last.
+      structural: reason label -> draws that were rejected by a look at their leaves.
+    """
+
+    number: int
+    parent: int | None
+    text: str
+    attempts: tuple[Attempt, ...]
+    structural: Mapping[str, int]
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """branch -> gradient norms of the accepted graph."""
+        return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == Reason.ACCEPTED.label}
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Resolved":
+        return cls(**{**stored, "attempts": tuple(Attempt(**attempt) for attempt in stored["attempts"])})
+
+
+@dataclasses.dataclass
+class _Slot:
+    """One branch of one proposal that is still to be filled."""
+
+    proposal: Proposal
+    branch: Branch
+    next_attempt: int = 0
+    attempts: list[Attempt] = dataclasses.field(default_factory=list)
+    structural: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    accepted: Graph | None = None
+
+
+@dataclasses.dataclass
+class _Draw:
+    """One draw that passed the look at its leaves, with the structural rejections that came just before it."""
+
+    number: int
+    graph: Graph
+    origin: str
+    rejected_before: collections.Counter
+
+
+def resolve(
+    search: Search,
+    proposals: Sequence[Proposal],
+    cascades: Mapping[str, Cascade],
+    memory: GradientMemory,
+    batch: int,
+    max_attempts: int,
+) -> list[Resolved]:
+    """Draws every branch of every proposal until it passes.
+
+    Args:
+      search: draws the graphs.
+      proposals: of one generation.
+      cascades: branch name -> filters.
+      memory: of gradients; only read.
+      batch: graphs per round that go through the filters together.
+      max_attempts: bound on the draws for one branch.
+
+    Raises:
+      UserError: when `max_attempts` draws brought nothing; says what to change.
+    """
+    slots = [_Slot(proposal, branch) for proposal in proposals for branch in search.space.branches]
+    while open_slots := [slot for slot in slots if slot.accepted is None]:
+        for name, cascade in cascades.items():
+            waiting = [slot for slot in open_slots if slot.branch.name == name]
+            share = max(1, batch // max(1, len(waiting)))
+            draws = [_draw(search, slot, cascade, share, max_attempts) for slot in waiting]
+            screened = iter(cascade.screen([draw.graph for row in draws for draw in row], memory) if waiting else [])
+            for slot, row in zip(waiting, draws, strict=True):
+                _settle(slot, row, [next(screened) for _ in row])
+    return [_resolved(search, proposal, [slot for slot in slots if slot.proposal is proposal]) for proposal in proposals]
+
+
+def _draw(search: Search, slot: _Slot, cascade: Cascade, count: int, max_attempts: int) -> list[_Draw]:
+    """The next `count` draws of a slot that pass the look at their leaves."""
+    found: list[_Draw] = []
+    rejected: collections.Counter = collections.Counter()
+    attempt = slot.next_attempt
+    while len(found) < count:
+        if attempt >= max_attempts:
+            raise UserError(
+                f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
+                f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
+            )
+        graph, origin = search.draw(slot.proposal, slot.branch, attempt)
+        verdict: Verdict = cascade.contents(graph)
+        if verdict.accepted:
+            found.append(_Draw(attempt, graph, origin, rejected))
+            rejected = collections.Counter()
+        else:
+            rejected[verdict.reason.label] += 1
+        attempt += 1
+    slot.next_attempt = attempt
+    return found
+
+
+def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened]) -> None:
+    """Takes the first accepted draw; what came before it counts, what comes behind it does not."""
+    for draw, result in zip(draws, screened, strict=True):
+        slot.structural.update(draw.rejected_before)
+        gain = result.verdict.value
+        attempt = Attempt(
+            branch=slot.branch.name,
+            number=draw.number,
+            formula=str(draw.graph),
+            key=draw.graph.key(slot.branch.layout.operators),
+            origin=draw.origin,
+            reason=result.verdict.reason.label,
+            gain=None if gain != gain else gain,
+            signature=result.signature,
+            sketch=result.sketch,
+        )
+        slot.attempts.append(attempt)
+        if result.verdict.accepted:
+            slot.accepted = draw.graph
+            return
+
+
+def _resolved(search: Search, proposal: Proposal, slots: Sequence[_Slot]) -> Resolved:
+    structural: collections.Counter = collections.Counter()
+    for slot in slots:
+        structural.update(slot.structural)
+    return Resolved(
+        number=proposal.number,
+        parent=proposal.parent,
+        text=search.space.write({slot.branch.name: slot.accepted for slot in slots}),
+        attempts=tuple(attempt for slot in slots for attempt in slot.attempts),
+        structural=dict(structural),
+    )

@@ -1,0 +1,245 @@
+"""The one search loop: ask -> cascade -> train -> tell -> archive. Every search goes through it.
+
+State and rows are committed in one transaction after each individual, so that a killed run goes on where it stopped and ends
+with the same archive as an undisturbed one.
+"""
+
+import collections
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from jaxloss.core.types import Reason
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
+from jaxloss.progress import Progress
+from jaxloss.runs.archive import Archive
+from jaxloss.runs.metrics import MetricWriter
+from jaxloss.runs.rows import CandidateRow, TrainingRow
+from jaxloss.search.base import Individual, Search
+from jaxloss.search.screening import Resolved, resolve
+from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.train import Outcome
+
+WHOLE = "*"  # the branch of the row that stands for the whole candidate
+PROTOCOL_REASONS = (Reason.NO_METRIC_GAIN.label, Reason.NON_FINITE_OPTIMISATION.label)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchBudget:
+    """Attributes:
+    num_trainings: the search ends when so many candidates were trained; a count, never a clock, so that it repeats.
+    learning_rate: of every training.
+    seed: of every training: all candidates share initialisation and data order.
+    split: division of the data.
+    batch: draws per round that go through the filters together.
+    max_attempts: bound on the draws for one branch of one individual.
+    """
+
+    num_trainings: int
+    learning_rate: float
+    seed: int
+    split: int = 0
+    batch: int = 64
+    max_attempts: int = 50_000
+
+
+@dataclasses.dataclass
+class Counts:
+    """What became of all draws.
+
+    Attributes:
+      proposed: draws of a branch.
+      rejected: reason label -> draws.
+      equivalent: individuals that took over the score of an equivalent one.
+      trained: individuals that were trained.
+      stopped_by_nan: those among them whose training met NaN or infinity.
+    """
+
+    proposed: int = 0
+    rejected: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    equivalent: int = 0
+    trained: int = 0
+    stopped_by_nan: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "rejected": dict(sorted(self.rejected.items()))}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Counts":
+        return cls(**{**stored, "rejected": collections.Counter(stored["rejected"])})
+
+
+class SearchLoop:
+    """Runs one search until its budget is spent; `run` may be called again with a larger budget."""
+
+    def __init__(
+        self,
+        search: Search,
+        cascades: Mapping[str, Cascade],
+        execution: Execution,
+        archive: Archive,
+        budget: SearchBudget,
+        progress: Progress,
+        metrics: MetricWriter | None = None,
+    ):
+        """Takes up the search where the archive has it; curves go to `metrics`, where it is given."""
+        self.search, self.cascades, self.execution = search, cascades, execution
+        self.archive, self.budget, self.progress, self.metrics = archive, budget, progress, metrics
+        self.memory = GradientMemory()
+        state = archive.state(search.name) or {}
+        self.counts = Counts.from_json(state["counts"]) if state else Counts()
+        self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
+        self.seconds = collections.Counter(state.get("seconds", {}))
+        for row in archive.candidates(search=search.name):
+            self._recall(row)
+
+    def run(self) -> None:
+        """Trains until the budget is spent."""
+        while self.counts.trained < self.budget.num_trainings:
+            if not self.pending:
+                started = time.perf_counter()
+                self.pending = resolve(
+                    self.search, self.search.ask(), self.cascades, self.memory, self.budget.batch, self.budget.max_attempts
+                )
+                self.seconds["rejection"] += time.perf_counter() - started
+                # Drawing again would cost time and, as the memory only grows between generations, nothing else.
+                self.archive.commit(state=self._state())
+            self._train_pending()
+
+    # --- one generation --------------------------------------------------------------------------------------------------------
+
+    def _train_pending(self) -> None:
+        """Trains what is pending, as far as the budget goes, and tells the results in the order of the proposals."""
+        fresh: list[Resolved] = []
+        signatures = set(self.memory.trained)
+        within_budget: list[Resolved] = []
+        for resolved in self.pending:
+            signature = joint_signature(resolved.signatures)
+            if signature not in signatures:
+                if self.counts.trained + len(fresh) >= self.budget.num_trainings:
+                    break
+                signatures.add(signature)
+                fresh.append(resolved)
+            within_budget.append(resolved)
+        outcomes = self.execution.run([self._trial(resolved) for resolved in fresh])
+        trained_numbers = {resolved.number for resolved in fresh}
+        for resolved in within_budget:
+            outcome = next(outcomes) if resolved.number in trained_numbers else None
+            self._finish(resolved, outcome)
+            self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
+        # Runs to its end, so that nothing is left behind in the threads.
+        next(outcomes, None)
+
+    def _trial(self, resolved: Resolved) -> Trial:
+        encoded = self.search.space.encode(self.search.space.parse(resolved.text))
+        budget = self.budget
+        return Trial(self.search.space, encoded, budget.learning_rate, budget.seed, budget.split, SEARCH_EVAL)
+
+    def _finish(self, resolved: Resolved, trained: tuple[Outcome, float] | None) -> None:
+        """Counts, tells and commits one individual; `trained` is None for one that is equivalent to a known one."""
+        signatures = resolved.signatures
+        trainings: list[TrainingRow] = []
+        if trained is None:
+            reason, seconds = Reason.EQUIVALENT_TO_TRAINED, 0.0
+            score = self.memory.trained[joint_signature(signatures)].score
+            self.counts.equivalent += 1
+        else:
+            outcome, seconds = trained
+            reason, score = Reason.ACCEPTED, outcome.score
+            self.counts.trained += 1
+            self.counts.stopped_by_nan += not outcome.finite
+            self.seconds["training"] += seconds
+            trainings = [
+                TrainingRow(
+                    stage=self.search.name,
+                    loss=resolved.text,
+                    formula=resolved.text,
+                    hyperparameters={"proposal": resolved.number},
+                    learning_rate=self.budget.learning_rate,
+                    seed=self.budget.seed,
+                    split=self.budget.split,
+                    evaluated_on=SEARCH_EVAL,
+                    score=score,
+                    finite=outcome.finite,
+                    steps=outcome.steps,
+                    seconds=seconds,
+                )
+            ]
+        self.counts.proposed += len(resolved.attempts) + sum(resolved.structural.values())
+        self.counts.rejected.update(resolved.structural)
+        rows = []
+        for attempt in resolved.attempts:
+            if attempt.reason != Reason.ACCEPTED.label:
+                self.counts.rejected[attempt.reason] += 1
+                rows.append(self._attempt_row(resolved, attempt))
+        accepted = [attempt for attempt in resolved.attempts if attempt.reason == Reason.ACCEPTED.label]
+        gains = [attempt.gain for attempt in accepted if attempt.gain is not None]
+        rows.append(
+            CandidateRow(
+                search=self.search.name,
+                proposal=resolved.number,
+                branch=WHOLE,
+                attempt=max(attempt.number for attempt in accepted),
+                formula=resolved.text,
+                key="|".join(attempt.key for attempt in accepted),
+                origin="|".join(attempt.origin for attempt in accepted),
+                parent=resolved.parent,
+                reason=reason.label,
+                gain=min(gains) if gains else None,
+                signature=joint_signature(signatures),
+                sketch=" | ".join(attempt.sketch for attempt in accepted),
+                score=score,
+                training=trained is not None,
+                seconds=seconds,
+            )
+        )
+        for row in rows:
+            self._recall(row)
+        self.pending = self.pending[1:]
+        if trained is not None and self.metrics is not None:
+            # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
+            self.metrics.write(self.counts.trained, self._curves(score))
+        self.archive.commit(candidates=rows, trainings=trainings, state=self._state())
+
+    def _attempt_row(self, resolved: Resolved, attempt) -> CandidateRow:
+        return CandidateRow(
+            search=self.search.name,
+            proposal=resolved.number,
+            branch=attempt.branch,
+            attempt=attempt.number,
+            formula=attempt.formula,
+            key=attempt.key,
+            origin=attempt.origin,
+            parent=resolved.parent,
+            reason=attempt.reason,
+            gain=attempt.gain,
+            signature=attempt.signature,
+            sketch=attempt.sketch,
+        )
+
+    def _curves(self, score: float | None) -> dict[str, float]:
+        fitnesses = [one.fitness for one in self.search.population if one.score is not None]
+        best = next(self.search.best(), None)
+        values = {"score": score, "best": best and best.score, "population_mean": fitnesses and sum(fitnesses) / len(fitnesses)}
+        return {name: value for name, value in values.items() if value} | {"proposed": self.counts.proposed}
+
+    # --- state -----------------------------------------------------------------------------------------------------------------
+
+    def _recall(self, row: CandidateRow) -> None:
+        """Takes one row of the archive into the memory and the population."""
+        if row.branch != WHOLE:
+            if row.reason in PROTOCOL_REASONS:
+                self.memory.remember_rejected(row.branch, row.sketch, row.reason)
+            return
+        if row.training:
+            names = sorted(branch.name for branch in self.search.space.branches)
+            signatures = dict(zip(names, row.signature.split(" | "), strict=True))
+            self.memory.remember_trained(signatures, Known(row.proposal, row.score))
+        self.search.tell(Individual(row.proposal, row.formula, row.score, row.training))
+
+    def _state(self) -> dict[str, Any]:
+        pending = [resolved.to_json() for resolved in self.pending]
+        return {self.search.name: {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}}

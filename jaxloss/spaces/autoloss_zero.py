@@ -1,0 +1,70 @@
+"""The space of AutoLoss-Zero (CVPR 2022): trees of primitive operators over prediction, target and the constant 1."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxloss.core.graph import Graph
+from jaxloss.core.primitives import AUTOLOSS_ZERO
+from jaxloss.core.program import Layout, ProgramOverflow, encode
+from jaxloss.spaces import trees
+from jaxloss.spaces.base import Branch, GraphSpace
+
+COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
+
+
+def autoloss_zero(
+    branches: Sequence[str] = ("classification",),
+    branch_weights: Sequence[float] = (1.0,),
+    initial_depth: int = 3,
+    max_instructions: int = 24,
+    max_constants: int = 4,
+    copy_probability: float = 0.1,
+    reinitialise_probability: float = 0.5,
+    num_mutations: int = 2,
+) -> GraphSpace:
+    """Makes the space.
+
+    Args:
+      branches: names of the loss branches, one graph each.
+      branch_weights: their weights in the sum.
+      initial_depth: `D`, operators on each path of a random tree.
+      max_instructions: fixed program size; an edit that would not fit is drawn again. The paper has no bound.
+      max_constants: how many different numbers a formula may hold. Random trees use only 1.
+      copy_probability: of an offspring that is its parent.
+      reinitialise_probability: of a fresh random tree, where the parent is not copied.
+      num_mutations: applied one after the other, where neither happens.
+    """
+    vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(("prediction", "target")))
+    layout = Layout(AUTOLOSS_ZERO, ("prediction", "target"), max_instructions, max_constants)
+
+    def fits(graph: Graph) -> bool:
+        try:
+            encode(graph, layout)
+        except ProgramOverflow:
+            return False
+        return True
+
+    def sample(generator: np.random.Generator, branch: Branch) -> Graph:
+        del branch
+        while True:
+            graph = trees.to_graph(trees.random_tree(generator, vocabulary, initial_depth))
+            if fits(graph):
+                return graph
+
+    def offspring(generator: np.random.Generator, branch: Branch, parent: Graph) -> tuple[Graph, str]:
+        if generator.random() < copy_probability:
+            return parent, COPY
+        if generator.random() < reinitialise_probability:
+            return sample(generator, branch), REINITIALISE
+        while True:
+            graph = trees.mutate(generator, vocabulary, parent, num_mutations)
+            if fits(graph):
+                return graph, MUTATION
+
+    return GraphSpace(
+        name="autoloss_zero",
+        branches=tuple(Branch(name, layout, float(weight)) for name, weight in zip(branches, branch_weights, strict=True)),
+        sample=sample,
+        offspring=offspring,
+    )

@@ -1,0 +1,138 @@
+"""Hand-crafted losses as spaces: one per family, with hyper-parameters as traced numbers, so that tuning never recompiles.
+
+All of them classify: they read `logits` `[N, H, W, C]` and one-hot `target` `[N, H, W, C]` of one branch, and return one
+value per sample `[N, H, W, 1]`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.errors import unknown
+from jaxloss.core.family import BranchInputs
+from jaxloss.core.reduce import mean_loss
+from jaxloss.core.types import Array, LossInputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Where a hyper-parameter is tuned, and its customary value."""
+
+    low: float
+    high: float
+    default: float
+    logarithmic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class HandcraftedFamily:
+    """One family of hand-crafted losses. An encoded candidate is `{hyper-parameter: scalar}`.
+
+    Attributes:
+      name: as used in configs and tables.
+      values: `(inputs, **hyper-parameters) -> [N, H, W, 1]`.
+      ranges: hyper-parameter -> where it is tuned.
+      source: where the loss comes from.
+    """
+
+    name: str
+    values: Callable[..., Array]
+    ranges: Mapping[str, Range]
+    source: str
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        return {name: span.default for name, span in self.ranges.items()}
+
+    def encode(self, hyperparameters: Mapping[str, float]) -> dict[str, Array]:
+        return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.ranges)}
+
+    def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:
+        """The scalar loss; a hand-crafted loss has one branch."""
+        (branch_inputs,) = inputs.values()
+        return mean_loss(self.values(branch_inputs, **encoded), branch_inputs, axis_name)
+
+
+def _log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
+    """log softmax and target, both `[N, H, W, C]`, in float32 or better; void positions are harmless."""
+    logits = jnp.where(inputs.mask, inputs.arrays["logits"], 0)
+    return jax.nn.log_softmax(logits, axis=-1), inputs.arrays["target"]
+
+
+def _sum(values: Array) -> Array:
+    return jnp.sum(values, axis=-1, keepdims=True)
+
+
+def cross_entropy(inputs: LossInputs) -> Array:
+    """`-log p_y`."""
+    log_p, target = _log_probabilities(inputs)
+    return -_sum(target * log_p)
+
+
+def label_smoothing(inputs: LossInputs, smoothing: Array) -> Array:
+    """Cross-entropy with the target `(1 - smoothing) y + smoothing / C`."""
+    log_p, target = _log_probabilities(inputs)
+    return -_sum(((1 - smoothing) * target + smoothing / target.shape[-1]) * log_p)
+
+
+def focal(inputs: LossInputs, gamma: Array) -> Array:
+    """`-(1 - p_y)^gamma log p_y`."""
+    log_p, target = _log_probabilities(inputs)
+    log_p_y = _sum(target * log_p)
+    # 1 - p_y is kept off 0, where the slope of a power below one is infinite.
+    return -(jnp.clip(-jnp.expm1(log_p_y), 1e-6, 1.0) ** gamma) * log_p_y
+
+
+def mean_absolute_error(inputs: LossInputs) -> Array:
+    """`|p - y|_1 = 2 (1 - p_y)`."""
+    log_p, target = _log_probabilities(inputs)
+    return 2 * (1 - jnp.exp(_sum(target * log_p)))
+
+
+def generalised_cross_entropy(inputs: LossInputs, q: Array) -> Array:
+    """`(1 - p_y^q) / q`."""
+    log_p, target = _log_probabilities(inputs)
+    return -jnp.expm1(q * _sum(target * log_p)) / q
+
+
+def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Array:
+    """`alpha CE + beta RCE`; the reverse cross-entropy takes log 0 as -4, so that it is `4 (1 - p_y)`."""
+    log_p, target = _log_probabilities(inputs)
+    log_p_y = _sum(target * log_p)
+    return -alpha * log_p_y + beta * 4 * (1 - jnp.exp(log_p_y))
+
+
+FAMILIES: Mapping[str, HandcraftedFamily] = {
+    family.name: family
+    for family in (
+        HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood"),
+        HandcraftedFamily(
+            "label_smoothing", label_smoothing, {"smoothing": Range(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"
+        ),
+        HandcraftedFamily("focal", focal, {"gamma": Range(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
+        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017"),
+        HandcraftedFamily("gce", generalised_cross_entropy, {"q": Range(0.1, 1.0, 0.7)}, "Zhang and Sabuncu, NeurIPS 2018"),
+        HandcraftedFamily(
+            "sce",
+            symmetric_cross_entropy,
+            {"alpha": Range(0.01, 6.0, 0.1, logarithmic=True), "beta": Range(0.1, 2.0, 1.0, logarithmic=True)},
+            "Wang et al., ICCV 2019 (A = -4)",
+        ),
+    )
+}
+
+
+def family(name: str) -> HandcraftedFamily:
+    """Looks a family up by name.
+
+    Raises:
+      UserError: for an unknown name; lists the known ones.
+    """
+    if name not in FAMILIES:
+        raise unknown("hand-crafted loss", name, FAMILIES)
+    return FAMILIES[name]

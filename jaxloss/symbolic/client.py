@@ -1,0 +1,96 @@
+"""The calling side of `worker`: one process, kept alive between formulas, killed when a formula takes too long."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+# A plain interpreter with a module of ours: it never runs the caller's script again, so that scripts need no __main__ guard.
+COMMAND = (sys.executable, "-m", "jaxloss.symbolic.worker")
+START_LIMIT_SECONDS = 60.0
+_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class WorkerError(Exception):
+    """The worker was too slow or died; the message says which."""
+
+
+class SimplificationWorker:
+    """Asks a worker process for proposals. A context manager; the process is started when it is first needed."""
+
+    def __init__(self, command: Sequence[str] = COMMAND):
+        self._command = tuple(command)
+        self._process: subprocess.Popen | None = None
+        self._unread = b""
+
+    def ask(self, request: Mapping[str, Any], time_limit: float) -> tuple[list[tuple[str, str]], str]:
+        """Returns the proposals (method, SymPy text), and why there may be fewer than there could be: '' if all came.
+
+        Args:
+          request: the arguments of `proposals.propose`.
+          time_limit: seconds for this request, the start of the process not counted. What came until then is returned.
+        """
+        proposals: list[tuple[str, str]] = []
+        try:
+            self._start()
+            deadline = time.monotonic() + time_limit
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            while True:
+                reply = self._read(deadline, f"the time limit of {time_limit:g} s was reached")
+                if "method" not in reply:
+                    return proposals, reply.get("error", "")
+                proposals.append((reply["method"], reply["text"]))
+        except (WorkerError, OSError) as error:
+            self.close()
+            return proposals, str(error)
+
+    def _start(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        search_path = os.pathsep.join(filter(None, [_PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": search_path},
+        )
+        self._read(time.monotonic() + START_LIMIT_SECONDS, "the worker did not start")
+
+    def _read(self, deadline: float, too_late: str) -> dict[str, Any]:
+        """The next reply; bytes are collected here, because a buffered reader hides them from `select`."""
+        stream = self._process.stdout.fileno()
+        while b"\n" not in self._unread:
+            if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise WorkerError(too_late)
+            chunk = os.read(stream, 1 << 16)
+            if not chunk:
+                raise WorkerError("the worker process died")
+            self._unread += chunk
+        line, self._unread = self._unread.split(b"\n", 1)
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Ends the process; a second call does nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+            # What was still to be written has nobody to read it.
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        self._process, self._unread = None, b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

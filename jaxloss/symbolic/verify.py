@@ -1,0 +1,142 @@
+"""Compares proposals with the loss itself: value and gradient, on sampled inputs, in float64."""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy
+
+from jaxloss.core.compile import compile_graph
+from jaxloss.core.types import LossInputs
+from jaxloss.symbolic import symbols
+from jaxloss.symbolic.evaluate import evaluate
+from jaxloss.symbolic.expression import Formula
+
+RELATIVE_TOLERANCE = 1e-6
+ABSOLUTE_TOLERANCE = 1e-10
+NUM_CLASSES = 10
+_SEED = 0
+# Each function runs once: the time goes into compiling it.
+_QUICK_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A formula and what it is said to be equal to."""
+
+    formula: Formula
+    proposals: tuple[sympy.Expr, ...]
+
+
+def verify(claims: Sequence[Claim]) -> list[list[bool]]:
+    """For each claim, which of its proposals have the same values, gradients, NaN and infinities as the loss.
+
+    All claims are compiled together: one compilation is much cheaper than many. Gradients are those with respect to all inputs
+    but targets. Where the loss is finite nowhere, nothing can be compared and every proposal is refused.
+    """
+    if not claims:
+        return []
+    with jax.enable_x64(True), _on_cpu():
+        samples = [sample_inputs(claim.formula) for claim in claims]
+        cotangent = jnp.asarray(np.random.default_rng(_SEED + 1).normal(size=_shape()))
+
+        def everything(samples):
+            return [_outcomes(claim, inputs, cotangent) for claim, inputs in zip(claims, samples, strict=True)]
+
+        outcomes = jax.device_get(jax.jit(everything, compiler_options=_QUICK_COMPILATION)(samples))
+    return [
+        [_agree(reference, outcome, np.asarray(inputs.mask)) for outcome in rest]
+        for (reference, *rest), inputs in zip(outcomes, samples, strict=True)
+    ]
+
+
+def _on_cpu():
+    # Accelerators may lack float64; where JAX was told to do without the CPU, the default device has to do.
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:
+        return contextlib.nullcontext()
+
+
+def _outcomes(claim: Claim, inputs: LossInputs, cotangent):
+    """(value, gradients) of the loss and of each proposal; None for a proposal that JAX cannot compute."""
+    if not claim.proposals:
+        return [None]
+    formula = claim.formula
+    kinds = formula.input_kinds
+    fixed = {name: array for name, array in inputs.arrays.items() if kinds[name] == symbols.TARGET}
+    free = {name: array for name, array in inputs.arrays.items() if name not in fixed}
+
+    def outcome(loss):
+        def values(free):
+            computed = loss(dataclasses.replace(inputs, arrays={**fixed, **free}))
+            # Void positions hold anything; they are no part of the comparison.
+            return jnp.where(inputs.mask, jnp.broadcast_to(computed, cotangent.shape), 0)
+
+        value, pull_back = jax.vjp(values, free)
+        return value, pull_back(cotangent)[0]
+
+    outcomes = [outcome(compile_graph(formula.graph, formula.operators))]
+    for proposal in claim.proposals:
+        try:
+            outcomes.append(outcome(lambda inputs, proposal=proposal: evaluate(proposal, inputs, formula.epsilon)))
+        except (NotImplementedError, TypeError, ValueError, OverflowError):
+            outcomes.append(None)
+    return outcomes
+
+
+def _agree(reference, outcome, mask: np.ndarray) -> bool:
+    if outcome is None:
+        return False
+    for wanted, found in zip(jax.tree.leaves(reference), jax.tree.leaves(outcome), strict=True):
+        if not np.any(np.isfinite(wanted) & mask):
+            return False
+        if not np.allclose(found, wanted, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE, equal_nan=True):
+            return False
+    return True
+
+
+def _shape() -> tuple[int, int, int, int]:
+    height, width = np.random.default_rng(_SEED).integers(2, 6, size=2)
+    return 6, int(height), int(width), NUM_CLASSES
+
+
+def sample_inputs(formula: Formula) -> LossInputs:
+    """Inputs by kind, with a mask that has holes: float64 `[N, H, W, C]`, or `[N, H, W, 1]` for one value per sample."""
+    generator = np.random.default_rng(_SEED)
+    shape = _shape()
+    arrays = {}
+    for name, kind in formula.input_kinds.items():
+        channels = 1 if name in formula.per_sample_inputs else shape[-1]
+        arrays[name] = jnp.asarray(_SAMPLERS[kind](generator, (*shape[:-1], channels)))
+    mask = generator.random((*shape[:-1], 1)) < 0.9
+    return LossInputs.create(arrays, mask=jnp.asarray(mask))
+
+
+def _probabilities(generator: np.random.Generator, shape) -> np.ndarray:
+    """Half of the batch softmax rows, half free numbers of which many are near 0 and near 1."""
+    free = generator.uniform(size=shape)
+    near = 10.0 ** -generator.uniform(1, 5, size=shape)
+    free = np.select([generator.random(shape) < 0.25, generator.random(shape) < 0.25], [near, 1 - near], free)
+    if shape[-1] > 1:
+        logits = np.exp(generator.normal(scale=2, size=shape))
+        free[::2] = (logits / logits.sum(-1, keepdims=True))[::2]
+    return free
+
+
+def _one_hot(generator: np.random.Generator, shape) -> np.ndarray:
+    if shape[-1] == 1:
+        return generator.integers(0, 2, size=shape).astype(float)
+    return np.eye(shape[-1])[generator.integers(0, shape[-1], size=shape[:-1])]
+
+
+_SAMPLERS = {
+    symbols.PROBABILITY: _probabilities,
+    symbols.TARGET: _one_hot,
+    symbols.POSITIVE: lambda generator, shape: generator.gamma(2.0, size=shape) + 1e-3,
+    symbols.COSINE: lambda generator, shape: generator.uniform(-1, 1, size=shape),
+    symbols.REAL: lambda generator, shape: generator.normal(scale=3, size=shape),
+}

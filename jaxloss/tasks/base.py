@@ -1,0 +1,50 @@
+"""What a task is: a network, its data, a metric, and the problem that the rejection protocol solves."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import Array, LossInputs, PyTree
+
+TRAIN, SEARCH_EVAL, TEST = "train", "search_eval", "test"
+SPLITS = (TRAIN, SEARCH_EVAL, TEST)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A proxy task: a small tuple of pure functions and the arrays they work on.
+
+    The functions do not close over `data`, so that one compiled training serves every split of the data.
+
+    Attributes:
+      name: for reports, for example `digits 40% symmetric noise`.
+      metric: name of the score in `[0, 1]` that the search maximises, for example `accuracy`.
+      offers: branch name -> names of the arrays in the `LossInputs` that `forward` makes for it.
+      init: `(key) -> variables`, a plain pytree: `{'params': ..., 'batch_stats': ...}`.
+      forward: `(variables, batch, key) -> ({branch: LossInputs}, variables)`, in training mode; the second output carries
+        updated statistics (the parameters in it are ignored).
+      scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable.
+      augment: `(batch, key) -> batch` inside jit, or None.
+      rejection_problem: `(variables, examples, key, num_samples) -> {branch: RejectionProblem}`; `variables` are those of an
+        untrained network, `examples` the training split.
+      data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
+        `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses).
+      with_split: `(seed) -> Task` with the same functions and another division of the data (fresh label noise too).
+      native_convolution: True when the network holds convolutions that are slow inside a loop on the CPU, so that steps are
+        dispatched one by one there.
+      details: facts for the report (sizes of the splits, noise, network, number of parameters).
+    """
+
+    name: str
+    metric: str
+    offers: Mapping[str, tuple[str, ...]]
+    init: Callable[[Array], PyTree]
+    forward: Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]
+    scores: Callable[[PyTree, PyTree], Mapping[str, Array]]
+    rejection_problem: Callable[[PyTree, PyTree, Array, int], Mapping[str, RejectionProblem]]
+    data: Mapping[str, PyTree]
+    with_split: Callable[[int], "Task"]
+    augment: Callable[[PyTree, Array], PyTree] | None = None
+    native_convolution: bool = False
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)

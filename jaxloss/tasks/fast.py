@@ -1,0 +1,79 @@
+"""A task that trains in milliseconds: points in the plane, a linear network, two classes. For tests and examples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+
+NUM_CLASSES = 3
+
+
+def make_fast(branches: tuple[str, ...] = ("classification",), size: int = 60, noise: float = 0.3) -> Task:
+    """Three clouds of points, to be told apart.
+
+    Args:
+      branches: every branch gets the same prediction and target; with several of them their losses are added.
+      size: points per split.
+      noise: fraction of the training labels that are drawn at random.
+    """
+
+    def init(key: Array) -> PyTree:
+        return {"params": {"kernel": 0.1 * jax.random.normal(key, (2, NUM_CLASSES)), "bias": jnp.zeros((1, NUM_CLASSES))}}
+
+    def logits_of(variables: PyTree, points: Array) -> Array:
+        return points @ variables["params"]["kernel"] + variables["params"]["bias"]
+
+    def forward(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, LossInputs], PyTree]:
+        del key
+        logits = logits_of(variables, batch["point"])[:, None, None, :]
+        target = jax.nn.one_hot(batch["label"], NUM_CLASSES)[:, None, None, :]
+        inputs = LossInputs.create({"prediction": jax.nn.softmax(logits), "target": target, "logits": logits})
+        return dict.fromkeys(branches, inputs), variables
+
+    def scores(variables: PyTree, examples: PyTree) -> dict[str, Array]:
+        predicted = jnp.argmax(logits_of(variables, examples["point"]), axis=-1)
+        return {"accuracy": jnp.mean((predicted == examples["label"]).astype(jnp.float32))}
+
+    def rejection_problem(variables: PyTree, examples: PyTree, key: Array, num_samples: int) -> dict[str, RejectionProblem]:
+        del key
+        # Samples that the untrained network gets wrong, so that there is room for a gain.
+        logits = logits_of(variables, examples["point"])
+        wrong = jnp.argsort(jnp.argmax(logits, -1) == examples["label"], stable=True)[:num_samples]
+        problem = RejectionProblem(
+            start=jax.nn.softmax(logits[wrong])[:, None, None, :],
+            context=jax.nn.one_hot(examples["label"][wrong], NUM_CLASSES)[:, None, None, :],
+            inputs=lambda value, target: LossInputs.create({"prediction": value, "target": target}),
+            metric=lambda value, target: jnp.mean(
+                (jnp.argmax(value, axis=-1) == jnp.argmax(target, axis=-1)).astype(jnp.float32)
+            ),
+        )
+        return dict.fromkeys(branches, problem)
+
+    def build(seed: int) -> Task:
+        generator = np.random.default_rng(seed)
+        data = {}
+        for name in (TRAIN, SEARCH_EVAL, TEST):
+            label = generator.integers(NUM_CLASSES, size=size)
+            angle = 2 * np.pi * label / NUM_CLASSES
+            point = np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.5 * generator.standard_normal((size, 2))
+            if name == TRAIN:
+                drawn = generator.random(size) < noise
+                label = np.where(drawn, generator.integers(NUM_CLASSES, size=size), label)
+            data[name] = {"point": jnp.asarray(point, jnp.float32), "label": jnp.asarray(label, jnp.int32)}
+        return Task(
+            name="fast",
+            metric="accuracy",
+            offers=dict.fromkeys(branches, ("prediction", "target", "logits")),
+            init=init,
+            forward=forward,
+            scores=scores,
+            rejection_problem=rejection_problem,
+            data=data,
+            with_split=build,
+            details={"num_train": size, "num_search_eval": size, "num_test": size},
+        )
+
+    return build(0)

@@ -1,0 +1,69 @@
+"""How often the largest score is that of the right class."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.types import Array
+
+
+def correct(scores: Array, labels: Array) -> Array:
+    """Whether the largest score is the right class's; of equal scores the first counts, and a row with NaN is wrong.
+
+    Without the last rule a network that has broken down would score the share of class 0, since NaN wins every argmax.
+
+    Args:
+      scores: `[N, C]`, logits or probabilities.
+      labels: int `[N]`.
+
+    Returns:
+      bool `[N]`.
+    """
+    return (jnp.argmax(scores, axis=-1) == labels) & ~jnp.any(jnp.isnan(scores), axis=-1)
+
+
+def class_counts(scores: Array, labels: Array, weights: Array | None = None) -> tuple[Array, Array]:
+    """Correct and all examples of every class, in weights; add them up over chunks before dividing.
+
+    Args:
+      scores: `[N, C]`.
+      labels: int `[N]`.
+      weights: `[N]`, for example 0 for padding; None counts every example once.
+
+    Returns:
+      Two float arrays `[C]`.
+    """
+    weights = jnp.ones(labels.shape, jnp.float32) if weights is None else weights.astype(jnp.float32)
+    members = jax.nn.one_hot(labels, scores.shape[-1], dtype=jnp.float32) * weights[:, None]
+    return jnp.where(correct(scores, labels)[:, None], members, 0.0).sum(axis=0), members.sum(axis=0)
+
+
+def accuracy_from_counts(hits: Array, totals: Array) -> Array:
+    """Share of correct examples, a scalar; 0 when there are none."""
+    return hits.sum() / jnp.maximum(totals.sum(), jnp.finfo(totals.dtype).tiny)
+
+
+def class_accuracies_from_counts(hits: Array, totals: Array) -> Array:
+    """Share of correct examples of each class `[C]`; NaN for a class without examples."""
+    return jnp.where(totals > 0, hits / jnp.where(totals > 0, totals, 1.0), jnp.nan)
+
+
+def mean_class_accuracy_from_counts(hits: Array, totals: Array) -> Array:
+    """Mean of the classes' accuracies over the classes that have examples, a scalar."""
+    present = totals > 0
+    shares = jnp.where(present, hits / jnp.where(present, totals, 1.0), 0.0)
+    return shares.sum() / jnp.maximum(present.sum(), 1)
+
+
+def accuracy(scores: Array, labels: Array, weights: Array | None = None) -> Array:
+    """Share of correct predictions, a scalar; arguments as for `class_counts`."""
+    return accuracy_from_counts(*class_counts(scores, labels, weights))
+
+
+def class_accuracies(scores: Array, labels: Array, weights: Array | None = None) -> Array:
+    """Accuracy of each class `[C]`, NaN for a class without examples; arguments as for `class_counts`."""
+    return class_accuracies_from_counts(*class_counts(scores, labels, weights))
+
+
+def mean_class_accuracy(scores: Array, labels: Array, weights: Array | None = None) -> Array:
+    """Mean accuracy over the classes that are there, a scalar; arguments as for `class_counts`."""
+    return mean_class_accuracy_from_counts(*class_counts(scores, labels, weights))

@@ -1,0 +1,170 @@
+"""Names to factories. A new task, space or search is one file and one line here."""
+
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+
+from jaxloss.comparison import ComparisonSettings
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.search.base import Search
+from jaxloss.search.evolution import Evolution
+from jaxloss.search.random_search import RandomSearch
+from jaxloss.search_loop import SearchBudget
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.base import GraphSpace, check_inputs
+from jaxloss.tasks.base import Task
+from jaxloss.tasks.classification import make_classification
+from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.train import TrainingSettings
+
+Config = ml_collections.ConfigDict
+
+TASKS: Mapping[str, Callable[..., Task]] = {
+    "classification": make_classification,
+    "fast": make_fast,
+}
+
+SPACES: Mapping[str, Callable[..., GraphSpace]] = {
+    "autoloss_zero": autoloss_zero,
+}
+
+SEARCHES: Mapping[str, Callable[..., Search]] = {
+    "evolution": Evolution,
+    "random_search": RandomSearch,
+}
+
+
+def _resolve(kind: str, section: Config, factories: Mapping[str, Callable]) -> tuple[Callable, dict[str, Any]]:
+    """The factory of a config section, and its arguments.
+
+    Raises:
+      UserError: for an unknown name, and for a `module:factory` that cannot be imported.
+    """
+    name = section.name
+    if name in factories:
+        return factories[name], dict(section.get(name, {}))
+    if ":" not in name:
+        raise unknown(kind, name, [*factories, "module:factory"])
+    module_name, _, attribute = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except ImportError as error:
+        raise UserError(f"cannot import the {kind} '{name}': {error}") from error
+    except AttributeError as error:
+        raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')") from error
+    return factory, section.options.to_dict()
+
+
+def make_task(config: Config) -> Task:
+    """The task of a config.
+
+    Raises:
+      UserError: for an unknown name, absent data, or a wrong option.
+    """
+    factory, options = _resolve("task", config.task, TASKS)
+    if factory is make_classification:
+        for name in ("train_limit", "search_eval_limit", "test_limit"):
+            options[name] = options[name] or None
+        options["model_options"] = options["model_options"].to_dict()
+        options["data_dir"] = config.data_dir or os.environ.get("JAXLOSS_DATA_DIR")
+        options["rejection_variable"] = config.filters.rejection.variable
+        options["rejection_minimum_gain"] = config.filters.rejection.minimum_gain
+    return _call("task", config.task.name, factory, options)
+
+
+def make_space(config: Config) -> GraphSpace:
+    """The search space of a config.
+
+    Raises:
+      UserError: for an unknown name or a wrong option.
+    """
+    factory, options = _resolve("space", config.space, SPACES)
+    return _call("space", config.space.name, factory, options)
+
+
+def _call(kind: str, name: str, factory: Callable, options: Mapping[str, Any]):
+    try:
+        return factory(**options)
+    except TypeError as error:
+        # A wrong argument of the factory itself is the user's; anything deeper is a fault of the code.
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error
+        raise
+
+
+def make_search(config: Config, space: GraphSpace, name: str) -> Search:
+    """A search algorithm by name, with the seeds and settings of the config.
+
+    Raises:
+      UserError: for an unknown name, and for a seed formula that cannot be read.
+    """
+    if name not in SEARCHES:
+        raise unknown("search", name, SEARCHES)
+    options = dict(config.search.get(name, {}))
+    if name == "evolution":
+        options["seeds"] = [space.parse(text) for text in config.search.seeds]
+    return SEARCHES[name](space, config.seed, config.search.generation_size, **options)
+
+
+def make_budget(config: Config) -> SearchBudget:
+    """What a search may spend."""
+    return SearchBudget(
+        num_trainings=config.search.num_trainings,
+        learning_rate=config.training.learning_rate,
+        seed=config.seed,
+        split=config.comparison.splits[0],
+        batch=config.filters.batch,
+        max_attempts=config.filters.max_attempts,
+    )
+
+
+def make_training_settings(config: Config) -> TrainingSettings:
+    """How networks are trained."""
+    settings = config.training.to_dict()
+    settings.pop("learning_rate")
+    return TrainingSettings(**settings)
+
+
+def make_execution(config: Config, task: Task) -> SerialExecution:
+    """How trainings are carried out."""
+    workers = config.execution.workers or min(4, os.cpu_count() or 1)
+    return SerialExecution(task, make_training_settings(config), workers, config.execution.dispatch)
+
+
+def make_comparison_settings(config: Config) -> ComparisonSettings:
+    """How finished losses are compared."""
+    settings = config.comparison.to_dict()
+    settings.pop("handcrafted")
+    return ComparisonSettings(**{**settings, "splits": tuple(settings["splits"])})
+
+
+def make_cascades(
+    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers
+) -> dict[str, Cascade]:
+    """The filters, one cascade per branch.
+
+    Raises:
+      UserError: when space and task do not fit, or the rejection samples leave no room for the asked gain.
+    """
+    check_inputs(space, task.offers, task.name)
+    rejection = config.filters.rejection
+    settings = CascadeSettings(
+        rejection=RejectionSettings(rejection.iterations, rejection.learning_rate, rejection.momentum, rejection.minimum_gain)
+        if rejection.enabled
+        else None,
+        significant_digits=config.filters.equivalence.significant_digits,
+        scale_free=config.filters.equivalence.scale_free,
+        width=config.filters.width,
+        batching=config.filters.batching,
+    )
+    return {
+        branch.name: Cascade(branch.name, branch.layout, branch.required, problems[branch.name], settings, workers)
+        for branch in space.branches
+    }

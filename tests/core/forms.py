@@ -1,0 +1,135 @@
+"""The three forms of a loss under test, each giving values and gradients of many graphs, and the comparison with the reference."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.compile import compile_graph
+from jaxloss.core.graph import Graph
+from jaxloss.core.interpret import interpret
+from jaxloss.core.program import POPULATION_AXES, Layout, encode, stack
+from jaxloss.core.types import LossInputs
+from tests.core import reference
+from tests.core.random_graphs import Batch, Setting
+
+RUNS = 6
+# What is under test compiles to code that runs for milliseconds: compiling it without optimisation takes a third of the time.
+FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+Evaluated = tuple[np.ndarray, dict[str, np.ndarray]]  # values [P, N, H, W, C], gradients by name [P, N, H, W, .]
+
+
+def value_and_gradient(loss, batch: Batch):
+    """`loss(inputs)` and the gradient of its cotangent-weighted sum over the valid positions, as every caller takes it."""
+    mask, cotangent = jnp.asarray(batch.mask), jnp.asarray(batch.cotangent)
+
+    def total(arrays):
+        inputs = LossInputs.create(arrays, mask)
+        values = loss(inputs)
+        return jnp.sum(jnp.where(mask, values, 0) * cotangent), values
+
+    gradient, values = jax.grad(total, has_aux=True)(batch.arrays)
+    return values, gradient
+
+
+@functools.partial(jax.jit, static_argnums=(0,))
+def _population(layout: Layout, programs, batch):
+    def one(program):
+        return value_and_gradient(lambda inputs: interpret(program, layout, inputs), batch)
+
+    return jax.vmap(one, in_axes=(POPULATION_AXES,))(programs)
+
+
+@functools.partial(jax.jit, static_argnums=(0,))
+def _mapped(layout: Layout, programs, lengths, batch):
+    def one(row):
+        program = dataclasses.replace(row[0], length=row[1])
+        return value_and_gradient(lambda inputs: interpret(program, layout, inputs), batch)
+
+    return jax.lax.map(one, (dataclasses.replace(programs, length=lengths), lengths))
+
+
+jax.tree_util.register_dataclass(Batch)
+
+
+def population(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
+    """The interpreter under `vmap`."""
+    return jax.tree.map(np.asarray, _population(setting.layout, stack([encode(graph, setting.layout) for graph in graphs]), batch))
+
+
+def mapped(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
+    """The interpreter on one program at a time, under `lax.map`."""
+    programs = [encode(graph, setting.layout) for graph in graphs]
+    lengths = np.stack([program.length for program in programs])
+    return jax.tree.map(np.asarray, _mapped(setting.layout, stack(programs), lengths, batch))
+
+
+def compiled(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
+    """The compiled form, all graphs in one `jit`. A value per sample is spread over C, as the interpreter does."""
+    channels = max(array.shape[-1] for array in batch.arrays.values())
+
+    def spread(values):
+        return jnp.broadcast_to(values / (channels // values.shape[-1]), (*values.shape[:-1], channels))
+
+    losses = [compile_graph(graph, setting.layout.operators) for graph in graphs]
+
+    @functools.partial(jax.jit, compiler_options=FAST_COMPILATION)
+    def all_of_them(batch):
+        results = [value_and_gradient(loss, batch) for loss in losses]
+        return [(spread(values), gradients) for values, gradients in results]
+
+    results = jax.tree.map(np.asarray, all_of_them(batch))
+    return jax.tree.map(lambda *rows: np.stack(rows), *results)
+
+
+def expected(graphs: Sequence[Graph], setting: Setting, batch: Batch, spread: bool, ulps: float = 4) -> Evaluated:
+    """The reference in `RUNS` runs of stochastic arithmetic: values `[P, R, N, H, W, C]`, gradients alike."""
+    results = [
+        reference.evaluate(
+            graph.merged(),
+            setting.name,
+            batch.arrays,
+            batch.mask,
+            batch.cotangent,
+            spread=spread,
+            rounding=reference.Rounding(seed, RUNS, ulps),
+        )
+        for seed, graph in enumerate(graphs)
+    ]
+    return jax.tree.map(lambda *rows: np.stack(rows), *results)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Element by element, against runs `[P, R, ...]` of the reference; void positions are left out.
+
+    Attributes:
+      wrong: `[P, ...]` the elements that differ by more than rounding can explain.
+      undetermined: `[P, ...]` the elements without a correct answer.
+      valid: `[P, ...]` the elements at valid positions.
+    """
+
+    wrong: np.ndarray
+    undetermined: np.ndarray
+    valid: np.ndarray
+
+
+def compare(actual: np.ndarray, runs: np.ndarray, mask: np.ndarray, safety: float = 16, base_ulps: float = 64) -> Comparison:
+    """Applies the tolerance of stochastic arithmetic. Non-finite elements must be the same NaN or infinity."""
+    plain = runs[:, 0]
+    eps, tiny = np.finfo(runs.dtype).eps, np.finfo(runs.dtype).tiny
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(runs).all(1)
+        same = np.where(np.isfinite(runs), 0, runs)
+        same = ((same == same[:, :1]) | (np.isnan(same) & np.isnan(same[:, :1]))).all(1) & (np.isfinite(runs) == np.isfinite(plain)[:, None]).all(1)
+        spread = np.abs(runs - plain[:, None]).max(1)
+        tolerance = safety * spread + base_ulps * eps * np.abs(plain) + base_ulps * tiny
+        error = np.abs(actual - plain)
+        agree = np.where(finite, error <= tolerance, (actual == plain) | (np.isnan(actual) & np.isnan(plain)))
+        blurred = finite & (tolerance > 1e-2 * np.abs(plain)) & (plain != 0)
+    valid = np.broadcast_to(mask, plain.shape)
+    return Comparison(wrong=valid & same & ~agree, undetermined=valid & (~same | blurred), valid=valid)

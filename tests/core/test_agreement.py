@@ -1,0 +1,90 @@
+"""The foundation: interpreter, population and compiled form agree with the NumPy reference in value and gradient.
+
+NaN and infinity are part of the agreement. An element may differ by what stochastic arithmetic says of its conditioning;
+those without a correct answer are counted, so that the excuse cannot swallow the test.
+"""
+
+import numpy as np
+import pytest
+
+from tests.core import forms
+from tests.core.random_graphs import FLAT, SETTINGS, SPATIAL, random_batch, random_graphs
+
+EXCUSED = {np.float64: 0.03, np.float32: 0.05}
+
+pytestmark = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+
+
+def check(form, graphs, setting, batch):
+    """Compares values and every gradient; returns the largest share of undetermined elements."""
+    values, gradients = form(graphs, setting, batch)
+    spread = form is not forms.compiled and bool(setting.layout.per_sample_inputs)
+    expected_values, expected_gradients = forms.expected(graphs, setting, batch, spread)
+    results = {"value": (values, expected_values)} | {k: (gradients[k], expected_gradients[k]) for k in gradients}
+    shares = {}
+    for name, (actual, runs) in results.items():
+        assert actual.dtype == runs.dtype
+        compared = forms.compare(actual, runs, batch.mask)
+        wrong = [
+            f"{name} of {graphs[place[0]]} at {place[1:]}: {actual[place]}, expected {runs[place[0], :, *place[1:]]}"
+            for place in map(tuple, np.argwhere(compared.wrong)[:3])
+        ]
+        assert not wrong, "\n".join(wrong)
+        shares[name] = compared.undetermined.sum() / compared.valid.sum()
+    share = max(shares.values())
+    assert share < EXCUSED[batch.cotangent.dtype.type], shares
+    return share
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+@pytest.mark.parametrize("shape", [SPATIAL, FLAT], ids=["spatial", "flat"])
+def test_population(float64, setting, shape, masked):
+    for chunk in range(2):
+        graphs = random_graphs(100 + chunk, setting, 250)
+        check(forms.population, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
+
+
+def test_population_in_float32(setting):
+    graphs = random_graphs(300, setting, 250)
+    for masked in (False, True):
+        check(forms.population, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
+
+
+def test_one_program_at_a_time(float64, setting):
+    graphs = random_graphs(400, setting, 250)
+    check(forms.mapped, graphs, setting, random_batch(401, setting, SPATIAL, masked=True))
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+def test_compiled(float64, setting, masked):
+    graphs = random_graphs(500 + masked, setting, 24)
+    check(forms.compiled, graphs, setting, random_batch(501, setting, SPATIAL, masked))
+
+
+def test_compiled_in_float32(setting):
+    graphs = random_graphs(600, setting, 12)
+    check(forms.compiled, graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
+
+
+@pytest.mark.slow
+def test_population_of_many(float64, setting):
+    for chunk in range(20):
+        graphs = random_graphs(1000 + chunk, setting, 500)
+        batch = random_batch(2000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
+        print(setting.name, chunk, check(forms.population, graphs, setting, batch))
+
+
+@pytest.mark.slow
+def test_population_of_many_in_float32(setting):
+    for chunk in range(6):
+        graphs = random_graphs(3000 + chunk, setting, 500)
+        batch = random_batch(4000 + chunk, setting, SPATIAL, bool(chunk % 2), np.float32)
+        print(setting.name, chunk, check(forms.population, graphs, setting, batch))
+
+
+@pytest.mark.slow
+def test_compiled_of_many(float64, setting):
+    for chunk in range(4):
+        graphs = random_graphs(5000 + chunk, setting, 60)
+        batch = random_batch(6000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
+        print(setting.name, chunk, check(forms.compiled, graphs, setting, batch))

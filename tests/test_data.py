@@ -1,0 +1,293 @@
+"""Sources, splits, noise and image preprocessing."""
+
+import os
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.load import SOURCES, load_source
+from jaxloss.tasks.data.noise import class_mapping, noisy_labels
+from jaxloss.tasks.data.preprocess import crop_flip, standardise
+from jaxloss.tasks.data.source import labelled_images, make_source
+from jaxloss.tasks.data.split import split_source, stratified_order
+
+CIFAR = pathlib.Path(os.environ.get("JAXLOSS_DATA_DIR", "")) / "cifar10_subset.npz"
+
+
+def tiny_source(num_train=60, num_test=0, num_classes=3):
+    """Every image holds its own number, so that examples can be followed."""
+
+    def part(first, count):
+        numbers = np.arange(first, first + count)
+        images = np.broadcast_to(numbers[:, None, None, None], (count, 4, 4, 1)).astype(np.uint8)
+        return labelled_images(images, numbers % num_classes, "tiny")
+
+    return make_source("tiny", part(0, num_train), part(100, num_test) if num_test else None)
+
+
+def one_line(error):
+    return "\n" not in str(error.value)
+
+
+@pytest.fixture
+def npz_file(tmp_path):
+    source = tiny_source(12, 6)
+    arrays = {
+        "train_images": source.train.images,
+        "train_labels": source.train.labels.astype(np.uint8),
+        "test_images": source.test.images,
+        "test_labels": source.test.labels,
+        "class_names": np.array(["ant", "bee", "cat"]),
+    }
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    return tmp_path / "tiny.npz", arrays
+
+
+def test_digits():
+    source = load_source("digits")
+    assert source.train.images.shape == (1797, 8, 8, 1)
+    assert source.test is None
+    assert source.num_classes == 10
+    assert source.train.images.dtype == np.float32
+    assert source.train.images.max() == 1.0
+    assert source.train.labels.dtype == np.int32
+
+
+def test_npz_is_found_in_each_place(npz_file, tmp_path, monkeypatch):
+    path, arrays = npz_file
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.delenv("JAXLOSS_DATA_DIR", raising=False)
+    with pytest.raises(UserError, match=r"elsewhere.*--config.data_dir or JAXLOSS_DATA_DIR") as error:
+        load_source("npz:tiny.npz")
+    assert one_line(error)
+    found = [load_source(f"npz:{path}"), load_source("npz:../tiny.npz"), load_source("npz:tiny.npz", data_dir=str(tmp_path))]
+    monkeypatch.setenv("JAXLOSS_DATA_DIR", str(tmp_path))
+    found.append(load_source("npz:tiny.npz"))
+    for source in found:
+        np.testing.assert_array_equal(source.train.images, arrays["train_images"])
+        np.testing.assert_array_equal(source.test.labels, arrays["test_labels"])
+        assert source.class_names == ("ant", "bee", "cat")
+        assert source.name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_labels": None}, "lacks train_labels. Expected keys: train_images"),
+        ({"test_images": None}, "lacks test_images"),
+        ({"train_labels": np.zeros(5, np.int32)}, "12 images, but 5 labels"),
+        ({"train_labels": np.zeros(12)}, "labels must be integers"),
+        ({"train_labels": np.full(12, 7)}, "labels run from 0 to 7, but there are 3 classes"),
+        ({"train_images": np.zeros((12, 4), np.uint8)}, "images must be uint8 or float"),
+        ({"test_images": np.zeros((6, 5, 5, 1), np.uint8)}, "test images uint8"),
+        ({"train_images": np.array([None] * 12)}, "cannot be read"),
+    ],
+)
+def test_npz_that_is_wrong(npz_file, change, message):
+    path, arrays = npz_file
+    np.savez(path, **{key: value for key, value in {**arrays, **change}.items() if value is not None})
+    with pytest.raises(UserError, match=message) as error:
+        load_source(f"npz:{path}")
+    assert one_line(error)
+
+
+def test_npz_that_is_damaged(npz_file):
+    path, _ = npz_file
+    whole = path.read_bytes()
+    for content in (b"no archive", whole[: len(whole) // 2], whole[:200] + b"\xff\x00" * 20 + whole[240:]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"not a NumPy archive|cannot be read") as error:
+            load_source(f"npz:{path}")
+        assert one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("digit", "Did you mean 'digits'"), ("npz", "should read 'npz:FILE'"), ("digits:x", "should read 'digits'")],
+)
+def test_names_of_sources(name, message):
+    with pytest.raises(UserError, match=message):
+        load_source(name)
+    assert {"digits", "npz:FILE", "tfds:NAME"} <= set(SOURCES)
+
+
+def test_tfds_mocked(tmp_path):
+    tfds = pytest.importorskip("tensorflow_datasets")
+    with tfds.testing.mock_data(num_examples=4):
+        source = load_source("tfds:cifar10", data_dir=str(tmp_path))
+    assert source.train.images.shape == (4, 32, 32, 3)
+    assert source.train.images.dtype == np.uint8
+    assert len(source.test) == 4
+    assert source.num_classes == 10
+
+
+def test_tfds_prepared_on_request(tmp_path):
+    """The real path, with files: image tensors can be prepared without TensorFlow, encoded images cannot."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    class LossTinyImages(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+        code_path = pkg_dir_path = None  # no metadata beside this file
+
+        def _info(self):
+            image = tfds.features.Tensor(shape=(4, 4, 1), dtype=np.uint8)
+            features = {"image": image, "label": tfds.features.ClassLabel(names=["even", "odd"])}
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples(6)}
+
+        def _generate_examples(self, count):
+            for index in range(count):
+                yield index, {"image": np.full((4, 4, 1), index, np.uint8), "label": index % 2}
+
+    name = f"tfds:{LossTinyImages.name}"
+    with pytest.raises(UserError, match=r"not prepared in .*pip install jaxloss\[tfds\]") as error:
+        load_source(name, data_dir=str(tmp_path))
+    assert one_line(error)
+    load_source(name, data_dir=str(tmp_path), download=True)
+    source = load_source(name, data_dir=str(tmp_path))
+    np.testing.assert_array_equal(source.train.images[:, 0, 0, 0] % 2, source.train.labels)
+    assert sorted(source.train.images[:, 0, 0, 0]) == list(range(6))
+    assert source.class_names == ("even", "odd")
+    assert source.test is None
+
+
+def test_tfds_unknown():
+    pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(UserError, match="Did you mean 'cifar10'") as error:
+        load_source("tfds:cifar_10")
+    assert one_line(error)
+
+
+@pytest.mark.skipif(not CIFAR.is_file(), reason="no cifar10_subset.npz in the folder that JAXLOSS_DATA_DIR names")
+def test_cifar_subset():
+    source = load_source("npz:cifar10_subset.npz")
+    assert source.train.images.shape == (10000, 32, 32, 3)
+    assert source.test.images.shape == (2000, 32, 32, 3)
+    splits = split_source(source, (0.8, 0.2, 0.0), 0, (1000, None, None))
+    assert [len(split) for split in splits.values()] == [1000, 2000, 2000]
+    np.testing.assert_array_equal(np.bincount(splits["train"].labels), 100)
+    assert source.class_names[:2] == ("airplane", "automobile")
+
+
+def test_splits_are_disjoint_stratified_and_follow_the_seed():
+    source = tiny_source(60)
+    splits = split_source(source, (0.5, 0.2, 0.3), 0)
+    numbers = {name: split.images[:, 0, 0, 0] for name, split in splits.items()}
+    assert {name: len(rows) for name, rows in numbers.items()} == {"train": 30, "search_eval": 12, "test": 18}
+    assert sorted(np.concatenate(list(numbers.values()))) == list(range(60))
+    for split in splits.values():
+        np.testing.assert_array_equal(np.bincount(split.labels), len(split) // 3)
+        np.testing.assert_array_equal(split.images[:, 0, 0, 0] % 3, split.labels)
+    again, other = split_source(source, (0.5, 0.2, 0.3), 0), split_source(source, (0.5, 0.2, 0.3), 1)
+    np.testing.assert_array_equal(again["train"].images, splits["train"].images)
+    assert set(other["train"].images[:, 0, 0, 0]) != set(numbers["train"])
+    assert len(other["train"]) == 30
+
+
+def test_own_test_set_is_kept_and_limits_cut():
+    splits = split_source(tiny_source(60, 9), (0.6, 0.2, 0.2), 0, (6, None, 3))
+    assert {name: len(split) for name, split in splits.items()} == {"train": 6, "search_eval": 15, "test": 3}
+    assert splits["test"].images.min() >= 100
+    assert splits["search_eval"].images.max() < 60
+    np.testing.assert_array_equal(np.bincount(splits["train"].labels), 2)
+
+
+def test_stratified_order_with_unequal_classes():
+    labels = np.repeat([0, 1, 2], [80, 16, 4])
+    order = stratified_order(labels, np.random.default_rng(0))
+    assert sorted(order) == list(range(100))
+    for quarter in np.split(labels[order], 4):
+        np.testing.assert_array_equal(np.bincount(quarter, minlength=3), [20, 4, 1])
+
+
+@pytest.mark.parametrize(
+    ("fractions", "limits", "message"),
+    [
+        ((0.8, 0.2, 0.0), (None, None, None), "'test' would be empty: 60 images of 'tiny'"),
+        ((0.5, 0.2, 0.3), (0, None, None), "'train' would be empty.*at most 0"),
+        ((0.5, 0.2), (None, None, None), "fractions must be three"),
+        ((0.5, 0.2, 0.4), (None, None, None), "sum to 1"),
+    ],
+)
+def test_splits_that_cannot_be(fractions, limits, message):
+    with pytest.raises(UserError, match=message) as error:
+        split_source(tiny_source(60), fractions, 0, limits)
+    assert one_line(error)
+
+
+def test_symmetric_noise():
+    labels = np.repeat(np.arange(10), 200).astype(np.int32)
+    noisy = noisy_labels(labels, 10, "symmetric", 0.4, 0)
+    # 800 are replaced, of which a tenth stays right by chance.
+    assert 680 <= (noisy != labels).sum() <= 760
+    wrong = np.bincount(noisy[noisy != labels], minlength=10)
+    assert wrong.min() > 40
+    assert wrong.max() < 110
+    np.testing.assert_array_equal(noisy, noisy_labels(labels, 10, "symmetric", 0.4, 0))
+    assert (noisy != noisy_labels(labels, 10, "symmetric", 0.4, 1)).any()
+    np.testing.assert_array_equal(labels, np.repeat(np.arange(10), 200))
+    np.testing.assert_array_equal(labels, noisy_labels(labels, 10, "none", 0.4, 0))
+    np.testing.assert_array_equal(labels, noisy_labels(labels, 10, "symmetric", 0.0, 0))
+
+
+def test_asymmetric_noise():
+    labels = np.repeat(np.arange(10), 50).astype(np.int32)
+    noisy = noisy_labels(labels, 10, "asymmetric", 0.3, 0)
+    wrong = noisy != labels
+    np.testing.assert_array_equal(noisy[wrong], (labels[wrong] + 1) % 10)
+    np.testing.assert_array_equal(np.bincount(labels[wrong]), 15)
+    cifar = noisy_labels(labels, 10, "asymmetric", 0.3, 0, "cifar10")
+    pairs = {(int(old), int(new)) for old, new in zip(labels, cifar, strict=True) if old != new}
+    assert pairs == {(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)}
+    np.testing.assert_array_equal(class_mapping([2, 0, 1], 3), [2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("symetric", 0.4, 0), "Did you mean 'symmetric'"),
+        (("symmetric", 1.4, 0), "between 0 and 1"),
+        (("asymmetric", 0.4, 0, "cifar"), "Did you mean 'cifar10'"),
+        (("asymmetric", 0.4, 0, "cifar10"), "more classes"),
+        (("asymmetric", 0.4, 0, (0, 3, 1)), "one of the 3 classes"),
+    ],
+)
+def test_noise_that_cannot_be(arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        noisy_labels(np.zeros(5, np.int32), 3, *arguments)
+    assert one_line(error)
+
+
+def test_crop_flip_only_moves_and_mirrors():
+    images = np.random.default_rng(0).integers(1, 256, (24, 6, 6, 2)).astype(np.uint8)
+    batch = {"image": jnp.asarray(images), "label": jnp.arange(24)}
+    changed = jax.jit(crop_flip)(batch, jax.random.key(0))
+    np.testing.assert_array_equal(changed["label"], np.arange(24))
+    assert changed["image"].dtype == jnp.uint8
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    found = []
+    for index, image in enumerate(np.asarray(changed["image"])):
+        windows = {
+            (row, column, mirrored): padded[index, row : row + 6, column : column + 6][:, :: -1 if mirrored else 1]
+            for row in range(9)
+            for column in range(9)
+            for mirrored in (False, True)
+        }
+        matches = [place for place, window in windows.items() if (window == image).all()]
+        assert matches
+        found.append(matches[0])
+    assert {mirrored for *_, mirrored in found} == {False, True}
+    assert len(set(found)) > 12
+
+
+def test_standardise():
+    images = jnp.asarray(np.full((1, 2, 2, 2), 255, np.uint8))
+    np.testing.assert_allclose(standardise(images, 0.5, (0.25, 0.5))[0, 0, 0], [2.0, 1.0])
+    np.testing.assert_allclose(standardise(jnp.full((1, 2, 2, 1), 0.75), 0.5, 0.25), 1.0)
