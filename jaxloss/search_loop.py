@@ -7,7 +7,7 @@ with the same archive as an undisturbed one.
 import collections
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.types import Reason
@@ -89,6 +89,7 @@ class SearchLoop:
         self.search, self.cascades, self.execution = search, cascades, execution
         self.archive, self.budget, self.progress, self.metrics = archive, budget, progress, metrics
         self.memory = GradientMemory()
+        self._rows: list[CandidateRow] = []
         state = archive.state(search.name) or {}
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
@@ -105,8 +106,6 @@ class SearchLoop:
                     self.search, self.search.ask(), self.cascades, self.memory, self.budget.batch, self.budget.max_attempts
                 )
                 self.seconds["rejection"] += time.perf_counter() - started
-                # Drawing again would cost time and, as the memory only grows between generations, nothing else.
-                self.archive.commit(state=self._state())
             self._train_pending()
 
     # --- one generation --------------------------------------------------------------------------------------------------------
@@ -130,8 +129,7 @@ class SearchLoop:
             outcome = next(outcomes) if resolved.number in trained_numbers else None
             self._finish(resolved, outcome)
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
-        # Runs to its end, so that nothing is left behind in the threads.
-        next(outcomes, None)
+        self._commit()
 
     def _trial(self, resolved: Resolved) -> Trial:
         encoded = self.search.space.encode(self.search.space.parse(resolved.text))
@@ -139,7 +137,7 @@ class SearchLoop:
         return Trial(self.search.space, encoded, budget.learning_rate, budget.seed, budget.split, SEARCH_EVAL)
 
     def _finish(self, resolved: Resolved, trained: tuple[Outcome, float] | None) -> None:
-        """Counts, tells and commits one individual; `trained` is None for one that is equivalent to a known one."""
+        """Counts and tells one individual; `trained` is None for one that is equivalent to a known one."""
         signatures = resolved.signatures
         trainings: list[TrainingRow] = []
         if trained is None:
@@ -199,10 +197,17 @@ class SearchLoop:
         for row in rows:
             self._recall(row)
         self.pending = self.pending[1:]
-        if trained is not None and self.metrics is not None:
-            # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
-            self.metrics.write(self.counts.trained, self._curves(score))
-        self.archive.commit(candidates=rows, trainings=trainings, state=self._state())
+        self._rows += rows
+        if trained is not None:
+            if self.metrics is not None:
+                # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
+                self.metrics.write(self.counts.trained, self._curves(score))
+            self._commit(trainings)
+
+    def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
+        """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
+        self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
+        self._rows = []
 
     def _attempt_row(self, resolved: Resolved, attempt) -> CandidateRow:
         return CandidateRow(

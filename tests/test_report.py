@@ -18,7 +18,7 @@ from jaxloss.runs.curves import search_curve
 from jaxloss.runs.formula_svg import formula_svg
 from jaxloss.runs.funnel import EXPLANATIONS, make_funnel
 from jaxloss.runs.intervals import difference_axis, score_axis
-from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shape
+from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shapes
 from jaxloss.runs.report import write_report
 from jaxloss.runs.table import print_summary
 
@@ -328,7 +328,7 @@ class TestSearchPage:
         assert len(page) < 2_000_000
 
 
-def test_two_bare_runs_are_reported(tmp_path):
+def test_a_run_that_has_just_begun_is_reported(tmp_path):
     with RunDirectory.open(tmp_path / "run", {"anything": [1, 2]}):
         pass
     assert "This run is unfinished" in write_report(tmp_path / "run").read_text()
@@ -353,9 +353,11 @@ class TestParts:
         rows = [row(2, None), row(0, 0.5), row(1, 0.4, training=False), row(1, 0.9, branch="b"), row(3, 0.8)]
         curve = search_curve("random_search", rows, population_size=2)
         assert curve.name == "random search"
-        assert curve.trainings == [1, 1, 2, 3]
-        assert curve.best == [0.5, 0.5, 0.5, 0.8]
-        assert curve.mean == pytest.approx([0.5, 0.45, 0.4, 0.8])
+        assert list(curve.trainings) == [1, 2, 3]
+        assert curve.scores == pytest.approx([0.5, np.nan, 0.8], nan_ok=True)
+        assert curve.best == [0.5, 0.5, 0.8]
+        # The second individual has the score of an equivalent one: it joins the population, but is no training.
+        assert curve.mean == pytest.approx([0.45, 0.4, 0.8])
         assert search_curve("random_search", [], 2) is None
 
     def test_funnel_adds_up_and_is_logarithmic(self):
@@ -372,27 +374,39 @@ class TestParts:
         assert set(EXPLANATIONS) == set(Reason)
 
     def test_shape_of_cross_entropy(self):
-        shape = loss_shape(CROSS_ENTROPY, "autoloss_zero")
+        shape = loss_shapes([CROSS_ENTROPY], "autoloss_zero")[0]
         np.testing.assert_allclose(shape.value_right, -np.log(shape.prediction), rtol=1e-4)
         np.testing.assert_allclose(shape.value_wrong, 0, atol=1e-6)
         # d(-log p) / d logit = p - 1, up to scale
         np.testing.assert_allclose(shape.pull, (1 - shape.prediction) / 0.995, rtol=1e-3)
 
     def test_shape_sees_both_classes_and_refuses_other_inputs(self):
-        shape = loss_shape("Mul(target, Mean_c(Square(prediction)))", "autoloss_zero")
+        (shape,) = loss_shapes(["Mul(target, Mean_c(Square(prediction)))"], "autoloss_zero")
         np.testing.assert_allclose(shape.value_right, (shape.prediction**2 + (1 - shape.prediction) ** 2) / 2, rtol=1e-4)
-        assert loss_shape("Log(cosine)", "autoloss_zero") is None
-        assert loss_shape(CROSS_ENTROPY, "no such set") is None
+        assert loss_shapes(["Log(cosine)"], "autoloss_zero") == [None]
+        assert loss_shapes([CROSS_ENTROPY], "no such set") == [None]
 
     def test_flat_and_infinite_losses_have_curves(self):
-        assert not loss_shape("Mul(0, Mul(prediction, target))", "autoloss_zero").pull.any()
-        assert loss_shape("Exp(Exp(Exp(Exp(Add(prediction, Mul(9, target))))))", "autoloss_zero") is not None
+        # Softmax holds the mean over the classes constant: what is left of its gradient is rounding.
+        formulas = ["Mul(0, Mul(prediction, target))", "Mul(target, Mean_c(prediction))", "Exp(Exp(Exp(Exp(Mul(9, target)))))"]
+        flat, cancelled, infinite = loss_shapes(formulas, "autoloss_zero")
+        assert not flat.pull.any()
+        assert not cancelled.pull.any()
+        assert np.isinf(infinite.value_right).all()
 
     @pytest.mark.parametrize(
         "latex", [None, "", r"\frac{1}", r"\begin{cases} 1 \end{cases}", "a $ b", "x" * 5000, r"\unknown{x}"]
     )
     def test_what_cannot_be_drawn_is_left_to_the_text(self, latex):
         assert formula_svg(latex, "f") is None
+
+    def test_low_letters_keep_their_parentheses_and_fractions_their_size(self):
+        def height(latex):
+            return float(re.search(r'viewBox="\S+ \S+ \S+ (\d+)"', formula_svg(latex, "f"))[1])
+
+        assert height(r"\log{\left(y \right)}") == height(r"\log (y)")
+        assert height(r"\frac{1}{y}") == height(r"\dfrac{1}{y}")
+        assert height(r"x^{\frac{1}{4}}") < height(r"x^{\dfrac{1}{4}}")
 
     def test_formula_has_a_line_for_each_part_and_an_escaped_label(self):
         drawn = formula_svg(r"t_{1} = \frac{1}{y};\quad t_{1}^{2}", 'a<b & "c"')
@@ -406,7 +420,8 @@ class TestParts:
         assert axis.mark(0.62, [0.6, 0.64]).outside == "left"
         assert axis.mark(0.949, [0.945, 0.953]).outside == ""
         assert all(0 <= position <= 100 for position, _ in axis.ticks)
-        assert len({text for _, text in axis.ticks}) == len(axis.ticks) >= 2
+        assert len(axis.ticks) >= 2
+        assert [axis.percent(float(text)) for _, text in axis.ticks] == pytest.approx([position for position, _ in axis.ticks])
 
     def test_axis_of_differences_shows_zero_and_the_margin(self):
         axis = difference_axis([{"ci95": [0.2, 0.3]}], 0.005)

@@ -4,8 +4,9 @@ contents (host) -> gradient (one call) -> memory of gradients (host) -> rejectio
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from jaxloss.filters.gradient import describe_gradient, gradient_function
 from jaxloss.filters.population import PopulationFunction, resolve_batching
 from jaxloss.filters.rejection import RejectionSettings, check_headroom, rejection_function
 
+Value = TypeVar("Value")
+
 
 @dataclasses.dataclass(frozen=True)
 class CascadeSettings:
@@ -28,6 +31,7 @@ class CascadeSettings:
     scale_free: the equivalence check ignores the scale of the gradient.
     width: candidates per jitted call.
     batching: `auto`, `vmap` or `loop`, see `filters.population`.
+    remembered: graphs whose gradient and verdict are kept, the most recent ones.
     """
 
     rejection: RejectionSettings | None = dataclasses.field(default_factory=RejectionSettings)
@@ -35,6 +39,26 @@ class CascadeSettings:
     scale_free: bool = False
     width: int = 32
     batching: str = "auto"
+    remembered: int = 200_000
+
+
+class Remembered(Generic[Value]):
+    """Results by key, the least recently asked for dropped first."""
+
+    def __init__(self, capacity: int):
+        self._capacity, self._values = capacity, {}
+
+    def of(self, keys: Sequence[str], compute: Callable[[Sequence[str]], Sequence[Value]]) -> list[Value]:
+        """The value of each key; `compute` gives those that are not known, each once."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._values]
+        fresh = dict(zip(missing, compute(missing), strict=True)) if missing else {}
+        values = [fresh[key] if key in fresh else self._values[key] for key in keys]
+        for key, value in zip(keys, values, strict=True):
+            self._values.pop(key, None)
+            self._values[key] = value
+        while len(self._values) > self._capacity:
+            del self._values[next(iter(self._values))]
+        return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +92,8 @@ class Cascade:
         self.branch, self.layout, self.required, self.settings = branch, layout, required, settings
         batching = resolve_batching(settings.batching)
         self.gradient = PopulationFunction(gradient_function(problem, layout), settings.width, batching, workers)
+        self._gradients: Remembered[Screened] = Remembered(settings.remembered)
+        self._verdicts: Remembered[Verdict] = Remembered(settings.remembered)
         self.rejection = None
         if settings.rejection is not None:
             check_headroom(problem, settings.rejection)
@@ -79,34 +105,49 @@ class Cascade:
         return check_contents(graph, self.required)
 
     def screen(self, graphs: Sequence[Graph], memory: GradientMemory) -> list[Screened]:
-        """Gradient, memory and rejection protocol for graphs that passed `contents`; the memory is only read."""
-        programs = [encode(graph, self.layout) for graph in graphs]
-        results = [self._look_up(row, memory) for row in _rows(self.gradient(programs, self.layout))]
-        open_rows = [index for index, screened in enumerate(results) if screened.verdict is _UNDECIDED]
-        if self.rejection is None:
-            verdicts = [Verdict(Reason.ACCEPTED)] * len(open_rows)
-        elif open_rows:
-            found = self.rejection([programs[index] for index in open_rows], self.layout)
-            verdicts = [Verdict(Reason(int(row["reason"])), float(row["gain"])) for row in _rows(found)]
-        else:
-            verdicts = []
-        for index, verdict in zip(open_rows, verdicts, strict=True):
-            results[index] = dataclasses.replace(results[index], verdict=verdict)
+        """Gradient, memory and rejection protocol for graphs that passed `contents`; the memory is only read.
+
+        What the two jitted stages say of a graph depends on the graph alone, and is kept: a search proposes the same small
+        graphs again and again.
+        """
+        keys = [graph.key(self.layout.operators) for graph in graphs]
+        by_key = dict(zip(keys, graphs, strict=True))
+        gradients = self._gradients.of(keys, lambda missing: self._take_gradients([by_key[key] for key in missing]))
+        results = [self._look_up(gradient, memory) for gradient in gradients]
+        undecided = [key for key, screened in zip(keys, results, strict=True) if screened.verdict is _UNDECIDED]
+        verdicts = iter(self._verdicts.of(undecided, lambda missing: self._run_protocol([by_key[key] for key in missing])))
+        return [
+            dataclasses.replace(screened, verdict=next(verdicts)) if screened.verdict is _UNDECIDED else screened
+            for screened in results
+        ]
+
+    def _take_gradients(self, graphs: Sequence[Graph]) -> list[Screened]:
+        """The descriptions of the gradients, rejected where they are not finite or zero."""
+        settings, results = self.settings, []
+        for row in _rows(self.gradient([encode(graph, self.layout) for graph in graphs], self.layout)):
+            reason = Reason(int(row["reason"]))
+            if reason is not Reason.ACCEPTED:
+                results.append(Screened(Verdict(reason)))
+                continue
+            text = describe_gradient(row["norms"], row["projections"], settings.significant_digits, settings.scale_free)
+            results.append(Screened(_UNDECIDED, text.signature, text.sketch))
         return results
 
-    def _look_up(self, row: dict[str, np.ndarray], memory: GradientMemory) -> Screened:
-        reason = Reason(int(row["reason"]))
-        if reason is not Reason.ACCEPTED:
-            return Screened(Verdict(reason))
-        settings = self.settings
-        text = describe_gradient(row["norms"], row["projections"], settings.significant_digits, settings.scale_free)
-        verdict = _UNDECIDED
-        if (self.branch, text.signature) in memory.accepted_branches:
+    def _look_up(self, gradient: Screened, memory: GradientMemory) -> Screened:
+        if gradient.verdict is not _UNDECIDED:
+            return gradient
+        if (self.branch, gradient.signature) in memory.accepted_branches:
             # As good as a trained one: it has passed the protocol before. Whether the whole candidate is known is seen later.
-            verdict = Verdict(Reason.ACCEPTED)
-        elif (self.branch, text.sketch) in memory.rejected_branches:
-            verdict = Verdict(Reason.EQUIVALENT_TO_REJECTED)
-        return Screened(verdict, text.signature, text.sketch)
+            return dataclasses.replace(gradient, verdict=Verdict(Reason.ACCEPTED))
+        if (self.branch, gradient.sketch) in memory.rejected_branches:
+            return dataclasses.replace(gradient, verdict=Verdict(Reason.EQUIVALENT_TO_REJECTED))
+        return gradient
+
+    def _run_protocol(self, graphs: Sequence[Graph]) -> list[Verdict]:
+        if self.rejection is None:
+            return [Verdict(Reason.ACCEPTED)] * len(graphs)
+        found = self.rejection([encode(graph, self.layout) for graph in graphs], self.layout)
+        return [Verdict(Reason(int(row["reason"])), float(row["gain"])) for row in _rows(found)]
 
     @property
     def compilations(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, Reason
 
 NUM_PROJECTIONS = 6
+SKETCH_DIGITS = 4
 
 
 def gradient_function(problem: RejectionProblem, layout: Layout) -> Callable[[Program, Array], dict[str, Array]]:
@@ -54,7 +55,7 @@ class GradientDescription:
 
     Attributes:
       signature: the norms, to the configured significant digits.
-      sketch: the signed projections relative to the whole gradient, with the signature.
+      sketch: the signed projections, with their scale: what the rejection protocol does depends on it.
     """
 
     signature: str
@@ -74,5 +75,5 @@ def describe_gradient(norms: np.ndarray, projections: np.ndarray, digits: int, s
     whole = float(np.sqrt(np.sum(np.square(norms, dtype=np.float64)))) or 1.0
     scaled = norms / whole if scale_free else norms
     signature = " ".join(f"{norm:.{digits - 1}e}" for norm in scaled)
-    sketch = " ".join(f"{value + 0.0:.2f}" for value in projections / whole)
-    return GradientDescription(signature, f"{signature} / {sketch}")
+    sketch = " ".join(f"{value:.{SKETCH_DIGITS - 1}e}" for value in projections)
+    return GradientDescription(signature, sketch)

@@ -21,7 +21,6 @@ from jaxloss.runs.loss_shape import LossShape
 # A colour here is only a name: the page says what it is in each colour scheme.
 _COLOURS = {"--ink": "#010203", "--muted": "#010204", "--rule": "#010205", "--found": "#010206", "--random": "#010207"}
 INK, MUTED, RULE, FOUND, RANDOM = _COLOURS.values()
-_LINES = ((FOUND, "-"), (RANDOM, "-"), (INK, "-"))
 
 _STYLE = {
     "axes.edgecolor": RULE,
@@ -45,11 +44,12 @@ _STYLE = {
 
 def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
     """Best so far and mean of the population by the number of trainings; single scores as faint dots."""
-    with _figure("search", (9.2, 3.9), "Score by number of trainings, for each search") as (figure, drawn):
-        axes = figure.add_axes((0.065, 0.13, 0.80, 0.84))
+    with _figure("search", (12.4, 4.8), "Score by number of trainings, for each search") as (figure, drawn):
+        axes = figure.add_axes((0.055, 0.11, 0.81, 0.87))
         axes.grid(axis="y", color=RULE, linewidth=0.5)
         ends = []
-        for curve, (colour, _) in zip(curves, itertools.cycle(_LINES)):
+        # The main search comes first, and is drawn on top.
+        for curve, colour in reversed(list(zip(curves, itertools.cycle((FOUND, RANDOM))))):
             _dots(axes, curve.trainings, curve.scores, colour)
             axes.plot(curve.trainings, curve.mean, color=colour, linewidth=1.2, dashes=(3, 2))
             axes.step(curve.trainings, curve.best, where="post", color=colour, linewidth=2.2)
@@ -66,24 +66,24 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
 
 def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str) -> tuple[Markup, Markup]:
     """The value of a loss and its pull on the logit of the right class, each against the prediction."""
-    with _figure(f"{name}-value", (2.7, 1.75), f"Value of {label} by prediction") as (figure, value):
+    with _figure(f"{name}-value", (4.1, 2.3), f"Value of {label} by prediction") as (figure, value):
         axes = _small_axes(figure)
         axes.plot(shape.prediction, shape.value_wrong, color=RANDOM, dashes=(4, 2))
         axes.plot(shape.prediction, shape.value_right, color=FOUND)
         _robust_limits(axes, np.concatenate([shape.value_right, shape.value_wrong]))
-    with _figure(f"{name}-pull", (2.7, 1.75), f"Pull of {label} by prediction") as (figure, pull):
+    with _figure(f"{name}-pull", (4.1, 2.3), f"Pull of {label} by prediction") as (figure, pull):
         axes = _small_axes(figure)
         axes.axhline(0, color=RULE, linewidth=0.8)
         axes.plot(reference.prediction, reference.pull, color=MUTED, linewidth=1.2, dashes=(1.5, 1.5))
         axes.plot(shape.prediction, shape.pull, color=INK)
         low = min(0.0, float(np.nanmin(shape.pull)))
-        axes.set_ylim(1.15 * low - 0.05, 1.15)
-        axes.set_yticks([-1, 0, 1] if low < -0.3 else [0, 0.5, 1])
+        axes.set_yticks([-1, -0.5, 0, 0.5, 1])
+        axes.set_ylim(1.1 * low - 0.05, 1.12)
     return value[0], pull[0]
 
 
 def _small_axes(figure: Figure) -> Axes:
-    axes = figure.add_axes((0.15, 0.17, 0.82, 0.79))
+    axes = figure.add_axes((0.11, 0.12, 0.86, 0.85))
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     axes.locator_params(axis="y", nbins=4)
@@ -117,7 +117,7 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
 def _end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:
     """Names the lines at their right ends, pushed apart where they meet."""
     low, high = axes.get_ylim()
-    gap, bottom = 0.058 * (high - low), low
+    gap, bottom = 0.048 * (high - low), low
     for value, text, colour in sorted((end for end in ends if end[0] is not None), key=lambda end: end[0]):
         bottom = max(value, bottom + gap)
         weight = "bold" if text.endswith("best") else "normal"

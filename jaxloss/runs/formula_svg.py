@@ -11,6 +11,12 @@ from matplotlib.textpath import TextPath, text_to_path
 _SIZE = 100.0  # units per em; the page scales it
 _LONGEST = 1200  # characters; beyond that nobody reads it, and typesetting takes seconds
 _SEPARATORS = re.compile(r"[,;]\\quad ")
+# LaTeX itself puts a thin space between a factor and the name of a function, mathtext does not.
+_TIGHT = re.compile(r"(?<=[\w})|]) *(?=\\(?:log|exp|tanh|sin|cos|arcsin|arccos|operatorname|mathrm)\b)")
+# Fractions in running text are set small by convention, and delimiters of low letters by mathtext's own measure.
+_FRACTION = re.compile(r"(?<!\^\{)\\frac\b")
+_LOW = re.compile(r"\\left\(((?:(?!\\left|\\right|\\d?frac|\\sqrt|\^)[^()])*)\\right\)")
+_SMALLEST = 0.6  # a long formula shrinks so far to fit the page; then it scrolls
 _FONT = FontProperties(size=_SIZE, math_fontfamily="cm")
 _COMMANDS = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
 
@@ -33,15 +39,16 @@ def formula_svg(latex: str | None, label: str) -> Markup | None:
 
 
 def _line(latex: str, label: str) -> Markup:
-    text = f"${latex.strip()}$"
+    latex = _FRACTION.sub(r"\\dfrac", _LOW.sub(r"(\1)", latex.strip()))
+    text = "$" + _TIGHT.sub(r"\\,", latex) + "$"
     width, height, descent = text_to_path.get_text_width_height_descent(text, _FONT, ismath=True)
     path = TextPath((0, 0), text, size=_SIZE, prop=_FONT)
     # A little air, as strokes of italic letters reach over their boxes.
     left, top, wide, high = -4, descent - height - 4, width + 8, height + 8
     return Markup(
         '<svg class="formula" role="img" aria-label="{}" viewBox="{:.0f} {:.0f} {:.0f} {:.0f}" '
-        'style="width:{:.2f}em;vertical-align:{:.2f}em"><path d="{}"/></svg>'
-    ).format(label, left, top, wide, high, wide / _SIZE, -(descent + 4) / _SIZE, _path_data(path))
+        'style="width:{:.2f}em;min-width:{:.2f}em;vertical-align:{:.2f}em"><path d="{}"/></svg>'
+    ).format(label, left, top, wide, high, wide / _SIZE, _SMALLEST * wide / _SIZE, -(descent + 4) / _SIZE, _path_data(path))
 
 
 def _path_data(path: Path) -> str:

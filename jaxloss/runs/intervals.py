@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from jaxloss.runs.words import MINUS
+
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
@@ -38,9 +40,13 @@ class Axis:
     @property
     def ticks(self) -> list[tuple[float, str]]:
         """`(percent, text)` of a few round values."""
-        values = [value for value in MaxNLocator(nbins=4).tick_values(self.low, self.high) if self.low <= value <= self.high]
+        values = [
+            value
+            for value in MaxNLocator(nbins=5, steps=[1, 2, 5, 10], min_n_ticks=3).tick_values(self.low, self.high)
+            if self.low <= value <= self.high
+        ]
         digits = max(0, -math.floor(math.log10(np.diff(values).min()) + 1e-9)) if len(values) > 1 else 3
-        return [(self.percent(value), f"{value + 0.0:.{digits}f}") for value in values]
+        return [(self.percent(value), f"{value + 0.0:.{digits}f}".replace("-", MINUS)) for value in values]
 
 
 def score_axis(rows: Sequence[Mapping[str, Any]]) -> Axis:
@@ -56,9 +62,9 @@ def score_axis(rows: Sequence[Mapping[str, Any]]) -> Axis:
 
 
 def difference_axis(rows: Sequence[Mapping[str, Any]], margin: float) -> Axis:
-    """The axis of the differences: zero, the margin, and all intervals within ten times the typical one."""
+    """The axis of the differences: zero, the margin, and all intervals within four times the typical one."""
     ends = [abs(end) for row in rows for end in row["ci95"]]
-    bound = 10 * float(np.median(ends))
+    bound = 4 * float(np.median(ends))
     low = max(min([-1.5 * margin, *(row["ci95"][0] for row in rows)]), -bound)
     high = min(max([1.5 * margin, *(row["ci95"][1] for row in rows)]), max(bound, 1.5 * margin))
     return _padded(min(low, -1.5 * margin), high)

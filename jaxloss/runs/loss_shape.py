@@ -5,6 +5,7 @@ over samples and positions see this one sample.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from jaxloss.core.primitives import OPERATOR_SETS
 from jaxloss.core.types import Array, LossInputs
 
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
+Loss = Callable[[LossInputs], Array]
 _INPUTS = ("prediction", "target")
 _NUM_POINTS = 121
 _NOISE = 3e-6  # of the largest value, in float32
@@ -40,36 +42,45 @@ class LossShape:
     pull: np.ndarray
 
 
-def loss_shape(formula: str, operators: str) -> LossShape | None:
-    """The curves of a formula of one branch over `prediction` and `target`; None for any other.
+def loss_shapes(formulas: Sequence[str], operators: str) -> list[LossShape | None]:
+    """The curves of each formula of one branch over `prediction` and `target`; None for any other.
 
     Args:
-      formula: text form.
+      formulas: text forms.
       operators: name of the operator set.
     """
-    if operators not in OPERATOR_SETS:
-        return None
+    losses = {formula: _compile(formula, operators) for formula in formulas}
+    drawable = {formula: loss for formula, loss in losses.items() if loss is not None}
+    prediction = np.linspace(0.005, 0.995, _NUM_POINTS)
+    logits = jnp.asarray(np.log(prediction / (1 - prediction)), jnp.float32)
+    # One compilation for all: it costs more than everything else here.
+    curves = jax.jit(lambda x: {formula: _curves(loss, x) for formula, loss in drawable.items()})(logits)
+    return [_shape(prediction, *map(np.asarray, curves[formula])) if formula in curves else None for formula in formulas]
+
+
+def _compile(formula: str, operators: str) -> Loss | None:
     try:
         graph = parse(formula, OPERATOR_SETS[operators], _INPUTS)
-    except UserError:
+    except (KeyError, UserError):
         return None
-    loss = compile_graph(graph, OPERATOR_SETS[operators])
+    return compile_graph(graph, OPERATOR_SETS[operators])
+
+
+def _curves(loss: Loss, logits: Array) -> tuple[Array, Array, Array]:
+    """`value_right`, `value_wrong` and the slope of the row's loss at each logit of the first class."""
 
     def row_values(logit: Array, target: Array) -> Array:
-        prediction = jax.nn.softmax(jnp.stack([logit, jnp.zeros_like(logit)]))
-        row = {"prediction": prediction, "target": target.astype(prediction.dtype)}
-        inputs = LossInputs.create({name: values.reshape(1, 1, 1, 2) for name, values in row.items()})
+        arrays = {"prediction": jax.nn.softmax(jnp.stack([logit, jnp.zeros_like(logit)])), "target": target}
+        inputs = LossInputs.create({name: values.reshape(1, 1, 1, 2) for name, values in arrays.items()})
         return jnp.broadcast_to(loss(inputs), (1, 1, 1, 2)).reshape(2)
 
-    @jax.jit
-    def curves(logits: Array) -> tuple[Array, Array, Array]:
-        right, wrong = jnp.array([1, 0]), jnp.array([0, 1])
-        first = jax.vmap(row_values, (0, None))
-        slope = jax.vmap(jax.grad(lambda logit: row_values(logit, right).sum()))
-        return first(logits, right)[:, 0], first(logits, wrong)[:, 0], slope(logits)
+    right, wrong = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    values = jax.vmap(row_values, (0, None))
+    slope = jax.vmap(jax.grad(lambda logit: row_values(logit, right).sum()))
+    return values(logits, right)[:, 0], values(logits, wrong)[:, 0], slope(logits)
 
-    prediction = np.linspace(0.005, 0.995, _NUM_POINTS, dtype=np.float32)
-    value_right, value_wrong, slope = map(np.asarray, curves(jnp.log(prediction) - jnp.log1p(-prediction)))
+
+def _shape(prediction: np.ndarray, value_right: np.ndarray, value_wrong: np.ndarray, slope: np.ndarray) -> LossShape:
     pull = np.where(np.isfinite(slope), -slope, np.nan)
     largest = np.nanmax(np.abs(pull)) if np.isfinite(pull).any() else 0.0
     # What a softmax cancels, the mean over classes for one, leaves rounding errors that must not fill the picture.

@@ -15,7 +15,7 @@ from jaxloss.runs.figures import search_figure, shape_figures
 from jaxloss.runs.formula_svg import formula_svg
 from jaxloss.runs.funnel import make_funnel
 from jaxloss.runs.intervals import difference_axis, score_axis
-from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shape
+from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shapes
 from jaxloss.runs.words import (
     big_number,
     difference,
@@ -108,15 +108,19 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
         ]
     else:
         rows = []
-    leaders = [{"latex": None, "simplified": None, **row, "math": _math(row), "figures": None} for row in rows]
-    reference = loss_shape(CROSS_ENTROPY, operators)
-    if leaders and reference is not None:
-        for row in leaders[:_NUM_SHAPES]:
-            if (shape := loss_shape(row["formula"], operators)) is not None:
+    if not rows:
+        return []
+    names = {row["formula"]: row["name"] for row in (summary or {}).get("comparison", [])}
+    empty = {"latex": None, "simplified": None, "figures": None}
+    leaders = [{**empty, **row, "math": _math(row), "name": names.get(row["formula"])} for row in rows]
+    reference, *shapes = loss_shapes([CROSS_ENTROPY, *(row["formula"] for row in leaders[:_NUM_SHAPES])], operators)
+    if reference is not None:
+        for row, shape in zip(leaders, shapes, strict=False):
+            if shape is not None:
                 row["figures"] = shape_figures(f"loss{row['rank']}", shape, reference, f"loss {row['rank']}")
         drawn = shape_figures("reference", reference, reference, "cross-entropy")
         math = formula_svg(r"-y \log\left(\hat{y}\right)", CROSS_ENTROPY)
-        leaders.insert(0, {"rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math})
+        leaders.insert(0, {**empty, "rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math})
     return leaders
 
 
@@ -136,14 +140,15 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
             marks = {f"{kind}_mark": axis.mark(row[kind]["test_mean"], row[kind]["test_ci95"]) for kind in ("untuned", "tuned")}
             parts["comparison"].append({**row, **marks, "math": _math(row), "is_first": row["name"] == first})
     if differences:
+        drawn = {row["name"]: row["math"] for row in parts["comparison"] if row["kind"] == "given"}
         axis = parts["difference_axis"] = difference_axis(differences, margin)
         for row in sorted(differences, key=lambda row: row["mean"]):
             words = verdict_in_words(row, margin)
-            parts["differences"].append({**row, "mark": axis.mark(row["mean"], row["ci95"]), "words": words})
+            mark = axis.mark(row["mean"], row["ci95"])
+            parts["differences"].append({**row, "mark": mark, "words": words, "math": drawn.get(row["second"])})
     headline = next((row for row in parts["comparison"] if row["is_first"]), None)
     rival = next((row for row in differences if row["second"] == "cross_entropy"), None)
-    lead = lead_in_words(rival) if rival else None
-    return {**parts, "headline": headline, "lead": lead, "rival": rival}
+    return {**parts, "headline": headline, "rival": rival, "lead": lead_in_words(rival) if rival else None}
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

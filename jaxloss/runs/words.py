@@ -57,14 +57,15 @@ def verdict_in_words(row: Mapping[str, Any], margin: float) -> str:
     """What the interval of a difference allows to say."""
     if row["verdict"] == "leads":
         return "leads"
-    tail = "not behind by" if row["not_behind"] else "may be behind by"
-    return f"{row['verdict']}; {tail} more than {number(margin)}"
+    if row["verdict"] == "ties":
+        return f"ties; {'not' if row['not_behind'] else 'perhaps'} behind by more than {number(margin)}"
+    return f"is behind, {'not' if row['not_behind'] else 'perhaps'} by more than {number(margin)}"
 
 
 def lead_in_words(row: Mapping[str, Any]) -> str:
-    """A difference as a statement of the first loss about the second."""
-    relation = {"leads": "ahead of", "ties": "tied with", "is behind": "behind"}[row["verdict"]]
-    return f"{relation} tuned {loss_name(row['second'])}"
+    """A difference as a heading: what the first loss is to the second."""
+    rival = f"tuned {loss_name(row['second'])}"
+    return {"leads": f"ahead of {rival} by", "ties": f"tied with {rival}", "is behind": f"behind {rival} by"}[row["verdict"]]
 
 
 def _with_minus(text: str) -> str:

@@ -4,6 +4,7 @@ All randomness on the host comes from `(seed, proposal, branch, attempt)`, so th
 """
 
 import abc
+import bisect
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -67,7 +68,7 @@ class Search(abc.ABC):
         """
         self.space, self.seed, self.generation_size = space, seed, generation_size
         self.individuals: list[Individual] = []
-        self._best_first: list[Individual] | None = None
+        self._trained: list[Individual] = []
 
     # --- to be provided by an algorithm ----------------------------------------------------------------------------------------
 
@@ -98,7 +99,8 @@ class Search(abc.ABC):
         if individual.number != len(self.individuals):
             raise ValueError(f"expected the result of proposal {len(self.individuals)}, not of {individual.number}")
         self.individuals.append(individual)
-        self._best_first = None
+        if individual.trained and individual.score is not None:
+            bisect.insort(self._trained, individual, key=_best_first)
 
     def generator(self, *place: int) -> np.random.Generator:
         """The generator of one place, for example `(proposal, branch, attempt)`."""
@@ -113,7 +115,8 @@ class Search(abc.ABC):
 
     def best(self) -> Iterator[Individual]:
         """Trained individuals, best first; among equals the earlier one."""
-        if self._best_first is None:
-            trained = [individual for individual in self.individuals if individual.trained and individual.score is not None]
-            self._best_first = sorted(trained, key=lambda individual: (-individual.fitness, individual.number))
-        return iter(self._best_first)
+        return iter(self._trained)
+
+
+def _best_first(individual: Individual) -> tuple[float, int]:
+    return -individual.fitness, individual.number

@@ -39,6 +39,10 @@ def autoloss_zero(
     layout = Layout(AUTOLOSS_ZERO, ("prediction", "target"), max_instructions, max_constants)
 
     def fits(graph: Graph) -> bool:
+        constants = {node.value for node in graph.nodes if node.is_constant}
+        if graph.num_operators <= max_instructions and len(constants) <= max_constants:
+            return True
+        # It may still fit once equal parts are computed only once.
         try:
             encode(graph, layout)
         except ProgramOverflow:

@@ -1,4 +1,4 @@
-"""The three forms of a loss under test, each giving values and gradients of many graphs, and the comparison with the reference."""
+"""The three forms of a loss under test, as values and gradients of many graphs, and the comparison with the reference."""
 
 import dataclasses
 import functools
@@ -58,7 +58,8 @@ jax.tree_util.register_dataclass(Batch)
 
 def population(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
     """The interpreter under `vmap`."""
-    return jax.tree.map(np.asarray, _population(setting.layout, stack([encode(graph, setting.layout) for graph in graphs]), batch))
+    programs = stack([encode(graph, setting.layout) for graph in graphs])
+    return jax.tree.map(np.asarray, _population(setting.layout, programs, batch))
 
 
 def mapped(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
@@ -124,8 +125,9 @@ def compare(actual: np.ndarray, runs: np.ndarray, mask: np.ndarray, safety: floa
     eps, tiny = np.finfo(runs.dtype).eps, np.finfo(runs.dtype).tiny
     with np.errstate(all="ignore"):
         finite = np.isfinite(runs).all(1)
-        same = np.where(np.isfinite(runs), 0, runs)
-        same = ((same == same[:, :1]) | (np.isnan(same) & np.isnan(same[:, :1]))).all(1) & (np.isfinite(runs) == np.isfinite(plain)[:, None]).all(1)
+        # 0 for a number, else the NaN or infinity: what all runs must share.
+        kind = np.where(np.isfinite(runs), 0, np.where(np.isnan(runs), 2, np.sign(runs)))
+        same = (kind == kind[:, :1]).all(1)
         spread = np.abs(runs - plain[:, None]).max(1)
         tolerance = safety * spread + base_ulps * eps * np.abs(plain) + base_ulps * tiny
         error = np.abs(actual - plain)

@@ -60,7 +60,7 @@ def _draw_cse(random, shape):
     }
 
 
-GMS_CONSTANTS = tuple(round(0.1 * i, 1) for i in range(11)) + (0.22, 1.3)
+GMS_CONSTANTS = (*(round(0.1 * i, 1) for i in range(11)), 0.22, 1.3)
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -85,7 +85,8 @@ def random_graph(random: np.random.Generator, setting: Setting, num_operators: i
     unused: list[int] = []  # roots of finished sub-expressions
     for remaining in reversed(range(num_operators)):
         # Only a binary operator can join two roots, and one root must be left at the end.
-        candidates = [operator for operator in setting.layout.operators.visible if operator.arity == 2 or len(unused) <= remaining + 1]
+        unary_allowed = len(unused) <= remaining + 1
+        candidates = [operator for operator in setting.layout.operators.visible if operator.arity == 2 or unary_allowed]
         operator = candidates[random.integers(len(candidates))]
         operands = []
         for _ in range(operator.arity):

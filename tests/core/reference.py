@@ -187,15 +187,13 @@ def signed_root() -> Rule:
 
 
 def algebraic(at, x):
-    """x / sqrt(1 + x^2)"""
-    return at.rounding(div(x, np.sqrt(1 + mul(x, x))), False)
+    """x / sqrt(1 + x^2), the sine of the angle whose tangent is x."""
+    return at.rounding(np.where(np.isinf(x), np.sign(x), div(x, np.hypot(x.dtype.type(1), x))), False)
 
 
 def slope_of_algebraic(at, g, x):
-    """By the quotient rule."""
-    root = at.rounding(np.sqrt(1 + mul(x, x)), False)
-    through_root = mul(-g, x, div(1, mul(root, root)), div(0.5, root))
-    return div(g, root) + mul(through_root, x) + mul(through_root, x)
+    """(1 + x^2)^(-3/2), as the angle's cosine by 1 + x^2."""
+    return div(mul(g, np.cos(at.rounding(np.arctan(x), False))), 1 + mul(x, x))
 
 
 def gudermannian(at, x):
@@ -225,19 +223,16 @@ def slope_of_softplus(g, x):
 
 def mean_over_positions() -> Rule:
     def forward(at, x):
-        total = np.where(at.mask, x, 0).sum(POSITIONS, keepdims=True)
-        return np.broadcast_to(total / max(at.mask.sum(), 1), x.shape)
+        total = at.rounding(np.where(at.mask, x, 0), True).sum(POSITIONS, keepdims=True)
+        return np.broadcast_to(div(total, x.dtype.type(max(at.mask.sum(), 1))), x.shape)
 
-    def backward(at, g, r, x):
-        total = np.where(at.mask, g, 0).sum(POSITIONS, keepdims=True)
-        return (np.broadcast_to(div(total, x.dtype.type(max(at.mask.sum(), 1))), x.shape),)
-
-    return Rule(forward, backward, correctly_rounded=True)
+    return Rule(forward, lambda at, g, r, x: (forward(at, g),), correctly_rounded=True)
 
 
 def mean_over_channels() -> Rule:
     def forward(at, x):
-        return np.broadcast_to(div(x.sum(CHANNELS, keepdims=True), x.dtype.type(x.shape[CHANNELS])), x.shape)
+        total = at.rounding(x, True).sum(CHANNELS, keepdims=True)
+        return np.broadcast_to(div(total, x.dtype.type(x.shape[CHANNELS])), x.shape)
 
     return Rule(forward, lambda at, g, r, x: (forward(at, g),), correctly_rounded=True)
 
@@ -282,7 +277,8 @@ def softmax() -> Rule:
         return div(powers, powers.sum(CHANNELS, keepdims=True))
 
     def backward(at, g, r, x):
-        return (mul(r, g) - mul(r, mul(r, g).sum(CHANNELS, keepdims=True)),)
+        product = at.rounding(mul(r, g), True)
+        return (product - mul(r, product.sum(CHANNELS, keepdims=True)),)
 
     return Rule(forward, backward)
 
@@ -291,7 +287,7 @@ ADD = Rule(lambda at, x, y: x + y, lambda at, g, r, x, y: (g, g), correctly_roun
 SUBTRACT = Rule(lambda at, x, y: x - y, lambda at, g, r, x, y: (g, -g), correctly_rounded=True)
 MULTIPLY = Rule(lambda at, x, y: mul(x, y), lambda at, g, r, x, y: (mul(g, y), mul(g, x)), correctly_rounded=True)
 # One value per sample: the product is summed over the channels.
-DOT = Rule(lambda at, x, y: mul(x, y).sum(CHANNELS, keepdims=True), MULTIPLY.backward)
+DOT = Rule(lambda at, x, y: at.rounding(mul(x, y), True).sum(CHANNELS, keepdims=True), MULTIPLY.backward)
 
 COMMON: Mapping[str, Rule] = {
     "Add": ADD,
@@ -431,9 +427,7 @@ def evaluate(
                 if passed is not None:
                     passed = _fit(passed if rule.exact else rounding(flush(passed), rule.correctly_rounded), values[operand])
                     cotangents[operand] = passed if cotangents[operand] is None else flush(cotangents[operand] + passed)
-        gradients = {
-            name: np.zeros((rounding.runs, *array.shape), dtype) for name, array in arrays.items()
-        }
+        gradients = {name: np.zeros((rounding.runs, *array.shape), dtype) for name, array in arrays.items()}
         for node, incoming in zip(graph.nodes, cotangents, strict=True):
             if node.is_input and incoming is not None:
                 gradients[node.name] = gradients[node.name] + _fit(np.where(mask, incoming, 0), gradients[node.name])

@@ -25,8 +25,13 @@ HEALTHY = {
 # Infinite or NaN somewhere, in value or in slope.
 POISON = {
     "autoloss_zero": ["Exp(Exp(Exp(Exp(Exp(prediction)))))", "Exp(Inv(target))", "Mul(target, Exp(Inv(target)))"],
-    "autoloss_gms": ["Log(Neg(Exp(cosine)))", "Inv(Minus(cosine, cosine))", "Arcsin(Exp(Exp(cosine)))", "Sqrt(Relu(cosine))"],
-    "cse_autoloss": ["Sqrt(Sub(y, 1))", "Sqrt(Mul(x, Sub(w, w)))", "Div(Exp(Exp(Exp(Exp(x)))), Softmax(y))"],
+    "autoloss_gms": [
+        "Sqrt(Neg(Exp(cosine)))",
+        "Inv(Minus(cosine, cosine))",
+        "Arcsin(Exp(Exp(cosine)))",
+        "Sqrt(Abs(Minus(cosine, cosine)))",
+    ],
+    "cse_autoloss": ["Sqrt(Sub(y, 1))", "Sqrt(Mul(x, Sub(w, w)))", "Sqrt(Sub(Sin(x), 2))"],
 }
 
 
