@@ -208,8 +208,7 @@ class Comparison:
         finals = settings.tuning_finalists * settings.tuning_seeds
         wide = max(settings.tuning_finalists, settings.tuning_trainings - finals)
         grids = [
-            tuning_settings(contender, wide, settings.learning_rate_low, settings.learning_rate_high)
-            for contender in contenders
+            tuning_settings(contender, wide, settings.learning_rate_low, settings.learning_rate_high) for contender in contenders
         ]
         first_seed = settings.seed + 1000
         jobs = [
@@ -237,7 +236,11 @@ class Comparison:
         self, contenders: Sequence[Contender], settings: Sequence[Setting], search_eval: Iterable[float], stage: str
     ) -> list[TestResult]:
         """Trains every contender on all seeds and divisions, and opens the test split."""
-        pairs = [(split, self.settings.seed + 2000 + seed) for split in self.settings.splits for seed in range(self.settings.test_seeds)]
+        pairs = [
+            (split, self.settings.seed + 2000 + seed)
+            for split in self.settings.splits
+            for seed in range(self.settings.test_seeds)
+        ]
         jobs = [
             Job(contender, setting, seed, split)
             for contender, setting in zip(contenders, settings, strict=True)

@@ -1,7 +1,7 @@
 """A run: search, compare, train. What `jaxloss.launch` starts and a notebook can call.
 
-    with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
-        summary = run_experiment(config, run, Progress())
+with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
+    summary = run_experiment(config, run, Progress())
 """
 
 import math
@@ -129,9 +129,7 @@ class Experiment:
         encoded = contender.encode(setting)
         comparison = self.config.comparison
         seed = comparison.seed + 2000
-        trial = Trial(
-            contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], TEST, keep_variables=True
-        )
+        trial = Trial(contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], TEST, keep_variables=True)
         ((outcome, _),) = self.execution.run([trial])
         self.run.checkpoints.save("best_network", outcome.variables)
 

@@ -17,9 +17,7 @@ from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
 NUM_DESCRIBED = 10
 
 
-def run_experiment(
-    config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress, command: str = ""
-) -> dict[str, Any]:
+def run_experiment(config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
     """Carries the config out, or on, in its run directory, and writes `summary.json`; `command` repeats it.
 
     Raises:
@@ -123,7 +121,8 @@ def _ranking(experiment: Experiment, loop: SearchLoop, ranked: Sequence[tuple[Co
     """The best of the search: those that were ranked again first, then the others by their single score."""
     scores = {one.text: one.score for one in loop.search.best()}
     rows = [
-        {"formula": contender.formula, "search_eval": mean, "search_score": scores[contender.formula]} for contender, mean in ranked
+        {"formula": contender.formula, "search_eval": mean, "search_score": scores[contender.formula]}
+        for contender, mean in ranked
     ]
     again = {row["formula"] for row in rows}
     rest = [one for one in loop.search.best() if one.text not in again][: max(0, NUM_DESCRIBED - len(rows))]
@@ -141,5 +140,3 @@ def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     for row in with_formula:
         description = descriptions[row["formula"]]
         row["simplified"], row["latex"] = description.simplified_text, description.latex
-
-

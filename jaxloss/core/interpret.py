@@ -81,9 +81,7 @@ def _run_backward(layout, axis_name, saved, cotangent):
         slot = program.length - 1 - index
         first, second = program.operands[slot, 0], program.operands[slot, 1]
         incoming = cotangents[layout.first_result + slot]
-        to_first, to_second = lax.switch(
-            program.backward_opcodes[slot], branches, registers[first], registers[second], incoming
-        )
+        to_first, to_second = lax.switch(program.backward_opcodes[slot], branches, registers[first], registers[second], incoming)
         return cotangents.at[first].add(to_first).at[second].add(to_second)
 
     cotangents = lax.fori_loop(0, program.length, step, cotangents)

@@ -85,4 +85,3 @@ def rejection_function(
         return {"reason": jnp.where(passed, Reason.ACCEPTED, failed).astype(jnp.int32), "gain": gain}
 
     return protocol
-

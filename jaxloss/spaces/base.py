@@ -90,9 +90,7 @@ class GraphSpace:
         return loss
 
     def _reduce(self, values: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None) -> Array:
-        terms = [
-            branch.weight * mean_loss(values[branch.name], inputs[branch.name], axis_name) for branch in self.branches
-        ]
+        terms = [branch.weight * mean_loss(values[branch.name], inputs[branch.name], axis_name) for branch in self.branches]
         return sum(terms[1:], terms[0])
 
     def parse(self, text: str) -> dict[str, Graph]:
@@ -112,9 +110,7 @@ class GraphSpace:
         if sorted(parts) != sorted(names):
             form = " | ".join(f"{name}: FORMULA" for name in names)
             raise UserError(f"a candidate of the space {self.name} has the form '{form}', not '{text}'")
-        return {
-            branch.name: parse(parts[branch.name], branch.layout.operators, branch.layout.inputs) for branch in self.branches
-        }
+        return {branch.name: parse(parts[branch.name], branch.layout.operators, branch.layout.inputs) for branch in self.branches}
 
     def write(self, candidate: Candidate) -> str:
         """The text form; the inverse of `parse`."""

@@ -111,9 +111,7 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
         HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood"),
-        HandcraftedFamily(
-            "label_smoothing", label_smoothing, {"smoothing": Range(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"
-        ),
+        HandcraftedFamily("label_smoothing", label_smoothing, {"smoothing": Range(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"),
         HandcraftedFamily("focal", focal, {"gamma": Range(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
         HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017"),
         HandcraftedFamily("gce", generalised_cross_entropy, {"q": Range(0.1, 1.0, 0.7)}, "Zhang and Sabuncu, NeurIPS 2018"),

@@ -1,7 +1,7 @@
 """Training a task's network with a loss: one compiled program, the loss and the learning rate are arguments.
 
-    training = Training(task, family, settings)
-    outcome = training.run(encoded, learning_rate=0.1, seed=0, data=task.data, evaluate_on='search_eval')
+training = Training(task, family, settings)
+outcome = training.run(encoded, learning_rate=0.1, seed=0, data=task.data, evaluate_on='search_eval')
 """
 
 import dataclasses
@@ -205,9 +205,7 @@ class Training:
         params = state.variables["params"]
         updates, optimiser = self._optimiser(train).update(gradients, state.optimiser, params)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -learning_rate * leaf, updates))
-        moved = dataclasses.replace(
-            state, variables={**variables, "params": params}, optimiser=optimiser, step=state.step + 1
-        )
+        moved = dataclasses.replace(state, variables={**variables, "params": params}, optimiser=optimiser, step=state.step + 1)
         moved = jax.tree.map(functools.partial(jnp.where, finite), moved, state)
         return dataclasses.replace(moved, finite=finite)
 
@@ -215,7 +213,9 @@ class Training:
         steps_per_epoch = self._steps_per_epoch_of(state)
         epoch_key = jax.random.fold_in(state.key, state.step // steps_per_epoch)
         order = jax.lax.cond(
-            state.step % steps_per_epoch == 0, lambda: jax.random.permutation(epoch_key, state.order.shape[0]), lambda: state.order
+            state.step % steps_per_epoch == 0,
+            lambda: jax.random.permutation(epoch_key, state.order.shape[0]),
+            lambda: state.order,
         )
         return dataclasses.replace(state, order=order.astype(jnp.int32))
 
