@@ -18,7 +18,7 @@ def get_config():
     task.model = "mlp"
     task.fractions = (0.5, 0.2, 0.3)
 
-    config.search.num_trainings = 200
+    config.search.num_trainings = 300
     # Two cores train two candidates at once; a generation of eight keeps them busy.
     config.search.generation_size = 8
     # 5% of a small population is a tournament of one, which selects nothing.
@@ -36,5 +36,8 @@ def get_config():
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1
     config.comparison.rank_candidates = 24
-    config.comparison.rank_seeds = 4
+    config.comparison.rank_seeds = 6
+    config.comparison.tuning_trainings = 40
+    config.comparison.tuning_seeds = 6
+    config.comparison.test_seeds = 10
     return config

@@ -22,7 +22,7 @@ from jaxloss.spaces.base import GraphSpace, check_inputs
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
-from jaxloss.tasks.train import TrainingSettings
+from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
 

@@ -12,7 +12,8 @@ from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.tasks.base import Task
-from jaxloss.tasks.train import Outcome, Training, TrainingSettings
+from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.train import Outcome, Preparation, Training
 
 
 class SerialExecution:
@@ -24,6 +25,7 @@ class SerialExecution:
 
     def __init__(self, task: Task, settings: TrainingSettings, workers: int = 1, dispatch: str = "auto"):
         self._task, self._settings, self._dispatch = task, settings, dispatch
+        self._preparation = Preparation(task, settings)
         self._trainings: dict[str, Training] = {}
         self._data: dict[int, PyTree] = {}
         self._lock = threading.Lock()
@@ -58,7 +60,7 @@ class SerialExecution:
     def _training(self, family: LossFamily) -> Training:
         with self._lock:
             if family.name not in self._trainings:
-                self._trainings[family.name] = Training(self._task, family, self._settings, self._dispatch)
+                self._trainings[family.name] = Training(self._task, family, self._settings, self._dispatch, self._preparation)
                 self._first_call[family.name] = threading.Lock()
             return self._trainings[family.name]
 

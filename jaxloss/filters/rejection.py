@@ -17,6 +17,9 @@ from jaxloss.core.program import Layout, Program
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, Reason
 
+# Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
+ROUNDING = 1e-6
+
 
 @dataclasses.dataclass(frozen=True)
 class RejectionSettings:
@@ -42,7 +45,7 @@ def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> No
       UserError: when the untrained predictions are already so good that a gain of `minimum_gain` is out of reach.
     """
     start = float(jnp.mean(problem.metrics(problem.start)))
-    if 1 - start < settings.minimum_gain:
+    if 1 - start < settings.minimum_gain - ROUNDING:
         raise UserError(
             f"the rejection samples leave no room for a gain of {settings.minimum_gain}: the untrained network already has "
             f"{start:.2f}. Lower filters.rejection.minimum_gain, raise filters.rejection.num_samples or change seed"
@@ -80,8 +83,7 @@ def rejection_function(
         end_metric = jnp.where(finite, problem.metrics(variable), 0)
         gain = jnp.mean(end_metric - start_metric)
         failed = jnp.where(jnp.all(finite), Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION)
-        # Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
-        passed = gain >= settings.minimum_gain - 1e-6
+        passed = gain >= settings.minimum_gain - ROUNDING
         return {"reason": jnp.where(passed, Reason.ACCEPTED, failed).astype(jnp.int32), "gain": gain}
 
     return protocol

@@ -1,4 +1,4 @@
-"""Training a task's network with a loss: one compiled program, the loss and the learning rate are arguments.
+"""Training a task's network with a loss: the loss and the learning rate are arguments of one compiled program.
 
 training = Training(task, family, settings)
 outcome = training.run(encoded, learning_rate=0.1, seed=0, data=task.data, evaluate_on='search_eval')
@@ -12,48 +12,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxloss.core.errors import unknown
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.settings import TrainingSettings
 
-OPTIMISERS = ("sgd", "adam")
-SCHEDULES = ("constant", "cosine", "polynomial")
-LOSS_SCALES = ("as_is", "unit_gradient")
 FINITE_CHECK_INTERVAL = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """How a network is trained. The learning rate is not here: it is an argument, so that tuning it never recompiles.
-
-    Attributes:
-      optimiser: `sgd` (with momentum) or `adam`.
-      momentum: of SGD.
-      weight_decay: added to the gradient, before momentum.
-      batch_size: examples per step.
-      num_epochs: passes over the training split; an incomplete last batch of an epoch is left out.
-      schedule: `constant`, `cosine` (to 0) or `polynomial` (power 0.9, as AutoLoss-Zero trains its segmentation networks).
-      warmup_epochs: linear warm-up from 0.
-      clip_norm: bound on the global gradient norm, 0 for none.
-      loss_scale: `as_is`, or `unit_gradient`: the loss is multiplied by the constant that makes the norm of its first
-        gradient one. The scale of a loss and the learning rate are one knob; this takes it away from the loss.
-    """
-
-    optimiser: str = "sgd"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    batch_size: int = 128
-    num_epochs: float = 10.0
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.0
-    clip_norm: float = 0.0
-    loss_scale: str = "as_is"
-
-    def __post_init__(self):
-        for kind, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss_scale", LOSS_SCALES)):
-            if getattr(self, kind) not in choices:
-                raise unknown(f"training.{kind}", getattr(self, kind), choices)
 
 
 @jax.tree_util.register_dataclass
@@ -64,16 +28,16 @@ class TrainState:
     Attributes:
       variables: parameters and statistics of the network.
       optimiser: state of the optimiser.
-      order: int32 `[M]` the order of the examples in the current epoch.
+      orders: int32 `[E, M]` the order of the examples in every epoch; does not change.
       loss_scale: float `[]` constant factor of the loss.
       step: int32 `[]` steps done.
       finite: bool `[]` False once a loss or a gradient was NaN or infinite; the state then stands still.
-      key: of data order, augmentation and dropout.
+      key: of augmentation and dropout.
     """
 
     variables: PyTree
     optimiser: PyTree
-    order: Array
+    orders: Array
     loss_scale: Array
     step: Array
     finite: Array
@@ -101,18 +65,77 @@ class Outcome:
         return self.score is not None
 
 
+class Preparation:
+    """What does not depend on the loss: a fresh network, the order of the data, the scores. Compiled once for all families."""
+
+    def __init__(self, task: Task, settings: TrainingSettings):
+        self.task, self.settings = task, settings
+
+    def steps_per_epoch(self, train: PyTree) -> int:
+        """Whole batches in the training split (static)."""
+        return num_examples(train) // self.batch_size(train)
+
+    def batch_size(self, train: PyTree) -> int:
+        """The batch size, or the size of a smaller split (static)."""
+        return min(self.settings.batch_size, num_examples(train))
+
+    def num_steps(self, train: PyTree) -> int:
+        """Steps of a whole training (static)."""
+        return max(1, round(self.settings.num_epochs * self.steps_per_epoch(train)))
+
+    def optimiser(self, train: PyTree) -> optax.GradientTransformation:
+        """See `TrainingSettings.make_optimiser`."""
+        return self.settings.make_optimiser(self.num_steps(train), self.steps_per_epoch(train))
+
+    @functools.cached_property
+    def begin(self):
+        """`(key, train) -> TrainState`: the same for all losses that share the key."""
+
+        def begin(key: Array, train: PyTree) -> TrainState:
+            init_key, key = jax.random.split(key)
+            variables = self.task.init(init_key)
+            num_epochs = -(-self.num_steps(train) // self.steps_per_epoch(train))
+            epoch_keys = jax.vmap(lambda epoch: jax.random.fold_in(key, epoch))(jnp.arange(num_epochs))
+            orders = jax.lax.map(lambda epoch_key: jax.random.permutation(epoch_key, num_examples(train)), epoch_keys)
+            return TrainState(
+                variables=variables,
+                optimiser=self.optimiser(train).init(variables["params"]),
+                orders=orders.astype(jnp.int32),
+                loss_scale=jnp.float32(1),
+                step=jnp.int32(0),
+                finite=jnp.bool_(True),
+                key=jax.random.fold_in(key, num_epochs),
+            )
+
+        return jax.jit(begin)
+
+    @functools.cached_property
+    def scores(self):
+        """`(variables, examples) -> {name: scalar}`."""
+        return jax.jit(self.task.scores)
+
+
 class Training:
     """The compiled training of one task with one family of losses. Safe to call from several threads."""
 
-    def __init__(self, task: Task, family: LossFamily, settings: TrainingSettings, dispatch: str = "auto"):
+    def __init__(
+        self,
+        task: Task,
+        family: LossFamily,
+        settings: TrainingSettings,
+        dispatch: str = "auto",
+        preparation: Preparation | None = None,
+    ):
         """Args:
         task: gives network, batches and scores; its `data` is not read here.
         family: a space, or a family of hand-crafted losses.
         settings: everything but the learning rate.
         dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`:
           `steps` for networks with convolutions on a CPU, where a convolution inside a loop is slow.
+        preparation: shared by the families of one task; its own by default.
         """
         self.task, self.family, self.settings = task, family, settings
+        self.preparation = preparation or Preparation(task, settings)
         slow_loop = task.native_convolution and jax.default_backend() == "cpu"
         self.dispatch = ("steps" if slow_loop else "whole") if dispatch == "auto" else dispatch
         self.compilations = 0
@@ -127,18 +150,18 @@ class Training:
         keep_variables: bool = False,
     ) -> Outcome:
         """Trains one network from scratch and scores it on the split `evaluate_on`."""
-        key, rate = jax.random.key(seed), jnp.float32(learning_rate)
-        train, evaluation = data[TRAIN], data[evaluate_on]
+        rate, train = jnp.float32(learning_rate), data[TRAIN]
+        state = self.preparation.begin(jax.random.key(seed), train)
+        if self.settings.loss_scale == "unit_gradient":
+            state = self._scaled(state, encoded, train)
         if self.dispatch == "whole":
-            state, scores = self._whole(encoded, rate, key, train, evaluation)
+            state = self._whole(state, encoded, rate, train)
         else:
-            state = self._initial(encoded, key, train)
-            for step in range(self.num_steps(train)):
+            for step in range(self.preparation.num_steps(train)):
                 state = self._step(state, encoded, rate, train)
                 if step % FINITE_CHECK_INTERVAL == 0 and not state.finite:
                     break
-            scores = self._scores(state, evaluation)
-        scores = {name: float(value) for name, value in scores.items()}
+        scores = {name: float(value) for name, value in self.preparation.scores(state.variables, data[evaluate_on]).items()}
         finite = bool(state.finite)
         return Outcome(
             score=scores[self.task.metric] if finite else None,
@@ -149,86 +172,36 @@ class Training:
 
     # --- the pure functions ----------------------------------------------------------------------------------------------------
 
-    def num_steps(self, train: PyTree) -> int:
-        """Steps of a whole training on this split (static)."""
-        return max(1, round(self.settings.num_epochs * self._steps_per_epoch(train)))
-
-    def _steps_per_epoch(self, train: PyTree) -> int:
-        size = jax.tree.leaves(train)[0].shape[0]
-        return max(1, size // self._batch_size(train))
-
-    def _batch_size(self, train: PyTree) -> int:
-        return min(self.settings.batch_size, jax.tree.leaves(train)[0].shape[0])
-
-    def _optimiser(self, train: PyTree) -> optax.GradientTransformation:
-        settings = self.settings
-        parts = [optax.clip_by_global_norm(settings.clip_norm)] if settings.clip_norm else []
-        parts += [optax.add_decayed_weights(settings.weight_decay)] if settings.weight_decay else []
-        parts += [optax.trace(settings.momentum) if settings.optimiser == "sgd" else optax.scale_by_adam()]
-        return optax.chain(*parts, optax.scale_by_schedule(self._schedule(train)))
-
-    def _schedule(self, train: PyTree) -> optax.Schedule:
-        num_steps = self.num_steps(train)
-        warmup = round(self.settings.warmup_epochs * self._steps_per_epoch(train))
-        decay = {
-            "constant": lambda steps: optax.constant_schedule(1.0),
-            "cosine": lambda steps: optax.cosine_decay_schedule(1.0, steps),
-            "polynomial": lambda steps: optax.polynomial_schedule(1.0, 0.0, 0.9, steps),
-        }[self.settings.schedule](max(1, num_steps - warmup))
-        return optax.join_schedules([optax.linear_schedule(0.0, 1.0, max(1, warmup)), decay], [warmup])
-
-    def initial(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
-        """A fresh network; the same for all losses that share the key."""
-        init_key, key = jax.random.split(key)
-        variables = self.task.init(init_key)
-        state = TrainState(
-            variables=variables,
-            optimiser=self._optimiser(train).init(variables["params"]),
-            order=jnp.arange(jax.tree.leaves(train)[0].shape[0], dtype=jnp.int32),
-            loss_scale=jnp.float32(1),
-            step=jnp.int32(0),
-            finite=jnp.bool_(True),
-            key=key,
-        )
-        if self.settings.loss_scale == "as_is":
-            return state
-        norm = optax.global_norm(self._gradients(self._with_epoch_order(state), encoded, train)[1])
+    def scale(self, state: TrainState, encoded: PyTree, train: PyTree) -> TrainState:
+        """Sets the factor of the loss that makes the norm of its first gradient one."""
+        norm = optax.global_norm(self._gradients(state, encoded, train)[1])
         usable = jnp.isfinite(norm) & (norm > 0)
         return dataclasses.replace(state, loss_scale=jnp.where(usable, 1 / norm, 0), finite=usable)
 
     def step(self, state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
         """One step; a state that is no longer finite stands still."""
-        state = self._with_epoch_order(state)
         loss, gradients, variables = self._gradients(state, encoded, train)
         gradients = jax.tree.map(lambda leaf: leaf * state.loss_scale, gradients)
         finite = state.finite & jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradients))
         params = state.variables["params"]
-        updates, optimiser = self._optimiser(train).update(gradients, state.optimiser, params)
+        updates, optimiser = self.preparation.optimiser(train).update(gradients, state.optimiser, params)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -learning_rate * leaf, updates))
-        moved = dataclasses.replace(state, variables={**variables, "params": params}, optimiser=optimiser, step=state.step + 1)
-        moved = jax.tree.map(functools.partial(jnp.where, finite), moved, state)
-        return dataclasses.replace(moved, finite=finite)
-
-    def _with_epoch_order(self, state: TrainState) -> TrainState:
-        steps_per_epoch = self._steps_per_epoch_of(state)
-        epoch_key = jax.random.fold_in(state.key, state.step // steps_per_epoch)
-        order = jax.lax.cond(
-            state.step % steps_per_epoch == 0,
-            lambda: jax.random.permutation(epoch_key, state.order.shape[0]),
-            lambda: state.order,
+        keep = functools.partial(jax.tree.map, functools.partial(jnp.where, finite))
+        return dataclasses.replace(
+            state,
+            variables=keep({**variables, "params": params}, state.variables),
+            optimiser=keep(optimiser, state.optimiser),
+            step=state.step + finite,
+            finite=finite,
         )
-        return dataclasses.replace(state, order=order.astype(jnp.int32))
-
-    def _steps_per_epoch_of(self, state: TrainState) -> int:
-        return max(1, state.order.shape[0] // min(self.settings.batch_size, state.order.shape[0]))
 
     def _gradients(self, state: TrainState, encoded: PyTree, train: PyTree) -> tuple[Array, PyTree, PyTree]:
         """The loss on the batch of the current step, its gradient, and the network's updated statistics."""
-        batch_size = self._batch_size(train)
-        place = (state.step % self._steps_per_epoch(train)) * batch_size
-        rows = jax.lax.dynamic_slice(state.order, (place,), (batch_size,))
+        batch_size, steps_per_epoch = self.preparation.batch_size(train), self.preparation.steps_per_epoch(train)
+        place = (state.step // steps_per_epoch, (state.step % steps_per_epoch) * batch_size)
+        rows = jax.lax.dynamic_slice(state.orders, place, (1, batch_size))[0]
         batch = jax.tree.map(lambda leaf: leaf[rows], train)
-        augment_key, forward_key = jax.random.split(jax.random.fold_in(state.key, state.step + (1 << 20)))
+        augment_key, forward_key = jax.random.split(jax.random.fold_in(state.key, state.step))
         if self.task.augment is not None:
             batch = self.task.augment(batch, augment_key)
 
@@ -242,31 +215,31 @@ class Training:
     # --- compiled --------------------------------------------------------------------------------------------------------------
 
     @functools.cached_property
+    def _scaled(self):
+        return jax.jit(self.scale)
+
+    @functools.cached_property
     def _whole(self):
-        def whole(encoded, learning_rate, key, train, evaluation):
+        def whole(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
             self.compilations += 1  # counted while tracing: once per compilation
-            num_steps = self.num_steps(train)
-            state = jax.lax.while_loop(
+            num_steps = self.preparation.num_steps(train)
+            return jax.lax.while_loop(
                 lambda state: state.finite & (state.step < num_steps),
                 lambda state: self.step(state, encoded, learning_rate, train),
-                self.initial(encoded, key, train),
+                state,
             )
-            return state, self.task.scores(state.variables, evaluation)
 
         return jax.jit(whole)
 
     @functools.cached_property
-    def _initial(self):
-        return jax.jit(self.initial)
-
-    @functools.cached_property
     def _step(self):
-        def step(state, encoded, learning_rate, train):
+        def step(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
             self.compilations += 1  # counted while tracing: once per compilation
             return self.step(state, encoded, learning_rate, train)
 
         return jax.jit(step, donate_argnums=0)
 
-    @functools.cached_property
-    def _scores(self):
-        return jax.jit(lambda state, evaluation: self.task.scores(state.variables, evaluation))
+
+def num_examples(data: PyTree) -> int:
+    """Length of the leading axis."""
+    return jax.tree.leaves(data)[0].shape[0]

@@ -16,7 +16,7 @@ from jaxloss.core.types import LossInputs
 from tests.core import reference
 from tests.core.random_graphs import Batch, Setting
 
-RUNS = 6
+PAIRS = 3  # of perturbed runs of the reference
 # What is under test compiles to code that runs for milliseconds: compiling it without optimisation takes a third of the time.
 FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
@@ -88,7 +88,7 @@ def compiled(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluat
 
 
 def expected(graphs: Sequence[Graph], setting: Setting, batch: Batch, spread: bool, ulps: float = 4) -> Evaluated:
-    """The reference in `RUNS` runs of stochastic arithmetic: values `[P, R, N, H, W, C]`, gradients alike."""
+    """The reference in `R = 1 + 2 PAIRS` runs of stochastic arithmetic: values `[P, R, N, H, W, C]`, gradients alike."""
     results = [
         reference.evaluate(
             graph.merged(),
@@ -97,7 +97,7 @@ def expected(graphs: Sequence[Graph], setting: Setting, batch: Batch, spread: bo
             batch.mask,
             batch.cotangent,
             spread=spread,
-            rounding=reference.Rounding(seed, RUNS, ulps),
+            rounding=reference.Rounding(seed, PAIRS, ulps),
         )
         for seed, graph in enumerate(graphs)
     ]
@@ -110,7 +110,7 @@ class Comparison:
 
     Attributes:
       wrong: `[P, ...]` the elements that differ by more than rounding can explain.
-      undetermined: `[P, ...]` the elements without a correct answer.
+      undetermined: `[P, ...]` the elements without a correct answer, or with a tolerance of more than a hundredth.
       valid: `[P, ...]` the elements at valid positions.
     """
 
@@ -121,17 +121,21 @@ class Comparison:
 
 def compare(actual: np.ndarray, runs: np.ndarray, mask: np.ndarray, safety: float = 16, base_ulps: float = 64) -> Comparison:
     """Applies the tolerance of stochastic arithmetic. Non-finite elements must be the same NaN or infinity."""
+    limits = np.finfo(runs.dtype)
     plain = runs[:, 0]
-    eps, tiny = np.finfo(runs.dtype).eps, np.finfo(runs.dtype).tiny
     with np.errstate(all="ignore"):
         finite = np.isfinite(runs).all(1)
         # 0 for a number, else the NaN or infinity: what all runs must share.
         kind = np.where(np.isfinite(runs), 0, np.where(np.isnan(runs), 2, np.sign(runs)))
         same = (kind == kind[:, :1]).all(1)
         spread = np.abs(runs - plain[:, None]).max(1)
-        tolerance = safety * spread + base_ulps * eps * np.abs(plain) + base_ulps * tiny
+        tolerance = safety * spread + base_ulps * (limits.eps * np.abs(plain) + limits.tiny)
         error = np.abs(actual - plain)
         agree = np.where(finite, error <= tolerance, (actual == plain) | (np.isnan(actual) & np.isnan(plain)))
+        # A sum in another order decides whether what is this large overflows.
+        near_overflow = np.isfinite(actual) & (np.abs(actual) > limits.max / 64)
+        near_overflow |= (np.isfinite(runs) & (np.abs(runs) > limits.max / 64)).any(1)
+        hopeless = ~same | near_overflow | (finite & (spread > 0.5 * np.abs(plain)) & (plain != 0))
         blurred = finite & (tolerance > 1e-2 * np.abs(plain)) & (plain != 0)
     valid = np.broadcast_to(mask, plain.shape)
-    return Comparison(wrong=valid & same & ~agree, undetermined=valid & (~same | blurred), valid=valid)
+    return Comparison(wrong=valid & ~hopeless & ~agree, undetermined=valid & (hopeless | blurred), valid=valid)

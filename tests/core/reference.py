@@ -15,8 +15,8 @@ order in which the textbook derivative is usually written, and denormal numbers 
 
 **Tolerance by stochastic arithmetic.** Run 0 is plain. In the other runs every result and every cotangent gets a random relative
 error of a few units in the last place. How far the runs spread shows how well conditioned an element is; where they disagree
-about NaN or infinity (the logarithm of a rounding residue, say), no correct answer exists. Equal numbers get equal
-errors, so that ties stay ties.
+about NaN or infinity (the logarithm of a rounding residue, say), or about half of the value, no correct answer exists. Equal
+numbers get equal errors, so that ties stay ties.
 """
 
 import dataclasses
@@ -65,31 +65,34 @@ def log_one_plus_exp(x):
 
 
 class Rounding:
-    """Random rounding errors: the same for equal numbers, none in run 0."""
+    """Random rounding errors, none in run 0. Runs come in pairs with opposite errors, so that a residue shows both its signs."""
 
-    def __init__(self, seed: int, runs: int, ulps: float):
+    def __init__(self, seed: int, pairs: int, ulps: float):
         self.random = np.random.default_rng(seed)
-        self.runs, self.ulps = runs, ulps
+        self.runs, self.ulps = 1 + 2 * pairs, ulps
 
-    def __call__(self, x: np.ndarray, correctly_rounded: bool) -> np.ndarray:
-        """Adds the errors of one operation, `[1 or R, N, H, W, C]` to `[R, N, H, W, C]`.
+    def __call__(self, x: np.ndarray, correctly_rounded: bool, by_channel: bool = False) -> np.ndarray:
+        """Adds the errors of one operation, `[R, N, H, W, C]` to the same shape. Equal numbers in run 0 get equal errors.
 
         Args:
           x: exact results.
           correctly_rounded: an operation of IEEE 754, which is exact where the result is a short number: 1 + 1 is 2.
+          by_channel: equal numbers get equal errors only within a channel: the terms of a sum, whose order matters.
         """
-        salt = self.random.integers(1, 2**63, (self.runs, 1, 1, 1, 1), np.uint64)
+        channels = x.shape[-1] if by_channel else 1
+        salt = self.random.integers(1, 2**63, (self.runs // 2, 1, 1, 1, channels), np.uint64)
         with np.errstate(over="ignore"):
-            bits = ((x + 0).astype(np.float64).view(np.uint64) ^ salt) * np.uint64(0x9E3779B97F4A7C15)
+            bits = ((x[:1] + 0).astype(np.float64).view(np.uint64) ^ salt) * np.uint64(0x9E3779B97F4A7C15)
             bits = (bits ^ (bits >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        error = (bits >> np.uint64(11)) / 2.0**52 - 1
-        error[0] = 0
-        error *= self.ulps * np.finfo(x.dtype).eps
+        # Either sign, and at least half as large as may be: three small errors by chance would feign certainty.
+        uniform = (bits >> np.uint64(11)) / 2.0**52 - 1
+        error = (uniform + np.sign(uniform)) / 2 * self.ulps * np.finfo(x.dtype).eps
+        error = np.concatenate([np.zeros_like(error, shape=(1, *x.shape[1:])), error, -error]).astype(x.dtype)
         if correctly_rounded:
             short = 2 ** (np.finfo(x.dtype).nmant // 2)
             mantissa = np.frexp(x)[0] * short
             error = np.where(mantissa == np.rint(mantissa), 0, error)
-        return flush(x * (1 + error.astype(x.dtype)))
+        return flush(x * (1 + error))
 
 
 # --- operators ---------------------------------------------------------------------------------------------------------------
@@ -231,7 +234,7 @@ def mean_over_positions() -> Rule:
 
 def mean_over_channels() -> Rule:
     def forward(at, x):
-        total = at.rounding(x, True).sum(CHANNELS, keepdims=True)
+        total = at.rounding(x, True, by_channel=True).sum(CHANNELS, keepdims=True)
         return np.broadcast_to(div(total, x.dtype.type(x.shape[CHANNELS])), x.shape)
 
     return Rule(forward, lambda at, g, r, x: (forward(at, g),), correctly_rounded=True)
@@ -277,7 +280,7 @@ def softmax() -> Rule:
         return div(powers, powers.sum(CHANNELS, keepdims=True))
 
     def backward(at, g, r, x):
-        product = at.rounding(mul(r, g), True)
+        product = at.rounding(mul(r, g), True, by_channel=True)
         return (product - mul(r, product.sum(CHANNELS, keepdims=True)),)
 
     return Rule(forward, backward)
@@ -287,7 +290,7 @@ ADD = Rule(lambda at, x, y: x + y, lambda at, g, r, x, y: (g, g), correctly_roun
 SUBTRACT = Rule(lambda at, x, y: x - y, lambda at, g, r, x, y: (g, -g), correctly_rounded=True)
 MULTIPLY = Rule(lambda at, x, y: mul(x, y), lambda at, g, r, x, y: (mul(g, y), mul(g, x)), correctly_rounded=True)
 # One value per sample: the product is summed over the channels.
-DOT = Rule(lambda at, x, y: at.rounding(mul(x, y), True).sum(CHANNELS, keepdims=True), MULTIPLY.backward)
+DOT = Rule(lambda at, x, y: at.rounding(mul(x, y), True, by_channel=True).sum(CHANNELS, keepdims=True), MULTIPLY.backward)
 
 COMMON: Mapping[str, Rule] = {
     "Add": ADD,
@@ -386,7 +389,7 @@ def evaluate(
     Returns:
       loss `[R, N, H, W, C]` (one value per sample is spread evenly over C) and the gradients by name, `[R, N, H, W, .]`.
     """
-    rounding = rounding or Rounding(0, 1, 0)
+    rounding = rounding or Rounding(0, 0, 0)
     at = At(mask, rounding)
     dtype = cotangent.dtype
     channels = max(array.shape[-1] for array in arrays.values())

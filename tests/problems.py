@@ -1,0 +1,42 @@
+"""Small rejection problems with known numbers, for tests of the filters."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import LossInputs
+from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+
+SPACE = autoloss_zero()
+(BRANCH,) = SPACE.branches
+
+# Five samples, three classes; the prediction is wrong everywhere, by little or by much.
+START = np.array([[0.5, 0.3, 0.2], [0.2, 0.45, 0.35], [0.3, 0.3, 0.4], [0.6, 0.1, 0.3], [0.05, 0.15, 0.8]], np.float32)
+LABELS = np.array([1, 2, 0, 2, 0])
+
+
+def classification_problem(start=START, labels=LABELS):
+    """The predictions themselves are optimised; the metric is whether the largest one is at the label."""
+    start = jnp.asarray(start, jnp.float32)[:, None, None, :]
+    target = jnp.asarray(np.eye(start.shape[-1], dtype=np.float32)[labels])[:, None, None, :]
+    return RejectionProblem(
+        start=start,
+        context=target,
+        inputs=lambda value, target: LossInputs.create({"prediction": value, "target": target}),
+        metric=lambda value, target: jnp.mean((jnp.argmax(value, -1) == jnp.argmax(target, -1)).astype(jnp.float32)),
+    )
+
+
+def make_cascade(problem=None, branch=BRANCH, workers=None, **settings):
+    """A cascade with the numbers of the paper, `iterations` and `minimum_gain` aside where they are given."""
+    rejection = {name: settings.pop(name) for name in ("iterations", "learning_rate", "minimum_gain") if name in settings}
+    settings = {"rejection": RejectionSettings(**rejection), "width": 8, **settings}
+    problem = classification_problem() if problem is None else problem
+    return Cascade(branch.name, branch.layout, branch.required, problem, CascadeSettings(**settings), workers)
+
+
+def graph(text):
+    """One branch of a candidate of `SPACE`."""
+    return SPACE.parse(text)[BRANCH.name]
