@@ -21,8 +21,8 @@ MAY_CHANGE = ("search.num_trainings", "comparison", "execution.workers", "data_d
 
 
 def default_config() -> ml_collections.ConfigDict:
-    """The letter of AutoLoss-Zero, on scikit-learn's digits."""
-    return ml_collections.ConfigDict(
+    """The letter of AutoLoss-Zero, on scikit-learn's digits. Locked: a misspelt key is an error; `options` take any key."""
+    config = ml_collections.ConfigDict(
         {
             # search: search, then compare. train: train `loss`. compare: compare `losses`.
             "mode": "search",
@@ -81,6 +81,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "name": "evolution",
                 # The budget: trainings on the proxy task (AutoLoss-Zero, Appendix A: 500).
                 "num_trainings": 500,
+                # Trainings per candidate; its score is their mean. The paper trains once.
+                "seeds_per_candidate": 1,
                 # Proposals that share one population; 1 is the paper's steady state.
                 "generation_size": 1,
                 # Formulas that are proposed first.
@@ -145,6 +147,10 @@ def default_config() -> ml_collections.ConfigDict:
             },
         }
     )
+    config.lock()
+    for options in (config.task.options, config.task.classification.model_options, config.space.options):
+        options.unlock()
+    return config
 
 
 def load_config(path: str) -> ml_collections.ConfigDict:
@@ -222,7 +228,14 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     """
     if config.mode not in MODES:
         raise unknown("mode", config.mode, MODES)
-    for key in ("search.num_trainings", "search.generation_size", "filters.batch", "filters.width", "comparison.test_seeds"):
+    for key in (
+        "search.num_trainings",
+        "search.seeds_per_candidate",
+        "search.generation_size",
+        "filters.batch",
+        "filters.width",
+        "comparison.test_seeds",
+    ):
         section, name = key.split(".")
         if config[section][name] < 1:
             raise UserError(f"config key {key} must be at least 1, not {config[section][name]}")

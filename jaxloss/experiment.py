@@ -1,9 +1,11 @@
 """A run: search, compare, train. What `jaxloss.launch` starts and a notebook can call.
 
 with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
-    summary = run_experiment(config, run, Progress())
+    summary = run_experiment(make_plan(config), run, Progress())
 """
 
+import dataclasses
+import itertools
 import math
 import platform
 import time
@@ -11,13 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import ml_collections
 
 import jaxloss
 from jaxloss import wiring
 from jaxloss.comparison import (
-    GIVEN,
-    HANDCRAFTED,
     Comparison,
     Contender,
     Setting,
@@ -25,12 +24,11 @@ from jaxloss.comparison import (
     paired_difference,
 )
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import FormulaError
 from jaxloss.execution.base import Trial
+from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
-from jaxloss.spaces.handcrafted import FAMILIES, family
 from jaxloss.tasks.base import TEST, TRAIN
 
 CLOCK = "clock"
@@ -39,17 +37,13 @@ CLOCK = "clock"
 class Experiment:
     """One run of one config; the archive of `run` decides what is still to be done."""
 
-    def __init__(self, config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress):
-        """Builds everything that the config names, so that a mistake in it shows at once.
-
-        Raises:
-          UserError: for a mistake in the config or absent data.
-        """
-        self.config, self.run, self.progress = config, run, progress
+    def __init__(self, plan: Plan, run: RunDirectory, progress: Progress):
+        """Takes up the run where its archive has it."""
+        config = plan.config
+        self.plan, self.config, self.run, self.progress = plan, config, run, progress
         self.started = time.perf_counter()
         self.earlier_seconds = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
-        self.task = wiring.make_task(config).with_split(config.comparison.splits[0])
-        self.space = wiring.make_space(config)
+        self.task, self.space = plan.task, plan.space
         self.execution = wiring.make_execution(config, self.task)
         self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
         self.loops: dict[str, SearchLoop] = {}
@@ -87,33 +81,14 @@ class Experiment:
 
     def leaders(self, loop: SearchLoop, kind: str, stage: str) -> list[tuple[Contender, float]]:
         """The best candidates of a search, ranked again on fresh seeds."""
-        best = [individual for individual, _ in zip(loop.search.best(), range(self._rank_candidates), strict=False)]
-        contenders = [Contender(f"{kind} {i + 1}", kind, self.space, one.text) for i, one in enumerate(best)]
+        best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
+        contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
             raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
-        return self.comparison.rank(contenders, self.config.training.learning_rate, stage)
-
-    @property
-    def _rank_candidates(self) -> int:
-        return self.config.comparison.rank_candidates
+        ranked = self.comparison.rank(contenders, self.config.training.learning_rate, stage)
+        return [(dataclasses.replace(one, name=f"{kind} {i + 1}"), score) for i, (one, score) in enumerate(ranked)]
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
-
-    def contender(self, text: str) -> Contender:
-        """A contender from the name of a hand-crafted loss, or from a formula.
-
-        Raises:
-          UserError: when the text is neither.
-        """
-        if text in FAMILIES:
-            return Contender(text, HANDCRAFTED, family(text))
-        try:
-            self.space.parse(text)
-        except FormulaError as error:
-            if text.replace("_", "").isalnum():
-                family(text)  # a single word is a mistyped name rather than a formula: lists the names
-            raise error
-        return Contender(text, GIVEN, self.space, text)
 
     def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
         """Tunes the contenders, then tests each of them untuned and tuned."""
@@ -144,7 +119,7 @@ class Experiment:
         return {
             "jaxloss": jaxloss.__version__,
             "jax": jax.__version__,
-            "device": f"{device.platform} {device.device_kind}".strip(),
+            "device": device.device_kind,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "mode": self.config.mode,
             "task": self.task.name,

@@ -12,7 +12,7 @@ import ml_collections
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs import atomic
 from jaxloss.runs.directory import Run, open_for_reading
-from jaxloss.search_loop import WHOLE
+from jaxloss.runs.rows import WHOLE
 from jaxloss.symbolic.describe import Description, candidate_formulas, describe_formulas
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
 

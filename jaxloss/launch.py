@@ -62,29 +62,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"stopped; everything done is saved. To go on: {command}", file=sys.stderr)
+        return 130
 
 
 def _run(config, workdir: str, command: str) -> int:
     # A termination asked for politely is treated as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     from jaxloss.modes import run_experiment
+    from jaxloss.plan import make_plan
     from jaxloss.progress import Progress
     from jaxloss.runs.directory import RunDirectory
     from jaxloss.runs.report import write_report
     from jaxloss.runs.table import print_summary
 
     progress = Progress(quiet=config.quiet)
-    try:
-        with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
-            if run.resumed:
-                progress.message(f"going on in {workdir}")
-            summary = run_experiment(config, run, progress, command)
-            write_report(workdir)
-            print_summary(summary)
-            progress.message(f"report: {workdir}/report.html")
-    except KeyboardInterrupt:
-        progress.message(f"stopped; everything done is saved. To go on: {command}")
-        return 130
+    plan = make_plan(config)
+    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
+        if run.resumed:
+            progress.message(f"going on in {workdir}")
+        summary = run_experiment(plan, run, progress, command)
+        write_report(workdir)
+        print_summary(summary)
+        progress.message(f"report: {workdir}/report.html")
     return 0
 
 

@@ -3,29 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import ml_collections
-
 from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Contender, TestResult, mean_interval
-from jaxloss.core.errors import UserError
 from jaxloss.experiment import Experiment, difference_rows, result_row
+from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
-from jaxloss.spaces.handcrafted import family
 from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
 
 NUM_DESCRIBED = 10
 
 
-def run_experiment(config: ml_collections.ConfigDict, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
-    """Carries the config out, or on, in its run directory, and writes `summary.json`; `command` repeats it.
+def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
+    """Carries the plan out, or on, in its run directory, and writes `summary.json`; `command` repeats it.
 
     Raises:
-      UserError: for a mistake in the config or absent data.
+      UserError: when nothing passes the filters, or nothing can be trained.
     """
-    experiment = Experiment(config, run, progress)
+    experiment = Experiment(plan, run, progress)
     try:
-        summary = MODES[config.mode](experiment)
+        summary = MODES[plan.config.mode](experiment)
         summary = {**experiment.facts(), "command": command, **summary}
         summary.setdefault("seconds", {})["total"] = experiment.seconds
     finally:
@@ -37,7 +34,6 @@ def run_experiment(config: ml_collections.ConfigDict, run: RunDirectory, progres
 def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
     config = experiment.config
-    handcrafted = [Contender(name, HANDCRAFTED, family(name)) for name in config.comparison.handcrafted]
     loop = experiment.search(config.search.name)
     ranked = experiment.leaders(loop, FOUND, "rank")
     contenders = [contender for contender, _ in ranked[: config.comparison.num_found]]
@@ -46,7 +42,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
         control = experiment.search("random_search")
         (control_best, _), *_ = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
         contenders.append(Contender("random search", RANDOM_SEARCH, experiment.space, control_best.formula))
-    untuned, tuned = experiment.compare([*contenders, *handcrafted])
+    untuned, tuned = experiment.compare([*contenders, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = max((result for result in tuned if result.contender.kind == FOUND), key=lambda result: result.search_eval)
     experiment.keep_network(best.contender, best.setting)
@@ -72,11 +68,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
 
 def compare_mode(experiment: Experiment) -> dict[str, Any]:
     """Tunes and tests the losses of `config.losses`."""
-    losses = tuple(experiment.config.losses)
-    if not losses:
-        raise UserError("mode=compare needs --config.losses, formulas or names of hand-crafted losses")
-    contenders = [experiment.contender(text) for text in losses]
-    untuned, tuned = experiment.compare(contenders)
+    untuned, tuned = experiment.compare(experiment.plan.contenders)
     rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
     _describe(experiment, rows)
     differences = difference_rows(tuned[0], tuned[1:], experiment.config.comparison.margin)
@@ -86,9 +78,7 @@ def compare_mode(experiment: Experiment) -> dict[str, Any]:
 def train_mode(experiment: Experiment) -> dict[str, Any]:
     """Trains with one given loss over several seeds, and tests it."""
     config = experiment.config
-    if not config.loss:
-        raise UserError("mode=train needs --config.loss, a formula such as 'Neg(Mul(target, Log(prediction)))'")
-    contender = experiment.contender(config.loss)
+    (contender,) = experiment.plan.contenders
     setting = contender.default(config.training.learning_rate)
     (result,) = experiment.comparison.test([contender], [setting], [float("nan")], "train")
     experiment.keep_network(contender, setting)

@@ -12,6 +12,7 @@ class _Counts(Protocol):
     rejected: dict
     equivalent: int
     trained: int
+    trainings: int
     stopped_by_nan: int
 
 
@@ -38,7 +39,7 @@ class Progress:
         rejected = ", ".join(f"{reason} {number}" for reason, number in reasons)
         shown = f"best {best.score:.4f} {best.text}" if best is not None else "best -"
         detail = f"proposed {counts.proposed} ({rejected}); equivalent {counts.equivalent}; {shown}"
-        self.step(stage, counts.trained, total, detail)
+        self.step(stage, counts.trainings, total, detail)
 
     def step(self, stage: str, done: int, total: int, detail: str = "") -> None:
         """The line of any stage that counts its steps."""

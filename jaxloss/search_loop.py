@@ -6,6 +6,7 @@ with the same archive as an undisturbed one.
 
 import collections
 import dataclasses
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,22 +18,22 @@ from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
 from jaxloss.progress import Progress
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.metrics import MetricWriter
-from jaxloss.runs.rows import CandidateRow, TrainingRow
+from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.train import Outcome
 
-WHOLE = "*"  # the branch of the row that stands for the whole candidate
 PROTOCOL_REASONS = (Reason.NO_METRIC_GAIN.label, Reason.NON_FINITE_OPTIMISATION.label)
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchBudget:
     """Attributes:
-    num_trainings: the search ends when so many candidates were trained; a count, never a clock, so that it repeats.
+    num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
     learning_rate: of every training.
-    seed: of every training: all candidates share initialisation and data order.
+    seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
+      initialisation and data order. The papers train once.
     split: division of the data.
     batch: draws per round that go through the filters together.
     max_attempts: bound on the draws for one branch of one individual.
@@ -40,7 +41,7 @@ class SearchBudget:
 
     num_trainings: int
     learning_rate: float
-    seed: int
+    seeds: tuple[int, ...]
     split: int = 0
     batch: int = 64
     max_attempts: int = 50_000
@@ -55,13 +56,15 @@ class Counts:
       rejected: reason label -> draws.
       equivalent: individuals that took over the score of an equivalent one.
       trained: individuals that were trained.
-      stopped_by_nan: those among them whose training met NaN or infinity.
+      trainings: networks that were trained for them.
+      stopped_by_nan: individuals of which a training met NaN or infinity.
     """
 
     proposed: int = 0
     rejected: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     equivalent: int = 0
     trained: int = 0
+    trainings: int = 0
     stopped_by_nan: int = 0
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +102,7 @@ class SearchLoop:
 
     def run(self) -> None:
         """Trains until the budget is spent."""
-        while self.counts.trained < self.budget.num_trainings:
+        while self._can_train(self.counts.trained):
             if not self.pending:
                 started = time.perf_counter()
                 self.pending = resolve(
@@ -107,6 +110,10 @@ class SearchLoop:
                 )
                 self.seconds["rejection"] += time.perf_counter() - started
             self._train_pending()
+
+    def _can_train(self, trained: int) -> bool:
+        """Whether the budget has room for one more candidate after `trained` of them."""
+        return (trained + 1) * len(self.budget.seeds) <= self.budget.num_trainings
 
     # --- one generation --------------------------------------------------------------------------------------------------------
 
@@ -118,25 +125,25 @@ class SearchLoop:
         for resolved in self.pending:
             signature = joint_signature(resolved.signatures)
             if signature not in signatures:
-                if self.counts.trained + len(fresh) >= self.budget.num_trainings:
+                if not self._can_train(self.counts.trained + len(fresh)):
                     break
                 signatures.add(signature)
                 fresh.append(resolved)
             within_budget.append(resolved)
-        outcomes = self.execution.run([self._trial(resolved) for resolved in fresh])
+        outcomes = self.execution.run([trial for resolved in fresh for trial in self._trials(resolved)])
         trained_numbers = {resolved.number for resolved in fresh}
         for resolved in within_budget:
-            outcome = next(outcomes) if resolved.number in trained_numbers else None
-            self._finish(resolved, outcome)
+            is_fresh = resolved.number in trained_numbers
+            self._finish(resolved, list(itertools.islice(outcomes, len(self.budget.seeds))) if is_fresh else None)
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
 
-    def _trial(self, resolved: Resolved) -> Trial:
-        encoded = self.search.space.encode(self.search.space.parse(resolved.text))
-        budget = self.budget
-        return Trial(self.search.space, encoded, budget.learning_rate, budget.seed, budget.split, SEARCH_EVAL)
+    def _trials(self, resolved: Resolved) -> list[Trial]:
+        space, budget = self.search.space, self.budget
+        encoded = space.encode(space.parse(resolved.text))
+        return [Trial(space, encoded, budget.learning_rate, seed, budget.split, SEARCH_EVAL) for seed in budget.seeds]
 
-    def _finish(self, resolved: Resolved, trained: tuple[Outcome, float] | None) -> None:
+    def _finish(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> None:
         """Counts and tells one individual; `trained` is None for one that is equivalent to a known one."""
         signatures = resolved.signatures
         trainings: list[TrainingRow] = []
@@ -145,26 +152,15 @@ class SearchLoop:
             score = self.memory.trained[joint_signature(signatures)].score
             self.counts.equivalent += 1
         else:
-            outcome, seconds = trained
-            reason, score = Reason.ACCEPTED, outcome.score
+            reason, seconds = Reason.ACCEPTED, sum(seconds for _, seconds in trained)
+            scores = [outcome.score for outcome, _ in trained]
+            score = None if None in scores else sum(scores) / len(scores)
             self.counts.trained += 1
-            self.counts.stopped_by_nan += not outcome.finite
+            self.counts.trainings += len(trained)
+            self.counts.stopped_by_nan += score is None
             self.seconds["training"] += seconds
             trainings = [
-                TrainingRow(
-                    stage=self.search.name,
-                    loss=resolved.text,
-                    formula=resolved.text,
-                    hyperparameters={"proposal": resolved.number},
-                    learning_rate=self.budget.learning_rate,
-                    seed=self.budget.seed,
-                    split=self.budget.split,
-                    evaluated_on=SEARCH_EVAL,
-                    score=score,
-                    finite=outcome.finite,
-                    steps=outcome.steps,
-                    seconds=seconds,
-                )
+                self._training_row(resolved, seed, *result) for seed, result in zip(self.budget.seeds, trained, strict=True)
             ]
         self.counts.proposed += len(resolved.attempts) + sum(resolved.structural.values())
         self.counts.rejected.update(resolved.structural)
@@ -201,13 +197,29 @@ class SearchLoop:
         if trained is not None:
             if self.metrics is not None:
                 # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
-                self.metrics.write(self.counts.trained, self._curves(score))
+                self.metrics.write(self.counts.trainings, self._curves(score))
             self._commit(trainings)
 
     def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
         """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
         self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
         self._rows = []
+
+    def _training_row(self, resolved: Resolved, seed: int, outcome: Outcome, seconds: float) -> TrainingRow:
+        return TrainingRow(
+            stage=self.search.name,
+            loss=resolved.text,
+            formula=resolved.text,
+            hyperparameters={"proposal": resolved.number},
+            learning_rate=self.budget.learning_rate,
+            seed=seed,
+            split=self.budget.split,
+            evaluated_on=SEARCH_EVAL,
+            score=outcome.score,
+            finite=outcome.finite,
+            steps=outcome.steps,
+            seconds=seconds,
+        )
 
     def _attempt_row(self, resolved: Resolved, attempt) -> CandidateRow:
         return CandidateRow(

@@ -49,13 +49,13 @@ def _resolve(kind: str, section: Config, factories: Mapping[str, Callable]) -> t
     """
     name = section.name
     if name in factories:
-        return factories[name], dict(section.get(name, {}))
+        return factories[name], dict(section.get(name, section.options))
     if ":" not in name:
         raise unknown(kind, name, [*factories, "module:factory"])
     module_name, _, attribute = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
+    except (ImportError, SyntaxError, TypeError, ValueError) as error:
         raise UserError(f"cannot import the {kind} '{name}': {error}") from error
     except AttributeError as error:
         raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')") from error
@@ -76,7 +76,7 @@ def make_task(config: Config) -> Task:
         options["data_dir"] = config.data_dir or os.environ.get("JAXLOSS_DATA_DIR")
         options["rejection_variable"] = config.filters.rejection.variable
         options["rejection_minimum_gain"] = config.filters.rejection.minimum_gain
-    return _call("task", config.task.name, factory, options)
+    return _call("task", config.task.name, factory, options, Task)
 
 
 def make_space(config: Config) -> GraphSpace:
@@ -86,17 +86,20 @@ def make_space(config: Config) -> GraphSpace:
       UserError: for an unknown name or a wrong option.
     """
     factory, options = _resolve("space", config.space, SPACES)
-    return _call("space", config.space.name, factory, options)
+    return _call("space", config.space.name, factory, options, GraphSpace)
 
 
-def _call(kind: str, name: str, factory: Callable, options: Mapping[str, Any]):
+def _call(kind: str, name: str, factory: Callable, options: Mapping[str, Any], result: type):
     try:
-        return factory(**options)
+        made = factory(**options)
     except TypeError as error:
         # A wrong argument of the factory itself is the user's; anything deeper is a fault of the code.
         if error.__traceback__ is not None and error.__traceback__.tb_next is None:
             raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error
         raise
+    if not isinstance(made, result):
+        raise UserError(f"the {kind} '{name}' gave a {type(made).__name__}, not a {result.__name__}")
+    return made
 
 
 def make_search(config: Config, space: GraphSpace, name: str) -> Search:
@@ -118,7 +121,7 @@ def make_budget(config: Config) -> SearchBudget:
     return SearchBudget(
         num_trainings=config.search.num_trainings,
         learning_rate=config.training.learning_rate,
-        seed=config.seed,
+        seeds=tuple(config.seed + index for index in range(config.search.seeds_per_candidate)),
         split=config.comparison.splits[0],
         batch=config.filters.batch,
         max_attempts=config.filters.max_attempts,

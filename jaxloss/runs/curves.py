@@ -5,9 +5,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from jaxloss.runs.rows import CandidateRow
-
-WHOLE = "*"  # the branch of the row that stands for the whole candidate
+from jaxloss.runs.rows import WHOLE, CandidateRow
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@
 import contextlib
 import datetime
 import os
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -142,6 +143,13 @@ class RunDirectory(Run):
         self.metrics.close()
         super().close()
         self._lock.release()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """A run that was begun and failed before it had done anything leaves nothing: it would bar a corrected config."""
+        in_vain = kind is not None and not self.resumed and not (self.archive.candidates() or self.archive.trainings())
+        self.close()
+        if in_vain:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _refuse_foreign_files(path: Path) -> None:

@@ -84,6 +84,9 @@ def column_to_sql(value: Any) -> Any:
     return json_text.dumps(dict(value)) if isinstance(value, Mapping) else value
 
 
+WHOLE = "*"  # the branch of the row that stands for the whole candidate
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CandidateRow(Row):
     """One candidate that a search proposed, from the gradient stage on.

@@ -134,12 +134,14 @@ def resolve(
 
 
 def _draw(search: Search, slot: _Slot, cascade: Cascade, count: int, max_attempts: int) -> list[_Draw]:
-    """The next `count` draws of a slot that pass the look at their leaves."""
+    """The next `count` draws of a slot that pass the look at their leaves; fewer where `max_attempts` comes first."""
     found: list[_Draw] = []
     rejected: collections.Counter = collections.Counter()
     attempt = slot.next_attempt
     while len(found) < count:
         if attempt >= max_attempts:
+            if found:
+                break  # one of these may pass: patience ends when none has
             raise UserError(
                 f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
                 f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"

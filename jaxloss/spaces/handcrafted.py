@@ -15,6 +15,8 @@ from jaxloss.core.family import BranchInputs
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs
 
+INPUTS = ("logits", "target")
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:

@@ -7,7 +7,6 @@ def get_config():
     config = default_config()
     config.quiet = True
     config.task.name = "fast"
-    config.task.fast = {"branches": ("classification",), "size": 30, "noise": 0.2}
 
     config.search.num_trainings = 6
     config.search.evolution.initial_population = 3

@@ -1,0 +1,90 @@
+"""What a config names, built and checked before a run directory is made: a mistake in it costs and leaves nothing."""
+
+import dataclasses
+
+import ml_collections
+
+from jaxloss import wiring
+from jaxloss.comparison import GIVEN, HANDCRAFTED, Contender
+from jaxloss.core.errors import UserError
+from jaxloss.core.graph import FormulaError
+from jaxloss.spaces.base import GraphSpace, check_inputs
+from jaxloss.spaces.handcrafted import FAMILIES, INPUTS, family
+from jaxloss.tasks.base import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Attributes:
+    config: all keys.
+    task: on the division of the data that is searched on.
+    space: of the losses.
+    contenders: the losses that the config names: rivals of a search, those to compare, or the one to train with.
+    """
+
+    config: ml_collections.ConfigDict
+    task: Task
+    space: GraphSpace
+    contenders: tuple[Contender, ...]
+
+
+def make_plan(config: ml_collections.ConfigDict) -> Plan:
+    """Builds what the config names.
+
+    Raises:
+      UserError: for a mistake in the config, absent data, and parts that do not fit together.
+    """
+    space = wiring.make_space(config)
+    if config.mode == "search":
+        wiring.make_search(config, space, config.search.name)
+    wiring.make_training_settings(config)
+    contenders = tuple(make_contender(text, space) for text in _losses(config))
+    task = wiring.make_task(config).with_split(config.comparison.splits[0])
+    check_inputs(space, task.offers, task.name)
+    for contender in contenders:
+        if contender.kind == HANDCRAFTED:
+            _check_handcrafted(contender.name, task)
+    return Plan(config, task, space, contenders)
+
+
+def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
+    if config.mode == "search":
+        for name in config.comparison.handcrafted:
+            family(name)
+        return tuple(config.comparison.handcrafted)
+    if config.mode == "compare":
+        if not config.losses:
+            raise UserError("mode=compare needs --config.losses, formulas or names of hand-crafted losses")
+        return tuple(config.losses)
+    if not config.loss:
+        raise UserError("mode=train needs --config.loss, a formula such as 'Neg(Mul(target, Log(prediction)))'")
+    return (config.loss,)
+
+
+def make_contender(text: str, space: GraphSpace) -> Contender:
+    """A contender from the name of a hand-crafted loss, or from a formula.
+
+    Raises:
+      UserError: when the text is neither.
+    """
+    if text in FAMILIES:
+        return Contender(text, HANDCRAFTED, family(text))
+    try:
+        space.parse(text)
+    except FormulaError as error:
+        if text.replace("_", "").isalnum():
+            family(text)  # a single word is a mistyped name rather than a formula: lists the names
+        raise error
+    return Contender(text, GIVEN, space, text)
+
+
+def _check_handcrafted(name: str, task: Task) -> None:
+    if len(task.offers) != 1:
+        raise UserError(f"the hand-crafted loss '{name}' has one branch, the task {task.name} has {sorted(task.offers)}")
+    ((branch, offered),) = task.offers.items()
+    missing = [needed for needed in INPUTS if needed not in offered]
+    if missing:
+        raise UserError(
+            f"the hand-crafted loss '{name}' needs the input '{missing[0]}', the branch {branch} of the task {task.name} offers "
+            f"{sorted(offered)}; leave it out of comparison.handcrafted"
+        )

@@ -1,0 +1,268 @@
+"""The command line: what a user can get wrong ends in one line on stderr, exit code 2, and leaves nothing behind."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxloss import launch
+from jaxloss.config import default_config
+from jaxloss.core.errors import UserError
+from jaxloss.runs import open_for_reading
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = "tests/configs/tiny.py"
+CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
+
+
+@pytest.fixture(autouse=True)
+def in_the_repository(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.delenv("JAXLOSS_DATA_DIR", raising=False)
+
+
+def run(workdir, *overrides, config=TINY):
+    arguments = [f"--config={config}", f"--workdir={workdir}", *(f"--config.{override}" for override in overrides)]
+    return launch.main(arguments)
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Runs with overrides that are wrong; returns the one line."""
+
+    def call(*overrides, config=TINY, workdir=None):
+        workdir = tmp_path / "run" if workdir is None else workdir
+        assert run(workdir, *overrides, config=config) == 2
+        captured = capsys.readouterr()
+        lines = captured.err.splitlines()
+        assert len(lines) == 1, captured.err
+        assert lines[0].startswith("error: ")
+        assert captured.out == ""
+        assert not Path(workdir).exists() or Path(workdir).is_file()
+        return lines[0]
+
+    return call
+
+
+# --- arguments and config files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--confg=x.py"], "unknown argument '--confg'. Did you mean '--config'?"),
+        (["x.py"], "unexpected argument 'x.py'. usage: python -m jaxloss.launch"),
+        (["--config"], "the argument '--config' has no value"),
+        (["--workdir=here"], "--config is missing. usage:"),
+        (["--config=absent.py"], "no config file 'absent.py'"),
+        (["--config=README"], "no config file 'README'"),
+        (["--config=pyproject.toml"], "the config 'pyproject.toml' is not a Python file"),
+        (["--config=tests/test_launch.py"], "has no function get_config()"),
+    ],
+)
+def test_arguments(capsys, arguments, says):
+    assert launch.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_help_and_no_arguments(capsys):
+    assert launch.main(["--help"]) == 0
+    assert launch.main([]) == 2
+    assert capsys.readouterr().out.count("usage:") == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("def get_config(:", "does not run"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+        ("def get_config():\n    return undefined", "'undefined' is not defined"),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+            "    c.search.num_training = 5\n    return c",
+            "num_training",
+        ),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+            "    c.search.num_trainings = 'many'\n    return c",
+            "num_trainings",
+        ),
+    ],
+)
+def test_config_files_with_a_mistake(refused, tmp_path, body, says):
+    file = tmp_path / "broken.py"
+    file.write_text(body)
+    line = refused(config=file)
+    assert str(file) in line
+    assert says in line
+
+
+def test_options_of_a_config_take_any_key():
+    config = default_config()
+    config.task.options.anything = 3
+    config.space.options = {"depth": 2}
+    config.task.classification.model_options.widths = (4,)
+    with pytest.raises(AttributeError):
+        config.task.nothing = 1
+
+
+# --- keys and values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("search.num_training=5", "unknown config key 'search.num_training'. Did you mean 'search.num_trainings'?"),
+        ("search.num_trainings=many", "--config.search.num_trainings takes a value of type int like 6, not 'many'"),
+        ("search.num_trainings=1.5", "takes a value of type int"),
+        ("search.num_trainings=0", "search.num_trainings must be at least 1"),
+        ("training.learning_rate=fast", "takes a value of type float"),
+        ("search.control=maybe", "takes true or false"),
+        ("mode=find", "unknown mode 'find'. Choices: compare, search, train"),
+        ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, fast, module:factory"),
+        ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_zero'?"),
+        ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),
+        ("comparison.handcrafted=crossentropy", "unknown hand-crafted loss 'crossentropy'. Did you mean 'cross_entropy'?"),
+        ("training.schedule=linear", "unknown training.schedule 'linear'. Choices: constant, cosine, polynomial"),
+        ("comparison.splits=()", "comparison.splits must name at least one"),
+        ("task.name=no_such_module:make", "cannot import the task 'no_such_module:make'"),
+        ("task.name=:make", "cannot import the task ':make'"),
+        ("task.name=jaxloss.tasks.fast:absent", "the module 'jaxloss.tasks.fast' has no 'absent'"),
+        ("task.name=jaxloss.tasks.fast:NUM_CLASSES", "the options of the task 'jaxloss.tasks.fast:NUM_CLASSES' do not fit"),
+        ("task.name=builtins:dict", "the task 'builtins:dict' gave a dict, not a Task"),
+        ("space.autoloss_zero.branches=regression", "has a branch 'regression', the task fast has ['classification']"),
+        ("search.seeds=Neg(Mul(target, Lag(prediction)))", "bad formula at character 17: unknown operator 'Lag'"),
+        ("search.seeds=Neg(Mul(target, Log(prediction))", "bad formula at character 33: expected ')' but found 'the end'"),
+    ],
+)
+def test_values(refused, override, says):
+    assert says in refused(override)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("mode=train",), "mode=train needs --config.loss"),
+        (("mode=train", "loss=focall"), "unknown hand-crafted loss 'focall'. Did you mean 'focal'?"),
+        (("mode=train", "loss=Neg(prediktion)"), "bad formula at character 5: unknown input 'prediktion'"),
+        (("mode=train", "loss=Neg(prediction, target)"), "bad formula at character 1: Neg takes 1 operand, not 2"),
+        (("mode=compare", "losses=()"), "mode=compare needs --config.losses"),
+        (("mode=compare", f"losses=('{CROSS_ENTROPY}', 'Add(target)')"), "Add takes 2 operands, not 1"),
+        (("mode=train", "loss=focal", "space.autoloss_zero.branches=other"), "has a branch 'other'"),
+    ],
+)
+def test_losses(refused, overrides, says):
+    assert says in refused(*overrides)
+
+
+def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
+    """A graph space and a hand-crafted loss on a task without their inputs."""
+    from jaxloss import wiring
+    from jaxloss.tasks.fast import make_fast
+
+    def without(name):
+        import dataclasses
+
+        task = make_fast()
+        return dataclasses.replace(
+            task,
+            offers={"classification": tuple(one for one in ("prediction", "target", "logits") if one != name)},
+            with_split=lambda seed: without(name),
+        )
+
+    for missing, needs in (("target", "the space autoloss_zero needs"), ("logits", "the hand-crafted loss 'cross_entropy' needs")):
+        monkeypatch.setattr(wiring, "TASKS", {**wiring.TASKS, "fast": lambda missing=missing: without(missing)})
+        assert f"{needs} the input '{missing}'" in refused()
+
+
+def test_hand_crafted_losses_have_one_branch(refused, monkeypatch):
+    from jaxloss import wiring
+    from jaxloss.tasks.fast import make_fast
+
+    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(("classification", "second"))})
+    assert "'cross_entropy' has one branch, the task fast has ['classification', 'second']" in refused()
+
+
+# --- data ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("source=digit", "unknown data source 'digit'. Did you mean 'digits'?"),
+        ("source=npz:absent.npz", "no data file 'absent.npz': looked for "),
+        ("model=mpl", "unknown"),
+        ("noise_kind=loud", "loud"),
+        ("noise_rate=2.0", "2.0"),
+        ("fractions=(0.5, 0.5, 0.5)", "sum to 1"),
+        ("augmentation=flip", "unknown augmentation 'flip'"),
+    ],
+)
+def test_classification_task(refused, override, says):
+    assert says in refused("task.name=classification", f"task.classification.{override}")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", "cut"])
+def test_a_broken_data_file(refused, tmp_path, content):
+    file = tmp_path / "broken.npz"
+    if content == "cut":
+        np.savez(file, train_images=np.zeros((20, 4, 4), np.uint8), train_labels=np.arange(20) % 2)
+        content = file.read_bytes()[:-100]
+    file.write_bytes(content)
+    assert not zipfile.is_zipfile(file)
+    assert str(file) in refused("task.name=classification", f"task.classification.source=npz:{file}")
+
+
+# --- the work directory ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_work_directory_below_a_file(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "cannot use work directory" in refused(workdir=tmp_path / "file" / "run")
+    assert "it is a file" in refused(workdir=tmp_path / "file")
+
+
+def test_a_run_that_fails_before_any_training_bars_no_corrected_config(refused, tmp_path, capsys):
+    """Nothing passes the filters: found out only when the search is on, and still nothing is left."""
+    assert "no candidate passed the filters in 3 draws" in refused("filters.max_attempts=3", "filters.rejection.iterations=1")
+    assert run(tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1") == 0
+    assert "cross" in capsys.readouterr().out
+
+
+def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
+    arguments = (tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1")
+    assert run(*arguments) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert run(*arguments, "training.momentum=0.5", "seed=3") == 2
+    error = capsys.readouterr().err
+    assert "this run was begun with seed = 0, not 3" in error
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
+    # What may change does: more seeds for the comparison.
+    assert run(*arguments[:-1], "comparison.test_seeds=2") == 0
+    with open_for_reading(tmp_path / "run") as opened:
+        assert len(opened.archive.trainings("train")) == 4
+    assert len(json.loads((tmp_path / "run" / "config_history.json").read_text())) == 1
+
+
+# --- as a real command -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("override", ["seach.name=x", "mode=find", "task.name=absent:make"])
+def test_a_real_command_prints_one_line(tmp_path, override):
+    command = [sys.executable, "-m", "jaxloss.launch", f"--config={TINY}", f"--workdir={tmp_path / 'run'}", f"--config.{override}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_errors_are_a_kind_of_their_own():
+    assert issubclass(UserError, ValueError)

@@ -1,0 +1,30 @@
+"""A task of one's own, as the documentation shows it: one factory, named in the config."""
+
+from pathlib import Path
+
+import pytest
+
+from jaxloss import launch
+from jaxloss.runs import open_for_reading
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys):
+    """The search finds a loss that fits the line, and no part needs to know the task."""
+    monkeypatch.chdir(REPOSITORY)
+    overrides = {
+        "task.name": "examples.own_task:make_task",
+        "space.autoloss_zero.branches": "regression",
+        "comparison.handcrafted": "()",
+        "filters.rejection.minimum_gain": "0.3",
+        "search.control": "false",
+        "training.num_epochs": "20.0",
+    }
+    arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]
+    assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0
+    assert "a line" in capsys.readouterr().out
+    with open_for_reading(tmp_path / "run") as run:
+        summary = run.read_summary()
+    assert summary["metric"] == "closeness"
+    assert summary["best"]["search_eval"] == pytest.approx(0.85, abs=0.15)

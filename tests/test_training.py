@@ -1,0 +1,306 @@
+"""One training: the same in every way of running it, stopped by NaN, and equal for all losses but in the loss."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.family import BranchInputs
+from jaxloss.execution.base import Trial
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.handcrafted import family
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
+from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.train import Training
+
+TASK = make_fast(size=40)
+SPACE = autoloss_zero()
+SETTINGS = TrainingSettings(batch_size=10, num_epochs=5)
+NUM_STEPS = 20
+CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
+# Finite at first; the prediction grows until its exponential overflows.
+EXPLODES = "Mul(target, Neg(Exp(Exp(Mul(prediction, 5)))))"
+
+
+def encoded(text):
+    return SPACE.encode(SPACE.parse(text))
+
+
+def train(training, text=CROSS_ENTROPY, rate=0.3, seed=0, task=TASK, evaluate_on=SEARCH_EVAL):
+    return training.run(encoded(text), rate, seed, task.data, evaluate_on, keep_variables=True)
+
+
+def trained_with(text, rate, dispatch, **settings):
+    return train(Training(TASK, SPACE, dataclasses.replace(SETTINGS, **settings), dispatch), text, rate)
+
+
+def kernel(outcome):
+    return np.asarray(outcome.variables["params"]["kernel"])
+
+
+@pytest.fixture(scope="module")
+def training():
+    return Training(TASK, SPACE, SETTINGS)
+
+
+# --- the ways of running it ------------------------------------------------------------------------------------------------
+
+
+def test_one_call_and_one_call_per_step_agree(training):
+    steps = Training(TASK, SPACE, SETTINGS, "steps")
+    for text in (CROSS_ENTROPY, "Square(Add(prediction, Neg(target)))"):
+        one, other = train(training, text), train(steps, text)
+        assert (one.steps, other.steps) == (NUM_STEPS, NUM_STEPS)
+        np.testing.assert_allclose(kernel(one), kernel(other), rtol=1e-5, atol=1e-6)
+        assert one.score == pytest.approx(other.score)
+    assert steps.compilations == 1
+
+
+def test_a_training_learns(training):
+    untrained = TASK.scores(training.preparation.begin(jax.random.key(0), TASK.data[TRAIN]).variables, TASK.data[SEARCH_EVAL])
+    assert train(training).score > max(0.7, float(untrained["accuracy"]) + 0.1)
+
+
+def test_the_score_is_that_of_the_split_asked_for(training):
+    for name in (SEARCH_EVAL, TEST):
+        outcome = train(training, evaluate_on=name)
+        assert outcome.score == pytest.approx(float(TASK.scores(outcome.variables, TASK.data[name])["accuracy"]))
+
+
+def test_one_compilation_for_all_candidates_rates_seeds_and_splits():
+    training = Training(TASK, SPACE, SETTINGS)
+    for text, rate, seed, split in (
+        (CROSS_ENTROPY, 0.1, 0, 0),
+        ("Mul(prediction, Neg(target))", 0.2, 1, 1),
+        ("Exp(Add(prediction, Neg(Square(Add(target, target)))))", 1.0, 2, 2),
+    ):
+        train(training, text, rate, seed, TASK.with_split(split))
+    assert training.compilations == 1
+    assert training._whole._cache_size() == 1
+    assert training.preparation.begin._cache_size() == 1
+
+
+@functools.cache
+def plain_training(loss):
+    """A training written down plainly: shuffled batches, SGD with momentum, cosine decay."""
+
+    def run(seed, rate, num_steps):
+        state = Training(TASK, SPACE, SETTINGS).preparation.begin(jax.random.key(seed), TASK.data[TRAIN])
+        params, velocity = state.variables["params"], None
+        for step in range(num_steps):
+            rows = state.orders[step // 4, (step % 4) * 10 : (step % 4 + 1) * 10]
+            batch = jax.tree.map(lambda leaf, rows=rows: leaf[rows], TASK.data[TRAIN])
+
+            def of(params, batch=batch):
+                return loss(TASK.forward({"params": params}, batch, None)[0])
+
+            gradient = jax.grad(of)(params)
+            velocity = gradient if velocity is None else jax.tree.map(lambda v, g: 0.9 * v + g, velocity, gradient)
+            factor = 0.5 * (1 + np.cos(np.pi * step / NUM_STEPS))
+            params = jax.tree.map(lambda p, v, factor=factor: p - rate * factor * v, params, velocity)
+        return params["kernel"]
+
+    return run
+
+
+@pytest.mark.parametrize("text", [CROSS_ENTROPY, "Neg(Log(Mul(target, Mean_nhw(prediction))))"])
+def test_training_is_momentum_descent_on_the_compiled_loss(training, text):
+    """The interpreted graph inside the compiled training, against the unrolled graph in a loop of plain JAX."""
+    expected = plain_training(SPACE.compile(SPACE.parse(text)))(seed=3, rate=0.1, num_steps=NUM_STEPS)
+    np.testing.assert_allclose(kernel(train(training, text, rate=0.1, seed=3)), expected, rtol=1e-4, atol=1e-5)
+
+
+# --- what all losses share -------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorder:
+    """A loss that shows what it is given: it has no gradient, and writes down the targets of every batch."""
+
+    seen: list
+    name: str = "recorder"
+
+    def loss(self, encoded, inputs: BranchInputs, axis_name=None):
+        (branch,) = inputs.values()
+        jax.debug.callback(lambda target, prediction: self.seen.append((target, prediction)), *map(branch.arrays.get, ("target", "prediction")))  # fmt: skip
+        return encoded * jnp.sum(branch.arrays["prediction"]) * 0
+
+
+def batches_of(seed, value):
+    recorder = Recorder([])
+    training = Training(TASK, recorder, SETTINGS, "steps")
+    training.run(jnp.float32(value), 0.1, seed, TASK.data, SEARCH_EVAL)
+    jax.effects_barrier()
+    return [np.concatenate([target, prediction]) for target, prediction in recorder.seen]
+
+
+def test_initialisation_and_data_order_depend_on_the_seed_alone():
+    first, other_loss, other_seed = batches_of(0, 1.0), batches_of(0, 2.0), batches_of(1, 1.0)
+    assert len(first) == NUM_STEPS
+    np.testing.assert_array_equal(first, other_loss)
+    assert not np.array_equal(first, other_seed)
+
+
+def test_every_epoch_shows_every_example_once_in_a_new_order(training):
+    orders = np.asarray(training.preparation.begin(jax.random.key(0), TASK.data[TRAIN]).orders)
+    assert orders.shape == (5, 40)
+    assert all(sorted(order) == list(range(40)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 5
+
+
+def test_batches_follow_the_order_of_the_epoch():
+    orders = np.asarray(Training(TASK, SPACE, SETTINGS).preparation.begin(jax.random.key(0), TASK.data[TRAIN]).orders)
+    targets = np.eye(3)[np.asarray(TASK.data[TRAIN]["label"])[orders.reshape(-1, 10)]]
+    seen = [batch[:10, 0, 0] for batch in batches_of(0, 1.0)]
+    np.testing.assert_array_equal(np.stack(seen), targets)
+
+
+# --- NaN and infinity ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dispatch", ["whole", "steps"])
+def test_a_training_that_explodes_is_stopped(dispatch):
+    """It has no score, and the state is the last finite one."""
+    outcome = trained_with(EXPLODES, rate=50.0, dispatch=dispatch, num_epochs=50, momentum=0.99)
+    assert outcome.score is None
+    assert not outcome.finite
+    assert outcome.scores == {}
+    assert outcome.steps < 200
+    assert np.all(np.isfinite(kernel(outcome)))
+
+
+def test_a_loss_that_is_nan_at_once_takes_no_step(training):
+    outcome = train(training, "Exp(Exp(Exp(Exp(Exp(Exp(Add(prediction, target)))))))")
+    assert (outcome.score, outcome.steps) == (None, 0)
+
+
+# --- settings ------------------------------------------------------------------------------------------------------------------
+
+
+SCE = family("sce")
+
+
+def trained_sce(scale=1.0, rate=0.3, **settings):
+    """A hand-crafted loss, times `scale`: its training compiles in no time."""
+    training = Training(TASK, SCE, dataclasses.replace(SETTINGS, **settings))
+    hyperparameters = SCE.encode({"alpha": 0.5 * scale, "beta": 0.2 * scale})
+    return training.run(hyperparameters, rate, 0, TASK.data, SEARCH_EVAL, keep_variables=True)
+
+
+def first_step_norm(**settings):
+    """The norm of what the first step at rate one moves."""
+    settings = {"num_epochs": 0.25, "momentum": 0.0, "schedule": "constant", **settings}
+    moved, start = trained_sce(rate=1.0, **settings), trained_sce(rate=0.0, **settings)
+    assert moved.steps == 1
+    leaves = jax.tree.leaves(jax.tree.map(lambda x, y: jnp.sum((x - y) ** 2), moved.variables, start.variables))
+    return float(jnp.sqrt(sum(leaves)))
+
+
+def test_unit_gradient_takes_the_scale_from_a_loss():
+    one, ten = (trained_sce(scale, loss_scale="unit_gradient") for scale in (1, 10))
+    np.testing.assert_allclose(kernel(one), kernel(ten), rtol=1e-4, atol=1e-5)
+    assert not np.allclose(kernel(trained_sce(1)), kernel(trained_sce(10)), rtol=1e-2)
+
+
+def test_unit_gradient_makes_the_first_gradient_one():
+    assert first_step_norm(loss_scale="unit_gradient") == pytest.approx(1, rel=1e-4)
+    assert first_step_norm() != pytest.approx(1, rel=1e-1)
+
+
+def test_unit_gradient_of_a_loss_without_gradient_is_stopped():
+    assert trained_sce(0.0, loss_scale="unit_gradient").score is None
+
+
+def factors(**settings):
+    """The factor of the learning rate at every step of 20, 4 per epoch: what a gradient of one is turned into."""
+    optimiser = TrainingSettings(momentum=0.0, batch_size=10, num_epochs=5, **settings).make_optimiser(NUM_STEPS, 4)
+    state, found = optimiser.init(jnp.ones(())), []
+    for _ in range(NUM_STEPS):
+        update, state = optimiser.update(jnp.ones(()), state, jnp.ones(()))
+        found.append(float(update))
+    return np.array(found)
+
+
+def test_schedules():
+    steps = np.arange(NUM_STEPS)
+    np.testing.assert_allclose(factors(schedule="constant"), np.ones(NUM_STEPS))
+    np.testing.assert_allclose(factors(schedule="cosine"), 0.5 * (1 + np.cos(np.pi * steps / NUM_STEPS)), atol=1e-6)
+    np.testing.assert_allclose(factors(schedule="polynomial"), (1 - steps / NUM_STEPS) ** 0.9, atol=1e-6)
+
+
+def test_warm_up_starts_at_zero_and_the_schedule_follows():
+    found = factors(schedule="polynomial", warmup_epochs=1.0)
+    np.testing.assert_allclose(found[:4], [0, 0.25, 0.5, 0.75])
+    np.testing.assert_allclose(found[4:], (1 - np.arange(16) / 16) ** 0.9, atol=1e-6)
+
+
+def test_the_first_step_of_a_warm_up_moves_nothing():
+    assert first_step_norm(warmup_epochs=1.0) == 0
+
+
+def test_clipping_bounds_the_step():
+    assert first_step_norm(clip_norm=0.01) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_weight_decay_shrinks_what_has_no_gradient():
+    settings = {"scale": 0.0, "num_epochs": 0.25, "schedule": "constant"}
+    before, after = trained_sce(**settings), trained_sce(rate=0.5, weight_decay=0.1, **settings)
+    np.testing.assert_allclose(kernel(after), 0.95 * kernel(before), rtol=1e-5)
+
+
+def test_adam_does_not_see_the_scale_of_a_loss():
+    one, ten = (trained_sce(scale, rate=0.05, optimiser="adam") for scale in (1, 10))
+    np.testing.assert_allclose(kernel(one), kernel(ten), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["optimiser", "schedule", "loss_scale"])
+def test_unknown_settings_are_named_with_the_choices(kind):
+    with pytest.raises(UserError, match=f"unknown training.{kind} 'wrong'.*Choices"):
+        TrainingSettings(**{kind: "wrong"})
+
+
+# --- execution -------------------------------------------------------------------------------------------------------------------
+
+
+def trials():
+    texts = [CROSS_ENTROPY, EXPLODES, "Square(Add(prediction, Neg(target)))", "Neg(Mul(prediction, target))"] * 2
+    found = [Trial(SPACE, encoded(text), 0.2, seed, seed % 2, SEARCH_EVAL) for seed, text in enumerate(texts)]
+    focal = family("focal")
+    return [*found, *(Trial(focal, focal.encode({"gamma": gamma}), 0.2, 0, 0, TEST) for gamma in (1.0, 2.0))]
+
+
+def run_all(workers):
+    execution = SerialExecution(TASK, SETTINGS, workers)
+    try:
+        outcomes = [outcome for outcome, _ in execution.run(trials())]
+    finally:
+        execution.close()
+    return [(one.score, one.scores, one.steps) for one in outcomes], execution.compilations
+
+
+def test_workers_change_nothing_but_the_time():
+    one, two = run_all(1), run_all(2)
+    assert one == two
+    results, compilations = one
+    assert compilations == {"training autoloss_zero": 1, "training focal": 1}
+    alone = Training(TASK, SPACE, SETTINGS)
+    for trial, result in list(zip(trials(), results, strict=True))[:8]:
+        outcome = alone.run(trial.encoded, 0.2, trial.seed, TASK.with_split(trial.split).data, SEARCH_EVAL)
+        assert (outcome.score, outcome.scores, outcome.steps) == result
+
+
+def test_trials_that_nobody_waits_for_are_dropped():
+    execution = SerialExecution(TASK, SETTINGS, 1)
+    started = []
+    execution._run_one = lambda trial: (started.append(trial), 0.0)
+    results = execution.run(trials())
+    next(results)
+    results.close()
+    execution.close()
+    assert len(started) <= 10
