@@ -27,7 +27,7 @@ def get_config():
     task.pixel_mean = 0.47
     task.pixel_deviation = 0.25
 
-    config.search.num_trainings = 60
+    config.search.num_trainings = 80
     config.search.generation_size = 4
     config.search.evolution.tournament_ratio = 0.1
 
@@ -38,6 +38,9 @@ def get_config():
     config.training.num_epochs = 4.0
     config.filters.equivalence.scale_free = True
     config.filters.equivalence.significant_digits = 4
+
+    # XLA spreads a convolution over the cores: a second training at once only gets in its way.
+    config.execution.workers = 1
 
     config.comparison.learning_rate_low = 0.0005
     config.comparison.learning_rate_high = 0.03
