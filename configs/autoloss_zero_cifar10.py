@@ -27,7 +27,7 @@ def get_config():
     task.pixel_mean = 0.47
     task.pixel_deviation = 0.25
 
-    config.search.num_trainings = 80
+    config.search.num_trainings = 60
     config.search.generation_size = 4
     config.search.evolution.tournament_ratio = 0.1
 
@@ -44,10 +44,10 @@ def get_config():
 
     config.comparison.learning_rate_low = 0.0005
     config.comparison.learning_rate_high = 0.03
-    config.comparison.rank_candidates = 8
+    config.comparison.rank_candidates = 6
     config.comparison.rank_seeds = 2
     config.comparison.num_found = 2
-    config.comparison.tuning_trainings = 14
+    config.comparison.tuning_trainings = 10
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
     config.comparison.test_seeds = 3

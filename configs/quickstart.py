@@ -18,7 +18,7 @@ def get_config():
     task.model = "mlp"
     task.fractions = (0.5, 0.2, 0.3)
 
-    config.search.num_trainings = 600
+    config.search.num_trainings = 750
     # One training on a few hundred examples is luck: with a single seed, evolution breeds what suits that seed.
     config.search.seeds_per_candidate = 3
     # Two cores train two candidates at once; a generation of eight keeps them busy.
@@ -38,7 +38,7 @@ def get_config():
 
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1
-    config.comparison.rank_candidates = 24
+    config.comparison.rank_candidates = 32
     config.comparison.rank_seeds = 6
     config.comparison.tuning_trainings = 40
     config.comparison.tuning_seeds = 6
