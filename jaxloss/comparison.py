@@ -9,7 +9,6 @@ Steps 1 and 2 see only search_eval. Every training is looked up in the archive f
 """
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -23,6 +22,7 @@ from jaxloss.runs.archive import Archive
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.spaces.base import GraphSpace
 from jaxloss.spaces.handcrafted import HandcraftedFamily, Range
+from jaxloss.statistics import Interval, mean_interval
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
@@ -118,30 +118,8 @@ class TestResult:
     scores: Mapping[tuple[int, int], float]
 
     @property
-    def interval(self) -> "Interval":
+    def interval(self) -> Interval:
         return mean_interval(list(self.scores.values()))
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A mean with its 95% confidence interval (Student's t)."""
-
-    mean: float
-    low: float
-    high: float
-    deviation: float
-    count: int
-
-
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Mean and 95% interval of independent values; without width where there is only one."""
-    values = np.asarray(values, float)
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Interval(mean, mean, mean, 0.0, len(values))
-    deviation = float(np.std(values, ddof=1))
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half, deviation, len(values))
 
 
 def paired_difference(first: TestResult, second: TestResult) -> Interval:

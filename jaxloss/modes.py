@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Contender, TestResult, mean_interval
+from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Contender, TestResult
 from jaxloss.experiment import Experiment, difference_rows, result_row
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
+from jaxloss.statistics import mean_interval
 from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
 
 NUM_DESCRIBED = 10

@@ -3,7 +3,6 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
 import numpy as np
 import pytest
 
@@ -47,7 +46,7 @@ def random_graphs(count, seed=0):
             return found
 
 
-# --- reasons -------------------------------------------------------------------------------------------------------------------
+# --- reasons -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def test_without_a_protocol_every_sound_gradient_passes():
     ]
 
 
-# --- the protocol against an independent implementation --------------------------------------------------------------------------
+# --- the protocol against an independent implementation ----------------------------------------------------------------------
 
 
 def momentum_descent(slope, learning_rate=0.001, momentum=0.9, iterations=500):
@@ -186,7 +185,7 @@ def test_no_headroom_is_one_line_that_says_what_to_change():
     assert "\n" not in str(caught.value)
 
 
-# --- batching and compilation ----------------------------------------------------------------------------------------------------
+# --- batching and compilation ------------------------------------------------------------------------------------------------
 
 
 def summary(screened):
@@ -196,9 +195,7 @@ def summary(screened):
 def test_a_loop_and_vmap_come_to_the_same_verdicts():
     graphs = random_graphs(240)
     memory = GradientMemory()
-    loop, batched = (
-        make_cascade(batching=name, iterations=150, width=48).screen(graphs, memory) for name in ("loop", "vmap")
-    )
+    loop, batched = (make_cascade(batching=name, iterations=150, width=48).screen(graphs, memory) for name in ("loop", "vmap"))
     verdicts = [(one.verdict.reason, other.verdict.reason) for one, other in zip(loop, batched, strict=True)]
     assert all(one is other for one, other in verdicts)
     assert len({one for one, _ in verdicts}) >= 4  # the sample is not one-sided
@@ -250,7 +247,7 @@ def test_results_are_kept_up_to_a_bound():
     assert asked == [("a", "b"), ("c",), ("b",)]
 
 
-# --- descriptions of a gradient ------------------------------------------------------------------------------------------------
+# --- descriptions of a gradient ----------------------------------------------------------------------------------------------
 
 
 def test_norms_are_rounded_to_significant_digits():
@@ -311,7 +308,3 @@ def test_twenty_thousand_graphs_go_through():
 def test_every_random_graph_can_be_encoded():
     for number in range(2000):
         encode(SPACE.sample(np.random.default_rng(number), BRANCH), BRANCH.layout)
-
-
-def test_the_session_runs_on_the_expected_precision():
-    assert not jax.config.jax_enable_x64

@@ -1,5 +1,6 @@
 """The command line: what a user can get wrong ends in one line on stderr, exit code 2, and leaves nothing behind."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxloss import launch
-from jaxloss.config import default_config
-from jaxloss.core.errors import UserError
+from jaxloss import launch, wiring
+from jaxloss.config import CHOICES, RANGES, check_config, default_config
 from jaxloss.runs import open_for_reading
+from jaxloss.runs.directory import flatten
+from jaxloss.tasks.fast import make_fast
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = "tests/configs/tiny.py"
@@ -48,7 +50,7 @@ def refused(tmp_path, capsys):
     return call
 
 
-# --- arguments and config files ------------------------------------------------------------------------------------------------
+# --- arguments and config files ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_options_of_a_config_take_any_key():
         ("search.num_training=5", "unknown config key 'search.num_training'. Did you mean 'search.num_trainings'?"),
         ("search.num_trainings=many", "--config.search.num_trainings takes a value of type int like 6, not 'many'"),
         ("search.num_trainings=1.5", "takes a value of type int"),
-        ("search.num_trainings=0", "search.num_trainings must be at least 1"),
+        ("search.num_trainings=0", "search.num_trainings must be at least 1, not 0"),
         ("training.learning_rate=fast", "takes a value of type float"),
         ("search.control=maybe", "takes true or false"),
         ("mode=find", "unknown mode 'find'. Choices: compare, search, train"),
@@ -129,8 +131,21 @@ def test_options_of_a_config_take_any_key():
         ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_zero'?"),
         ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),
         ("comparison.handcrafted=crossentropy", "unknown hand-crafted loss 'crossentropy'. Did you mean 'cross_entropy'?"),
-        ("training.schedule=linear", "unknown training.schedule 'linear'. Choices: constant, cosine, polynomial"),
+        (
+            "training.schedule=linear",
+            "unknown training.schedule 'linear'. Did you mean 'cosine'? Choices: constant, cosine, polynomial",
+        ),
         ("comparison.splits=()", "comparison.splits must name at least one"),
+        ("comparison.splits=('a',)", "comparison.splits must name at least one division of the data by its number"),
+        ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
+        ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
+        ("execution.workers=-1", "config key execution.workers must be at least 0"),
+        ("execution.dispatch=one", "unknown execution.dispatch 'one'."),
+        ("search.seeds_per_candidate=7", "search.num_trainings (6) is not enough for one candidate"),
+        ("seed=-1", "config key seed must be at least 0"),
+        ("filters.rejection.num_samples=0", "filters.rejection.num_samples must be at least 1"),
+        ("space.autoloss_zero.branch_weights=(1.0, 2.0)", "has 1 branches and 2 branch_weights"),
+        ("search.seeds=(1,)", "config key search.seeds takes formulas or names, not 1"),
         ("task.name=no_such_module:make", "cannot import the task 'no_such_module:make'"),
         ("task.name=:make", "cannot import the task ':make'"),
         ("task.name=jaxloss.tasks.fast:absent", "the module 'jaxloss.tasks.fast' has no 'absent'"),
@@ -143,6 +158,11 @@ def test_options_of_a_config_take_any_key():
 )
 def test_values(refused, override, says):
     assert says in refused(override)
+
+
+def test_every_range_belongs_to_a_key_whose_default_is_in_it():
+    check_config(default_config())
+    assert {*RANGES, *CHOICES} <= set(flatten(default_config().to_dict()))
 
 
 @pytest.mark.parametrize(
@@ -163,12 +183,8 @@ def test_losses(refused, overrides, says):
 
 def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
     """A graph space and a hand-crafted loss on a task without their inputs."""
-    from jaxloss import wiring
-    from jaxloss.tasks.fast import make_fast
 
     def without(name):
-        import dataclasses
-
         task = make_fast()
         return dataclasses.replace(
             task,
@@ -176,20 +192,17 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
             with_split=lambda seed: without(name),
         )
 
-    for missing, needs in (("target", "the space autoloss_zero needs"), ("logits", "the hand-crafted loss 'cross_entropy' needs")):
+    for missing, who in (("target", "the space autoloss_zero"), ("logits", "the hand-crafted loss 'cross_entropy'")):
         monkeypatch.setattr(wiring, "TASKS", {**wiring.TASKS, "fast": lambda missing=missing: without(missing)})
-        assert f"{needs} the input '{missing}'" in refused()
+        assert f"{who} needs the input '{missing}'" in refused()
 
 
 def test_hand_crafted_losses_have_one_branch(refused, monkeypatch):
-    from jaxloss import wiring
-    from jaxloss.tasks.fast import make_fast
-
     monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(("classification", "second"))})
     assert "'cross_entropy' has one branch, the task fast has ['classification', 'second']" in refused()
 
 
-# --- data ------------------------------------------------------------------------------------------------------------------------
+# --- data --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -219,7 +232,7 @@ def test_a_broken_data_file(refused, tmp_path, content):
     assert str(file) in refused("task.name=classification", f"task.classification.source=npz:{file}")
 
 
-# --- the work directory ----------------------------------------------------------------------------------------------------------
+# --- the work directory ------------------------------------------------------------------------------------------------------
 
 
 def test_a_work_directory_below_a_file(refused, tmp_path):
@@ -251,18 +264,21 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
     assert len(json.loads((tmp_path / "run" / "config_history.json").read_text())) == 1
 
 
-# --- as a real command -------------------------------------------------------------------------------------------------------------
+# --- as a real command -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("override", ["seach.name=x", "mode=find", "task.name=absent:make"])
 def test_a_real_command_prints_one_line(tmp_path, override):
-    command = [sys.executable, "-m", "jaxloss.launch", f"--config={TINY}", f"--workdir={tmp_path / 'run'}", f"--config.{override}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jaxloss.launch",
+        f"--config={TINY}",
+        f"--workdir={tmp_path / 'run'}",
+        f"--config.{override}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
-
-
-def test_errors_are_a_kind_of_their_own():
-    assert issubclass(UserError, ValueError)

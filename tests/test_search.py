@@ -36,7 +36,7 @@ def evolution(space=SPACE, seed=0, **settings):
     return Evolution(space, seed, **{"initial_population": 4, **settings})
 
 
-# --- evolution -------------------------------------------------------------------------------------------------------------
+# --- evolution ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_individuals_are_random():
@@ -156,7 +156,7 @@ def test_random_search_is_the_same_stream_without_parents():
     assert control.ask()[0].parent_candidate is None
 
 
-# --- from proposals to candidates ------------------------------------------------------------------------------------------------
+# --- from proposals to candidates --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def test_a_copy_of_a_trained_parent_passes_by_its_norms(cascades):
     assert memory.trained[joint_signature(again.signatures)] == Known(0, 0.8)
 
 
-# --- several branches ------------------------------------------------------------------------------------------------------------
+# --- several branches --------------------------------------------------------------------------------------------------------
 
 
 def test_text_form_of_two_branches():
@@ -239,9 +239,7 @@ def test_losses_of_the_branches_are_added_with_their_weights():
 
     inputs = {"classification": batch(5), "second": batch(7)}
     candidate = PAIR.parse(f"classification: {CROSS_ENTROPY} | second: Square(Add(prediction, Neg(target)))")
-    (first, second) = (
-        {name: np.asarray(array, np.float64) for name, array in one.arrays.items()} for one in inputs.values()
-    )
+    (first, second) = ({name: np.asarray(array, np.float64) for name, array in one.arrays.items()} for one in inputs.values())
     expected = -np.sum(first["target"] * np.log(first["prediction"])) / 5
     expected += 10 * np.sum((second["prediction"] - second["target"]) ** 2) / 7
     assert float(PAIR.loss(PAIR.encode(candidate), inputs)) == pytest.approx(expected, rel=1e-5)

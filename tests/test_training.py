@@ -49,7 +49,7 @@ def training():
     return Training(TASK, SPACE, SETTINGS)
 
 
-# --- the ways of running it ------------------------------------------------------------------------------------------------
+# --- the ways of running it --------------------------------------------------------------------------------------------------
 
 
 def test_one_call_and_one_call_per_step_agree(training):
@@ -116,7 +116,7 @@ def test_training_is_momentum_descent_on_the_compiled_loss(training, text):
     np.testing.assert_allclose(kernel(train(training, text, rate=0.1, seed=3)), expected, rtol=1e-4, atol=1e-5)
 
 
-# --- what all losses share -------------------------------------------------------------------------------------------------
+# --- what all losses share ---------------------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Recorder:
 
     def loss(self, encoded, inputs: BranchInputs, axis_name=None):
         (branch,) = inputs.values()
-        jax.debug.callback(lambda target, prediction: self.seen.append((target, prediction)), *map(branch.arrays.get, ("target", "prediction")))  # fmt: skip
+        jax.debug.callback(lambda *arrays: self.seen.append(arrays), branch.arrays["target"], branch.arrays["prediction"])
         return encoded * jnp.sum(branch.arrays["prediction"]) * 0
 
 
@@ -161,7 +161,7 @@ def test_batches_follow_the_order_of_the_epoch():
     np.testing.assert_array_equal(np.stack(seen), targets)
 
 
-# --- NaN and infinity ----------------------------------------------------------------------------------------------------------
+# --- NaN and infinity --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dispatch", ["whole", "steps"])
@@ -180,7 +180,7 @@ def test_a_loss_that_is_nan_at_once_takes_no_step(training):
     assert (outcome.score, outcome.steps) == (None, 0)
 
 
-# --- settings ------------------------------------------------------------------------------------------------------------------
+# --- settings ----------------------------------------------------------------------------------------------------------------
 
 
 SCE = family("sce")
@@ -265,7 +265,7 @@ def test_unknown_settings_are_named_with_the_choices(kind):
         TrainingSettings(**{kind: "wrong"})
 
 
-# --- execution -------------------------------------------------------------------------------------------------------------------
+# --- execution ---------------------------------------------------------------------------------------------------------------
 
 
 def trials():

@@ -57,7 +57,7 @@ BINARY = [operator.name for operator in VOCABULARY.operators if operator.arity =
 INPUTS = ("prediction", "target", "1")
 
 
-# --- random initialisation -------------------------------------------------------------------------------------------------
+# --- random initialisation ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import lax
 
+from jaxloss.core.aggregations import Neighbourhood
 from jaxloss.core.graph import Graph
 from jaxloss.core.interpret import input_tensor
-from jaxloss.core.primitives import Neighbourhood, OperatorSet
+from jaxloss.core.primitives import OperatorSet
 from jaxloss.core.types import Array, LossInputs
 
 

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxloss.core.primitives import Neighbourhood, Operator
+from jaxloss.core.aggregations import Neighbourhood
+from jaxloss.core.primitives import Operator
 from jaxloss.core.program import Layout, Program
 from jaxloss.core.types import Array, LossInputs
 

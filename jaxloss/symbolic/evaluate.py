@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import sympy
 
-from jaxloss.core.primitives import AUTOLOSS_ZERO, Neighbourhood
+from jaxloss.core.aggregations import Neighbourhood
+from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.symbolic import symbols
 

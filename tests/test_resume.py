@@ -1,0 +1,230 @@
+"""A run that is stopped at any moment goes on, and ends as an undisturbed one."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+
+from jaxloss import wiring
+from jaxloss.config import load_config
+from jaxloss.plan import make_plan
+from jaxloss.progress import Progress
+from jaxloss.runs import Archive, open_for_reading
+from jaxloss.search_loop import SearchLoop
+from jaxloss.tasks.base import TRAIN
+
+REPOSITORY = Path(__file__).parents[1]
+TINY = REPOSITORY / "tests/configs/tiny.py"
+
+
+# --- inside one process: every point at which a search may stop --------------------------------------------------------------
+
+
+class Workshop:
+    """The compiled parts of a search, shared by all searches of a test."""
+
+    def __init__(self):
+        self.config = load_config(str(TINY))
+        self.plan = make_plan(self.config)
+        self.execution = wiring.make_execution(self.config, self.plan.task)
+        init_key, sample_key = jax.random.split(jax.random.key(0))
+        task = self.plan.task
+        problems = task.rejection_problem(task.init(init_key), task.data[TRAIN], sample_key, 5)
+        self.cascades = wiring.make_cascades(self.config, self.plan.space, task, problems, None)
+
+    def loop(self, archive, execution=None, **changes):
+        config = self.config.copy_and_resolve_references()
+        config.update_from_flattened_dict({f"search.{key}": value for key, value in changes.items()})
+        search = wiring.make_search(config, self.plan.space, config.search.name)
+        budget = wiring.make_budget(config)
+        return SearchLoop(search, self.cascades, execution or self.execution, archive, budget, Progress(quiet=True))
+
+    def finished(self, path, **changes):
+        """What the archive of an undisturbed search holds."""
+        with Archive(path) as archive:
+            self.loop(archive, **changes).run()
+            return archive.comparable()
+
+
+class Stopped(Exception):
+    pass
+
+
+class StopsAfter:
+    """An execution that breaks off after so many trainings."""
+
+    def __init__(self, execution, count):
+        self.execution, self.left = execution, count
+
+    def run(self, trials):
+        for done in self.execution.run(trials):
+            if self.left == 0:
+                raise Stopped
+            self.left -= 1
+            yield done
+
+
+@pytest.fixture(scope="module")
+def workshop():
+    workshop = Workshop()
+    yield workshop
+    workshop.execution.close()
+
+
+@pytest.mark.parametrize(("generation_size", "seeds"), [(1, 1), (4, 1), (3, 2)])
+def test_a_search_that_stops_after_any_training_ends_the_same(workshop, tmp_path, generation_size, seeds):
+    changes = {"num_trainings": 8, "generation_size": generation_size, "seeds_per_candidate": seeds}
+    expected = workshop.finished(tmp_path / "whole", **changes)
+    assert len(expected["trainings"]) == 8
+    for count in range(8):
+        path = tmp_path / f"stopped {count}"
+        with Archive(path) as archive, pytest.raises(Stopped):
+            workshop.loop(archive, StopsAfter(workshop.execution, count), **changes).run()
+        assert workshop.finished(path, **changes) == expected
+
+
+@pytest.mark.parametrize("generation_size", [1, 4])
+def test_a_larger_budget_goes_on_as_if_it_had_been_there(workshop, tmp_path, generation_size):
+    """Also where the first budget ended inside a generation."""
+    size = {"generation_size": generation_size}
+    expected = workshop.finished(tmp_path / "whole", num_trainings=11, **size)
+    for first in (1, 3, 6):
+        path = tmp_path / f"extended {first}"
+        with Archive(path) as archive:
+            workshop.loop(archive, num_trainings=first, **size).run()
+            assert len(archive.trainings()) == first
+        assert workshop.finished(path, num_trainings=11, **size) == expected
+
+
+def test_what_is_remembered_can_be_read_from_the_archive(workshop, tmp_path):
+    with Archive(tmp_path / "archive") as archive:
+        loop = workshop.loop(archive, num_trainings=10, generation_size=3)
+        loop.run()
+        again = workshop.loop(archive, num_trainings=10, generation_size=3)
+    assert loop.memory.rejected_branches
+    assert again.memory == loop.memory
+    assert again.search.individuals == loop.search.individuals
+    assert list(again.search.best()) == list(loop.search.best())
+    assert again.counts == loop.counts
+    assert again.pending == loop.pending
+
+
+def test_counts_agree_with_the_rows(workshop, tmp_path):
+    """Every draw is counted once, and every training has its row."""
+    with Archive(tmp_path / "archive") as archive:
+        loop = workshop.loop(archive, num_trainings=12, generation_size=2)
+        loop.run()
+        rows, trainings = archive.candidates(), archive.trainings()
+    counts, whole = loop.counts, [row for row in rows if row.branch == "*"]
+    assert counts.trained == len(trainings) == sum(row.training for row in whole) == 12
+    assert counts.equivalent == sum(row.reason == "equivalent_to_trained" for row in whole)
+    assert counts.proposed == sum(counts.rejected.values()) + len(whole)
+    assert [row.proposal for row in whole] == list(range(len(whole)))
+    scores = {row.signature: row.score for row in whole if row.training}
+    assert len(scores) == 12
+    assert all(row.score == scores[row.signature] for row in whole)
+
+
+# --- real processes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Compiled code is kept between the processes, which would spend their time on it otherwise."""
+    return {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+
+def start(workdir, environment, *overrides):
+    command = [sys.executable, "-m", "jaxloss.launch", f"--config={TINY}", f"--workdir={workdir}"]
+    command += [f"--config.{override}" for override in overrides]
+    return subprocess.Popen(
+        command, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process):
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+
+
+def rows_of(workdir):
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(workdir / "archive.sqlite", timeout=0.2)) as file:
+        return sum(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("candidates", "trainings"))
+    return 0
+
+
+def wait_for_rows(process, workdir, count):
+    """Until the archive holds so many rows, or the process has ended."""
+    while process.poll() is None and not ((workdir / "archive.sqlite").exists() and rows_of(workdir) >= count):
+        time.sleep(0.002)
+
+
+def content(workdir):
+    """What a run ends with, the clock aside."""
+    with open_for_reading(workdir) as run:
+        summary = run.read_summary()
+        for clock in ("seconds", "compilations", "command"):
+            summary.pop(clock)
+        return run.archive.comparable(), summary, run.read_metrics()[-1]["score"]
+
+
+def kill_and_restart(tmp_path, cache, kills, seed):
+    """Kills the same command so often, at random moments over all its stages, and lets it finish at last."""
+    generator = random.Random(seed)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(start(whole, cache))
+    expected = content(whole)
+    total = rows_of(whole)
+    killed = 0
+    for number in range(kills):
+        process = start(broken, cache)
+        if number:
+            wait_for_rows(process, broken, total * (number + generator.random()) / kills - 1)
+        time.sleep(generator.uniform(0, 2.0 if number == 0 else 0.15))
+        killed += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert killed >= kills - 1
+    finish(start(broken, cache))
+    assert content(broken) == expected
+    shutil.rmtree(broken)
+
+
+def test_two_kills_change_nothing(tmp_path, cache):
+    kill_and_restart(tmp_path, cache, kills=2, seed=0)
+
+
+@pytest.mark.slow
+def test_a_dozen_kills_change_nothing(tmp_path, cache):
+    kill_and_restart(tmp_path, cache, kills=12, seed=1)
+
+
+def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, cache):
+    workdir = tmp_path / "run"
+    process = start(workdir, cache, "search.num_trainings=100000", "search.generation_size=2")
+    wait_for_rows(process, workdir, 3)
+    second = start(workdir, cache, "search.num_trainings=100000", "search.generation_size=2")
+    _, error = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"work directory '{workdir}' is in use by process {process.pid}" in error
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "To go on: python -m jaxloss.launch --config=" in error
+    assert "Traceback" not in error
+    with open_for_reading(workdir) as run:
+        assert run.archive.trainings()
