@@ -20,6 +20,7 @@ FLOORS = {
     "execution": 2,
     "progress": 2,
     "search_loop": 3,
+    "statistics": 3,
     "comparison": 3,
     "config": 3,
     "wiring": 3,

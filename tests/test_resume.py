@@ -182,16 +182,16 @@ def content(workdir):
         return run.archive.comparable(), summary, run.read_metrics()[-1]["score"]
 
 
-def kill_and_restart(tmp_path, cache, kills, seed):
+def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
     """Kills the same command so often, at random moments over all its stages, and lets it finish at last."""
     generator = random.Random(seed)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(start(whole, cache))
+    finish(start(whole, cache, *overrides))
     expected = content(whole)
     total = rows_of(whole)
     killed = 0
     for number in range(kills):
-        process = start(broken, cache)
+        process = start(broken, cache, *overrides)
         if number:
             wait_for_rows(process, broken, total * (number + generator.random()) / kills - 1)
         time.sleep(generator.uniform(0, 2.0 if number == 0 else 0.15))
@@ -199,18 +199,18 @@ def kill_and_restart(tmp_path, cache, kills, seed):
         process.kill()
         process.communicate()
     assert killed >= kills - 1
-    finish(start(broken, cache))
+    finish(start(broken, cache, *overrides))
     assert content(broken) == expected
     shutil.rmtree(broken)
 
 
 def test_two_kills_change_nothing(tmp_path, cache):
-    kill_and_restart(tmp_path, cache, kills=2, seed=0)
+    kill_and_restart(tmp_path, cache, 2, 0, "search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
 
 
 @pytest.mark.slow
 def test_a_dozen_kills_change_nothing(tmp_path, cache):
-    kill_and_restart(tmp_path, cache, kills=12, seed=1)
+    kill_and_restart(tmp_path, cache, 12, 1)
 
 
 def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, cache):
