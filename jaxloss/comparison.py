@@ -183,8 +183,7 @@ class Comparison:
         Most of the trainings look widely, with one seed each; the finalists are trained again on fresh seeds.
         """
         settings = self.settings
-        finals = settings.tuning_finalists * settings.tuning_seeds
-        wide = max(settings.tuning_finalists, settings.tuning_trainings - finals)
+        wide = settings.tuning_trainings - settings.tuning_finalists * settings.tuning_seeds
         grids = [
             tuning_settings(contender, wide, settings.learning_rate_low, settings.learning_rate_high) for contender in contenders
         ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ml_collections
 
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.errors import UserError, did_you_mean, unknown
 from jaxloss.runs.directory import flatten
 
 MODES = ("search", "train", "compare")
@@ -242,7 +242,7 @@ def apply_overrides(config: ml_collections.ConfigDict, overrides: dict[str, str]
     for key, text in overrides.items():
         known = flatten(config.to_dict())
         if key not in known:
-            raise unknown("config key", key, known)
+            raise UserError(f"unknown config key '{key}'.{did_you_mean(key, known)} jaxloss/config.py lists all keys")
         config.update_from_flattened_dict({key: _convert(key, text, known[key])})
 
 
@@ -293,6 +293,13 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         wrong = [value for value in values[key] if not isinstance(value, str)]
         if wrong:
             raise UserError(f"config key {key} takes formulas or names, not {wrong[0]!r}")
+    comparison = config.comparison
+    least = comparison.tuning_finalists * (comparison.tuning_seeds + 1)
+    if comparison.tuning_trainings < least:
+        raise UserError(
+            f"comparison.tuning_trainings must be at least tuning_finalists x (tuning_seeds + 1) = {least}, "
+            f"not {comparison.tuning_trainings}"
+        )
     if config.search.num_trainings < config.search.seeds_per_candidate:
         raise UserError(
             f"search.num_trainings ({config.search.num_trainings}) is not enough for one candidate of "

@@ -50,13 +50,13 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     ranking = _ranking(experiment, loop, ranked)
     rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
     _describe(experiment, [*ranking, *rows])
-    described = {row["formula"]: row for row in [*ranking, *rows] if row.get("formula")}
+    best_row = next(row for row in rows if row["name"] == best.contender.name)
     others = [result for result in tuned if result is not best]
     summary = {
         "counts": loop.counts.to_json(),
         "seconds": {name: loop.seconds[name] for name in ("rejection", "training")},
         "ranking": ranking,
-        "best": {**described[best.contender.formula], **_headline(best)},
+        "best": {**{key: best_row[key] for key in ("kind", "simplified", "latex")}, **_headline(best)},
         "comparison": rows,
         "baselines": [_headline(result) for result in tuned if result.contender.kind == HANDCRAFTED],
         "differences": difference_rows(best, others, config.comparison.margin),

@@ -9,6 +9,7 @@ import ml_collections
 
 from jaxloss.comparison import ComparisonSettings
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.graph import MAX_NODES
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.filters.cascade import Cascade, CascadeSettings
@@ -18,7 +19,7 @@ from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.search_loop import SearchBudget
 from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.base import GraphSpace, check_inputs
+from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
@@ -112,8 +113,16 @@ def make_search(config: Config, space: GraphSpace, name: str) -> Search:
         raise unknown("search", name, SEARCHES)
     options = dict(config.search.get(name, {}))
     if name == "evolution":
-        options["seeds"] = [space.parse(text) for text in config.search.seeds]
+        options["seeds"] = [_seed(space, text) for text in config.search.seeds]
     return SEARCHES[name](space, config.seed, config.search.generation_size, **options)
+
+
+def _seed(space: GraphSpace, text: str) -> Candidate:
+    candidate = space.parse(text)
+    if max(graph.tree_size for graph in candidate.values()) > MAX_NODES:
+        # Mutations work on trees, in which every use of a shared node is a node of its own.
+        raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
+    return candidate
 
 
 def make_budget(config: Config) -> SearchBudget:

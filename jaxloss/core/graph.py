@@ -105,6 +105,14 @@ class Graph:
         return depths[-1]
 
     @functools.cached_property
+    def tree_size(self) -> int:
+        """Number of nodes when every use of a shared node is written out."""
+        sizes: list[int] = []
+        for node in self.nodes:
+            sizes.append(1 + sum(sizes[i] for i in node.operands))
+        return sizes[-1]
+
+    @functools.cached_property
     def input_names(self) -> frozenset[str]:
         return frozenset(node.name for node in self.nodes if node.is_input)
 

@@ -109,6 +109,15 @@ def encode(graph: Graph, layout: Layout) -> Program:
     )
 
 
+def fits(graph: Graph, layout: Layout) -> bool:
+    """Whether `encode` has room for the graph."""
+    constants = {node.value for node in graph.nodes if node.is_constant}
+    if len(constants) > layout.max_constants:
+        return False
+    # It may fit only once equal parts are computed once; that costs more to find out.
+    return graph.num_operators <= layout.max_instructions or graph.merged().num_operators <= layout.max_instructions
+
+
 def _gradient_passes(graph: Graph, layout: Layout, slot_of: dict[int, int]) -> np.ndarray:
     """bool `[L]`: the slots that a cotangent reaches from the output without crossing a Detach."""
     reached = [False] * (len(graph.nodes) - 1) + [True]
@@ -142,4 +151,4 @@ def stack(programs: Sequence[Program]) -> Program:
     return dataclasses.replace(stacked, length=np.int32(stacked.length.max()))
 
 
-__all__ = ["CONSTANT", "POPULATION_AXES", "Layout", "Program", "ProgramOverflow", "decode", "encode", "stack"]
+__all__ = ["CONSTANT", "POPULATION_AXES", "Layout", "Program", "ProgramOverflow", "decode", "encode", "fits", "stack"]

@@ -168,7 +168,8 @@ def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]
     for name in (_CONFIG, _HISTORY, _SUMMARY):
         for leftover in path.glob(atomic.temporary_pattern(name)):
             leftover.unlink()
-    if not (path / _CONFIG).exists():
+    if not (path / _CONFIG).exists() or not _has_begun(path):
+        # A run that was killed before it had done anything does not bar a corrected config.
         atomic.write_json(path / _CONFIG, given)
         return
     changes = _changes(path, flatten(_read_json(path / _CONFIG, dict)), flatten(given), may_change)
@@ -177,6 +178,14 @@ def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]
         history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
         atomic.write_json(path / _HISTORY, history + changes)
         atomic.write_json(path / _CONFIG, given)
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether the archive holds anything; a missing one is that of a run that was killed as it began."""
+    if not (path / _ARCHIVE).exists():
+        return (path / _SUMMARY).exists()
+    with Archive(path / _ARCHIVE) as archive:
+        return bool(archive.candidates() or archive.trainings())
 
 
 def _changes(path: Path, stored: dict[str, Any], given: dict[str, Any], may_change: Collection[str]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import AUTOLOSS_ZERO
-from jaxloss.core.program import Layout, ProgramOverflow, encode
+from jaxloss.core.program import Layout, fits
 from jaxloss.spaces import trees
 from jaxloss.spaces.base import Branch, GraphSpace
 
@@ -38,22 +38,11 @@ def autoloss_zero(
     vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(("prediction", "target")))
     layout = Layout(AUTOLOSS_ZERO, ("prediction", "target"), max_instructions, max_constants)
 
-    def fits(graph: Graph) -> bool:
-        constants = {node.value for node in graph.nodes if node.is_constant}
-        if graph.num_operators <= max_instructions and len(constants) <= max_constants:
-            return True
-        # It may still fit once equal parts are computed only once.
-        try:
-            encode(graph, layout)
-        except ProgramOverflow:
-            return False
-        return True
-
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         del branch
         while True:
             graph = trees.to_graph(trees.random_tree(generator, vocabulary, initial_depth))
-            if fits(graph):
+            if fits(graph, layout):
                 return graph
 
     def offspring(generator: np.random.Generator, branch: Branch, parent: Graph) -> tuple[Graph, str]:
@@ -63,7 +52,7 @@ def autoloss_zero(
             return sample(generator, branch), REINITIALISE
         while True:
             graph = trees.mutate(generator, vocabulary, parent, num_mutations)
-            if fits(graph):
+            if fits(graph, layout):
                 return graph, MUTATION
 
     return GraphSpace(

@@ -10,7 +10,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.graph import Graph, parse
 from jaxloss.core.interpret import interpret
-from jaxloss.core.program import Layout, Program, encode
+from jaxloss.core.program import Layout, Program, encode, fits
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, Reason
 
@@ -97,11 +97,11 @@ class GraphSpace:
         """Reads a candidate: a formula, or `name: formula | name: formula` where there are several branches.
 
         Raises:
-          UserError: names the branch or the position in the formula.
+          UserError: names the branch, the position in the formula, or the size that is exceeded.
         """
         if len(self.branches) == 1:
             branch = self.branches[0]
-            return {branch.name: parse(text, branch.layout.operators, branch.layout.inputs)}
+            return {branch.name: _parse_fitting(text, branch.layout)}
         parts: dict[str, str] = {}
         for part in text.split("|"):
             name, _, formula = part.partition(":")
@@ -121,6 +121,16 @@ class GraphSpace:
     def key(self, candidate: Candidate) -> str:
         """A canonical key, see `Graph.key`."""
         return "|".join(candidate[branch.name].key(branch.layout.operators) for branch in self.branches)
+
+
+def _parse_fitting(text: str, layout: Layout) -> Graph:
+    graph = parse(text, layout.operators, layout.inputs)
+    if not fits(graph, layout):
+        raise UserError(
+            f"the formula '{text[:80]}{'...' * (len(text) > 80)}' is too large: a program of this space holds "
+            f"{layout.max_instructions} operators and {layout.max_constants} different numbers"
+        )
+    return graph
 
 
 def check_inputs(space: GraphSpace, offers: Mapping[str, tuple[str, ...]], task: str) -> None:

@@ -45,7 +45,7 @@ def check(form, graphs, setting, batch, tolerated=0.0):
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize("shape", [SPATIAL, FLAT], ids=["spatial", "flat"])
 def test_population(float64, setting, shape, masked):
-    for chunk in range(2):
+    for chunk in range(1 + (shape is SPATIAL)):
         graphs = random_graphs(100 + chunk, setting, 250)
         check(forms.population, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
 
@@ -63,7 +63,7 @@ def test_one_program_at_a_time(float64, setting):
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 def test_compiled(float64, setting, masked):
-    graphs = random_graphs(500 + masked, setting, 24)
+    graphs = random_graphs(500 + masked, setting, 16)
     check(forms.compiled, graphs, setting, random_batch(501, setting, SPATIAL, masked))
 
 

@@ -25,7 +25,7 @@ def valid_part(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("form", [forms.population, forms.compiled], ids=["population", "compiled"])
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_void_values_change_nothing(float64, setting, form):
-    graphs = random_graphs(1, setting, 100 if form is forms.population else 8)
+    graphs = random_graphs(1, setting, 100 if form is forms.population else 5)
     batch = random_batch(2, setting, SPATIAL if setting is ZERO else FLAT, masked=True)
     values, gradients = form(graphs, setting, with_void(batch, 0.3))
     for garbage in (np.nan, -np.inf, 1e300):
