@@ -23,6 +23,8 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
     normaliser = jnp.sum(weights)
     if axis_name is not None:
         normaliser = lax.psum(normaliser, axis_name)
+    # A weight of zero takes a position out altogether: zero times an infinite loss would be NaN.
+    per_position = jnp.where(weights > 0, per_position, 0)
     return jnp.sum(per_position * weights) / jnp.where(normaliser > 0, normaliser, 1)
 
 
