@@ -43,7 +43,7 @@ RANGES = {
     "filters.batch": (1, _MANY),
     "filters.width": (1, _MANY),
     "filters.max_attempts": (1, _MANY),
-    "training.learning_rate": (0.0, _MANY),
+    "training.learning_rate": (1e-12, _MANY),
     "training.momentum": (0.0, 1.0),
     "training.weight_decay": (0.0, _MANY),
     "training.batch_size": (1, _MANY),
@@ -218,15 +218,17 @@ def load_config(path: str) -> ml_collections.ConfigDict:
     sys.path.insert(0, str(file.parent.resolve()))
     try:
         spec.loader.exec_module(module)
-        if not hasattr(module, "get_config"):
-            raise UserError(f"the config file '{path}' has no function get_config()")
-        return module.get_config()
-    except (AttributeError, ImportError, KeyError, NameError, SyntaxError, TypeError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"the config file '{path}' does not run: {str(error).splitlines()[0]}") from error
+        config = module.get_config() if hasattr(module, "get_config") else None
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's file does wrong, it is the user's file
+        message = (str(error).splitlines() or [""])[0]
+        raise UserError(f"the config file '{path}' does not run: {type(error).__name__}: {message}") from error
     finally:
         sys.path.pop(0)
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"the config file '{path}' needs a function get_config() that returns a ConfigDict")
+    return config
 
 
 def apply_overrides(config: ml_collections.ConfigDict, overrides: dict[str, str]) -> None:
@@ -264,7 +266,11 @@ def _convert(key: str, text: str, present: object) -> object:
         value = tuple(value)
     if kind is tuple and not isinstance(value, tuple):
         value = (value,)
-    if type(value) is not kind:
+    if kind is tuple and present:
+        wanted = type(present[0])
+        value = tuple(float(one) if wanted is float and type(one) is int else one for one in value)
+    elements_fit = kind is not tuple or not present or all(type(one) is wanted for one in value)
+    if type(value) is not kind or not elements_fit:
         raise UserError(f"--config.{key} takes a value of type {kind.__name__} like {present!r}, not '{text}'")
     return value
 
@@ -285,15 +291,22 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     for key, choices in CHOICES.items():
         if values[key] not in choices:
             raise unknown(key, values[key], choices)
-    if not config.comparison.splits or not all(isinstance(split, int) and split >= 0 for split in config.comparison.splits):
+    splits = config.comparison.splits
+    if not splits or len(set(splits)) < len(splits) or not all(type(one) is int and 0 <= one < 2**31 for one in splits):
         raise UserError(
-            "config key comparison.splits must name at least one division of the data by its number, for example (0, 1)"
+            "config key comparison.splits must name different divisions of the data by their numbers, one at least, "
+            "for example (0, 1)"
         )
     for key in ("search.seeds", "losses", "comparison.handcrafted"):
         wrong = [value for value in values[key] if not isinstance(value, str)]
         if wrong:
             raise UserError(f"config key {key} takes formulas or names, not {wrong[0]!r}")
+        twice = [value for index, value in enumerate(values[key]) if value in values[key][:index]]
+        if twice:
+            raise UserError(f"config key {key} names '{twice[0]}' twice")
     comparison = config.comparison
+    if comparison.learning_rate_low > comparison.learning_rate_high:
+        raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
     least = comparison.tuning_finalists * (comparison.tuning_seeds + 1)
     if comparison.tuning_trainings < least:
         raise UserError(

@@ -70,11 +70,16 @@ def make_contender(text: str, space: GraphSpace) -> Contender:
     if text in FAMILIES:
         return Contender(text, HANDCRAFTED, family(text))
     try:
-        space.parse(text)
+        candidate = space.parse(text)
     except FormulaError as error:
         if text.replace("_", "").isalnum():
             family(text)  # a single word is a mistyped name rather than a formula: lists the names
         raise error
+    for branch in space.branches:
+        for _, names in branch.required:
+            if not candidate[branch.name].input_names & names:
+                listed = " or ".join(sorted(names))
+                raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
     return Contender(text, GIVEN, space, text)
 
 

@@ -29,6 +29,7 @@ class FormulaError(UserError):
     """A formula that cannot be read. `position` counts characters from 0."""
 
     def __init__(self, message: str, text: str, position: int):
+        text = " ".join(text.split())
         excerpt = text if len(text) <= 120 else text[:117] + "..."
         super().__init__(f"bad formula at character {position + 1}: {message} (in '{excerpt}')")
         self.position = position
