@@ -40,7 +40,8 @@ def get_config():
     config.comparison.learning_rate_high = 0.1
     config.comparison.rank_candidates = 32
     config.comparison.rank_seeds = 6
-    config.comparison.tuning_trainings = 40
-    config.comparison.tuning_seeds = 6
+    config.comparison.tuning_trainings = 60
+    config.comparison.tuning_finalists = 5
+    config.comparison.tuning_seeds = 8
     config.comparison.test_seeds = 10
     return config
