@@ -38,6 +38,7 @@ def get_config():
     config.training.num_epochs = 4.0
     config.filters.equivalence.scale_free = True
     config.filters.equivalence.significant_digits = 4
+    config.filters.equivalence.signed = True
 
     # XLA spreads a convolution over the cores: a second training at once only gets in its way.
     config.execution.workers = 1

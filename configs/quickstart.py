@@ -35,6 +35,7 @@ def get_config():
     config.training.num_epochs = 30.0
     config.filters.equivalence.scale_free = True
     config.filters.equivalence.significant_digits = 4
+    config.filters.equivalence.signed = True
 
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1

@@ -1,7 +1,8 @@
 """A task of your own: a line through noisy points. From the repository's root:
 
     python -m jaxloss.launch --config=configs/autoloss_zero_digits.py --config.task.name=examples.own_task:make_task \\
-        --config.space.autoloss_zero.branches=regression --config.comparison.handcrafted="()"
+        --config.space.autoloss_zero.branches=regression --config.comparison.handcrafted="()" \\
+        --config.filters.rejection.minimum_gain=0.2 --config.search.num_trainings=40 --workdir=runs/own_task
 """
 
 import jax

@@ -17,7 +17,30 @@ from jaxloss.runs.directory import flatten
 MODES = ("search", "train", "compare")
 
 # Keys that may differ when a run is continued. All others decide what is in the archive already.
-MAY_CHANGE = ("search.num_trainings", "comparison", "execution.workers", "data_dir", "quiet")
+MAY_CHANGE = (
+    "search.num_trainings",
+    # All of `comparison` but `splits`, the first of which is the one that is searched on.
+    *(
+        f"comparison.{key}"
+        for key in (
+            "handcrafted",
+            "rank_candidates",
+            "rank_seeds",
+            "num_found",
+            "tuning_trainings",
+            "tuning_finalists",
+            "tuning_seeds",
+            "learning_rate_low",
+            "learning_rate_high",
+            "test_seeds",
+            "margin",
+            "seed",
+        )
+    ),
+    "execution.workers",
+    "data_dir",
+    "quiet",
+)
 
 
 _MANY = float("inf")
@@ -47,7 +70,7 @@ RANGES = {
     "training.momentum": (0.0, 1.0),
     "training.weight_decay": (0.0, _MANY),
     "training.batch_size": (1, _MANY),
-    "training.num_epochs": (0.0, _MANY),
+    "training.num_epochs": (1e-6, _MANY),
     "training.warmup_epochs": (0.0, _MANY),
     "training.clip_norm": (0.0, _MANY),
     "execution.workers": (0, _MANY),
@@ -151,7 +174,8 @@ def default_config() -> ml_collections.ConfigDict:
                     # probability: the prediction itself is optimised (the paper's letter); logits: what softmax is taken of.
                     "variable": "probability",
                 },
-                "equivalence": {"significant_digits": 2, "scale_free": False},
+                # signed: the signs of projections of the gradient count too; norms (the paper) cannot tell L from -L.
+                "equivalence": {"significant_digits": 2, "scale_free": False, "signed": False},
                 # Draws that go through the filters together, and how many of them one jitted call takes.
                 "batch": 64,
                 "width": 32,
@@ -307,6 +331,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     comparison = config.comparison
     if comparison.learning_rate_low > comparison.learning_rate_high:
         raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
+    if comparison.test_seeds * len(comparison.splits) < 2:
+        raise UserError("comparison.test_seeds x the number of comparison.splits must be at least 2: one pair has no interval")
     least = comparison.tuning_finalists * (comparison.tuning_seeds + 1)
     if comparison.tuning_trainings < least:
         raise UserError(

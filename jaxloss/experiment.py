@@ -29,7 +29,7 @@ from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
-from jaxloss.tasks.base import TEST, TRAIN
+from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
 
 CLOCK = "clock"
 
@@ -86,7 +86,9 @@ class Experiment:
         if not contenders:
             raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
         ranked = self.comparison.rank(contenders, self.config.training.learning_rate, stage)
-        return [(dataclasses.replace(one, name=f"{kind} {i + 1}"), score) for i, (one, score) in enumerate(ranked)]
+        return [
+            (dataclasses.replace(one, name=f"{kind.replace('_', ' ')} {i + 1}"), score) for i, (one, score) in enumerate(ranked)
+        ]
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,9 @@ class Experiment:
         encoded = contender.encode(setting)
         comparison = self.config.comparison
         seed = comparison.seed + 2000
-        trial = Trial(contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], TEST, keep_variables=True)
+        trial = Trial(
+            contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], SEARCH_EVAL, keep_variables=True
+        )
         ((outcome, _),) = self.execution.run([trial])
         self.run.checkpoints.save("best_network", outcome.variables)
 

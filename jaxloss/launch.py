@@ -3,6 +3,7 @@
 Thin: everything it does can be done in a notebook with `jaxloss.config`, `jaxloss.runs` and `jaxloss.modes`.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -90,4 +91,10 @@ def _run(config, workdir: str, command: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if exit_code == 130:
+        # A thread may still be inside a compiled call, and tearing the interpreter down under it can crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)

@@ -1,5 +1,6 @@
 """What a run does, by `config.mode`: search a loss, train with one, or compare several."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -41,13 +42,14 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     control = None
     if config.search.control and config.search.name != "random_search":
         control = experiment.search("random_search")
-        (control_best, _), *_ = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
-        contenders.append(Contender("random search", RANDOM_SEARCH, experiment.space, control_best.formula))
+        # As many as of the search: the best of several tunings is better than one.
+        controls = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
+        contenders += [contender for contender, _ in controls[: config.comparison.num_found]]
     untuned, tuned = experiment.compare([*contenders, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
-    best = max((result for result in tuned if result.contender.kind == FOUND), key=lambda result: result.search_eval)
+    best, *other_found = _best_first(tuned, FOUND)
     experiment.keep_network(best.contender, best.setting)
-    ranking = _ranking(experiment, loop, ranked)
+    ranking = _ranking(loop, ranked, [best, *other_found])
     rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
     _describe(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.name)
@@ -62,7 +64,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
         "differences": difference_rows(best, others, config.comparison.margin),
     }
     if control is not None:
-        result = next(result for result in tuned if result.contender.kind == RANDOM_SEARCH)
+        result = _best_first(tuned, RANDOM_SEARCH)[0]
         summary["random_search"] = {**_headline(result), "trained": control.counts.trained, "counts": control.counts.to_json()}
     return summary
 
@@ -95,21 +97,28 @@ MODES: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
 }
 
 
+def _best_first(results: Sequence[TestResult], kind: str) -> list[TestResult]:
+    """The tuned losses of one kind by their score on search_eval."""
+    return sorted((result for result in results if result.contender.kind == kind), key=lambda result: -result.search_eval)
+
+
 def _headline(result: TestResult) -> dict[str, Any]:
     interval = mean_interval(list(result.scores.values()))
     return {
         "name": result.contender.name,
         "formula": result.contender.formula,
         "hyperparameters": {**result.setting.hyperparameters, "learning_rate": result.setting.learning_rate},
-        "search_eval": result.search_eval,
+        "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],
         "seeds": interval.count,
     }
 
 
-def _ranking(experiment: Experiment, loop: SearchLoop, ranked: Sequence[tuple[Contender, float]]) -> list[dict[str, Any]]:
-    """The best of the search: those that were ranked again first, then the others by their single score."""
+def _ranking(loop: SearchLoop, ranked: Sequence[tuple[Contender, float]], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
+    """The best of the search: the tuned ones, those that were ranked on fresh seeds, the others by their search score."""
+    place = {result.contender.name: index for index, result in enumerate(tuned)}
+    ranked = sorted(ranked, key=lambda entry: place.get(entry[0].name, len(place)))
     scores = {one.text: one.score for one in loop.search.best()}
     rows = [
         {"formula": contender.formula, "search_eval": mean, "search_score": scores[contender.formula]}

@@ -173,6 +173,7 @@ def make_cascades(
         else None,
         significant_digits=config.filters.equivalence.significant_digits,
         scale_free=config.filters.equivalence.scale_free,
+        signed=config.filters.equivalence.signed,
         width=config.filters.width,
         batching=config.filters.batching,
     )

@@ -29,6 +29,7 @@ class CascadeSettings:
     rejection: settings of the protocol, or None to go without.
     significant_digits: of the gradient norms in the equivalence check.
     scale_free: the equivalence check ignores the scale of the gradient.
+    signed: the equivalence check compares the signs of projections too.
     width: candidates per jitted call.
     batching: `auto`, `vmap` or `loop`, see `filters.population`.
     remembered: graphs whose gradient and verdict are kept, the most recent ones.
@@ -37,6 +38,7 @@ class CascadeSettings:
     rejection: RejectionSettings | None = dataclasses.field(default_factory=RejectionSettings)
     significant_digits: int = 2
     scale_free: bool = False
+    signed: bool = False
     width: int = 32
     batching: str = "auto"
     remembered: int = 200_000
@@ -129,18 +131,21 @@ class Cascade:
             if reason is not Reason.ACCEPTED:
                 results.append(Screened(Verdict(reason)))
                 continue
-            text = describe_gradient(row["norms"], row["projections"], settings.significant_digits, settings.scale_free)
+            text = describe_gradient(
+                row["norms"], row["projections"], settings.significant_digits, settings.scale_free, settings.signed
+            )
             results.append(Screened(_UNDECIDED, text.signature, text.sketch))
         return results
 
     def _look_up(self, gradient: Screened, memory: GradientMemory) -> Screened:
         if gradient.verdict is not _UNDECIDED:
             return gradient
-        if (self.branch, gradient.signature) in memory.accepted_branches:
-            # As good as a trained one: it has passed the protocol before. Whether the whole candidate is known is seen later.
-            return dataclasses.replace(gradient, verdict=Verdict(Reason.ACCEPTED))
+        # The rejected ones first: their sketch is signed, while the norms of L and -L are the same.
         if (self.branch, gradient.sketch) in memory.rejected_branches:
             return dataclasses.replace(gradient, verdict=Verdict(Reason.EQUIVALENT_TO_REJECTED))
+        if (self.branch, gradient.signature) in memory.accepted_branches:
+            # Equivalent to one that has passed the protocol. Whether the whole candidate is known is seen later.
+            return dataclasses.replace(gradient, verdict=Verdict(Reason.ACCEPTED))
         return gradient
 
     def _run_protocol(self, graphs: Sequence[Graph]) -> list[Verdict]:

@@ -62,7 +62,9 @@ class GradientDescription:
     sketch: str
 
 
-def describe_gradient(norms: np.ndarray, projections: np.ndarray, digits: int, scale_free: bool) -> GradientDescription:
+def describe_gradient(
+    norms: np.ndarray, projections: np.ndarray, digits: int, scale_free: bool, signed: bool = False
+) -> GradientDescription:
     """Rounds norms and projections.
 
     Args:
@@ -71,9 +73,12 @@ def describe_gradient(norms: np.ndarray, projections: np.ndarray, digits: int, s
       digits: significant digits of the norms; the paper has two.
       scale_free: divides by the whole gradient norm first. Only where training normalises gradients: otherwise 2L trains
         differently from L at the same learning rate.
+      signed: adds the signs of the projections, so that -L is not taken for L. The paper compares norms alone.
     """
     whole = float(np.sqrt(np.sum(np.square(norms, dtype=np.float64)))) or 1.0
     scaled = norms / whole if scale_free else norms
     signature = " ".join(f"{norm:.{digits - 1}e}" for norm in scaled)
+    if signed:
+        signature += " " + "".join("+" if value > 0 else "-" for value in projections)
     sketch = " ".join(f"{value:.{SKETCH_DIGITS - 1}e}" for value in projections)
     return GradientDescription(signature, sketch)

@@ -64,13 +64,12 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
     return drawn[0]
 
 
-def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str) -> tuple[Markup, Markup]:
-    """The value of a loss and its pull on the logit of the right class, each against the prediction."""
-    with _figure(f"{name}-value", (4.1, 2.3), f"Value of {label} by prediction") as (figure, value):
-        axes = _small_axes(figure)
-        axes.plot(shape.prediction, shape.value_wrong, color=RANDOM, dashes=(4, 2))
-        axes.plot(shape.prediction, shape.value_right, color=FOUND)
-        _robust_limits(axes, np.concatenate([shape.value_right, shape.value_wrong]))
+def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str) -> tuple[Markup, Markup, Markup]:
+    """The value of a loss, its gradient and its pull on the logit of the right class, each against the prediction."""
+    value = _two_classes(f"{name}-value", shape, shape.value_right, shape.value_wrong, f"Value of {label} by prediction")
+    gradient = _two_classes(
+        f"{name}-gradient", shape, shape.gradient_right, shape.gradient_wrong, f"Gradient of {label} by prediction"
+    )
     with _figure(f"{name}-pull", (4.1, 2.3), f"Pull of {label} by prediction") as (figure, pull):
         axes = _small_axes(figure)
         axes.axhline(0, color=RULE, linewidth=0.8)
@@ -79,7 +78,17 @@ def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str)
         low = min(0.0, float(np.nanmin(shape.pull)))
         axes.set_yticks([-1, -0.5, 0, 0.5, 1])
         axes.set_ylim(1.1 * low - 0.05, 1.12)
-    return value[0], pull[0]
+    return value, gradient, pull[0]
+
+
+def _two_classes(name: str, shape: LossShape, right: np.ndarray, wrong: np.ndarray, title: str) -> Markup:
+    """One curve for target 1 and one for target 0."""
+    with _figure(name, (4.1, 2.3), title) as (figure, drawn):
+        axes = _small_axes(figure)
+        axes.plot(shape.prediction, wrong, color=RANDOM, dashes=(4, 2))
+        axes.plot(shape.prediction, right, color=FOUND)
+        _robust_limits(axes, np.concatenate([right, wrong]))
+    return drawn[0]
 
 
 def _small_axes(figure: Figure) -> Axes:

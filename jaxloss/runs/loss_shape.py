@@ -32,6 +32,8 @@ class LossShape:
       prediction: `[K]` the probability `p` of the class.
       value_right: `[K]` the loss of its element where it is the right class (target 1).
       value_wrong: `[K]` the same where it is the wrong class (target 0).
+      gradient_right: `[K]` derivative of the loss of the row with respect to this prediction, target 1.
+      gradient_wrong: `[K]` the same with target 0.
       pull: `[K]` minus the derivative of the loss of the row with respect to the logit of the right class, by its `p`;
         divided by the largest magnitude, as a learning rate would. Zeros where no gradient flows.
     """
@@ -39,6 +41,8 @@ class LossShape:
     prediction: np.ndarray
     value_right: np.ndarray
     value_wrong: np.ndarray
+    gradient_right: np.ndarray
+    gradient_wrong: np.ndarray
     pull: np.ndarray
 
 
@@ -66,24 +70,43 @@ def _compile(formula: str, operators: str) -> Loss | None:
     return compile_graph(graph, OPERATOR_SETS[operators])
 
 
-def _curves(loss: Loss, logits: Array) -> tuple[Array, Array, Array]:
-    """`value_right`, `value_wrong` and the slope of the row's loss at each logit of the first class."""
+def _curves(loss: Loss, logits: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """The two values, the two gradients, and the slope of the row's loss at each logit of the first class."""
 
-    def row_values(logit: Array, target: Array) -> Array:
-        arrays = {"prediction": jax.nn.softmax(jnp.stack([logit, jnp.zeros_like(logit)])), "target": target}
+    def softmax(logit: Array) -> Array:
+        return jax.nn.softmax(jnp.stack([logit, jnp.zeros_like(logit)]))
+
+    def values_at(prediction: Array, target: Array) -> Array:
+        arrays = {"prediction": prediction, "target": target}
         inputs = LossInputs.create({name: values.reshape(1, 1, 1, 2) for name, values in arrays.items()})
         return jnp.broadcast_to(loss(inputs), (1, 1, 1, 2)).reshape(2)
 
     right, wrong = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
-    values = jax.vmap(row_values, (0, None))
-    slope = jax.vmap(jax.grad(lambda logit: row_values(logit, right).sum()))
-    return values(logits, right)[:, 0], values(logits, wrong)[:, 0], slope(logits)
+    rows = jax.vmap(softmax)(logits)
+    values = jax.vmap(values_at, (0, None))
+    gradients = jax.vmap(jax.grad(lambda row, target: values_at(row, target).sum()), (0, None))
+    slope = jax.vmap(jax.grad(lambda logit: values_at(softmax(logit), right).sum()))
+    return (
+        values(rows, right)[:, 0],
+        values(rows, wrong)[:, 0],
+        gradients(rows, right)[:, 0],
+        gradients(rows, wrong)[:, 0],
+        slope(logits),
+    )
 
 
-def _shape(prediction: np.ndarray, value_right: np.ndarray, value_wrong: np.ndarray, slope: np.ndarray) -> LossShape:
+def _shape(
+    prediction: np.ndarray,
+    value_right: np.ndarray,
+    value_wrong: np.ndarray,
+    gradient_right: np.ndarray,
+    gradient_wrong: np.ndarray,
+    slope: np.ndarray,
+) -> LossShape:
     pull = np.where(np.isfinite(slope), -slope, np.nan)
     largest = np.nanmax(np.abs(pull)) if np.isfinite(pull).any() else 0.0
     # What a softmax cancels, the mean over classes for one, leaves rounding errors that must not fill the picture.
     values = np.concatenate([value_right, value_wrong])
     noise = _NOISE * np.max(np.abs(values), where=np.isfinite(values), initial=0.0)
-    return LossShape(prediction, value_right, value_wrong, pull / largest if largest > noise else np.zeros_like(pull))
+    pull = pull / largest if largest > noise else np.zeros_like(pull)
+    return LossShape(prediction, value_right, value_wrong, gradient_right, gradient_wrong, pull)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.program import Layout, fits
@@ -35,6 +36,11 @@ def autoloss_zero(
       reinitialise_probability: of a fresh random tree, where the parent is not copied.
       num_mutations: applied one after the other, where neither happens.
     """
+    if max_instructions < initial_depth:
+        raise UserError(
+            f"space.autoloss_zero.max_instructions ({max_instructions}) must not be below initial_depth ({initial_depth}): "
+            "no random tree would fit"
+        )
     vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(("prediction", "target")))
     layout = Layout(AUTOLOSS_ZERO, ("prediction", "target"), max_instructions, max_constants)
 

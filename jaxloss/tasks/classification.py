@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
@@ -89,6 +90,8 @@ def make_classification(
         raise unknown("augmentation", augmentation, AUGMENTATIONS)
     if rejection_variable not in ("probability", "logits"):
         raise unknown("rejection variable", rejection_variable, ("probability", "logits"))
+    if np.min(pixel_deviation) <= 0:
+        raise UserError(f"pixel_deviation must be above 0, not {pixel_deviation}: pixels are divided by it")
     if evaluation_batch < 1 or noise_seed < 0:
         raise UserError(f"evaluation_batch ({evaluation_batch}) must be positive and noise_seed ({noise_seed}) not negative")
     images = with_held_out_test(load_source(source, data_dir, download), fractions, test_seed)
