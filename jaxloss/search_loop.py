@@ -240,11 +240,11 @@ class SearchLoop:
     def _curves(self, score: float | None) -> dict[str, float]:
         fitnesses = [one.fitness for one in self.search.population if one.score is not None]
         best = next(self.search.best(), None)
-        values = {
-            "score": score,
-            "best": None if best is None else best.score,
-            "population_mean": fitnesses and sum(fitnesses) / len(fitnesses),
-        }
+        values = {"score": score}
+        if fitnesses:
+            values["population_mean"] = sum(fitnesses) / len(fitnesses)
+        if best is not None:
+            values["best"] = best.score
         return {name: value for name, value in values.items() if value is not None} | {"proposed": self.counts.proposed}
 
     # --- state -----------------------------------------------------------------------------------------------------------------
