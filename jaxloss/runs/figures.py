@@ -58,7 +58,7 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
         if len(finite):
             axes.set_ylim(finite.min() - 0.03 * np.ptp(finite) - 1e-3, finite.max() + 0.05 * np.ptp(finite) + 1e-3)
         axes.set_xlim(0, max(curve.trainings[-1] for curve in curves) or 1)
-        axes.set_xlabel("trainings")
+        axes.set_xlabel("candidates trained")
         axes.set_ylabel(f"{metric} on search_eval")
         _end_labels(axes, ends)
     return drawn[0]
