@@ -63,7 +63,7 @@ def refused(tmp_path, capsys):
         (["--config=absent.py"], "no config file 'absent.py'"),
         (["--config=README"], "no config file 'README'"),
         (["--config=pyproject.toml"], "the config 'pyproject.toml' is not a Python file"),
-        (["--config=tests/test_launch.py"], "has no function get_config()"),
+        (["--config=tests/test_launch.py"], "needs a function get_config()"),
     ],
 )
 def test_arguments(capsys, arguments, says):
@@ -135,8 +135,8 @@ def test_options_of_a_config_take_any_key():
             "training.schedule=linear",
             "unknown training.schedule 'linear'. Did you mean 'cosine'? Choices: constant, cosine, polynomial",
         ),
-        ("comparison.splits=()", "comparison.splits must name at least one"),
-        ("comparison.splits=('a',)", "comparison.splits must name at least one division of the data by its number"),
+        ("comparison.splits=()", "comparison.splits must name different divisions"),
+        ("comparison.splits=('a',)", "--config.comparison.splits takes a value of type tuple like"),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
         ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
         ("execution.workers=-1", "config key execution.workers must be at least 0"),

@@ -284,7 +284,7 @@ def test_a_reader_rolls_back_what_a_killed_writer_left(tmp_path):
             writer.execute("BEGIN")
             writer.execute("UPDATE state SET json = '2'")
             writer.executemany(
-                f"INSERT INTO candidates VALUES ({', '.join('?' * 14)})", [candidate(n).to_sql() for n in range(1, 500)]
+                f"INSERT INTO candidates VALUES ({', '.join('?' * 15)})", [candidate(n).to_sql() for n in range(1, 500)]
             )
             for name in ("a.sqlite", "a.sqlite-journal"):
                 (tmp_path / "copy" / name).write_bytes((tmp_path / name).read_bytes())
@@ -494,8 +494,20 @@ def changed(**keys):
     return {**CONFIG, "search": {**CONFIG["search"], **keys.pop("search", {})}, **keys}
 
 
-def test_the_first_forbidden_difference_is_named(tmp_path):
+def begin(path, config):
+    """A run that has something in its archive: from then on its config is fixed."""
+    with RunDirectory.open(path, config) as run:
+        run.archive.commit(candidates=[candidate(0)])
+
+
+def test_a_run_that_has_done_nothing_takes_a_corrected_config(tmp_path):
     RunDirectory.open(tmp_path, CONFIG).close()
+    RunDirectory.open(tmp_path, changed(seed=7)).close()
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 7
+
+
+def test_the_first_forbidden_difference_is_named(tmp_path):
+    begin(tmp_path, CONFIG)
     before = (tmp_path / "config.json").read_bytes()
     other = changed(seed=7, search={"name": "random_search", "num_trainings": 20})
     with user_error("search.name", '"evolution"', '"random_search"', "--workdir", str(tmp_path)):
@@ -517,7 +529,7 @@ def test_the_first_forbidden_difference_is_named(tmp_path):
 
 def test_nan_and_tuples_in_a_config_equal_themselves(tmp_path):
     config = {"threshold": math.nan, "sizes": (1, 2), "empty": {}, "rate": np.float32(0.1)}
-    RunDirectory.open(tmp_path, config).close()
+    begin(tmp_path, config)
     with RunDirectory.open(tmp_path, config) as run:
         assert run.resumed
     with user_error("empty"):
@@ -525,6 +537,7 @@ def test_nan_and_tuples_in_a_config_equal_themselves(tmp_path):
 
 
 def test_allowed_differences_are_stored_and_the_old_values_kept(tmp_path):
+    begin(tmp_path, changed(search={"num_trainings": 10}))
     for number in (10, 20, 30):
         with RunDirectory.open(tmp_path, changed(search={"num_trainings": number}), may_change=["search.num_trainings"]) as run:
             assert run.config["search"]["num_trainings"] == number

@@ -168,11 +168,12 @@ def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]
     for name in (_CONFIG, _HISTORY, _SUMMARY):
         for leftover in path.glob(atomic.temporary_pattern(name)):
             leftover.unlink()
-    if not (path / _CONFIG).exists() or not _has_begun(path):
+    stored = _read_json(path / _CONFIG, dict) if (path / _CONFIG).exists() else None
+    if stored is None or not _has_begun(path):
         # A run that was killed before it had done anything does not bar a corrected config.
         atomic.write_json(path / _CONFIG, given)
         return
-    changes = _changes(path, flatten(_read_json(path / _CONFIG, dict)), flatten(given), may_change)
+    changes = _changes(path, flatten(stored), flatten(given), may_change)
     if changes:
         # First the old values, then the new: a kill between the two loses neither.
         history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
