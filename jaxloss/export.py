@@ -86,16 +86,23 @@ def _found(space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[s
     return "\n".join(lines)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Mistakes in one line, as everywhere else."""
+
+    def error(self, message: str):
+        raise UserError(f"{message}. {' '.join(self.format_usage().split())}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
+    parser = _Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
     parser.add_argument("workdir", help="directory of a run")
     parser.add_argument("--rank", type=int, default=1, help="1 is the best (default)")
     parser.add_argument("--format", default="python", help=f"{', '.join(FORMATS)} (default: python)")
     parser.add_argument("--output", help="file to write; standard output by default")
     parser.add_argument("--time_limit", type=float, default=DEFAULT_TIME_LIMIT, help="seconds for the simplification")
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         text = export(options.workdir, options.rank, options.format, time_limit=options.time_limit)
         if options.output:
             _write(options.output, text)

@@ -1,6 +1,6 @@
 """The command line: `python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]`.
 
-Thin: everything it does can be done in a notebook with `jaxloss.config`, `jaxloss.runs` and `jaxloss.modes`.
+Thin: everything it does can be done in a notebook with `jaxloss.config_file`, `jaxloss.runs` and `jaxloss.modes`.
 """
 
 import os
@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxloss.config import MAY_CHANGE, apply_overrides, check_config, load_config
+from jaxloss.config import MAY_CHANGE
+from jaxloss.config_check import check_config
+from jaxloss.config_file import apply_overrides, load_config
 from jaxloss.core.errors import UserError, unknown
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"

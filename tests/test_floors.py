@@ -23,6 +23,8 @@ FLOORS = {
     "statistics": 3,
     "comparison": 3,
     "config": 3,
+    "config_file": 3,
+    "config_check": 3,
     "wiring": 3,
     "plan": 3,
     "experiment": 3,

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from jaxloss import launch, wiring
-from jaxloss.config import CHOICES, RANGES, check_config, default_config
+from jaxloss.config import default_config
+from jaxloss.config_check import CHOICES, RANGES, check_config
 from jaxloss.runs import open_for_reading
 from jaxloss.runs.directory import flatten
 from jaxloss.tasks.fast import make_fast
@@ -200,6 +201,19 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
 def test_hand_crafted_losses_have_one_branch(refused, monkeypatch):
     monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(("classification", "second"))})
     assert "'cross_entropy' has one branch, the task fast has ['classification', 'second']" in refused()
+
+
+def test_a_task_without_examples(refused, monkeypatch):
+    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(size=0)})
+    assert "the task fast has no examples in its split 'train'" in refused()
+
+
+def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
+    task = make_fast()
+    test = {**task.data["test"], "label": task.data["test"]["label"][1:]}
+    broken = dataclasses.replace(task, data={**task.data, "test": test}, with_split=lambda seed: broken)
+    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: broken})
+    assert "the arrays of the split 'test' of the task fast have different lengths: [59, 60]" in refused()
 
 
 # --- data --------------------------------------------------------------------------------------------------------------------

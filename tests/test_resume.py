@@ -15,7 +15,7 @@ import jax
 import pytest
 
 from jaxloss import wiring
-from jaxloss.config import load_config
+from jaxloss.config_file import load_config
 from jaxloss.plan import make_plan
 from jaxloss.progress import Progress
 from jaxloss.runs import Archive, open_for_reading

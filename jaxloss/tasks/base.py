@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+
+from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 
@@ -48,3 +51,24 @@ class Task:
     augment: Callable[[PyTree, Array], PyTree] | None = None
     native_convolution: bool = False
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def num_examples(data: PyTree) -> int:
+    """Length of the leading axis."""
+    return jax.tree.leaves(data)[0].shape[0]
+
+
+def check_data(task: Task) -> None:
+    """Looks for what would break a training later on.
+
+    Raises:
+      UserError: a split is absent or empty, or its arrays disagree about the number of examples.
+    """
+    for split in SPLITS:
+        lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(task.data.get(split))}
+        if not lengths or 0 in lengths:
+            raise UserError(f"the task {task.name} has no examples in its split '{split}'")
+        if len(lengths) > 1:
+            raise UserError(
+                f"the arrays of the split '{split}' of the task {task.name} have different lengths: {sorted(lengths)}"
+            )

@@ -92,8 +92,10 @@ def make_classification(
         raise unknown("rejection variable", rejection_variable, ("probability", "logits"))
     if np.min(pixel_deviation) <= 0:
         raise UserError(f"pixel_deviation must be above 0, not {pixel_deviation}: pixels are divided by it")
-    if evaluation_batch < 1 or noise_seed < 0:
-        raise UserError(f"evaluation_batch ({evaluation_batch}) must be positive and noise_seed ({noise_seed}) not negative")
+    if evaluation_batch < 1:
+        raise UserError(f"evaluation_batch must be at least 1, not {evaluation_batch}")
+    if noise_seed < 0:
+        raise UserError(f"noise_seed must be at least 0, not {noise_seed}")
     images = with_held_out_test(load_source(source, data_dir, download), fractions, test_seed)
     network = make_model(model, images.num_classes, model_options)
     image_shape = images.train.images.shape[1:]

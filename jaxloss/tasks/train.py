@@ -14,7 +14,7 @@ import optax
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
-from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.base import TRAIN, Task, num_examples
 from jaxloss.tasks.settings import TrainingSettings
 
 FINITE_CHECK_INTERVAL = 20
@@ -238,8 +238,3 @@ class Training:
             return self.step(state, encoded, learning_rate, train)
 
         return jax.jit(step, donate_argnums=0)
-
-
-def num_examples(data: PyTree) -> int:
-    """Length of the leading axis."""
-    return jax.tree.leaves(data)[0].shape[0]

@@ -15,7 +15,7 @@ EXCUSED = {np.float64: 0.03, np.float32: 0.05}
 pytestmark = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 
 
-def check(form, graphs, setting, batch, tolerated=0.0):
+def assert_agreement(form, graphs, setting, batch, tolerated=0.0):
     """Compares values and every gradient; returns the share of undetermined elements.
 
     `tolerated` is the share of elements that may be wrong. The runs only sample the rounding errors: among thousands of graphs
@@ -47,29 +47,29 @@ def check(form, graphs, setting, batch, tolerated=0.0):
 def test_population(float64, setting, shape, masked):
     for chunk in range(1 + (shape is SPATIAL)):
         graphs = random_graphs(100 + chunk, setting, 250)
-        check(forms.population, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
+        assert_agreement(forms.population, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
 
 
 def test_population_in_float32(setting):
     graphs = random_graphs(300, setting, 250)
     for masked in (False, True):
-        check(forms.population, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
+        assert_agreement(forms.population, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
 
 
 def test_one_program_at_a_time(float64, setting):
     graphs = random_graphs(400, setting, 250)
-    check(forms.mapped, graphs, setting, random_batch(401, setting, SPATIAL, masked=True))
+    assert_agreement(forms.mapped, graphs, setting, random_batch(401, setting, SPATIAL, masked=True))
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 def test_compiled(float64, setting, masked):
     graphs = random_graphs(500 + masked, setting, 16)
-    check(forms.compiled, graphs, setting, random_batch(501, setting, SPATIAL, masked))
+    assert_agreement(forms.compiled, graphs, setting, random_batch(501, setting, SPATIAL, masked))
 
 
 def test_compiled_in_float32(setting):
     graphs = random_graphs(600, setting, 12)
-    check(forms.compiled, graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
+    assert_agreement(forms.compiled, graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
 
 
 @pytest.mark.slow
@@ -77,7 +77,7 @@ def test_population_of_many(float64, setting):
     for chunk in range(20):
         graphs = random_graphs(1000 + chunk, setting, 500)
         batch = random_batch(2000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
-        print(setting.name, chunk, check(forms.population, graphs, setting, batch, tolerated=1e-4))
+        print(setting.name, chunk, assert_agreement(forms.population, graphs, setting, batch, tolerated=1e-4))
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_population_of_many_in_float32(setting):
     for chunk in range(6):
         graphs = random_graphs(3000 + chunk, setting, 500)
         batch = random_batch(4000 + chunk, setting, SPATIAL, bool(chunk % 2), np.float32)
-        print(setting.name, chunk, check(forms.population, graphs, setting, batch, tolerated=5e-4))
+        print(setting.name, chunk, assert_agreement(forms.population, graphs, setting, batch, tolerated=5e-4))
 
 
 @pytest.mark.slow
@@ -93,4 +93,4 @@ def test_compiled_of_many(float64, setting):
     for chunk in range(4):
         graphs = random_graphs(5000 + chunk, setting, 60)
         batch = random_batch(6000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
-        print(setting.name, chunk, check(forms.compiled, graphs, setting, batch))
+        print(setting.name, chunk, assert_agreement(forms.compiled, graphs, setting, batch))

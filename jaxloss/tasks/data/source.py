@@ -58,7 +58,7 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
       origin: where the arrays come from, for the error line.
 
     Raises:
-      UserError: for other shapes or types, or when there are not as many labels as images.
+      UserError: for other shapes or types, for pixels that are not finite, or when there are not as many labels as images.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim == 3:
@@ -70,6 +70,9 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
     if len(images) != len(labels):
         raise UserError(f"{origin}: {len(images)} images, but {len(labels)} labels")
     images = images if images.dtype == np.uint8 else images.astype(np.float32)
+    broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3))) if images.dtype != np.uint8 else ()
+    if len(broken):
+        raise UserError(f"{origin}: {len(broken)} images hold NaN or infinity, the first is number {broken[0]}")
     return LabelledImages(images, labels.astype(np.int32))
 
 
