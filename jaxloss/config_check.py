@@ -27,7 +27,7 @@ RANGES = {
     "filters.rejection.minimum_gain": (-1.0, 1.0),
     "filters.equivalence.significant_digits": (1, 17),
     "filters.batch": (1, _MANY),
-    "filters.width": (1, _MANY),
+    "filters.width": (0, _MANY),
     "filters.max_attempts": (1, _MANY),
     "training.learning_rate": (1e-12, _MANY),
     "training.momentum": (0.0, 1.0),
@@ -49,7 +49,7 @@ RANGES = {
     "comparison.seed": (0, 2**31),
 }
 CHOICES = {
-    "filters.batching": ("auto", "vmap", "loop"),
+    "filters.batching": ("auto", "blocks", "vmap"),
     "filters.rejection.variable": ("probability", "logits"),
     "execution.dispatch": ("auto", "whole", "steps"),
 }

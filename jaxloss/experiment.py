@@ -68,7 +68,9 @@ class Experiment:
             problems = self.task.rejection_problem(
                 self.task.init(init_key), self.task.data[TRAIN], sample_key, self.config.filters.rejection.num_samples
             )
-            self.cascades = wiring.make_cascades(self.config, self.space, self.task, problems, self.execution.pool)
+            self.cascades = wiring.make_cascades(
+                self.config, self.space, self.task, problems, self.execution.pool, self.execution.workers
+            )
         search = wiring.make_search(self.config, self.space, name)
         # Only the main search draws curves: the steps of a metric writer go up, once.
         metrics = self.run.metrics if name == self.config.search.name else None

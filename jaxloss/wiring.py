@@ -158,7 +158,7 @@ def make_comparison_settings(config: Config) -> ComparisonSettings:
 
 
 def make_cascades(
-    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers
+    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers
 ) -> dict[str, Cascade]:
     """The filters, one cascade per branch.
 
@@ -178,6 +178,6 @@ def make_cascades(
         batching=config.filters.batching,
     )
     return {
-        branch.name: Cascade(branch.name, branch.layout, branch.required, problems[branch.name], settings, workers)
+        branch.name: Cascade(branch.name, branch.layout, branch.required, problems[branch.name], settings, workers, num_workers)
         for branch in space.branches
     }

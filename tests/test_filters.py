@@ -192,25 +192,25 @@ def summary(screened):
     return screened.verdict.reason, screened.signature, screened.sketch
 
 
-def test_a_loop_and_vmap_come_to_the_same_verdicts():
+def test_blocks_and_vmap_come_to_the_same_verdicts():
     graphs = random_graphs(240)
-    memory = GradientMemory()
-    loop, batched = (make_cascade(batching=name, iterations=150, width=48).screen(graphs, memory) for name in ("loop", "vmap"))
-    verdicts = [(one.verdict.reason, other.verdict.reason) for one, other in zip(loop, batched, strict=True)]
+    cascades = [make_cascade(batching=name, iterations=150, width=48) for name in ("blocks", "vmap")]
+    blocks, batched = (cascade.screen(graphs, GradientMemory()) for cascade in cascades)
+    verdicts = [(one.verdict.reason, other.verdict.reason) for one, other in zip(blocks, batched, strict=True)]
     assert all(one is other for one, other in verdicts)
     assert len({one for one, _ in verdicts}) >= 4  # the sample is not one-sided
     # Norms may round differently where the two sum in another order: nearly all are equal, and none is far.
-    assert np.mean([one.signature == other.signature for one, other in zip(loop, batched, strict=True)]) > 0.97
+    assert np.mean([one.signature == other.signature for one, other in zip(blocks, batched, strict=True)]) > 0.97
 
 
-@pytest.mark.parametrize("batching", ["loop", "vmap"])
+@pytest.mark.parametrize("batching", ["blocks", "vmap"])
 def test_one_compilation_however_many_candidates(batching):
     cascade = make_cascade(batching=batching, iterations=20)
     for count, seed in ((1, 1), (3, 2), (8, 3), (29, 4)):
         cascade.screen(random_graphs(count, seed), GradientMemory())
-    assert cascade.compilations == {"gradient": 1, "rejection": 1}
-    assert cascade.gradient._compiled._cache_size() == 1
-    assert cascade.rejection._compiled._cache_size() == 1
+    # Under `vmap` graphs without aggregation have a program of their own.
+    programs = 1 if batching == "blocks" else 2
+    assert cascade.compilations == {"gradient": programs, "rejection": programs}
 
 
 def test_one_compilation_where_the_first_call_is_shared_by_threads():

@@ -111,18 +111,18 @@ def _nothing_backward(x: Array, y: Array, cotangent: Array) -> tuple[Array, Arra
     return jnp.zeros_like(x), jnp.zeros_like(x)
 
 
-def _full_shape(operator: Operator, neighbourhood: Neighbourhood):
+def full_shape(operator: Operator, neighbourhood: Neighbourhood):
     """The operator on registers: one value per sample is spread over C."""
     return lambda *operands: jnp.broadcast_to(operator(operands, neighbourhood), operands[0].shape)
 
 
 def _forward_branch(operator: Operator, neighbourhood: Neighbourhood):
-    return lambda x, y: _full_shape(operator, neighbourhood)(*(x, y)[: operator.arity])
+    return lambda x, y: full_shape(operator, neighbourhood)(*(x, y)[: operator.arity])
 
 
 def _backward_branch(operator: Operator, neighbourhood: Neighbourhood):
     def branch(x, y, cotangent):
-        _, pull_back = jax.vjp(_full_shape(operator, neighbourhood), *(x, y)[: operator.arity])
+        _, pull_back = jax.vjp(full_shape(operator, neighbourhood), *(x, y)[: operator.arity])
         gradients = pull_back(cotangent)
         return gradients if operator.arity == 2 else (gradients[0], jnp.zeros_like(x))
 

@@ -78,6 +78,12 @@ class OperatorSet:
         return {operator.name: index + 1 for index, operator in enumerate(self.operators)}
 
     @functools.cached_property
+    def elementwise(self) -> "OperatorSet":
+        """The operators that look at no other position or channel, as a set of their own; itself where all are such."""
+        chosen = tuple(operator for operator in self.operators if not operator.aggregates)
+        return self if len(chosen) == len(self.operators) else OperatorSet(f"{self.name}_elementwise", self.source, chosen)
+
+    @functools.cached_property
     def visible(self) -> tuple[Operator, ...]:
         """The operators that may be sampled and written."""
         return tuple(operator for operator in self.operators if not operator.hidden)

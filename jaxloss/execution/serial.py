@@ -30,6 +30,7 @@ class SerialExecution:
         self._data: dict[int, PyTree] = {}
         self._lock = threading.Lock()
         self._first_call: dict[str, threading.Lock] = {}
+        self.workers = workers
         self.pool = ThreadPoolExecutor(workers)
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:

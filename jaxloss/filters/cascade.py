@@ -6,19 +6,21 @@ contents (host) -> gradient (one call) -> memory of gradients (host) -> rejectio
 import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
+import jax
 import numpy as np
 
+from jaxloss.core.devices import memory_budget
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import Layout, encode
+from jaxloss.core.program import Layout
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.contents import check_contents
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.filters.gradient import describe_gradient, gradient_function
-from jaxloss.filters.population import PopulationFunction, resolve_batching
-from jaxloss.filters.rejection import RejectionSettings, check_headroom, rejection_function
+from jaxloss.filters.gradient import GradientStage, describe_gradient
+from jaxloss.filters.population import BLOCKS, make_population, resolve_batching
+from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings, check_headroom
 
 Value = TypeVar("Value")
 
@@ -30,8 +32,10 @@ class CascadeSettings:
     significant_digits: of the gradient norms in the equivalence check.
     scale_free: the equivalence check ignores the scale of the gradient.
     signed: the equivalence check compares the signs of projections too.
-    width: candidates per jitted call.
-    batching: `auto`, `vmap` or `loop`, see `filters.population`.
+    width: candidates per jitted call and device, 0 for as many as suit the device.
+    batching: `auto`, `blocks` or `vmap`, see `filters.population`.
+    shortcuts: candidates leave the rejection protocol once their verdict is decided.
+    num_devices: that a call is spread over; 0 for all accelerators, or the one CPU.
     remembered: graphs whose gradient and verdict are kept, the most recent ones.
     """
 
@@ -39,9 +43,47 @@ class CascadeSettings:
     significant_digits: int = 2
     scale_free: bool = False
     signed: bool = False
-    width: int = 32
+    width: int = 0
     batching: str = "auto"
+    shortcuts: bool = True
+    num_devices: int = 0
     remembered: int = 200_000
+
+
+class Stage(Protocol):
+    """A jitted stage: `(graphs) -> columns`, and how often it was compiled."""
+
+    compilations: int
+
+    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]: ...
+
+
+class ByKind:
+    """Two stages: graphs without aggregation do not pay for pooling."""
+
+    def __init__(self, layout: Layout, make: Callable[[Layout], Stage]):
+        """Args:
+        layout: of all graphs.
+        make: makes the stage for a layout.
+        """
+        self._elementwise = layout.operators.elementwise
+        self._stages = {True: make(dataclasses.replace(layout, operators=self._elementwise))}
+        self._stages[False] = self._stages[True] if self._elementwise is layout.operators else make(layout)
+
+    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
+        """As `Stage`."""
+        names = self._elementwise.by_name
+        kinds = [all(node.name in names for node in graph.nodes if node.is_operator) for graph in graphs]
+        places = [np.flatnonzero(np.equal(kinds, kind)) for kind in (True, False)]
+        parts = [
+            self._stages[kind]([graphs[i] for i in rows]) for kind, rows in zip((True, False), places, strict=True) if len(rows)
+        ]
+        order = np.argsort(np.concatenate(places))
+        return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+
+    @property
+    def compilations(self) -> int:
+        return sum(stage.compilations for stage in set(self._stages.values()))
 
 
 class Remembered(Generic[Value]):
@@ -89,18 +131,29 @@ class Cascade:
         problem: RejectionProblem,
         settings: CascadeSettings,
         workers: Executor | None = None,
+        num_workers: int = 1,
     ):
         """Raises UserError when the rejection samples leave no room for the asked gain."""
         self.branch, self.layout, self.required, self.settings = branch, layout, required, settings
         batching = resolve_batching(settings.batching)
-        self.gradient = PopulationFunction(gradient_function(problem, layout), settings.width, batching, workers)
+        devices = settings.num_devices or (1 if jax.default_backend() == "cpu" else jax.local_device_count())
+
+        def make_stage(kind: Callable, apart: bool, **options) -> Stage:
+            def make(layout: Layout) -> Stage:
+                population = make_population(problem, layout, batching, apart, settings.width, memory_budget())
+                return kind(problem, population, num_devices=devices, **options)
+
+            return make(layout) if batching == BLOCKS else ByKind(layout, make)
+
+        self.gradient = make_stage(GradientStage, apart=False)
         self._gradients: Remembered[Screened] = Remembered(settings.remembered)
         self._verdicts: Remembered[Verdict] = Remembered(settings.remembered)
         self.rejection = None
         if settings.rejection is not None:
             check_headroom(problem, settings.rejection)
-            protocol = rejection_function(problem, layout, settings.rejection)
-            self.rejection = PopulationFunction(protocol, settings.width, batching, workers)
+            options = {"settings": settings.rejection, "shortcuts": settings.shortcuts}
+            threads = {"workers": workers, "num_workers": num_workers}
+            self.rejection = make_stage(RejectionProtocol, apart=True, **options, **threads)
 
     def contents(self, graph: Graph) -> Verdict:
         """The look at the leaves."""
@@ -126,7 +179,7 @@ class Cascade:
     def _take_gradients(self, graphs: Sequence[Graph]) -> list[Screened]:
         """The descriptions of the gradients, rejected where they are not finite or zero."""
         settings, results = self.settings, []
-        for row in _rows(self.gradient([encode(graph, self.layout) for graph in graphs], self.layout)):
+        for row in _rows(self.gradient(graphs)):
             reason = Reason(int(row["reason"]))
             if reason is not Reason.ACCEPTED:
                 results.append(Screened(Verdict(reason)))
@@ -151,8 +204,7 @@ class Cascade:
     def _run_protocol(self, graphs: Sequence[Graph]) -> list[Verdict]:
         if self.rejection is None:
             return [Verdict(Reason.ACCEPTED)] * len(graphs)
-        found = self.rejection([encode(graph, self.layout) for graph in graphs], self.layout)
-        return [Verdict(Reason(int(row["reason"])), float(row["gain"])) for row in _rows(found)]
+        return [Verdict(Reason(int(row["reason"])), float(row["gain"])) for row in _rows(self.rejection(graphs))]
 
     @property
     def compilations(self) -> dict[str, int]:

@@ -5,48 +5,69 @@ are blind to sign. The *sketch*, signed random projections, tells L from -L and 
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.interpret import interpret
+from jaxloss.core.devices import over_devices
+from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import Layout, Program
-from jaxloss.core.reduce import total_loss
-from jaxloss.core.types import Array, Reason
+from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.filters.population import Population
 
 NUM_PROJECTIONS = 6
 SKETCH_DIGITS = 4
 
 
-def gradient_function(problem: RejectionProblem, layout: Layout) -> Callable[[Program, Array], dict[str, Array]]:
-    """Makes `(program, active) -> {'reason', 'norms' [B], 'projections' [NUM_PROJECTIONS]}`, for one candidate.
+class GradientStage:
+    """Takes the gradients of many graphs at the start of a rejection problem.
 
-    The gradient is taken on the joint batch: one sample at a time, Mean over n would be the identity.
+    They are taken on the joint batch: one sample at a time, Mean over n would be the identity.
     """
-    directions = np.random.default_rng(0).standard_normal((NUM_PROJECTIONS, *problem.start.shape))
-    directions = jnp.asarray(directions, problem.start.dtype)
 
-    def describe(program: Program, active: Array) -> dict[str, Array]:
-        del active
+    def __init__(self, problem: RejectionProblem, population: Population, num_devices: int = 1):
+        """Args:
+        problem: gives the samples.
+        population: takes all of them as one batch.
+        num_devices: each takes `population.lanes` graphs at once.
+        """
+        self._problem, self._population, self._num_devices = problem, population, num_devices
+        directions = np.random.default_rng(0).standard_normal((NUM_PROJECTIONS, *problem.start.shape))
+        self._directions = jnp.asarray(directions, problem.start.dtype)
+        self._compiled = over_devices(self._describe, num_devices)
+        self.compilations = 0
 
-        def loss(variable: Array) -> Array:
-            inputs = problem.inputs(variable, problem.context)
-            return total_loss(interpret(program, layout, inputs), inputs)
+    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
+        """Returns `{'reason' [M], 'norms' [M, B], 'projections' [M, NUM_PROJECTIONS]}`."""
+        lanes, devices = self._population.lanes, self._num_devices
+        results = []
+        for begin in range(0, len(graphs), lanes * devices):
+            chunk = [self._population.encode(graph) for graph in graphs[begin : begin + lanes * devices]]
+            shares = [self._population.prepare(chunk[i * lanes : (i + 1) * lanes]) for i in range(devices)]
+            found = self._compiled(jax.tree.map(lambda *slices: np.stack(slices), *shares))
+            joined = {name: np.asarray(column).reshape(-1, *column.shape[2:]) for name, column in found.items()}
+            results.append({name: column[: len(chunk)] for name, column in joined.items()})
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
 
-        gradient = jax.grad(loss)(problem.start)
+    def _describe(self, population: PyTree) -> dict[str, Array]:
+        self.compilations += 1  # counted while tracing: once per compilation
+        start, context = self._problem.start, self._problem.context
+        memory = self._population.begin(population, self._population.memory(), start, context)
+        variable = jnp.broadcast_to(start, (self._population.lanes, *start.shape))
+        gradients, _ = self._population.gradients(population, memory, variable, context)
+        return jax.vmap(self._describe_one)(gradients)
+
+    def _describe_one(self, gradient: Array) -> dict[str, Array]:
         norms = jnp.sqrt(jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim))))
         finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(norms))
         reason = jnp.where(jnp.any(norms > 0), Reason.ACCEPTED, Reason.ZERO_GRADIENT)
         return {
             "reason": jnp.where(finite, reason, Reason.NON_FINITE_GRADIENT).astype(jnp.int32),
             "norms": norms,
-            "projections": jnp.tensordot(directions, gradient, gradient.ndim),
+            "projections": jnp.tensordot(self._directions, gradient, gradient.ndim),
         }
-
-    return describe
 
 
 @dataclasses.dataclass(frozen=True)

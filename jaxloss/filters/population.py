@@ -1,73 +1,208 @@
-"""Runs one program-level function over a population in one jitted call of fixed width."""
+"""Gradients of a population of graphs on a rejection problem, in one call: two ways with the same results.
+
+- `blocks`: the instructions of all graphs, sorted into blocks of one operation each (`core.schedule`). Nothing is computed
+  that is not needed; the fastest on a CPU.
+- `vmap`: the interpreter under `vmap`. Every operator is computed at every step and one result selected, but there is no
+  branch that an accelerator would have to wait for. Graphs without aggregation get a program of their own, without pooling.
+"""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+import math
+from collections.abc import Sequence
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.blocks import Blocks
+from jaxloss.core.dependence import dependence
 from jaxloss.core.graph import Graph, Node
-from jaxloss.core.program import POPULATION_AXES, Layout, Program, encode
-from jaxloss.core.types import Array, PyTree
+from jaxloss.core.interpret import input_tensor, interpret
+from jaxloss.core.lowering import Lowered, lower
+from jaxloss.core.problem import RejectionProblem, batch_of_one
+from jaxloss.core.program import POPULATION_AXES, Layout, Program, encode, stack
+from jaxloss.core.reduce import total_loss
+from jaxloss.core.schedule import Schedule, Shape, make_schedule
+from jaxloss.core.types import Array, LossInputs, PyTree
 
-VMAP, LOOP, AUTO = "vmap", "loop", "auto"
-BATCHINGS = (AUTO, VMAP, LOOP)
+BLOCKS, VMAP, AUTO = "blocks", "vmap", "auto"
+BATCHINGS = (AUTO, BLOCKS, VMAP)
+
+# Measured on two CPU cores: so many numbers in one row, and so many in one block, keep the values in the cache.
+ROW_SIZE, BLOCK_SIZE, MAX_WIDTH = 256, 2048, 32
+MAX_LANES = {BLOCKS: 512, VMAP: 4096}
 
 
 def resolve_batching(batching: str) -> str:
-    """`auto` is a loop with a real branch on the CPU, where a batched switch runs every operator, and `vmap` elsewhere."""
+    """`auto` is `blocks` on the CPU and `vmap` elsewhere."""
     if batching != AUTO:
         return batching
-    return LOOP if jax.default_backend() == "cpu" else VMAP
+    return BLOCKS if jax.default_backend() == "cpu" else VMAP
 
 
-@dataclasses.dataclass
-class PopulationFunction:
-    """`function(program, active) -> pytree of scalars and vectors`, for any number of programs.
-
-    The width of a call is fixed and short lists are padded, so that there is one compilation however many candidates come.
+class Population(Protocol):
+    """A way to take the gradients of up to `lanes` graphs at once. `encode` and `prepare` are for the host, the rest is pure.
 
     Attributes:
-      function: pure, for one program; `active` is False for padding, where it may return at once.
-      width: programs per call.
-      batching: `vmap` or `loop`.
-      workers: runs the calls of a long list side by side, or None.
+      lanes: `P`.
+      samples: `T`, how many samples of the problem one call takes; it divides their number.
+      bytes_per_lane: of memory, about.
     """
 
-    function: Callable[[Program, Array], PyTree]
-    width: int
-    batching: str
-    workers: Executor | None = None
-    compilations: int = 0
+    lanes: int
+    samples: int
+    bytes_per_lane: int
 
-    @functools.cached_property
-    def _compiled(self):
-        def run(programs: Program, active: Array) -> PyTree:
-            self.compilations += 1  # counted while tracing: once per compilation
-            if self.batching == VMAP:
-                return jax.vmap(self.function, in_axes=(POPULATION_AXES, 0))(programs, active)
-            lengths = jnp.sum(programs.opcodes != 0, axis=1)
-            rows = dataclasses.replace(programs, length=lengths)
-            return jax.lax.map(lambda row: self.function(*row), (rows, active))
+    def encode(self, graph: Graph) -> PyTree:
+        """What is needed of one graph, made once."""
 
-        return jax.jit(run)
+    def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree:
+        """At most `lanes` graphs as arrays of fixed size; None is an empty lane."""
 
-    def __call__(self, programs: Sequence[Program], layout: Layout) -> PyTree:
-        """Returns the results as NumPy arrays with a leading axis of `len(programs)`."""
-        chunks = [programs[i : i + self.width] for i in range(0, len(programs), self.width)]
-        run = self.workers.map if self.workers is not None and len(chunks) > 1 else map
-        results = list(run(functools.partial(self._call, layout=layout), chunks))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+    def memory(self) -> PyTree:
+        """Room for values, to be handed from call to call."""
 
-    def _call(self, programs: Sequence[Program], layout: Layout) -> PyTree:
-        padding = self.width - len(programs)
-        stacked = jax.tree.map(lambda *rows: np.stack(rows), *programs, *[_blank(layout)] * padding)
-        stacked = dataclasses.replace(stacked, length=np.int32(stacked.length.max()))
-        active = np.arange(self.width) < len(programs)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(programs)], self._compiled(stacked, active))
+    def begin(self, population: PyTree, memory: PyTree, start: Array, context: PyTree) -> PyTree:
+        """Prepares the memory for samples that begin at `start` `[T, H, W, C]`."""
+
+    def gradients(self, population: PyTree, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
+        """The gradient of every lane's total loss at its variable `[P, T, H, W, C]`, and the memory."""
+
+
+def make_population(
+    problem: RejectionProblem, layout: Layout, batching: str, apart: bool, lanes: int, budget: int
+) -> "BlockPopulation | VmapPopulation":
+    """A population of a size that suits problem, device and memory.
+
+    Args:
+      problem: whose inputs the graphs read.
+      layout: of their programs.
+      batching: `blocks` or `vmap`.
+      apart: every sample is a problem of its own, as in the rejection protocol; else they are one batch.
+      lanes: candidates at once, 0 for as many as suit the device.
+      budget: bytes that the population may take.
+    """
+    samples = problem.start.shape[0]
+    if batching == BLOCKS and apart:
+        one = problem.start[0].size
+        samples = max(part for part in range(1, samples + 1) if samples % part == 0 and (part * one <= ROW_SIZE or part == 1))
+    kind = BlockPopulation if batching == BLOCKS else VmapPopulation
+    wanted = lanes or MAX_LANES[batching]
+    per_lane = kind(problem, layout, apart, samples, 1).bytes_per_lane
+    return kind(problem, layout, apart, samples, max(1, min(wanted, budget // per_lane)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _View:
+    """The inputs of a problem for some of its samples, each for itself (`apart`) or as one batch."""
+
+    problem: RejectionProblem
+    apart: bool
+
+    def inputs(self, variable: Array, context: PyTree) -> LossInputs:
+        """The inputs for samples `[T, H, W, C]`, joined along the samples."""
+        if not self.apart:
+            return self.problem.inputs(variable, context)
+        apart = jax.vmap(lambda value, one: self.problem.inputs(value[None], batch_of_one(one)))(variable, context)
+        return jax.tree.map(lambda leaf: leaf[:, 0], apart)
+
+    def varying(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Positions of the inputs that depend on the variable."""
+        start, context = self.problem.start[:1], jax.tree.map(lambda leaf: leaf[:1], self.problem.context)
+        depends = dependence(lambda value: [self.inputs(value, context).arrays[name] for name in names], start)
+        return tuple(int(position) for position in np.flatnonzero(depends[:, 0]))
+
+
+class BlockPopulation:
+    """See `Population`; all operations of all lanes in blocks."""
+
+    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int):
+        self._view, self._layout = _View(problem, apart), layout
+        self.lanes, self.samples = lanes, samples
+        start, context = problem.start[:samples], jax.tree.map(lambda leaf: leaf[:samples], problem.context)
+        inputs = jax.eval_shape(self._view.inputs, start, context)
+        shapes = [inputs.arrays[name].shape for name in layout.inputs]
+        self._tensor = jnp.broadcast_shapes(*shapes)
+        self._dtype = jnp.result_type(*inputs.arrays.values())
+        width = max(1, min(MAX_WIDTH, BLOCK_SIZE // math.prod(self._tensor), lanes))
+        self._shape = Shape(layout, self._view.varying(layout.inputs), lanes, width)
+
+    @property
+    def bytes_per_lane(self) -> int:
+        return self._shape.num_rows * math.prod(self._tensor) * self._dtype.itemsize // self.lanes
+
+    def encode(self, graph: Graph) -> Lowered:
+        return lower(encode(graph, self._layout), self._layout, self._shape.varying)
+
+    def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule:
+        return make_schedule(encoded, self._shape)
+
+    def memory(self) -> Array:
+        return jnp.zeros((self._shape.num_rows, math.prod(self._tensor)), self._dtype)
+
+    def begin(self, population: Schedule, memory: Array, start: Array, context: PyTree) -> Array:
+        inputs = self._view.inputs(start, context)
+        return self._blocks(inputs).begin(population, memory, inputs)
+
+    def gradients(self, population: Schedule, memory: Array, variable: Array, context: PyTree) -> tuple[Array, Array]:
+        names = [self._layout.inputs[position] for position in self._shape.varying]
+
+        def varying(variable: Array) -> Array:
+            def of_lane(value: Array) -> Array:
+                inputs = self._view.inputs(value, context)
+                tensors = [jnp.broadcast_to(input_tensor(inputs, name), self._tensor) for name in names]
+                return jnp.stack(tensors)
+
+            return jax.vmap(of_lane, out_axes=1)(variable)
+
+        values, pull_back = jax.vjp(varying, variable)
+        # The mask depends on the samples, not on the value that is optimised.
+        blocks = self._blocks(self._view.inputs(variable[0], context))
+        to_values, memory = blocks.gradients(population, memory, values)
+        return pull_back(to_values)[0], memory
+
+    def _blocks(self, inputs: LossInputs) -> Blocks:
+        cotangent = jnp.broadcast_to(inputs.mask, self._tensor).astype(self._dtype)
+        return Blocks(self._shape, inputs.mask, cotangent, self._view.apart)
+
+
+class VmapPopulation:
+    """See `Population`; the interpreter under `vmap`."""
+
+    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int):
+        self._view, self._layout = _View(problem, apart), layout
+        self.lanes, self.samples = lanes, samples
+        # Registers, their cotangents, and what every operator computes before one is selected.
+        num_tensors = 2 * (layout.first_result + layout.max_instructions) + 2 * len(layout.operators.operators)
+        self.bytes_per_lane = num_tensors * problem.start[:samples].nbytes
+
+    def encode(self, graph: Graph) -> Program:
+        return encode(graph, self._layout)
+
+    def prepare(self, encoded: Sequence[Program | None]) -> Program:
+        rows = [_blank(self._layout) if program is None else program for program in encoded]
+        return stack(rows + [_blank(self._layout)] * (self.lanes - len(rows)))
+
+    def memory(self) -> PyTree:
+        return ()
+
+    def begin(self, population: Program, memory: PyTree, start: Array, context: PyTree) -> PyTree:
+        del population, start, context
+        return memory
+
+    def gradients(self, population: Program, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
+        def loss(variable: Array, context: PyTree, program: Program) -> Array:
+            inputs = self._view.problem.inputs(variable, context)
+            return total_loss(interpret(program, self._layout, inputs), inputs)
+
+        def of_lane(program: Program, variable: Array) -> Array:
+            if not self._view.apart:
+                return jax.grad(loss)(variable, context, program)
+            return jax.vmap(lambda value, one: jax.grad(loss)(value[None], batch_of_one(one), program)[0])(variable, context)
+
+        return jax.vmap(of_lane, in_axes=(POPULATION_AXES, 0))(population, variable), memory
 
 
 @functools.cache

@@ -1,22 +1,32 @@
 """The loss-rejection protocol (AutoLoss-Zero, Section 3.2 and Eq. 3): does minimising the loss raise the metric?
 
 The loss is minimised over the predictions themselves, one sample at a time, by SGD with momentum; no network is involved.
+
+Many candidates descend side by side, each in a lane. Between blocks of iterations those that are decided leave, and others
+take their lanes: all iterations are spent only on candidates that need them, and the verdicts are those of the whole descent.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxloss.core.devices import over_devices
 from jaxloss.core.errors import UserError
-from jaxloss.core.interpret import interpret
-from jaxloss.core.problem import RejectionProblem, batch_of_one
-from jaxloss.core.program import Layout, Program
-from jaxloss.core.reduce import total_loss
-from jaxloss.core.types import Array, Reason
+from jaxloss.core.graph import Graph
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.filters.population import Population
 
+# Between two looks at which candidates are decided.
+ITERATIONS_PER_CALL = 50
+# A list is divided among workers only when each gets so many: blocks of few graphs are mostly empty.
+GRAPHS_PER_WORKER = 32
 # Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
 ROUNDING = 1e-6
 
@@ -52,38 +62,184 @@ def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> No
         )
 
 
-def rejection_function(
-    problem: RejectionProblem, layout: Layout, settings: RejectionSettings
-) -> Callable[[Program, Array], dict[str, Array]]:
-    """Makes `(program, active) -> {'reason', 'gain'}` for one candidate; pure, to be batched over candidates."""
-    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
-    start_metric = problem.metrics(problem.start)
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Lanes:
+    """The candidates under way on one device.
 
-    def loss(variable: Array, context, program: Program) -> Array:
-        inputs = problem.inputs(variable[None], batch_of_one(context))
-        return total_loss(interpret(program, layout, inputs), inputs)
+    Attributes:
+      variable: `[P, B, H, W, C]`.
+      momentum: state of `optax.trace`, leaves `[P, B, H, W, C]`.
+      steps: int32 `[P]` iterations done.
+      memory: of the population.
+    """
 
-    gradients = jax.vmap(jax.grad(loss), in_axes=(0, 0, None))
+    variable: Array
+    momentum: PyTree
+    steps: Array
+    memory: PyTree
 
-    def protocol(program: Program, active: Array) -> dict[str, Array]:
-        def unfinished(carry) -> Array:
-            step, variable, _ = carry
-            # A prediction that is no longer finite stays so: once all are, there is nothing left to optimise.
-            alive = jnp.any(jnp.all(jnp.isfinite(variable), axis=tuple(range(1, variable.ndim))))
-            return active & alive & (step < settings.iterations)
 
-        def descend(carry):
-            step, variable, state = carry
-            updates, state = optimiser.update(gradients(variable, problem.context, program), state)
-            return step + 1, optax.apply_updates(variable, updates), state
+class RejectionProtocol:
+    """The protocol for any number of graphs."""
 
-        start = (jnp.zeros((), jnp.int32), problem.start, optimiser.init(problem.start))
-        _, variable, _ = jax.lax.while_loop(unfinished, descend, start)
-        finite = jnp.all(jnp.isfinite(variable), axis=tuple(range(1, variable.ndim)))
-        end_metric = jnp.where(finite, problem.metrics(variable), 0)
-        gain = jnp.mean(end_metric - start_metric)
-        failed = jnp.where(jnp.all(finite), Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION)
-        passed = gain >= settings.minimum_gain - ROUNDING
-        return {"reason": jnp.where(passed, Reason.ACCEPTED, failed).astype(jnp.int32), "gain": gain}
+    def __init__(
+        self,
+        problem: RejectionProblem,
+        population: Population,
+        settings: RejectionSettings,
+        shortcuts: bool = True,
+        num_devices: int = 1,
+        workers: Executor | None = None,
+        num_workers: int = 1,
+    ):
+        """Args:
+        problem: whose samples are optimised, each on its own.
+        population: takes the gradients, samples apart.
+        settings: of the protocol.
+        shortcuts: let candidates leave once their verdict is decided. The verdicts do not depend on it.
+        num_devices: each takes `population.lanes` candidates at once.
+        workers: threads, among which long lists are divided, or None.
+        num_workers: how many of them.
+        """
+        self._problem, self._population, self._settings, self._shortcuts = problem, population, settings, shortcuts
+        self._num_devices, self._workers, self._num_workers = num_devices, workers, num_workers
+        self._momentum = optax.trace(settings.momentum)
+        self._start_metric = problem.metrics(problem.start)
+        self._stride = min(ITERATIONS_PER_CALL, settings.iterations) if shortcuts else settings.iterations
+        self._compiled = over_devices(self._advance, num_devices, donate_argnums=(1,))
+        self.compilations = 0
 
-    return protocol
+    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
+        """Returns `{'reason' [M], 'gain' [M], 'steps' [M]}`; the steps are those that were needed."""
+        encoded = [self._population.encode(graph) for graph in graphs]
+        parts = min(self._num_workers, len(graphs) // GRAPHS_PER_WORKER)
+        if self._workers is None or parts < 2 or not self.compilations:  # two threads would compile twice
+            return self._descend(encoded)
+        found = list(self._workers.map(self._descend, [encoded[part::parts] for part in range(parts)]))
+        merged = {name: np.empty(len(graphs), column.dtype) for name, column in found[0].items()}
+        for part, columns in enumerate(found):
+            for name, column in columns.items():
+                merged[name][part::parts] = column
+        return merged
+
+    # --- on the host -----------------------------------------------------------------------------------------------------------
+
+    def _descend(self, encoded: Sequence[PyTree]) -> dict[str, np.ndarray]:
+        shape = (self._num_devices, self._population.lanes)
+        results = {"reason": np.zeros(len(encoded), np.int32), "gain": np.zeros(len(encoded), np.float32)}
+        results["steps"] = np.zeros(len(encoded), np.int32)
+        held = np.full(shape, -1)  # which candidate a lane holds
+        waiting: Iterator[int] = iter(range(len(encoded)))
+        state, prepared, changed = self._empty(), None, True
+        while True:
+            fresh = np.zeros(shape, bool)
+            for lane, index in zip(np.argwhere(held < 0), waiting, strict=False):
+                held[tuple(lane)], fresh[tuple(lane)] = index, True
+            if not np.any(held >= 0):
+                return results
+            if changed or fresh.any():
+                prepared = self._prepare(encoded, held)
+            state, report = self._compiled(prepared, state, fresh)
+            report = {name: np.asarray(column) for name, column in report.items()}
+            done = (held >= 0) & report.pop("decided")
+            for name, column in report.items():
+                results[name][held[done]] = column[done]
+            held[done], changed = -1, bool(done.any())
+
+    def _prepare(self, encoded: Sequence[PyTree], held: np.ndarray) -> PyTree:
+        rows = [self._population.prepare([encoded[i] if i >= 0 else None for i in lanes]) for lanes in held]
+        return jax.tree.map(lambda *slices: np.stack(slices), *rows)
+
+    def _empty(self) -> Lanes:
+        start = self._problem.start
+        variable = jnp.broadcast_to(start, (self._population.lanes, *start.shape))
+        state = Lanes(
+            variable, self._momentum.init(variable), jnp.zeros(self._population.lanes, jnp.int32), self._population.memory()
+        )
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self._num_devices, *leaf.shape)), state)
+
+    # --- on a device -----------------------------------------------------------------------------------------------------------
+
+    def _advance(self, population: PyTree, state: Lanes, fresh: Array) -> tuple[Lanes, dict[str, Array]]:
+        """Some iterations for all lanes; `fresh` lanes begin anew."""
+        self.compilations += 1  # counted while tracing: once per compilation
+        start = self._problem.start
+        variable = _where(fresh, start, state.variable)
+        momentum = jax.tree.map(lambda leaf: _where(fresh, 0, leaf), state.momentum)
+        steps = jnp.where(fresh, 0, state.steps)
+
+        def samples(memory: PyTree, part: PyTree) -> tuple[PyTree, PyTree]:
+            variable, momentum, start, context = part
+            memory = self._population.begin(population, memory, start, context)
+            gradients = functools.partial(self._population.gradients, population)
+
+            def iteration(index: Array, carry: PyTree) -> PyTree:
+                variable, momentum, memory = carry
+                gradient, memory = gradients(memory, variable, context)
+                update, moved = self._momentum.update(gradient, momentum)
+                running = steps + index < self._settings.iterations
+                keep = functools.partial(_where, running)
+                variable = keep(variable - self._settings.learning_rate * update, variable)
+                return variable, jax.tree.map(keep, moved, momentum), memory
+
+            variable, momentum, memory = jax.lax.fori_loop(0, self._stride, iteration, (variable, momentum, memory))
+            settled = jnp.zeros(variable.shape[:2], bool)
+            if self._shortcuts:
+                gradient, memory = gradients(memory, variable, context)
+                settled = self._settled(variable, momentum, gradient)
+            return memory, (variable, momentum, settled)
+
+        split = functools.partial(_split, size=self._population.samples)
+        moving = jax.tree.map(functools.partial(split, axis=1), (variable, momentum))
+        parts = (*moving, *jax.tree.map(split, (start, self._problem.context)))
+        memory, (variable, momentum, settled) = jax.lax.scan(samples, state.memory, parts)
+        variable, momentum, settled = jax.tree.map(_join, (variable, momentum, settled))
+        steps = jnp.minimum(steps + self._stride, self._settings.iterations)
+        return Lanes(variable, momentum, steps, memory), self._report(variable, steps, settled)
+
+    def _settled(self, variable: Array, momentum: PyTree, gradient: Array) -> Array:
+        """bool `[P, T]`: samples that no later iteration can change.
+
+        A gradient that stays as it is moves the trace towards `gradient / (1 - momentum)`. Where neither that nor the present
+        trace changes the variable by rounding, nothing will, since the gradient then stays as it is.
+        """
+        limit = jnp.abs(gradient) / (1 - self._settings.momentum)
+        largest = functools.reduce(jnp.maximum, map(jnp.abs, jax.tree.leaves(momentum)), limit)
+        step = 1.01 * self._settings.learning_rate * largest
+        stands = (variable + step == variable) & (variable - step == variable)
+        return jnp.all(stands, axis=tuple(range(2, variable.ndim)))
+
+    def _report(self, variable: Array, steps: Array, settled: Array) -> dict[str, Array]:
+        finite = jnp.all(jnp.isfinite(variable), axis=tuple(range(2, variable.ndim)))
+        end_metric = jnp.where(finite, jax.vmap(self._problem.metrics)(variable), 0)
+        gain = jnp.mean(end_metric - self._start_metric, axis=1)
+        failed = jnp.where(jnp.all(finite, axis=1), Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION)
+        passed = gain >= self._settings.minimum_gain - ROUNDING
+        # A prediction that is no longer finite stays so.
+        decided = (steps >= self._settings.iterations) | jnp.all(settled | ~finite, axis=1)
+        if not self._shortcuts:
+            decided = steps >= self._settings.iterations
+        return {
+            "reason": jnp.where(passed, Reason.ACCEPTED, failed).astype(jnp.int32),
+            "gain": gain,
+            "steps": steps,
+            "decided": decided,
+        }
+
+
+def _where(lanes: Array, chosen: Array, other: Array) -> Array:
+    """`jnp.where` with one condition per lane, `[P]`."""
+    return jnp.where(lanes.reshape(-1, *[1] * (other.ndim - 1)), chosen, other)
+
+
+def _split(leaf: Array, size: int, axis: int = 0) -> Array:
+    """Divides the samples on an axis into parts of equal size, on a new leading axis."""
+    parts = leaf.reshape(*leaf.shape[:axis], -1, size, *leaf.shape[axis + 1 :])
+    return jnp.moveaxis(parts, axis, 0)
+
+
+def _join(leaf: Array) -> Array:
+    """The inverse of `_split` for lanes: `[parts, P, size, ...]` to `[P, B, ...]`."""
+    leaf = jnp.moveaxis(leaf, 0, 1)
+    return leaf.reshape(leaf.shape[0], -1, *leaf.shape[3:])

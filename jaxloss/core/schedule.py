@@ -1,0 +1,154 @@
+"""A population as one list of blocks: each block is one operation on a fixed number of rows, whichever programs they belong to.
+
+Instructions of many programs are sorted by level and operation, so that a block has a single operation (a real branch, no
+select over all operators) and its cost is shared by many programs. All values of all programs are rows of one memory; a block
+reads any rows and writes consecutive ones.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from jaxloss.core.lowering import Lowered, backward_operations, max_instructions, num_local, seed_number
+from jaxloss.core.program import Layout
+from jaxloss.core.types import Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """The fixed size of a schedule.
+
+    Attributes:
+      layout: of the programs.
+      varying: positions of the inputs that differ from program to program, whose gradient is wanted.
+      lanes: `P`, programs at once.
+      width: `G`, rows of a block.
+    """
+
+    layout: Layout
+    varying: tuple[int, ...]
+    lanes: int
+    width: int
+
+    @functools.cached_property
+    def max_blocks(self) -> int:
+        """Enough for any programs: all their instructions, and one incomplete block for each operation at each level."""
+        operators, length = self.layout.operators, self.layout.max_instructions
+        backward = 1 + len(backward_operations(operators))
+        instructions = self.lanes * max_instructions(self.layout)
+        incomplete = length * 2 * len(operators.operators) + 4 * length * backward
+        return min(instructions, -(-instructions // self.width) + incomplete)
+
+    # The memory: zeros, the two seeds, the fixed inputs, the constants, the varying inputs, the blocks.
+
+    @property
+    def fixed(self) -> tuple[int, ...]:
+        """Positions of the inputs that are the same for all programs."""
+        return tuple(i for i in range(len(self.layout.inputs)) if i not in self.varying)
+
+    @property
+    def first_fixed(self) -> int:
+        return 3
+
+    @property
+    def first_constant(self) -> int:
+        return self.first_fixed + len(self.fixed)
+
+    @property
+    def max_constants(self) -> int:
+        return self.lanes * self.layout.max_constants
+
+    @property
+    def first_varying(self) -> int:
+        return self.first_constant + self.max_constants
+
+    @property
+    def first_block(self) -> int:
+        return self.first_varying + len(self.varying) * self.lanes
+
+    @property
+    def num_rows(self) -> int:
+        return self.first_block + self.max_blocks * self.width
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """What `P` lanes compute, as arrays of fixed size.
+
+    Attributes:
+      operations: int32 `[max_blocks]`.
+      operands: int32 `[max_blocks, 3, G]` rows.
+      once: int32 `[]` how many blocks, from the first on, do not depend on the varying inputs.
+      length: int32 `[]` number of blocks.
+      constants: float `[P * K]`.
+      gradients: int32 `[V, P]` rows.
+    """
+
+    operations: Array
+    operands: Array
+    once: Array
+    length: Array
+    constants: Array
+    gradients: Array
+
+
+def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule:
+    """Sorts the instructions of at most `lanes` programs into blocks; None is an empty lane."""
+    layout, width = shape.layout, shape.width
+    taken = np.array([index for index, program in enumerate(programs) if program is not None], int)
+    present = [programs[index] for index in taken]
+    count = len(present)
+    lane = np.repeat(np.arange(count), [len(program.operations) for program in present])
+    operations, levels, results, once, operands = (
+        np.concatenate([getattr(program, name) for program in present] or [np.zeros(0, np.int32)])
+        for name in ("operations", "levels", "results", "once", "operands")
+    )
+    order = np.lexsort((operations, levels, ~once.astype(bool)))
+    lane, operations, levels, results, once = (part[order] for part in (lane, operations, levels, results, once))
+    operands = operands.reshape(-1, 3)[order]
+
+    starts = np.ones(len(order), bool)
+    starts[1:] = (np.diff(operations) != 0) | (np.diff(levels) != 0) | (once[1:] != once[:-1])
+    group = np.cumsum(starts) - 1
+    first = np.flatnonzero(starts)
+    place = np.arange(len(order)) - first[group]
+    blocks_of_group = -(-np.bincount(group, minlength=len(first)) // width)
+    block = (np.cumsum(blocks_of_group) - blocks_of_group)[group] + place // width
+
+    # Row of every local number of every lane.
+    rows = np.zeros((count, num_local(layout)), np.int32)
+    rows[:, seed_number(layout, False)] = 1
+    rows[:, seed_number(layout, True)] = 2
+    for index, position in enumerate(shape.fixed):
+        rows[:, position] = shape.first_fixed + index
+    for index, position in enumerate(shape.varying):
+        rows[:, position] = shape.first_varying + index * shape.lanes + taken
+    constants = np.ones(shape.max_constants)
+    if count:
+        own = np.stack([program.constants for program in present])
+        different, inverse = np.unique(own, return_inverse=True)
+        constants[: len(different)] = different
+        num_inputs = len(layout.inputs)
+        rows[:, num_inputs : num_inputs + layout.max_constants] = shape.first_constant + inverse.reshape(own.shape)
+    rows[lane, results] = shape.first_block + block * width + place % width
+
+    block_operations = np.zeros(shape.max_blocks, np.int32)
+    block_operations[block] = operations
+    block_operands = np.zeros((shape.max_blocks, 3, width), np.int32)
+    block_operands[block, :, place % width] = rows[lane[:, None], operands]
+    gradients = np.zeros((len(shape.varying), shape.lanes), np.int32)
+    if count:
+        local = np.stack([program.gradients for program in present])
+        gradients[:, taken] = np.where(local >= 0, rows[np.arange(count)[:, None], local], 0).T
+    return Schedule(
+        operations=block_operations,
+        operands=block_operands,
+        once=np.int32(block[once.astype(bool)].max(initial=-1) + 1),
+        length=np.int32(blocks_of_group.sum()),
+        constants=constants,
+        gradients=gradients,
+    )
