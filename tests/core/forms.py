@@ -1,4 +1,4 @@
-"""The three forms of a loss under test, as values and gradients of many graphs, and the comparison with the reference."""
+"""The forms of a loss under test, as values and gradients of many graphs, and the comparison with the reference."""
 
 import dataclasses
 import functools
@@ -8,10 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.blocks import Blocks
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import interpret
+from jaxloss.core.interpret import input_tensor, interpret
+from jaxloss.core.lowering import lower
 from jaxloss.core.program import POPULATION_AXES, Layout, encode, stack
+from jaxloss.core.schedule import Shape, make_schedule
 from jaxloss.core.types import LossInputs
 from tests.core import reference
 from tests.core.random_graphs import Batch, Setting
@@ -67,6 +70,33 @@ def mapped(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated
     programs = [encode(graph, setting.layout) for graph in graphs]
     lengths = np.stack([program.length for program in programs])
     return jax.tree.map(np.asarray, _mapped(setting.layout, stack(programs), lengths, batch))
+
+
+@functools.partial(jax.jit, static_argnums=(0,))
+def _in_blocks(shape: Shape, schedule, batch):
+    names, mask = shape.layout.inputs, jnp.asarray(batch.mask)
+    tensor = jnp.broadcast_shapes(*(batch.arrays[name].shape for name in names))
+
+    def stacked(arrays):
+        inputs = LossInputs.create(arrays, mask)
+        return jnp.stack([jnp.broadcast_to(input_tensor(inputs, name), tensor) for name in names])
+
+    values, pull_back = jax.vjp(stacked, batch.arrays)
+    cotangent = jnp.broadcast_to(jnp.where(mask, batch.cotangent, 0), tensor)
+    population = Blocks(shape, mask, cotangent, apart=False)
+    memory = jnp.zeros((shape.num_rows, cotangent.size), cotangent.dtype)
+    memory = population.begin(schedule, memory, LossInputs.create(batch.arrays, mask))
+    lanes = jnp.broadcast_to(values[:, None], (len(names), shape.lanes, *tensor))
+    gradients, _ = population.gradients(schedule, memory, lanes)
+    return jax.vmap(lambda gradient: pull_back(gradient)[0], in_axes=1)(gradients)
+
+
+def in_blocks(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
+    """The population sorted into blocks of one operation each; it has no values, only gradients."""
+    layout = setting.layout
+    shape = Shape(layout, tuple(range(len(layout.inputs))), len(graphs), 8)
+    schedule = make_schedule([lower(encode(graph, layout), layout, shape.varying) for graph in graphs], shape)
+    return None, jax.tree.map(np.asarray, _in_blocks(shape, schedule, batch))
 
 
 def compiled(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
