@@ -119,8 +119,7 @@ def default_config() -> ml_collections.ConfigDict:
                 },
                 # signed: the signs of projections of the gradient count too; norms (the paper) cannot tell L from -L.
                 "equivalence": {"significant_digits": 2, "scale_free": False, "signed": False},
-                # Draws that go through the filters together, and how many of them one jitted call takes (0: as many as suit
-                # the device).
+                # Draws that go through the filters together, and how many of them one jitted call takes (0: all of them).
                 "batch": 64,
                 "width": 0,
                 # auto, blocks or vmap.

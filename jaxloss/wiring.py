@@ -174,7 +174,8 @@ def make_cascades(
         significant_digits=config.filters.equivalence.significant_digits,
         scale_free=config.filters.equivalence.scale_free,
         signed=config.filters.equivalence.signed,
-        width=config.filters.width,
+        # A search asks for no more than a batch at a time: further lanes would stay empty.
+        width=config.filters.width or config.filters.batch,
         batching=config.filters.batching,
     )
     return {

@@ -74,7 +74,7 @@ class Blocks:
 
         def block(index: Array, memory: Array) -> Array:
             result = lax.switch(schedule.operations[index], branches, memory, schedule.operands[index])
-            return lax.dynamic_update_slice_in_dim(memory, result, self.shape.first_block + index * self.shape.width, 0)
+            return lax.dynamic_update_slice_in_dim(memory, result, schedule.results[index], 0)
 
         return lax.fori_loop(start, end, block, memory)
 

@@ -6,13 +6,12 @@ reads any rows and writes consecutive ones.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 
-from jaxloss.core.lowering import Lowered, backward_operations, max_instructions, num_local, seed_number
+from jaxloss.core.lowering import Lowered, max_instructions, num_local, seed_number
 from jaxloss.core.program import Layout
 from jaxloss.core.types import Array
 
@@ -26,23 +25,20 @@ class Shape:
       varying: positions of the inputs that differ from program to program, whose gradient is wanted.
       lanes: `P`, programs at once.
       width: `G`, rows of a block.
+      slots: results of so many blocks are kept at a time. A single program always finds room.
     """
 
     layout: Layout
     varying: tuple[int, ...]
     lanes: int
     width: int
+    slots: int
 
-    @functools.cached_property
+    @property
     def max_blocks(self) -> int:
-        """Enough for any programs: all their instructions, and one incomplete block for each operation at each level."""
-        operators, length = self.layout.operators, self.layout.max_instructions
-        backward = 1 + len(backward_operations(operators))
-        instructions = self.lanes * max_instructions(self.layout)
-        incomplete = length * 2 * len(operators.operators) + 4 * length * backward
-        return min(instructions, -(-instructions // self.width) + incomplete)
+        return 4 * self.slots
 
-    # The memory: zeros, the two seeds, the fixed inputs, the constants, the varying inputs, the blocks.
+    # The memory: zeros, the two seeds, the fixed inputs, the constants, the varying inputs, the results of blocks.
 
     @property
     def fixed(self) -> tuple[int, ...]:
@@ -59,7 +55,7 @@ class Shape:
 
     @property
     def max_constants(self) -> int:
-        return self.lanes * self.layout.max_constants
+        return max(16, self.layout.max_constants)
 
     @property
     def first_varying(self) -> int:
@@ -71,7 +67,13 @@ class Shape:
 
     @property
     def num_rows(self) -> int:
-        return self.first_block + self.max_blocks * self.width
+        return self.first_block + self.slots * self.width
+
+    @classmethod
+    def for_memory(cls, layout: Layout, varying: tuple[int, ...], lanes: int, width: int, num_rows: int) -> "Shape":
+        """As many slots as fit into a memory of about `num_rows` rows."""
+        without = cls(layout, varying, lanes, width, 0).num_rows
+        return cls(layout, varying, lanes, width, max(max_instructions(layout), (num_rows - without) // width))
 
 
 @jax.tree_util.register_dataclass
@@ -82,22 +84,32 @@ class Schedule:
     Attributes:
       operations: int32 `[max_blocks]`.
       operands: int32 `[max_blocks, 3, G]` rows.
+      results: int32 `[max_blocks]` the first row that a block writes.
       once: int32 `[]` how many blocks, from the first on, do not depend on the varying inputs.
       length: int32 `[]` number of blocks.
-      constants: float `[P * K]`.
+      constants: float `[max_constants]`.
       gradients: int32 `[V, P]` rows.
     """
 
     operations: Array
     operands: Array
+    results: Array
     once: Array
     length: Array
     constants: Array
     gradients: Array
 
 
-def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule:
-    """Sorts the instructions of at most `lanes` programs into blocks; None is an empty lane."""
+def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule | None:
+    """Sorts the instructions of at most `lanes` programs into blocks.
+
+    Args:
+      programs: None is an empty lane.
+      shape: fixed size of the schedule.
+
+    Returns:
+      The schedule, or None where the programs need more room than there is; one alone always fits.
+    """
     layout, width = shape.layout, shape.width
     taken = np.array([index for index, program in enumerate(programs) if program is not None], int)
     present = [programs[index] for index in taken]
@@ -119,7 +131,11 @@ def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule:
     blocks_of_group = -(-np.bincount(group, minlength=len(first)) // width)
     block = (np.cumsum(blocks_of_group) - blocks_of_group)[group] + place // width
 
-    # Row of every local number of every lane.
+    num_blocks = int(blocks_of_group.sum())
+    if num_blocks > shape.max_blocks:
+        return None
+
+    # Row of every local number of every lane. The results of blocks are numbered as if each had a slot of its own.
     rows = np.zeros((count, num_local(layout)), np.int32)
     rows[:, seed_number(layout, False)] = 1
     rows[:, seed_number(layout, True)] = 2
@@ -131,6 +147,8 @@ def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule:
     if count:
         own = np.stack([program.constants for program in present])
         different, inverse = np.unique(own, return_inverse=True)
+        if len(different) > shape.max_constants:
+            return None
         constants[: len(different)] = different
         num_inputs = len(layout.inputs)
         rows[:, num_inputs : num_inputs + layout.max_constants] = shape.first_constant + inverse.reshape(own.shape)
@@ -144,11 +162,46 @@ def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule:
     if count:
         local = np.stack([program.gradients for program in present])
         gradients[:, taken] = np.where(local >= 0, rows[np.arange(count)[:, None], local], 0).T
+    num_once = int(block[once.astype(bool)].max(initial=-1) + 1)
+    slots = _share_slots(block_operands[:num_blocks], gradients, num_once, shape)
+    if slots is None:
+        return None
+    first_rows = shape.first_block + slots * width
+
+    def placed(numbers: np.ndarray) -> np.ndarray:
+        of_block = numbers - shape.first_block
+        return np.where(of_block < 0, numbers, first_rows[of_block // width] + of_block % width).astype(np.int32)
+
+    results = np.zeros(shape.max_blocks, np.int32)
+    results[:num_blocks] = first_rows[:num_blocks]
     return Schedule(
         operations=block_operations,
-        operands=block_operands,
-        once=np.int32(block[once.astype(bool)].max(initial=-1) + 1),
-        length=np.int32(blocks_of_group.sum()),
+        operands=placed(block_operands),
+        results=results,
+        once=np.int32(num_once),
+        length=np.int32(num_blocks),
         constants=constants,
-        gradients=gradients,
+        gradients=placed(gradients),
     )
+
+
+def _share_slots(operands: np.ndarray, gradients: np.ndarray, num_once: int, shape: Shape) -> np.ndarray | None:
+    """The slot of every block, `[max_blocks]`: a result gives way once the last block that reads it has run."""
+    num_blocks = len(operands)
+    last_reader = np.arange(num_blocks)
+    of_block = (operands - shape.first_block) // shape.width
+    readers = np.broadcast_to(np.arange(num_blocks)[:, None, None], operands.shape)
+    np.maximum.at(last_reader, of_block[of_block >= 0], readers[of_block >= 0])
+    kept = (gradients - shape.first_block) // shape.width
+    # What is computed once is read in every iteration, and gradients are read at the end.
+    last_reader[kept[kept >= 0]] = last_reader[:num_once] = num_blocks
+    slots = np.zeros(shape.max_blocks, np.int64)
+    free = list(range(shape.slots))[::-1]
+    leaving: dict[int, list[int]] = {}
+    for block, last in enumerate(last_reader.tolist()):
+        if not free:
+            return None
+        slots[block] = free.pop()
+        leaving.setdefault(last, []).append(slots[block])
+        free += leaving.pop(block, [])
+    return slots

@@ -4,7 +4,9 @@ Two descriptions are made of it. The *norms* per sample are the paper's equivale
 are blind to sign. The *sketch*, signed random projections, tells L from -L and serves to remember rejected candidates.
 """
 
+import collections
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -41,15 +43,23 @@ class GradientStage:
 
     def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'norms' [M, B], 'projections' [M, NUM_PROJECTIONS]}`."""
-        lanes, devices = self._population.lanes, self._num_devices
+        waiting = collections.deque(self._population.encode(graph) for graph in graphs)
         results = []
-        for begin in range(0, len(graphs), lanes * devices):
-            chunk = [self._population.encode(graph) for graph in graphs[begin : begin + lanes * devices]]
-            shares = [self._population.prepare(chunk[i * lanes : (i + 1) * lanes]) for i in range(devices)]
+        while waiting:
+            shares, counts = zip(*(self._take(waiting) for _ in range(self._num_devices)), strict=True)
             found = self._compiled(jax.tree.map(lambda *slices: np.stack(slices), *shares))
-            joined = {name: np.asarray(column).reshape(-1, *column.shape[2:]) for name, column in found.items()}
-            results.append({name: column[: len(chunk)] for name, column in joined.items()})
+            for device, count in enumerate(counts):
+                results.append({name: np.asarray(column[device])[:count] for name, column in found.items()})
         return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+
+    def _take(self, waiting: collections.deque) -> tuple[PyTree, int]:
+        """As many of the first that wait as fit, prepared for one device, and their number."""
+        count = min(self._population.lanes, len(waiting))
+        while (prepared := self._population.prepare(list(itertools.islice(waiting, count)))) is None:
+            count -= max(1, count // 8)
+        for _ in range(count):
+            waiting.popleft()
+        return prepared, count
 
     def _describe(self, population: PyTree) -> dict[str, Array]:
         self.compilations += 1  # counted while tracing: once per compilation

@@ -30,9 +30,13 @@ from jaxloss.core.types import Array, LossInputs, PyTree
 BLOCKS, VMAP, AUTO = "blocks", "vmap", "auto"
 BATCHINGS = (AUTO, BLOCKS, VMAP)
 
-# Measured on two CPU cores: so many numbers in one row, and so many in one block, keep the values in the cache.
-ROW_SIZE, BLOCK_SIZE, MAX_WIDTH = 256, 2048, 32
-MAX_LANES = {BLOCKS: 512, VMAP: 4096}
+# Measured on two CPU cores. XLA divides an operation among its threads, at a cost far above that of the operation, when it
+# reads 512 KiB; and the whole memory of the blocks counts as read. Smaller ones stay on one core and in its cache.
+CPU_MEMORY = 448 * 1024
+ROW_SIZE, BLOCK_SIZE, MAX_WIDTH = 128, 1024, 16
+# Rows that are in use at a time, for each lane: the variable, and results that are still to be read.
+ROWS_PER_LANE = 6
+MAX_LANES = {BLOCKS: 256, VMAP: 4096}
 
 
 def resolve_batching(batching: str) -> str:
@@ -48,18 +52,16 @@ class Population(Protocol):
     Attributes:
       lanes: `P`.
       samples: `T`, how many samples of the problem one call takes; it divides their number.
-      bytes_per_lane: of memory, about.
     """
 
     lanes: int
     samples: int
-    bytes_per_lane: int
 
     def encode(self, graph: Graph) -> PyTree:
         """What is needed of one graph, made once."""
 
-    def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree:
-        """At most `lanes` graphs as arrays of fixed size; None is an empty lane."""
+    def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree | None:
+        """At most `lanes` graphs as arrays of fixed size; None is an empty lane. None where they are too large together."""
 
     def memory(self) -> PyTree:
         """Room for values, to be handed from call to call."""
@@ -89,9 +91,7 @@ def make_population(
         one = problem.start[0].size
         samples = max(part for part in range(1, samples + 1) if samples % part == 0 and (part * one <= ROW_SIZE or part == 1))
     kind = BlockPopulation if batching == BLOCKS else VmapPopulation
-    wanted = lanes or MAX_LANES[batching]
-    per_lane = kind(problem, layout, apart, samples, 1).bytes_per_lane
-    return kind(problem, layout, apart, samples, max(1, min(wanted, budget // per_lane)))
+    return kind(problem, layout, apart, samples, lanes or MAX_LANES[batching], budget)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,25 +118,26 @@ class _View:
 class BlockPopulation:
     """See `Population`; all operations of all lanes in blocks."""
 
-    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int):
+    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int, budget: int):
+        """See `make_population`; fewer than `lanes` where their values would not fit."""
         self._view, self._layout = _View(problem, apart), layout
-        self.lanes, self.samples = lanes, samples
+        self.samples = samples
         start, context = problem.start[:samples], jax.tree.map(lambda leaf: leaf[:samples], problem.context)
         inputs = jax.eval_shape(self._view.inputs, start, context)
         shapes = [inputs.arrays[name].shape for name in layout.inputs]
         self._tensor = jnp.broadcast_shapes(*shapes)
         self._dtype = jnp.result_type(*inputs.arrays.values())
-        width = max(1, min(MAX_WIDTH, BLOCK_SIZE // math.prod(self._tensor), lanes))
-        self._shape = Shape(layout, self._view.varying(layout.inputs), lanes, width)
-
-    @property
-    def bytes_per_lane(self) -> int:
-        return self._shape.num_rows * math.prod(self._tensor) * self._dtype.itemsize // self.lanes
+        size = math.prod(self._tensor)
+        budget = min(budget, CPU_MEMORY) if jax.default_backend() == "cpu" else budget
+        num_rows = budget // (size * self._dtype.itemsize)
+        self.lanes = max(1, min(lanes, num_rows // ROWS_PER_LANE))
+        width = max(1, min(MAX_WIDTH, BLOCK_SIZE // size, self.lanes))
+        self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, width, num_rows)
 
     def encode(self, graph: Graph) -> Lowered:
         return lower(encode(graph, self._layout), self._layout, self._shape.varying)
 
-    def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule:
+    def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule | None:
         return make_schedule(encoded, self._shape)
 
     def memory(self) -> Array:
@@ -171,12 +172,13 @@ class BlockPopulation:
 class VmapPopulation:
     """See `Population`; the interpreter under `vmap`."""
 
-    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int):
+    def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int, budget: int):
+        """See `make_population`; fewer than `lanes` where their values would not fit."""
         self._view, self._layout = _View(problem, apart), layout
-        self.lanes, self.samples = lanes, samples
+        self.samples = samples
         # Registers, their cotangents, and what every operator computes before one is selected.
         num_tensors = 2 * (layout.first_result + layout.max_instructions) + 2 * len(layout.operators.operators)
-        self.bytes_per_lane = num_tensors * problem.start[:samples].nbytes
+        self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start[:samples].nbytes)))
 
     def encode(self, graph: Graph) -> Program:
         return encode(graph, self._layout)

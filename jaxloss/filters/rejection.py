@@ -6,9 +6,10 @@ Many candidates descend side by side, each in a lane. Between blocks of iteratio
 take their lanes: all iterations are spent only on candidates that need them, and the verdicts are those of the whole descent.
 """
 
+import collections
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import jax
@@ -24,7 +25,7 @@ from jaxloss.core.types import Array, PyTree, Reason
 from jaxloss.filters.population import Population
 
 # Between two looks at which candidates are decided.
-ITERATIONS_PER_CALL = 50
+ITERATIONS_PER_CALL = 100
 # A list is divided among workers only when each gets so many: blocks of few graphs are mostly empty.
 GRAPHS_PER_WORKER = 32
 # Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
@@ -130,16 +131,18 @@ class RejectionProtocol:
         results = {"reason": np.zeros(len(encoded), np.int32), "gain": np.zeros(len(encoded), np.float32)}
         results["steps"] = np.zeros(len(encoded), np.int32)
         held = np.full(shape, -1)  # which candidate a lane holds
-        waiting: Iterator[int] = iter(range(len(encoded)))
+        waiting = collections.deque(range(len(encoded)))
         state, prepared, changed = self._empty(), None, True
         while True:
             fresh = np.zeros(shape, bool)
-            for lane, index in zip(np.argwhere(held < 0), waiting, strict=False):
-                held[tuple(lane)], fresh[tuple(lane)] = index, True
+            for lane in map(tuple, np.argwhere(held < 0)[: len(waiting)]):
+                held[lane], fresh[lane] = waiting.popleft(), True
             if not np.any(held >= 0):
                 return results
             if changed or fresh.any():
-                prepared = self._prepare(encoded, held)
+                prepared = [self._fit(encoded, lanes, waiting) for lanes in held]
+                prepared = jax.tree.map(lambda *slices: np.stack(slices), *prepared)
+                fresh &= held >= 0
             state, report = self._compiled(prepared, state, fresh)
             report = {name: np.asarray(column) for name, column in report.items()}
             done = (held >= 0) & report.pop("decided")
@@ -147,9 +150,14 @@ class RejectionProtocol:
                 results[name][held[done]] = column[done]
             held[done], changed = -1, bool(done.any())
 
-    def _prepare(self, encoded: Sequence[PyTree], held: np.ndarray) -> PyTree:
-        rows = [self._population.prepare([encoded[i] if i >= 0 else None for i in lanes]) for lanes in held]
-        return jax.tree.map(lambda *slices: np.stack(slices), *rows)
+    def _fit(self, encoded: Sequence[PyTree], lanes: np.ndarray, waiting: collections.deque) -> PyTree:
+        """Prepares the lanes of one device; the last candidates go back and wait where all are too large together."""
+        while (prepared := self._population.prepare([encoded[i] if i >= 0 else None for i in lanes])) is None:
+            taken = np.flatnonzero(lanes >= 0)
+            leaving = taken[-max(1, len(taken) // 8) :]
+            waiting.extendleft(lanes[leaving][::-1].tolist())
+            lanes[leaving] = -1
+        return prepared
 
     def _empty(self) -> Lanes:
         start = self._problem.start

@@ -94,7 +94,7 @@ def _in_blocks(shape: Shape, schedule, batch):
 def in_blocks(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
     """The population sorted into blocks of one operation each; it has no values, only gradients."""
     layout = setting.layout
-    shape = Shape(layout, tuple(range(len(layout.inputs))), len(graphs), 8)
+    shape = Shape(layout, tuple(range(len(layout.inputs))), lanes=len(graphs), width=8, slots=4 * len(graphs))
     schedule = make_schedule([lower(encode(graph, layout), layout, shape.varying) for graph in graphs], shape)
     return None, jax.tree.map(np.asarray, _in_blocks(shape, schedule, batch))
 
