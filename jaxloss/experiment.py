@@ -29,7 +29,7 @@ from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
-from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
+from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TRAIN
 
 CLOCK = "clock"
 
@@ -44,6 +44,7 @@ class Experiment:
         self.started = time.perf_counter()
         self.earlier_seconds = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
         self.task, self.space = plan.task, plan.space
+        run.archive.commit(state={STORED_RANGES: self.task.ranges})
         self.execution = wiring.make_execution(config, self.task)
         self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
         self.loops: dict[str, SearchLoop] = {}

@@ -131,12 +131,12 @@ def _ranking(loop: SearchLoop, ranked: Sequence[tuple[Contender, float]], tuned:
 
 
 def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds `simplified` and `latex` to the rows that have a formula."""
+    """Adds `simplified`, `latex` and `domain` (where both are the loss) to the rows that have a formula."""
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
-    space = experiment.space
-    described = describe_formulas([candidate_formulas(space, space.parse(text)) for text in texts])
+    space, ranges = experiment.space, experiment.task.ranges
+    described = describe_formulas([candidate_formulas(space, space.parse(text), ranges) for text in texts])
     descriptions = dict(zip(texts, described, strict=True))
     for row in with_formula:
         description = descriptions[row["formula"]]
-        row["simplified"], row["latex"] = description.simplified_text, description.latex
+        row["simplified"], row["latex"], row["domain"] = description.simplified_text, description.latex, description.domain

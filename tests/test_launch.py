@@ -208,6 +208,21 @@ def test_a_task_without_examples(refused, monkeypatch):
     assert "the task fast has no examples in its split 'train'" in refused()
 
 
+@pytest.mark.parametrize(
+    ("ranges", "says"),
+    [
+        ({"classification": {"predicton": (0, 1)}}, "gives a range for 'predicton' of 'classification', which it does not offer"),
+        ({"regression": {"prediction": (0, 1)}}, "gives a range for 'prediction' of 'regression', which it does not offer"),
+        ({"classification": {"target": (1, 0)}}, "must be (low, high) with low < high, not (1, 0)"),
+        ({"classification": {"target": 1}}, "must be (low, high) with low < high, not 1"),
+    ],
+)
+def test_a_task_with_ranges_that_are_none(refused, monkeypatch, ranges, says):
+    wrong = dataclasses.replace(make_fast(), ranges=ranges, with_split=lambda seed: wrong)
+    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: wrong})
+    assert says in refused()
+
+
 def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
     task = make_fast()
     test = {**task.data["test"], "label": task.data["test"]["label"][1:]}

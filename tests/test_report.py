@@ -59,7 +59,8 @@ def result(mean, rate, values=()):
 
 
 def described(formula):
-    return {"formula": formula, "simplified": formula.lower().replace("target", "<y & z>"), "latex": FORMULAS[formula]}
+    simplified = formula.lower().replace("target", "<y & z>")
+    return {"formula": formula, "simplified": simplified, "latex": FORMULAS[formula], "domain": "target in [0, 1]"}
 
 
 def comparison_rows():
@@ -311,6 +312,7 @@ class TestSearchPage:
         # mathtext cannot draw the third: its simplified text stands there, escaped.
         assert "<code>mul(exp(tanh(&lt;y &amp; z&gt;)), inv(prediction))</code>" in page
         assert "<y & z>" not in page
+        assert "simplified for target in [0, 1]" in page
 
     def test_the_headline_is_the_tuned_result_and_the_lead_over_cross_entropy(self, pages):
         head = Page(pages["search"]).text.split("The search")[0]
