@@ -15,6 +15,7 @@ from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
 from jaxloss.runs import open_for_reading
 from jaxloss.runs.directory import flatten
+from jaxloss.tasks.base import STORED_RANGES
 from jaxloss.tasks.fast import make_fast
 
 REPOSITORY = Path(__file__).parents[1]
@@ -290,6 +291,7 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
     assert run(*arguments[:-1], "comparison.test_seeds=2") == 0
     with open_for_reading(tmp_path / "run") as opened:
         assert len(opened.archive.trainings("train")) == 4
+        assert opened.archive.state(STORED_RANGES) == {"classification": {"prediction": [0, 1], "target": [0, 1]}}
     assert len(json.loads((tmp_path / "run" / "config_history.json").read_text())) == 1
 
 

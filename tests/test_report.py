@@ -142,6 +142,7 @@ def summary_of(mode):
                 **described(formula),
                 "search_eval": 0.95 - 0.003 * i if i < 3 else None,
                 "search_score": 0.96 - 0.002 * i,
+                "same_as": 1 if i == 2 else None,
             }
             for i, formula in enumerate(FORMULAS)
         ]
@@ -300,6 +301,10 @@ class TestSearchPage:
             assert f"{row['mean']:+.4f}".replace("-", "−") in text
         for number in ("60,000", "−33,000", "q 0.71", "5 min 12 s", "0.9600", "200"):
             assert number in text
+
+    def test_a_copy_is_called_one(self, pages):
+        assert pages["search"].count("The same loss as 1 on this task") == 1
+        assert "The same loss as" not in pages["unfinished"]
 
     def test_every_reason_that_occurred_is_explained(self, pages):
         text = Page(pages["search"]).text
