@@ -1,6 +1,7 @@
 """An honest comparison of finished losses: the same tuning for each, then the test split, once.
 
-1. `rank`: the best candidates of a search are trained again on fresh seeds; what led by luck falls back.
+1. `rank`: the best candidates of a search are trained again on fresh seeds; what led by luck falls back. Of candidates that
+   train the network alike, in other clothes, only the first goes on.
 2. `tune`: every contender, found or hand-crafted, gets the same number of trainings to find its learning rate and its own
    hyper-parameters. The scale of a loss and the learning rate are one knob: an untuned rival is a straw man.
 3. `test`: the chosen settings, over fresh seeds and several divisions of the data.
@@ -26,6 +27,10 @@ from jaxloss.statistics import Interval, mean_interval
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
+
+# Scores are coarse, those of an easy task above all: two losses may agree on a few by chance. Fewer different scores prove
+# no identity; trainings that were stopped, which score 0 whatever the loss, prove none either.
+_FEWEST_DIFFERENT_SCORES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +74,26 @@ class Contender:
         if isinstance(self.family, GraphSpace):
             return self.family.encode(self.family.parse(self.formula))
         return self.family.encode(setting.hyperparameters)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """A contender with its place among others.
+
+    Attributes:
+      contender: who.
+      score: mean on search_eval over the fresh seeds.
+      same_as: formula of an earlier one that had the same score on every seed: the same loss for this task. None for others.
+    """
+
+    contender: Contender
+    score: float
+    same_as: str | None = None
+
+
+def different(ranked: Sequence[Ranked]) -> list[Contender]:
+    """Without the copies: the tuning of a copy would repeat another's."""
+    return [one.contender for one in ranked if one.same_as is None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,15 +192,22 @@ class Comparison:
     def __init__(self, execution: Execution, archive: Archive, settings: ComparisonSettings, progress: Progress):
         self.execution, self.archive, self.settings, self.progress = execution, archive, settings, progress
 
-    def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[tuple[Contender, float]]:
-        """Contenders with their mean score over fresh seeds at the rate of the search, best first."""
+    def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
+        """Contenders with their mean score over fresh seeds at the rate of the search, best first, copies marked."""
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
         jobs = [Job(contender, contender.default(learning_rate), seed, self._split(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
         scores = np.reshape(self._run(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
         means = scores.mean(axis=1)
         order = sorted(range(len(contenders)), key=lambda index: -means[index])
-        return [(contenders[index], float(means[index])) for index in order]
+        firsts: dict[tuple[float, ...], str] = {}
+        ranked = []
+        for index in order:
+            contender, row = contenders[index], tuple(map(float, scores[index]))
+            telling = len(set(row)) >= _FEWEST_DIFFERENT_SCORES
+            first = firsts.setdefault(row, contender.identity) if telling else contender.identity
+            ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
+        return ranked
 
     def tune(self, contenders: Sequence[Contender]) -> list[tuple[Setting, float]]:
         """For each contender, the best setting and its mean score on search_eval.

@@ -19,6 +19,7 @@ from jaxloss import wiring
 from jaxloss.comparison import (
     Comparison,
     Contender,
+    Ranked,
     Setting,
     TestResult,
     paired_difference,
@@ -29,7 +30,7 @@ from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.search_loop import SearchLoop
-from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
+from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TRAIN
 
 CLOCK = "clock"
 
@@ -44,6 +45,7 @@ class Experiment:
         self.started = time.perf_counter()
         self.earlier_seconds = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
         self.task, self.space = plan.task, plan.space
+        run.archive.commit(state={STORED_RANGES: self.task.ranges})
         self.execution = wiring.make_execution(config, self.task)
         self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
         self.loops: dict[str, SearchLoop] = {}
@@ -81,16 +83,19 @@ class Experiment:
         self.loops[name] = loop
         return loop
 
-    def leaders(self, loop: SearchLoop, kind: str, stage: str) -> list[tuple[Contender, float]]:
-        """The best candidates of a search, ranked again on fresh seeds."""
+    def leaders(self, loop: SearchLoop, kind: str, stage: str) -> list[Ranked]:
+        """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place."""
         best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
             raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
         ranked = self.comparison.rank(contenders, self.config.training.learning_rate, stage)
-        return [
-            (dataclasses.replace(one, name=f"{kind.replace('_', ' ')} {i + 1}"), score) for i, (one, score) in enumerate(ranked)
-        ]
+        names = (f"{kind.replace('_', ' ')} {place}" for place in itertools.count(1))
+
+        def named(one: Ranked) -> Ranked:
+            return dataclasses.replace(one, contender=dataclasses.replace(one.contender, name=next(names)))
+
+        return [one if one.same_as else named(one) for one in ranked]
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 

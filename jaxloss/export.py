@@ -15,6 +15,7 @@ from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.rows import WHOLE
 from jaxloss.symbolic.describe import Description, candidate_formulas, describe_formulas
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
+from jaxloss.tasks.base import STORED_RANGES
 
 FORMATS = ("python", "latex", "sympy", "text")
 
@@ -52,7 +53,7 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     with open_for_reading(workdir) as run:
-        ranked, config = ranking(run), run.config
+        ranked, config, ranges = ranking(run), run.config, run.archive.state(STORED_RANGES)
     if not 1 <= rank <= len(ranked):
         raise UserError(f"there is no rank {rank}: the run in '{workdir}' has {len(ranked)} ranked losses, counted from 1")
     if space is None:
@@ -61,7 +62,7 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
 
         space = make_space(ml_collections.ConfigDict(config))
     entry = ranked[rank - 1]
-    candidate = candidate_formulas(space, space.parse(entry["formula"]))
+    candidate = candidate_formulas(space, space.parse(entry["formula"]), ranges)
     description = describe_formulas([candidate], time_limit)[0]
     if format == "python":
         return description.python(_found(space, workdir, rank, len(ranked), entry))
@@ -71,7 +72,10 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
 def _other(description: Description, format: str) -> str:
     if format == "latex":
         return description.latex
-    return description.sympy if format == "sympy" else f"{description.text}\n{description.simplified_text}"
+    if format == "sympy":
+        return description.sympy
+    lines = [description.text, description.simplified_text]
+    return "\n".join([*lines, f"simplified for {description.domain}"] if description.domain else lines)
 
 
 def _found(space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[str, Any]) -> str:

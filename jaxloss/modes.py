@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Contender, TestResult
+from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Ranked, TestResult, different
 from jaxloss.experiment import Experiment, difference_rows, result_row
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress
@@ -38,13 +38,13 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     config = experiment.config
     loop = experiment.search(config.search.name)
     ranked = experiment.leaders(loop, FOUND, "rank")
-    contenders = [contender for contender, _ in ranked[: config.comparison.num_found]]
+    contenders = different(ranked)[: config.comparison.num_found]
     control = None
     if config.search.control and config.search.name != "random_search":
         control = experiment.search("random_search")
         # As many as of the search: the best of several tunings is better than one.
         controls = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
-        contenders += [contender for contender, _ in controls[: config.comparison.num_found]]
+        contenders += different(controls)[: config.comparison.num_found]
     untuned, tuned = experiment.compare([*contenders, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best, *other_found = _best_first(tuned, FOUND)
@@ -65,7 +65,9 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     }
     if control is not None:
         result = _best_first(tuned, RANDOM_SEARCH)[0]
-        summary["random_search"] = {**_headline(result), "trained": control.counts.trained, "counts": control.counts.to_json()}
+        copies = sum(one.same_as is not None for one in controls)
+        counts = {"trained": control.counts.trained, "copies": copies, "counts": control.counts.to_json()}
+        summary["random_search"] = {**_headline(result), **counts}
     return summary
 
 
@@ -115,28 +117,37 @@ def _headline(result: TestResult) -> dict[str, Any]:
     }
 
 
-def _ranking(loop: SearchLoop, ranked: Sequence[tuple[Contender, float]], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
-    """The best of the search: the tuned ones, those that were ranked on fresh seeds, the others by their search score."""
+def _ranking(loop: SearchLoop, ranked: Sequence[Ranked], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
+    """The best of the search: the tuned ones, those that were ranked on fresh seeds, the others by their search score.
+
+    `same_as` is the rank of the loss that a row is a copy of, or None.
+    """
     place = {result.contender.name: index for index, result in enumerate(tuned)}
-    ranked = sorted(ranked, key=lambda entry: place.get(entry[0].name, len(place)))
+    ranked = sorted(ranked, key=lambda one: place.get(one.contender.name, len(place)))
     scores = {one.text: one.score for one in loop.search.best()}
     rows = [
-        {"formula": contender.formula, "search_eval": mean, "search_score": scores[contender.formula]}
-        for contender, mean in ranked
+        {
+            "formula": one.contender.formula,
+            "search_eval": one.score,
+            "search_score": scores[one.contender.formula],
+            "same_as": one.same_as,
+        }
+        for one in ranked
     ]
     again = {row["formula"] for row in rows}
     rest = [one for one in loop.search.best() if one.text not in again][: max(0, NUM_DESCRIBED - len(rows))]
-    rows += [{"formula": one.text, "search_eval": None, "search_score": one.score} for one in rest]
-    return [{"rank": index + 1, **row} for index, row in enumerate(rows)]
+    rows += [{"formula": one.text, "search_eval": None, "search_score": one.score, "same_as": None} for one in rest]
+    ranks = {row["formula"]: index + 1 for index, row in enumerate(rows)}
+    return [{"rank": index + 1, **row, "same_as": ranks.get(row["same_as"])} for index, row in enumerate(rows)]
 
 
 def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds `simplified` and `latex` to the rows that have a formula."""
+    """Adds `simplified`, `latex` and `domain` (where both are the loss) to the rows that have a formula."""
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
-    space = experiment.space
-    described = describe_formulas([candidate_formulas(space, space.parse(text)) for text in texts])
+    space, ranges = experiment.space, experiment.task.ranges
+    described = describe_formulas([candidate_formulas(space, space.parse(text), ranges) for text in texts])
     descriptions = dict(zip(texts, described, strict=True))
     for row in with_formula:
         description = descriptions[row["formula"]]
-        row["simplified"], row["latex"] = description.simplified_text, description.latex
+        row["simplified"], row["latex"], row["domain"] = description.simplified_text, description.latex, description.domain

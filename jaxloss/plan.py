@@ -10,7 +10,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.graph import FormulaError
 from jaxloss.spaces.base import GraphSpace, check_inputs
 from jaxloss.spaces.handcrafted import FAMILIES, INPUTS, family
-from jaxloss.tasks.base import Task, check_data
+from jaxloss.tasks.base import Task, check_data, check_ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     contenders = tuple(make_contender(text, space) for text in _losses(config))
     task = wiring.make_task(config).with_split(config.comparison.splits[0])
     check_data(task)
+    check_ranges(task)
     check_inputs(space, task.offers, task.name)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:

@@ -15,6 +15,7 @@ from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
 from jaxloss.runs import open_for_reading
 from jaxloss.runs.directory import flatten
+from jaxloss.tasks.base import STORED_RANGES
 from jaxloss.tasks.fast import make_fast
 
 REPOSITORY = Path(__file__).parents[1]
@@ -208,6 +209,21 @@ def test_a_task_without_examples(refused, monkeypatch):
     assert "the task fast has no examples in its split 'train'" in refused()
 
 
+@pytest.mark.parametrize(
+    ("ranges", "says"),
+    [
+        ({"classification": {"predicton": (0, 1)}}, "gives a range for 'predicton' of 'classification', which it does not offer"),
+        ({"regression": {"prediction": (0, 1)}}, "gives a range for 'prediction' of 'regression', which it does not offer"),
+        ({"classification": {"target": (1, 0)}}, "must be (low, high) with low < high, not (1, 0)"),
+        ({"classification": {"target": 1}}, "must be (low, high) with low < high, not 1"),
+    ],
+)
+def test_a_task_with_ranges_that_are_none(refused, monkeypatch, ranges, says):
+    wrong = dataclasses.replace(make_fast(), ranges=ranges, with_split=lambda seed: wrong)
+    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: wrong})
+    assert says in refused()
+
+
 def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
     task = make_fast()
     test = {**task.data["test"], "label": task.data["test"]["label"][1:]}
@@ -275,6 +291,7 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
     assert run(*arguments[:-1], "comparison.test_seeds=2") == 0
     with open_for_reading(tmp_path / "run") as opened:
         assert len(opened.archive.trainings("train")) == 4
+        assert opened.archive.state(STORED_RANGES) == {"classification": {"prediction": [0, 1], "target": [0, 1]}}
     assert len(json.loads((tmp_path / "run" / "config_history.json").read_text())) == 1
 
 

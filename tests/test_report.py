@@ -59,7 +59,8 @@ def result(mean, rate, values=()):
 
 
 def described(formula):
-    return {"formula": formula, "simplified": formula.lower().replace("target", "<y & z>"), "latex": FORMULAS[formula]}
+    simplified = formula.lower().replace("target", "<y & z>")
+    return {"formula": formula, "simplified": simplified, "latex": FORMULAS[formula], "domain": "target in [0, 1]"}
 
 
 def comparison_rows():
@@ -141,6 +142,7 @@ def summary_of(mode):
                 **described(formula),
                 "search_eval": 0.95 - 0.003 * i if i < 3 else None,
                 "search_score": 0.96 - 0.002 * i,
+                "same_as": 1 if i == 2 else None,
             }
             for i, formula in enumerate(FORMULAS)
         ]
@@ -300,6 +302,10 @@ class TestSearchPage:
         for number in ("60,000", "−33,000", "q 0.71", "5 min 12 s", "0.9600", "200"):
             assert number in text
 
+    def test_a_copy_is_called_one(self, pages):
+        assert pages["search"].count("The same loss as 1 on this task") == 1
+        assert "The same loss as" not in pages["unfinished"]
+
     def test_every_reason_that_occurred_is_explained(self, pages):
         text = Page(pages["search"]).text
         for label in COUNTS["rejected"]:
@@ -311,6 +317,7 @@ class TestSearchPage:
         # mathtext cannot draw the third: its simplified text stands there, escaped.
         assert "<code>mul(exp(tanh(&lt;y &amp; z&gt;)), inv(prediction))</code>" in page
         assert "<y & z>" not in page
+        assert "simplified for target in [0, 1]" in page
 
     def test_the_headline_is_the_tuned_result_and_the_lead_over_cross_entropy(self, pages):
         head = Page(pages["search"]).text.split("The search")[0]

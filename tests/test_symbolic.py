@@ -39,15 +39,17 @@ from jaxloss.symbolic.python_operators import template
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.render import to_latex
 from jaxloss.symbolic.simplify import Simplified, simplify
-from jaxloss.symbolic.verify import Claim, verify
+from jaxloss.symbolic.verify import Claim, sample_inputs, verify
+from jaxloss.tasks.base import STORED_RANGES
 
 INPUTS = {"autoloss_zero": ("prediction", "target"), "autoloss_gms": ("cosine",), "cse_autoloss": ("logits", "target")}
 BOXES = ("intersection", "union", "enclosing")
+RANGES = {"prediction": (0, 1), "target": (0, 1), "cosine": (-1, 1), **dict.fromkeys(BOXES, (0, np.inf))}
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 def zero(text: str, inputs=INPUTS["autoloss_zero"]) -> Formula:
-    return Formula(parse(text, AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs)
+    return Formula(parse(text, AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs, ranges=RANGES)
 
 
 def random_formula(operators, seed: int) -> Formula:
@@ -59,7 +61,7 @@ def random_formula(operators, seed: int) -> Formula:
         operator = operators.visible[generator.integers(len(operators.visible))]
         recent = [max(0, len(nodes) - 1 - int(back)) for back in generator.geometric(0.4, size=operator.arity) - 1]
         nodes.append(Node(operator.name, tuple(recent)))
-    return Formula(Graph.build(nodes), operators, inputs)
+    return Formula(Graph.build(nodes), operators, inputs, ranges=RANGES)
 
 
 # --- simplification ------------------------------------------------------------------------------------------------------------
@@ -94,7 +96,7 @@ def test_formulas_get_the_shape_that_the_paper_prints():
     formulas = [zero(text) for text in PAPER_SHAPES] + [zero(text, BOXES) for text in boxes]
     expected = [*PAPER_SHAPES.values(), *boxes.values()]
     for formula, text, found in zip(formulas, expected, simplify(formulas), strict=True):
-        wanted = symbols.read(text, formula.input_kinds)
+        wanted = symbols.read(text, formula.input_ranges)
         assert found.verified, (text, found)
         assert (found.expression - wanted).expand() == 0, (text, found)
 
@@ -103,7 +105,7 @@ def test_a_proposal_with_another_value_or_gradient_is_refused():
     formula = zero("Neg(Mul(target, Log(prediction)))")
 
     def read(text):
-        return symbols.read(text, formula.input_kinds)
+        return symbols.read(text, formula.input_ranges)
 
     proposals = {
         "-target*log(prediction)": True,
@@ -121,9 +123,41 @@ def test_a_proposal_with_another_value_or_gradient_is_refused():
 
 def test_nothing_is_accepted_where_nothing_can_be_compared():
     nowhere_finite = Formula(parse("Log(Neg(Exp(cosine)))", AUTOLOSS_GMS, ("cosine",)), AUTOLOSS_GMS, ("cosine",))
-    proposals = (to_expression(nowhere_finite), symbols.read("log(-1 - cosine**2)", nowhere_finite.input_kinds))
+    proposals = (to_expression(nowhere_finite), symbols.read("log(-1 - cosine**2)", nowhere_finite.input_ranges))
     (accepted,) = verify([Claim(nowhere_finite, proposals)])
     assert accepted == [False, False]
+
+
+def test_the_domain_decides_what_may_be_assumed():
+    """|target| is the target only where the task says that targets are not negative."""
+    inputs, text = INPUTS["autoloss_zero"], "Square(Add(Abs(target), Neg(prediction)))"
+    declared, undeclared, negative = (
+        Formula(parse(text, AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs, ranges=ranges)
+        for ranges in (RANGES, {}, {"target": (-np.inf, 0)})
+    )
+    found = {formula.domain: str(one.expression) for formula in (declared, undeclared, negative) for one in simplify([formula])}
+    assert found == {
+        "prediction in (0, 1), target in [0, 1]": "(prediction - target)**2",
+        "any real prediction, any real target": "(prediction - Abs(target))**2",
+        "any real prediction, target in (-inf, 0]": "(prediction + target)**2",
+    }
+    (accepted,) = verify([Claim(undeclared, (symbols.read("(prediction - target)**2", declared.input_ranges),))])
+    assert accepted == [False]
+
+
+def test_samples_cover_the_domain():
+    texts = {"target": (-np.inf, np.inf), "a": (-np.inf, np.inf), "b": (0, 1), "c": (2, np.inf), "d": (-np.inf, -1)}
+    formula = Formula(parse("Add(target, a)", AUTOLOSS_ZERO, tuple(texts)), AUTOLOSS_ZERO, tuple(texts), ranges=texts)
+    with jax.enable_x64(True):
+        samples = jax.tree.map(np.asarray, dict(sample_inputs(formula).arrays))
+    for name in ("target", "a"):
+        sizes = np.abs(samples[name])
+        assert min(np.sum(samples[name] < -10), np.sum(samples[name] > 10), np.sum((sizes > 0) & (sizes < 0.01))) > 10
+    assert np.sum(samples["target"] == 0) > 10
+    for name in "abcd":
+        assert np.all((samples[name] > texts[name][0]) & (samples[name] < texts[name][1]) & (samples[name] != 0)), name
+    (one_hot,) = (sample_inputs(zero("target")).arrays["target"],)
+    assert np.sum(one_hot == 0) > np.sum(one_hot == 1) > np.sum((one_hot > 0.9) & (one_hot < 1)) > 10
 
 
 @pytest.mark.parametrize("operators", OPERATOR_SETS.values(), ids=lambda operators: operators.name)
@@ -135,7 +169,7 @@ def test_random_formulas_are_simplified_or_left_alone(operators):
         assert parse(description.text, operators, formula.inputs).merged() == formula.graph.merged()
         if description.simplified["loss"].verified:
             # Reading a text may evaluate what SymPy had left alone, hence a comparison by value.
-            claims.append(Claim(formula, (symbols.read(description.sympy, formula.input_kinds),)))
+            claims.append(Claim(formula, (symbols.read(description.sympy, formula.input_ranges),)))
     assert len(claims) >= 2
     assert verify(claims) == [[True]] * len(claims)
 
@@ -163,7 +197,7 @@ def test_a_hanging_simplification_is_stopped_and_reported():
     formula = zero("Neg(Mul(target, Log(prediction)))")
     with planted("time.sleep(60)") as worker:
         started = time.monotonic()
-        proposals, note = worker.ask({"text": sympy_text(formula), "kinds": {}, "epsilon": 1e-12}, time_limit=0.3)
+        proposals, note = worker.ask({"text": sympy_text(formula), "ranges": {}, "epsilon": 1e-12}, time_limit=0.3)
         assert (proposals, note) == ([], "the time limit of 0.3 s was reached")
         (found,) = simplify([formula], time_limit=0.3, worker=worker)
         assert time.monotonic() - started < 10
@@ -187,10 +221,10 @@ def test_the_next_formula_gets_a_new_worker_when_one_died():
 
 def test_an_error_in_sympy_leaves_the_worker_alive():
     with SimplificationWorker() as worker:
-        proposals, note = worker.ask({"text": "1 +", "kinds": {}, "epsilon": None}, 20)
+        proposals, note = worker.ask({"text": "1 +", "ranges": {}, "epsilon": None}, 20)
         assert proposals == []
         assert "SympifyError" in note
-        assert worker.ask({"text": "1 + 1", "kinds": {}, "epsilon": None}, 20) == ([("simplified", "2")], "")
+        assert worker.ask({"text": "1 + 1", "ranges": {}, "epsilon": None}, 20) == ([("simplified", "2")], "")
 
 
 def test_the_worker_loads_no_jax():
@@ -205,10 +239,10 @@ def test_a_script_needs_no_main_guard(tmp_path):
         "from jaxloss.core.primitives import AUTOLOSS_ZERO\n"
         "from jaxloss.symbolic.describe import describe_formula\n"
         "inputs = ('prediction', 'target')\n"
-        "print(describe_formula(parse('Abs(prediction)', AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs).simplified_text)\n"
+        "print(describe_formula(parse('Abs(Abs(prediction))', AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs).simplified_text)\n"
     )
     done = run_python(str(script))
-    assert (done.returncode, done.stdout) == (0, "prediction\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "Abs(prediction)\n"), done.stderr
 
 
 def test_a_graph_that_is_huge_as_a_tree_stays_as_it_is():
@@ -239,7 +273,7 @@ def test_latex_can_be_drawn():
 
 def test_latex_uses_the_letters_of_the_papers():
     formula = zero("Mul(target, Mean_nhw(Exp(prediction)))")
-    found = Simplified(symbols.read("target*Mean_nhw(exp(prediction))", formula.input_kinds), "simplified")
+    found = Simplified(symbols.read("target*Mean_nhw(exp(prediction))", formula.input_ranges), "simplified")
     assert to_latex(formula, found) == r"y \mathrm{Mean}_{nhw}\left(\exp\left(\hat{y}\right)\right)"
     inputs = INPUTS["cse_autoloss"]
     dot = Formula(parse("Dot(Add(logits, 1), target)", CSE_AUTOLOSS, inputs), CSE_AUTOLOSS, inputs)
@@ -386,18 +420,25 @@ def run(tmp_path):
             candidates=[
                 CandidateRow(proposal=index, branch=branch, formula=text, key=key, score=score, **common)
                 for index, (branch, text, key, score) in enumerate(rows)
-            ]
+            ],
+            state={STORED_RANGES: {"classification": {"prediction": (0, 1), "target": (0, 1)}}},
         )
     return directory.path
 
 
 def test_export_ranks_an_unfinished_run_by_its_archive(run, capsys):
     assert export.main([str(run), "--format=text"]) == 0
-    assert capsys.readouterr().out == f"{CROSS_ENTROPY}\n-target*log(prediction)\n"
+    printed = f"{CROSS_ENTROPY}\n-target*log(prediction)\nsimplified for prediction in (0, 1), target in [0, 1]\n"
+    assert capsys.readouterr().out == printed
     assert export.main([str(run), "--rank=2", "--format=sympy"]) == 0
-    assert symbols.read(capsys.readouterr().out, {"prediction": "probability", "target": "target"}) == symbols.read(
-        "(prediction - target)**2", {"prediction": "probability", "target": "target"}
-    )
+    assert symbols.read(capsys.readouterr().out, RANGES) == symbols.read("(prediction - target)**2", RANGES)
+
+
+def test_export_of_a_run_without_ranges_assumes_nothing(tmp_path, capsys):
+    with RunDirectory.open(tmp_path / "run", default_config().to_dict()) as directory:
+        directory.write_summary({"ranking": [{"rank": 1, "formula": "Abs(Abs(prediction))", "search_eval": 0.7}]})
+    assert export.main([str(directory.path), "--format=text"]) == 0
+    assert capsys.readouterr().out == "Abs(Abs(prediction))\nAbs(prediction)\nsimplified for any real prediction\n"
 
 
 def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path, capsys):
@@ -408,6 +449,7 @@ def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path
     assert capsys.readouterr().out == ""
     module = load(output.read_text(), tmp_path)
     assert "rank 1 of 2" in module.__doc__
+    assert "for prediction in (0, 1), target in [0, 1]: (prediction - target)**2" in module.__doc__
     assert "0.7" in module.__doc__
     np.testing.assert_allclose(module.loss(jnp.full((2, 3), 0.5), jnp.ones((2, 3))), 0.75)
     assert export.main([str(run), "--rank=2", "--format=latex"]) == 0

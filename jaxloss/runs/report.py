@@ -111,7 +111,7 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
     if not rows:
         return []
     names = {row["formula"]: row["name"] for row in (summary or {}).get("comparison", [])}
-    empty = {"latex": None, "simplified": None, "figures": None}
+    empty = {"latex": None, "simplified": None, "figures": None, "same_as": None}
     leaders = [{**empty, **row, "math": _math(row), "name": names.get(row["formula"])} for row in rows]
     reference, *shapes = loss_shapes([CROSS_ENTROPY, *(row["formula"] for row in leaders[:_NUM_SHAPES])], operators)
     if reference is not None:

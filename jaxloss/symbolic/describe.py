@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import OperatorSet
 from jaxloss.symbolic import render
+from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.expression import Formula
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT, Simplified, simplify
@@ -55,6 +56,15 @@ class Description:
         return self._each(render.to_sympy, "\n", "{}: ")
 
     @property
+    def domain(self) -> str:
+        """Where the simplified form is the loss: `prediction in (0, 1), target in [0, 1]`; '' where nothing was simplified."""
+        domains = {name: formula.domain for name, formula in self.formulas.items() if self.simplified[name].verified}
+        domains = {name: text for name, text in domains.items() if text}
+        if len(self.formulas) == 1:
+            return "".join(domains.values())
+        return " | ".join(f"{name}: {text}" for name, text in domains.items())
+
+    @property
     def method(self) -> str:
         """how the simplified form was reached (see `Simplified.method`), and a note where SymPy was stopped."""
 
@@ -75,15 +85,28 @@ class Description:
             lines.append(f"Formula{of_branch}: {formula.graph}")
             simplified = self.simplified[name]
             if simplified.verified:
-                lines.append(f"Simplified{of_branch} ({simplified.method}): {render.to_text(formula, simplified)}")
+                where = f", for {formula.domain}" if formula.domain else ""
+                lines.append(f"Simplified{of_branch} ({simplified.method}){where}: {render.to_text(formula, simplified)}")
         return to_python(self.formulas, "\n".join([*lines, *(["", found] if found else [])]))
 
 
 def describe_formula(
-    graph: Graph, operators: OperatorSet, inputs: Sequence[str], time_limit: float = DEFAULT_TIME_LIMIT
+    graph: Graph,
+    operators: OperatorSet,
+    inputs: Sequence[str],
+    ranges: Mapping[str, Range] | None = None,
+    time_limit: float = DEFAULT_TIME_LIMIT,
 ) -> Description:
-    """Simplifies one graph and describes it; `describe_formulas` is quicker for several."""
-    return describe_formulas([{"loss": Formula(graph, operators, tuple(inputs))}], time_limit)[0]
+    """Simplifies one graph and describes it; `describe_formulas` is quicker for several.
+
+    Args:
+      graph: the loss.
+      operators: the set that its operators belong to.
+      inputs: names of all inputs.
+      ranges: input -> (low, high); any real number where it is not said.
+      time_limit: seconds that SymPy may think.
+    """
+    return describe_formulas([{"loss": Formula(graph, operators, tuple(inputs), ranges=ranges or {})}], time_limit)[0]
 
 
 def describe_formulas(candidates: Sequence[Mapping[str, Formula]], time_limit: float = DEFAULT_TIME_LIMIT) -> list[Description]:
@@ -97,9 +120,19 @@ def describe_formulas(candidates: Sequence[Mapping[str, Formula]], time_limit: f
     return [Description(dict(candidate), {name: next(results) for name in candidate}) for candidate in candidates]
 
 
-def candidate_formulas(space, graphs: Mapping[str, Graph]) -> dict[str, Formula]:
-    """The formulas of a candidate of a graph space (anything with `branches`, each with a `name` and a `layout`)."""
-    return {
-        branch.name: Formula(graphs[branch.name], branch.layout.operators, branch.layout.inputs, branch.layout.per_sample_inputs)
-        for branch in space.branches
-    }
+def candidate_formulas(
+    space, graphs: Mapping[str, Graph], ranges: Mapping[str, Mapping[str, Range]] | None = None
+) -> dict[str, Formula]:
+    """The formulas of a candidate.
+
+    Args:
+      space: a graph space (anything with `branches`, each with a `name` and a `layout`).
+      graphs: branch -> graph.
+      ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where it is not said.
+    """
+    ranges = ranges or {}
+
+    def formula(name: str, layout) -> Formula:
+        return Formula(graphs[name], layout.operators, layout.inputs, layout.per_sample_inputs, ranges.get(name, {}))
+
+    return {branch.name: formula(branch.name, branch.layout) for branch in space.branches}

@@ -9,7 +9,8 @@ import sympy
 from jaxloss.core.graph import Graph, Node
 from jaxloss.core.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS, CSE_EPSILON, ZERO_EPSILON, OperatorSet
 from jaxloss.core.types import Granularity
-from jaxloss.symbolic import symbols
+from jaxloss.symbolic import domain, symbols
+from jaxloss.symbolic.domain import Range
 
 EPSILON_VALUES = {AUTOLOSS_ZERO.name: ZERO_EPSILON, CSE_AUTOLOSS.name: CSE_EPSILON}
 
@@ -26,19 +27,24 @@ class Formula:
       operators: the set that its operators belong to.
       inputs: the names of all inputs of its space, in order; the graph need not use all of them.
       per_sample_inputs: those that hold one value per sample.
-      kinds: input -> kind, where `symbols.DEFAULT_KINDS` does not say it.
+      ranges: input -> (low, high); inputs that are not named here may be any real number.
     """
 
     graph: Graph
     operators: OperatorSet
     inputs: tuple[str, ...]
     per_sample_inputs: frozenset[str] = frozenset()
-    kinds: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
 
     @property
-    def input_kinds(self) -> dict[str, str]:
-        """Every input -> its kind."""
-        return symbols.kinds_of(self.inputs, self.kinds)
+    def input_ranges(self) -> dict[str, Range]:
+        """Every input -> (low, high)."""
+        return domain.complete(self.inputs, self.ranges)
+
+    @property
+    def domain(self) -> str:
+        """The ranges of the inputs that occur, in words: `prediction in (0, 1), target in [0, 1]`."""
+        return domain.in_words({name: span for name, span in self.input_ranges.items() if name in self.graph.input_names})
 
     @property
     def epsilon(self) -> float | None:
@@ -94,4 +100,4 @@ def to_expression(formula: Formula) -> sympy.Expr:
     text = sympy_text(formula)
     if text is None:
         raise ValueError(f"the formula has more than {MAX_TREE_SIZE} nodes")
-    return symbols.read(text, formula.input_kinds)
+    return symbols.read(text, formula.input_ranges)

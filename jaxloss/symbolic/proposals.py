@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import sympy
 
+from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.ranges import drop_needless_epsilon, resolve_signs
 from jaxloss.symbolic.symbols import EPSILON, read
 
@@ -17,27 +18,27 @@ def complexity(expression: sympy.Expr) -> tuple[int, int]:
     return int(sympy.count_ops(expression)), len(str(expression))
 
 
-def propose(text: str, kinds: Mapping[str, str], epsilon: float | None) -> Iterator[tuple[str, str]]:
+def propose(text: str, ranges: Mapping[str, Range], epsilon: float | None) -> Iterator[tuple[str, str]]:
     """Yields (method, SymPy text), the quick proposals first, so that a time-out does not lose them.
 
     Args:
       text: the formula as SymPy text.
-      kinds: input -> kind, see `symbols`.
+      ranges: every input -> (low, high), see `domain`.
       epsilon: what `epsilon` stands for, or None where the operators have none.
     """
-    raw = read(text, kinds)
+    raw = read(text, ranges)
     starts = {WITH_EPSILON: raw}
     if epsilon is not None and EPSILON in raw.free_symbols:
-        needed = drop_needless_epsilon(raw, kinds)
+        needed = drop_needless_epsilon(raw, ranges)
         starts = {WITHOUT_EPSILON: raw.subs(EPSILON, 0), **({} if needed == raw else {EPSILON_WHERE_NEEDED: needed}), **starts}
     quick = {}
     for method, start in starts.items():
         if not start.has(sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
-            quick[method] = resolve_signs(start, kinds, epsilon or 0.0)
+            quick[method] = resolve_signs(start, ranges, epsilon or 0.0)
             yield method, str(quick[method])
     # Most of the time goes into `simplify`: not for a third form that is hardly ever needed.
     for method, start in list(quick.items())[:2]:
-        thorough = resolve_signs(_thoroughly(start), kinds, epsilon or 0.0)
+        thorough = resolve_signs(_thoroughly(start), ranges, epsilon or 0.0)
         if complexity(thorough) < complexity(start):
             yield method, str(thorough)
 

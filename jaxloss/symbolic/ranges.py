@@ -10,20 +10,10 @@ from collections.abc import Mapping
 
 import sympy
 
-from jaxloss.symbolic import symbols
+from jaxloss.symbolic import domain, symbols
+from jaxloss.symbolic.domain import Range
 
-Bounds = tuple[float, float]
-_UNKNOWN: Bounds = (-math.inf, math.inf)
-
-# Open ends stand a little inside, so that a strict inequality needs no bookkeeping of its own.
-_TINY = 1e-30
-KIND_BOUNDS: Mapping[str, Bounds] = {
-    symbols.PROBABILITY: (_TINY, 1 - 1e-9),
-    symbols.TARGET: (0.0, math.inf),
-    symbols.POSITIVE: (_TINY, math.inf),
-    symbols.COSINE: (-1.0, 1.0),
-    symbols.REAL: _UNKNOWN,
-}
+_UNKNOWN = domain.REAL
 _INCREASING = {
     sympy.exp: lambda x: math.exp(x) if x < 700 else math.inf,
     sympy.log: lambda x: math.log(x) if x > 0 else -math.inf,
@@ -36,9 +26,9 @@ _MAX_ROUNDS = 5  # one rule may make room for another
 _AVERAGES = (symbols.Mean_nhw, symbols.Mean_c, symbols.MaxPool3x3, symbols.MinPool3x3, symbols.Detach)
 
 
-def resolve_signs(expression: sympy.Expr, kinds: Mapping[str, str], epsilon: float) -> sympy.Expr:
+def resolve_signs(expression: sympy.Expr, ranges: Mapping[str, Range], epsilon: float) -> sympy.Expr:
     """Writes |x| and sign(x) out where the sign of x is known, and drops sign(x) beside a positive power of x >= 0."""
-    bounds = _bounds_of(kinds, epsilon)
+    bounds = _bounds_of(ranges, epsilon)
 
     def absolute(x: sympy.Expr) -> sympy.Expr:
         low, high = bounds(x)
@@ -65,9 +55,9 @@ def resolve_signs(expression: sympy.Expr, kinds: Mapping[str, str], epsilon: flo
     return expression
 
 
-def drop_needless_epsilon(expression: sympy.Expr, kinds: Mapping[str, str]) -> sympy.Expr:
+def drop_needless_epsilon(expression: sympy.Expr, ranges: Mapping[str, Range]) -> sympy.Expr:
     """Drops epsilon beside what is always positive: in log(1 + y + epsilon), but not in log(y + epsilon)."""
-    bounds = _bounds_of(kinds, 0.0)
+    bounds = _bounds_of(ranges, 0.0)
 
     def without_epsilon(total: sympy.Expr) -> sympy.Expr:
         rest = total - symbols.EPSILON
@@ -76,12 +66,12 @@ def drop_needless_epsilon(expression: sympy.Expr, kinds: Mapping[str, str]) -> s
     return expression.replace(lambda node: node.is_Add, without_epsilon)
 
 
-def _bounds_of(kinds: Mapping[str, str], epsilon: float):
+def _bounds_of(ranges: Mapping[str, Range], epsilon: float):
     """A function from an expression to its bounds, that remembers what it has computed."""
-    known = {name: KIND_BOUNDS[kind] for name, kind in kinds.items()} | {"epsilon": (epsilon, epsilon)}
+    known = {name: domain.bounds(name, span) for name, span in ranges.items()} | {"epsilon": (epsilon, epsilon)}
 
     @functools.cache
-    def bounds(node: sympy.Expr) -> Bounds:
+    def bounds(node: sympy.Expr) -> Range:
         return _bounds(node, bounds, known)
 
     return bounds
@@ -95,7 +85,7 @@ def _is_useless(factor: sympy.Expr, powers: Mapping[sympy.Expr, sympy.Expr], bou
     return bounds(x)[0] >= 0 and powers.get(x, sympy.S.Zero).is_positive is True
 
 
-def _bounds(node, bounds, known: Mapping[str, Bounds]) -> Bounds:
+def _bounds(node, bounds, known: Mapping[str, Range]) -> Range:
     if node.is_Symbol:
         return known.get(node.name, _UNKNOWN)
     if not node.free_symbols:
@@ -116,7 +106,7 @@ def _bounds(node, bounds, known: Mapping[str, Bounds]) -> Bounds:
     if isinstance(node, _AVERAGES):
         return bounds(node.args[0])
     if isinstance(node, symbols.Softmax):
-        return KIND_BOUNDS[symbols.PROBABILITY]
+        return domain.bounds("softmax", (0.0, 1.0))
     if isinstance(node, sympy.sign):
         low, high = bounds(node.args[0])
         return (0.0 if low >= 0 else -1.0), (0.0 if high <= 0 else 1.0)
@@ -128,12 +118,12 @@ def _bounds(node, bounds, known: Mapping[str, Bounds]) -> Bounds:
     return _UNKNOWN
 
 
-def _product(first: Bounds, second: Bounds) -> Bounds:
+def _product(first: Range, second: Range) -> Range:
     ends = [0.0 if 0 in pair else pair[0] * pair[1] for pair in itertools.product(first, second)]
     return min(ends), max(ends)
 
 
-def _power(base: Bounds, exponent: sympy.Expr) -> Bounds:
+def _power(base: Range, exponent: sympy.Expr) -> Range:
     low, high = base
     if not exponent.is_Rational:
         return _UNKNOWN

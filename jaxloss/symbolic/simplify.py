@@ -40,8 +40,8 @@ def simplify(
 ) -> list[Simplified]:
     """Simplifies formulas; all in one worker process, and all compared in one compilation.
 
-    The comparison is on sampled inputs: probabilities strictly between 0 and 1, one-hot targets, real numbers elsewhere. A
-    simplified form may differ from the loss on the border (log of exactly 0), and is meant for reading.
+    What is assumed of the inputs, and where they are sampled for the comparison, is `Formula.ranges`. A simplified form may
+    differ from the loss on the border (log of a prediction of exactly 0), and is meant for reading.
 
     Args:
       formulas: the formulas.
@@ -67,9 +67,9 @@ def _ask(formula: Formula, time_limit: float, worker: SimplificationWorker) -> t
     text = sympy_text(formula)
     if text is None:
         return [], "the formula is too large as a tree"
-    kinds = formula.input_kinds
-    proposals, note = worker.ask({"text": text, "kinds": kinds, "epsilon": formula.epsilon}, time_limit)
-    read = {(method, symbols.read(proposal, kinds)) for method, proposal in proposals}
+    ranges = formula.input_ranges
+    proposals, note = worker.ask({"text": text, "ranges": ranges, "epsilon": formula.epsilon}, time_limit)
+    read = {(method, symbols.read(proposal, ranges)) for method, proposal in proposals}
     return sorted(read, key=lambda pair: (METHODS.index(pair[0]), complexity(pair[1]))), note
 
 

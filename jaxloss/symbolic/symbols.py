@@ -4,31 +4,9 @@ from collections.abc import Mapping
 
 import sympy
 
-PROBABILITY, TARGET, POSITIVE, COSINE, REAL = "probability", "target", "positive", "cosine", "real"
+from jaxloss.symbolic import domain
 
-# What is known about an input, by its name; inputs with other names are real numbers.
-DEFAULT_KINDS = {
-    "prediction": PROBABILITY,
-    "target": TARGET,
-    "cosine": COSINE,
-    "intersection": POSITIVE,
-    "union": POSITIVE,
-    "enclosing": POSITIVE,
-}
-_ASSUMPTIONS = {
-    PROBABILITY: {"positive": True},
-    TARGET: {"nonnegative": True},
-    POSITIVE: {"positive": True},
-    COSINE: {"real": True},
-    REAL: {"real": True},
-}
 EPSILON = sympy.Symbol("epsilon", positive=True)
-
-
-def kinds_of(names, kinds: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Name of an input -> its kind; `kinds` overrides `DEFAULT_KINDS`."""
-    known = {**DEFAULT_KINDS, **(kinds or {})}
-    return {name: known.get(name, REAL) for name in names}
 
 
 def _is_constant(x: sympy.Expr) -> bool:
@@ -140,12 +118,12 @@ class Detach(Aggregation):
 FUNCTIONS = {cls.__name__: cls for cls in (Mean_nhw, Mean_c, MaxPool3x3, MinPool3x3, Dot, Softmax, Detach)}
 
 
-def names(kinds: Mapping[str, str]) -> dict[str, object]:
-    """What the words of a formula's SymPy text mean: the `locals` of `sympy.sympify`."""
-    symbols = {name: sympy.Symbol(name, **_ASSUMPTIONS[kind]) for name, kind in kinds.items()}
+def names(ranges: Mapping[str, domain.Range]) -> dict[str, object]:
+    """What the words of a formula's SymPy text mean: the `locals` of `sympy.sympify`; `ranges` names every input."""
+    symbols = {name: sympy.Symbol(name, **domain.assumptions(name, span)) for name, span in ranges.items()}
     return {**FUNCTIONS, "epsilon": EPSILON, **symbols}
 
 
-def read(text: str, kinds: Mapping[str, str]) -> sympy.Expr:
+def read(text: str, ranges: Mapping[str, domain.Range]) -> sympy.Expr:
     """Reads SymPy text, for example `-target*log(prediction)`."""
-    return sympy.sympify(text, locals=names(kinds))
+    return sympy.sympify(text, locals=names(ranges))

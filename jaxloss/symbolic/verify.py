@@ -11,7 +11,7 @@ import sympy
 
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.types import LossInputs
-from jaxloss.symbolic import symbols
+from jaxloss.symbolic.domain import REAL, TARGET, Range
 from jaxloss.symbolic.evaluate import evaluate
 from jaxloss.symbolic.expression import Formula
 
@@ -66,8 +66,7 @@ def _outcomes(claim: Claim, inputs: LossInputs, cotangent):
     if not claim.proposals:
         return [None]
     formula = claim.formula
-    kinds = formula.input_kinds
-    fixed = {name: array for name, array in inputs.arrays.items() if kinds[name] == symbols.TARGET}
+    fixed = {name: array for name, array in inputs.arrays.items() if name == TARGET}
     free = {name: array for name, array in inputs.arrays.items() if name not in fixed}
 
     def outcome(loss):
@@ -105,38 +104,53 @@ def _shape() -> tuple[int, int, int, int]:
 
 
 def sample_inputs(formula: Formula) -> LossInputs:
-    """Inputs by kind, with a mask that has holes: float64 `[N, H, W, C]`, or `[N, H, W, 1]` for one value per sample."""
+    """Inputs in their ranges, with a mask that has holes: float64 `[N, H, W, C]`, or `[N, H, W, 1]` for one value per sample."""
     generator = np.random.default_rng(_SEED)
     shape = _shape()
     arrays = {}
-    for name, kind in formula.input_kinds.items():
+    for name, span in formula.input_ranges.items():
         channels = 1 if name in formula.per_sample_inputs else shape[-1]
-        arrays[name] = jnp.asarray(_SAMPLERS[kind](generator, (*shape[:-1], channels)))
+        arrays[name] = jnp.asarray(_sample(generator, (*shape[:-1], channels), span, reach_ends=name == TARGET))
     mask = generator.random((*shape[:-1], 1)) < 0.9
     return LossInputs.create(arrays, mask=jnp.asarray(mask))
 
 
-def _probabilities(generator: np.random.Generator, shape) -> np.ndarray:
-    """Half of the batch softmax rows, half free numbers of which many are near 0 and near 1."""
-    free = generator.uniform(size=shape)
-    near = 10.0 ** -generator.uniform(1, 5, size=shape)
-    free = np.select([generator.random(shape) < 0.25, generator.random(shape) < 0.25], [near, 1 - near], free)
-    if shape[-1] > 1:
-        logits = np.exp(generator.normal(scale=2, size=shape))
-        free[::2] = (logits / logits.sum(-1, keepdims=True))[::2]
-    return free
+def _sample(generator: np.random.Generator, shape, span: Range, reach_ends: bool) -> np.ndarray:
+    """Half of the numbers are spread over the range; the others are near its ends, near 0, or large where it has no end.
+
+    Args:
+      generator: of the numbers.
+      shape: of the result.
+      span: (low, high).
+      reach_ends: whether finite ends, and 0, are drawn themselves too; between two finite ends half of the batch is one-hot.
+    """
+    low, high = span
+    bounded = np.isfinite(low) and np.isfinite(high)
+    if bounded:
+        spread = generator.uniform(low, high, size=shape)
+    elif span == REAL:
+        spread = generator.normal(scale=3, size=shape)
+    else:
+        distance = generator.gamma(2.0, size=shape)
+        spread = low + distance if np.isfinite(low) else high - distance
+    # Softmax comes close to its ends. Beside large numbers, smaller ones would drown in epsilon.
+    near = (high - low if bounded else 1.0) * 10.0 ** -generator.uniform(1, 5 if bounded else 3, size=shape)
+    large = 10.0 ** generator.uniform(0.5, 1.5, size=shape)
+    others = [
+        low + near if np.isfinite(low) else min(high, 0.0) - large,
+        high - near if np.isfinite(high) else max(low, 0.0) + large,
+    ]
+    if low < 0 < high:
+        others.append(generator.choice([-1.0, 1.0], size=shape) * np.minimum(near, min(-low, high) / 2))
+    if reach_ends:
+        others += [np.full(shape, x) for x in (low, high, 0.0) if np.isfinite(x) and low <= x <= high]
+    values = np.where(generator.random(shape) < 0.5, spread, np.choose(generator.integers(len(others), size=shape), others))
+    if reach_ends and bounded:
+        values[::2] = (low + (high - low) * _one_hot(generator, shape))[::2]
+    return values
 
 
 def _one_hot(generator: np.random.Generator, shape) -> np.ndarray:
     if shape[-1] == 1:
         return generator.integers(0, 2, size=shape).astype(float)
     return np.eye(shape[-1])[generator.integers(0, shape[-1], size=shape[:-1])]
-
-
-_SAMPLERS = {
-    symbols.PROBABILITY: _probabilities,
-    symbols.TARGET: _one_hot,
-    symbols.POSITIVE: lambda generator, shape: generator.gamma(2.0, size=shape) + 1e-3,
-    symbols.COSINE: lambda generator, shape: generator.uniform(-1, 1, size=shape),
-    symbols.REAL: lambda generator, shape: generator.normal(scale=3, size=shape),
-}

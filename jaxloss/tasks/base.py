@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
@@ -12,6 +13,9 @@ from jaxloss.core.types import Array, LossInputs, PyTree
 
 TRAIN, SEARCH_EVAL, TEST = "train", "search_eval", "test"
 SPLITS = (TRAIN, SEARCH_EVAL, TEST)
+
+# The state in a run's archive that holds `Task.ranges`: who reads a run need not build its task, whose data may be gone.
+STORED_RANGES = "ranges"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Task:
       with_split: `(seed) -> Task` with the same functions and another division of the data (fresh label noise too).
       native_convolution: True when the network holds convolutions that are slow inside a loop on the CPU, so that steps are
         dispatched one by one there.
+      ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
+        its ends, as one-hot labels do; other inputs lie between them. Formulas are simplified, for reading, under this alone.
       details: facts for the report (sizes of the splits, noise, network, number of parameters).
     """
 
@@ -50,6 +56,7 @@ class Task:
     with_split: Callable[[int], "Task"]
     augment: Callable[[PyTree, Array], PyTree] | None = None
     native_convolution: bool = False
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -72,3 +79,17 @@ def check_data(task: Task) -> None:
             raise UserError(
                 f"the arrays of the split '{split}' of the task {task.name} have different lengths: {sorted(lengths)}"
             )
+
+
+def check_ranges(task: Task) -> None:
+    """Looks for mistakes in `task.ranges`.
+
+    Raises:
+      UserError: for a branch or an input that the task does not offer, and where low is not below high.
+    """
+    for branch, ranges in task.ranges.items():
+        for name, span in ranges.items():
+            if name not in task.offers.get(branch, ()):
+                raise UserError(f"the task {task.name} gives a range for '{name}' of '{branch}', which it does not offer")
+            if np.shape(span) != (2,) or not span[0] < span[1]:
+                raise UserError(f"the range of '{name}' of the task {task.name} must be (low, high) with low < high, not {span}")

@@ -23,6 +23,7 @@ from jaxloss.tasks.models.registry import make_model
 
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits")
+RANGES = {"prediction": (0.0, 1.0), "target": (0.0, 1.0)}
 
 
 def make_classification(
@@ -130,6 +131,7 @@ def make_classification(
             },
             with_split=build,
             native_convolution=native,
+            ranges={BRANCH: RANGES},
             details={
                 "num_train": len(splits[TRAIN]),
                 "num_search_eval": len(splits[SEARCH_EVAL]),

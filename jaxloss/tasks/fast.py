@@ -73,6 +73,7 @@ def make_fast(branches: tuple[str, ...] = ("classification",), size: int = 60, n
             rejection_problem=rejection_problem,
             data=data,
             with_split=build,
+            ranges={branch: {"prediction": (0.0, 1.0), "target": (0.0, 1.0)} for branch in branches},
             details={"num_train": size, "num_search_eval": size, "num_test": size},
         )
 
