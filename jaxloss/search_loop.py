@@ -106,7 +106,13 @@ class SearchLoop:
             if not self.pending:
                 started = time.perf_counter()
                 self.pending = resolve(
-                    self.search, self.search.ask(), self.cascades, self.memory, self.budget.batch, self.budget.max_attempts
+                    self.search,
+                    self.search.ask(),
+                    self.cascades,
+                    self.memory,
+                    self.budget.batch,
+                    self.budget.max_attempts,
+                    self.progress.message,
                 )
                 self.seconds["rejection"] += time.perf_counter() - started
             self._train_pending()

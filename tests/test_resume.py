@@ -199,8 +199,13 @@ def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
         process.kill()
         process.communicate()
     assert killed >= kills - 1
+    with open_for_reading(broken) as run:
+        earlier = run.archive.state("clock")["seconds"]
     finish(start(broken, cache, *overrides))
     assert content(broken) == expected
+    with open_for_reading(broken) as run:
+        # The time of the starts that were killed is in the total.
+        assert run.read_summary()["seconds"]["total"] >= earlier > 0
     shutil.rmtree(broken)
 
 
