@@ -293,7 +293,7 @@ def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: GradientMemory) -
             # As if it had been trained: what is equivalent to it needs no protocol.
             memory.accepted_branches.add((cascade.branch, screened.signature))
         elif screened.sketch is not None:
-            memory.remember_rejected(cascade.branch, screened.sketch, screened.verdict.reason.label)
+            memory.remember_rejected(cascade.branch, screened.sketch)
     return reasons, distinct
 
 
