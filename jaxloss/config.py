@@ -70,6 +70,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "noise_mapping": "next",
                     "model": "mlp",
                     "model_options": ml_collections.ConfigDict({}),
+                    # float32, or bfloat16: what the network computes in. Parameters, statistics, logits and loss stay float32.
+                    "precision": "float32",
                     "augmentation": "none",
                     "pixel_mean": 0.0,
                     "pixel_deviation": 1.0,

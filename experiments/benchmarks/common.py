@@ -170,8 +170,9 @@ def without_compilation_cache() -> Iterator[None]:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Prints a table; floats have three significant digits, None is a dash."""
-    table = Table(*(str(column) for column in columns), title=title)
+    """Prints a table; columns are named as in the JSON, floats have three significant digits, None is a dash."""
+    table = Table(*(column.replace("_", " ") for column in columns), title=title)
+    table.columns[0].no_wrap = True
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console = Console()
