@@ -3,20 +3,16 @@
 Thin: everything it does can be done in a notebook with `jaxloss.config_file`, `jaxloss.runs` and `jaxloss.modes`.
 """
 
-import _weakrefset
-import contextlib
-import gc
 import os
 import shlex
 import signal
 import sys
-import threading
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.interrupts import interrupts_wait, raise_interrupt
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
 
@@ -81,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
     # A termination asked for politely is treated as Ctrl-C.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    with _interrupts_wait():
+        signal.signal(number, raise_interrupt)
+    with interrupts_wait():
         from jaxloss.config import MAY_CHANGE
         from jaxloss.config_check import check_config
         from jaxloss.config_file import apply_overrides, load_config
@@ -91,7 +87,8 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
     apply_overrides(config, overrides)
     check_config(config)
 
-    with _interrupts_wait():
+    with interrupts_wait():
+        from jaxloss.compilation_cache import use_compilation_cache
         from jaxloss.modes import run_experiment
         from jaxloss.plan import make_plan
         from jaxloss.progress import Progress
@@ -99,6 +96,7 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
         from jaxloss.runs.report import write_report
         from jaxloss.runs.table import print_summary
 
+    use_compilation_cache(config.compilation_cache)
     progress = Progress(quiet=config.quiet)
     plan = make_plan(config)
     with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
@@ -109,33 +107,6 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
         print_summary(summary)
         progress.message(f"report: {workdir}/report.html")
     return 0
-
-
-def _interrupt(number: int, frame) -> None:
-    """Raises `KeyboardInterrupt`, as Ctrl-C does by default, but not where it would be lost."""
-    # Python prints and forgets what is raised in a callback of its garbage collector (JAX has one) or of a weak reference.
-    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
-    while frame is not None:
-        if frame.f_code in callbacks or frame.f_code.co_filename in (weakref.__file__, _weakrefset.__file__):
-            threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
-            return
-        frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Holds interrupts back until the end of the block: one that meets JAX's import can abort the interpreter."""
-    caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    if caught:
-        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
