@@ -98,15 +98,16 @@ def _sizes(text: str) -> list[tuple[int, int, int, int]]:
     sizes = [common.numbers(part, "x") for part in text.split(",")]
     if not all(len(size) in (2, 4) for size in sizes):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of samples x classes or samples x H x W x classes")
-    return [size if len(size) == 4 else (size[0], 1, 1, size[1]) for size in sizes]
+    return list(dict.fromkeys(size if len(size) == 4 else (size[0], 1, 1, size[1]) for size in sizes))
 
 
 def _ways(text: str) -> list[str]:
     """An argparse type: names in `WAYS`."""
-    for name in text.split(","):
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
         if name not in WAYS:
             raise argparse.ArgumentTypeError(str(unknown("way", name, WAYS)))
-    return text.split(",")
+    return names
 
 
 # --- a population in few calls -------------------------------------------------------------------------------------------------
