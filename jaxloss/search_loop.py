@@ -259,7 +259,7 @@ class SearchLoop:
         """Takes one row of the archive into the memory and the population."""
         if row.branch != WHOLE:
             if row.reason in PROTOCOL_REASONS:
-                self.memory.remember_rejected(row.branch, row.sketch, row.reason)
+                self.memory.remember_rejected(row.branch, row.sketch)
             return
         if row.training:
             names = sorted(branch.name for branch in self.search.space.branches)

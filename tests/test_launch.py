@@ -259,6 +259,7 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
         return dataclasses.replace(
             task,
             offers={"classification": tuple(one for one in ("prediction", "target", "logits") if one != name)},
+            ranges={},
             with_split=lambda seed: without(name),
         )
 

@@ -110,7 +110,7 @@ def test_what_is_remembered_can_be_read_from_the_archive(workshop, tmp_path):
         loop = workshop.loop(archive, num_trainings=10, generation_size=3)
         loop.run()
         again = workshop.loop(archive, num_trainings=10, generation_size=3)
-    assert loop.memory.rejected_branches
+    assert loop.memory.num_rejected
     assert again.memory == loop.memory
     assert again.search.individuals == loop.search.individuals
     assert list(again.search.best()) == list(loop.search.best())

@@ -13,6 +13,7 @@ Without `--trees` the trees are random ones that read prediction and target. `--
 import argparse
 import collections
 import json
+import os
 import resource
 import time
 from collections.abc import Callable, Sequence
@@ -65,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     size = (5, 32, 32, 21) if options.spatial else (64, 1, 1, 16)
     problem = common.random_problem(*size, options.seed)
     settings = RejectionSettings(iterations=options.iterations)
-    workers = options.workers or min(4, jax.local_device_count() if jax.default_backend() != "cpu" else _cores())
+    workers = options.workers or min(
+        4, jax.local_device_count() if jax.default_backend() != "cpu" else len(os.sched_getaffinity(0))
+    )
     with ThreadPoolExecutor(workers) as pool, common.without_compilation_cache():
         make = _cascade_maker(problem, settings, options, pool, workers)
         rows, verdicts = [], {}
@@ -121,12 +124,6 @@ def _read(path: str | None, entries: int, seed: int) -> list[Graph]:
 def _spread(graphs: Sequence[Graph], count: int) -> list[Graph]:
     """So many of the graphs, evenly spread over the list."""
     return [graphs[i] for i in np.linspace(0, len(graphs) - 1, min(count, len(graphs))).astype(int)]
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
 
 
 def _peak_memory() -> float:
@@ -216,7 +213,9 @@ def _one_by_one(
 # --- with it -------------------------------------------------------------------------------------------------------------------
 
 
-def _cascade_maker(problem: RejectionProblem, settings: RejectionSettings, options, pool, workers: int) -> Callable[[bool], Cascade]:
+def _cascade_maker(
+    problem: RejectionProblem, settings: RejectionSettings, options, pool, workers: int
+) -> Callable[[bool], Cascade]:
     def make(shortcuts: bool) -> Cascade:
         how = CascadeSettings(
             rejection=settings,
@@ -294,7 +293,7 @@ def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: GradientMemory) -
             # As if it had been trained: what is equivalent to it needs no protocol.
             memory.accepted_branches.add((cascade.branch, screened.signature))
         elif screened.sketch is not None:
-            memory.remember_rejected(cascade.branch, screened.sketch, screened.verdict.reason.label)
+            memory.remember_rejected(cascade.branch, screened.sketch)
     return reasons, distinct
 
 

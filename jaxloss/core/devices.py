@@ -28,6 +28,7 @@ def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -
       options: of both, such as `donate_argnums`.
     """
     if num_devices > 1:
+        # Arguments have to lie on the devices from the first call on, see `spread`: others would be compiled for once more.
         return jax.pmap(function, devices=jax.local_devices()[:num_devices], **options)
 
     def on_one(*arguments: PyTree) -> PyTree:
@@ -35,3 +36,10 @@ def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -
         return jax.tree.map(lambda leaf: leaf[None], function(*slices))
 
     return jax.jit(on_one, **options)
+
+
+def spread(tree: PyTree, num_devices: int) -> PyTree:
+    """Puts the slices of a leading axis `[num_devices]` on the devices, as the results of `over_devices` lie there."""
+    if num_devices == 1:
+        return tree
+    return jax.pmap(lambda slices: slices, devices=jax.local_devices()[:num_devices])(tree)
