@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxloss import launch, wiring
+from jaxloss import interrupts, launch, wiring
 from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
 from jaxloss.core.errors import UserError
@@ -447,7 +447,7 @@ def test_an_interrupt_in_a_garbage_collection_is_not_lost():
         gc.collect()
         time.sleep(10)
 
-    before = signal.signal(signal.SIGINT, launch._interrupt)
+    before = signal.signal(signal.SIGINT, interrupts.raise_interrupt)
     gc.callbacks.append(interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):

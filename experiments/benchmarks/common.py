@@ -83,6 +83,20 @@ def numbers(text: str, separator: str = ",") -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def positive(text: str) -> int:
+    """An argparse type: a whole number above zero."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """An argparse type: zero or a whole number above it."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
+    return int(text)
+
+
 def random_problem(samples: int, height: int, width: int, classes: int, seed: int) -> RejectionProblem:
     """A classification of every position, with softmax predictions and labels drawn from a seed.
 

@@ -30,6 +30,7 @@ from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import memory_budget
+from jaxloss.core.errors import unknown
 from jaxloss.core.graph import Graph, parse
 from jaxloss.core.interpret import interpret
 from jaxloss.core.problem import RejectionProblem
@@ -39,8 +40,8 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.filters.population import BLOCKS, VMAP, Population, make_population
 
 LAYOUT = BRANCH.layout
-POPULATION_WAYS = ("vmap_forward", "vmap_gradient", "blocks_gradient")
 JIT_WAYS = ("jit_forward", "jit_gradient")
+WAYS = ("vmap_forward", "vmap_gradient", "blocks_gradient", *JIT_WAYS)
 COLUMNS = ("way", "population", "shape", "lanes", "seconds", "evaluations_per_second", "compile_seconds", "prepare_seconds")
 # Short calls are repeated until so many seconds have passed.
 LEAST_SECONDS = 0.2
@@ -55,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--sizes", type=_sizes, default="5x10,64x16,5x32x32x21", help="samples x classes, or samples x H x W x classes"
     )
-    parser.add_argument("--jit", type=int, default=12, help="graphs with a jit of their own, 0 to leave them out")
-    parser.add_argument("--repetitions", type=int, default=3, help="of which the best counts")
+    parser.add_argument("--ways", type=_ways, default=",".join(WAYS), help="some of these, with commas between them")
+    parser.add_argument("--jit", type=common.positive, default=12, help="graphs with a jit of their own")
+    parser.add_argument("--repetitions", type=common.positive, default=3, help="of which the best counts")
     parser.add_argument("--limit", type=float, default=4.0, help="seconds; populations that would take longer are left out")
-    parser.add_argument("--seed", type=int, default=0, help="of graphs and predictions")
+    parser.add_argument("--seed", type=common.seed, default=0, help="of graphs and predictions")
     parser.add_argument("--json", type=common.output_path, help="file to write")
     parser.add_argument("--plot", type=common.output_path, help="PNG file: seconds against population")
     options = parser.parse_args(arguments)
@@ -70,12 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with common.without_compilation_cache():
         for size in options.sizes:
             problem = common.random_problem(*size, options.seed)
-            for way in POPULATION_WAYS:
+            for way in options.ways:
+                if way in JIT_WAYS:
+                    rows += _one_by_one(way, problem, graphs[: options.jit], options.repetitions)
+                    continue
                 found, skipped = _grow(way, problem, graphs, populations, options)
                 rows += found
                 left_out += skipped
-            for way in JIT_WAYS if options.jit else ():
-                rows += _one_by_one(way, problem, graphs[: options.jit], options.repetitions)
     results = {**common.facts(), "rows": rows, "left_out": left_out, "slopes": slopes(rows)}
 
     common.show_table(f"interpreter, {results['device']}", COLUMNS, [[_shown(row[name]) for name in COLUMNS] for row in rows])
@@ -95,18 +98,28 @@ def _sizes(text: str) -> list[tuple[int, int, int, int]]:
     sizes = [common.numbers(part, "x") for part in text.split(",")]
     if not all(len(size) in (2, 4) for size in sizes):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of samples x classes or samples x H x W x classes")
-    return [size if len(size) == 4 else (size[0], 1, 1, size[1]) for size in sizes]
+    return list(dict.fromkeys(size if len(size) == 4 else (size[0], 1, 1, size[1]) for size in sizes))
+
+
+def _ways(text: str) -> list[str]:
+    """An argparse type: names in `WAYS`."""
+    names = list(dict.fromkeys(text.split(",")))
+    for name in names:
+        if name not in WAYS:
+            raise argparse.ArgumentTypeError(str(unknown("way", name, WAYS)))
+    return names
 
 
 # --- a population in few calls -------------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Calls:
     """A population as calls of one compiled function, each with up to `lanes` graphs."""
 
-    call: Callable[..., Array]
+    call: Callable[..., tuple[Array, PyTree]]
     shares: list[PyTree]
+    memory: PyTree
     problem: RejectionProblem
     compile_seconds: float
     prepare_seconds: float
@@ -115,7 +128,8 @@ class _Calls:
     def __call__(self) -> None:
         # One result at a time: those of a large population would fill the memory.
         for share in self.shares:
-            jax.block_until_ready(self.call(share, self.problem.start, self.problem.context))
+            result, self.memory = self.call(share, self.memory, self.problem.start, self.problem.context)
+            jax.block_until_ready(result)
 
 
 def _grow(
@@ -143,9 +157,11 @@ def _prepare(way: str, problem: RejectionProblem, graphs: Sequence[Graph]) -> _C
         batching, budget = BLOCKS, min(budget, RESULTS_OF_A_TREE * len(graphs) * problem.start.nbytes)
     population = make_population(problem, LAYOUT, batching, False, len(graphs), budget)
     shares, prepare_seconds = common.timed(lambda: jax.device_put(list(_shares(population, graphs))))
-    function = jax.jit(_losses(problem) if way == "vmap_forward" else _gradients(population))
-    call, compile_seconds = common.timed(lambda: function.lower(shares[0], problem.start, problem.context).compile())
-    return _Calls(call, shares, problem, compile_seconds, prepare_seconds, population.lanes)
+    function = jax.jit(_losses(problem) if way == "vmap_forward" else _gradients(population), donate_argnums=1)
+    memory = population.memory()
+    arguments = (shares[0], memory, problem.start, problem.context)
+    call, compile_seconds = common.timed(lambda: function.lower(*arguments).compile())
+    return _Calls(call, shares, memory, problem, compile_seconds, prepare_seconds, population.lanes)
 
 
 def _shares(population: Population, graphs: Sequence[Graph]) -> Iterator[PyTree]:
@@ -159,23 +175,23 @@ def _shares(population: Population, graphs: Sequence[Graph]) -> Iterator[PyTree]
         encoded = encoded[count:]
 
 
-def _losses(problem: RejectionProblem) -> Callable[[PyTree, Array, PyTree], Array]:
-    def losses(programs: PyTree, start: Array, context: PyTree) -> Array:
+def _losses(problem: RejectionProblem) -> Callable[..., tuple[Array, PyTree]]:
+    def losses(programs: PyTree, memory: PyTree, start: Array, context: PyTree) -> tuple[Array, PyTree]:
         inputs = problem.inputs(start, context)
 
         def loss(program: PyTree) -> Array:
             return total_loss(interpret(program, LAYOUT, inputs), inputs)
 
-        return jax.vmap(loss, in_axes=(POPULATION_AXES,))(programs)
+        return jax.vmap(loss, in_axes=(POPULATION_AXES,))(programs), memory
 
     return losses
 
 
-def _gradients(population: Population) -> Callable[[PyTree, Array, PyTree], Array]:
-    def gradients(prepared: PyTree, start: Array, context: PyTree) -> Array:
-        memory = population.begin(prepared, population.memory(), start, context)
+def _gradients(population: Population) -> Callable[..., tuple[Array, PyTree]]:
+    def gradients(prepared: PyTree, memory: PyTree, start: Array, context: PyTree) -> tuple[Array, PyTree]:
+        memory = population.begin(prepared, memory, start, context)
         variable = jnp.broadcast_to(start, (population.lanes, *start.shape))
-        return population.gradients(prepared, memory, variable, context)[0]
+        return population.gradients(prepared, memory, variable, context)
 
     return gradients
 
