@@ -107,6 +107,9 @@ class RejectionProtocol:
         self._num_devices, self._workers, self._num_workers = num_devices, workers, num_workers
         self._momentum = optax.trace(settings.momentum)
         self._start_metric = problem.metrics(problem.start)
+        # An argument of the compiled call: the compiler would spend seconds on folding constants of this size.
+        samples = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_devices, *leaf.shape)), (problem.start, problem.context))
+        self._samples = spread(samples, num_devices)
         self._stride = min(ITERATIONS_PER_CALL, settings.iterations) if shortcuts else settings.iterations
         self._compiled = over_devices(self._advance, num_devices, donate_argnums=(1,))
         self.compilations = 0
@@ -143,7 +146,7 @@ class RejectionProtocol:
                 prepared = [self._fit(encoded, lanes, waiting) for lanes in held]
                 prepared = jax.tree.map(lambda *slices: np.stack(slices), *prepared)
                 fresh &= held >= 0
-            state, report = self._compiled(prepared, state, fresh)
+            state, report = self._compiled(prepared, state, fresh, self._samples)
             report = {name: np.asarray(column) for name, column in report.items()}
             done = (held >= 0) & report.pop("decided")
             for name, column in report.items():
@@ -170,15 +173,15 @@ class RejectionProtocol:
 
     # --- on a device -----------------------------------------------------------------------------------------------------------
 
-    def _advance(self, population: PyTree, state: Lanes, fresh: Array) -> tuple[Lanes, dict[str, Array]]:
-        """Some iterations for all lanes; `fresh` lanes begin anew."""
+    def _advance(self, population: PyTree, state: Lanes, fresh: Array, samples: PyTree) -> tuple[Lanes, dict[str, Array]]:
+        """Some iterations for all lanes; `fresh` lanes begin anew. `samples` are start and context of the problem."""
         self.compilations += 1  # counted while tracing: once per compilation
-        start = self._problem.start
+        start, context = samples
         variable = _where(fresh, start, state.variable)
         momentum = jax.tree.map(lambda leaf: _where(fresh, 0, leaf), state.momentum)
         steps = jnp.where(fresh, 0, state.steps)
 
-        def samples(memory: PyTree, part: PyTree) -> tuple[PyTree, PyTree]:
+        def descend(memory: PyTree, part: PyTree) -> tuple[PyTree, PyTree]:
             variable, momentum, start, context = part
             memory = self._population.begin(population, memory, start, context)
             gradients = functools.partial(self._population.gradients, population)
@@ -201,11 +204,11 @@ class RejectionProtocol:
 
         split = functools.partial(_split, size=self._population.samples)
         moving = jax.tree.map(functools.partial(split, axis=1), (variable, momentum))
-        parts = (*moving, *jax.tree.map(split, (start, self._problem.context)))
-        memory, (variable, momentum, settled) = jax.lax.scan(samples, state.memory, parts)
+        parts = (*moving, *jax.tree.map(split, (start, context)))
+        memory, (variable, momentum, settled) = jax.lax.scan(descend, state.memory, parts)
         variable, momentum, settled = jax.tree.map(_join, (variable, momentum, settled))
         steps = jnp.minimum(steps + self._stride, self._settings.iterations)
-        return Lanes(variable, momentum, steps, memory), self._report(variable, steps, settled)
+        return Lanes(variable, momentum, steps, memory), self._report(variable, context, steps, settled)
 
     def _settled(self, variable: Array, momentum: PyTree, gradient: Array) -> Array:
         """bool `[P, T]`: samples that no later iteration can change.
@@ -219,9 +222,10 @@ class RejectionProtocol:
         stands = (variable + step == variable) & (variable - step == variable)
         return jnp.all(stands, axis=tuple(range(2, variable.ndim)))
 
-    def _report(self, variable: Array, steps: Array, settled: Array) -> dict[str, Array]:
+    def _report(self, variable: Array, context: PyTree, steps: Array, settled: Array) -> dict[str, Array]:
         finite = jnp.all(jnp.isfinite(variable), axis=tuple(range(2, variable.ndim)))
-        end_metric = jnp.where(finite, jax.vmap(self._problem.metrics)(variable), 0)
+        problem = dataclasses.replace(self._problem, context=context)
+        end_metric = jnp.where(finite, jax.vmap(problem.metrics)(variable), 0)
         gain = jnp.mean(end_metric - self._start_metric, axis=1)
         failed = jnp.where(jnp.all(finite, axis=1), Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION)
         passed = gain >= self._settings.minimum_gain - ROUNDING
