@@ -1,11 +1,13 @@
 """The benchmarks run from the command line and write what they promise; how fast anything is, is not tested."""
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 
-from experiments.benchmarks import common, interpreter
+from experiments.benchmarks import common, everything, interpreter, rejection
+from jaxloss.core.errors import UserError
 from jaxloss.core.graph import parse
 
 FACTS = {"device", "jax", "commit", "command"}
@@ -32,6 +34,55 @@ def test_interpreter(tmp_path, capsys):
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "vmap_gradient" in capsys.readouterr().out
+
+
+def test_rejection(tmp_path, capsys):
+    trees, table = tmp_path / "trees.json", tmp_path / "out.json"
+    trees.write_text(json.dumps(["Neg(Mul(target, Log(prediction)))", "Mul(target, Log(prediction))", "Log(1)"] * 2))
+    tiny = ["--trees", str(trees), "--entries", "6", "--iterations", "3", "--eager", "1", "--jit", "2", "--stream", "40"]
+    rejection.main([*tiny, "--growth", "2,6", "--json", str(table)])
+    results = json.loads(table.read_text())
+    assert results.keys() > FACTS
+    names = [row["name"] for row in results["rows"]]
+    assert names == ["eager", "jit_per_candidate", "full", "shipped_list", "shipped_random"]
+    for row in results["rows"]:
+        assert set(rejection.COLUMNS) <= row.keys()
+    assert results["verdicts_that_differ"] == []
+    assert results["distinct_entries"] == 3
+    assert [row["entries"] for row in results["growth"]] == [2, 6]
+    full, shipped, stream = results["rows"][2:]
+    assert full["compilations"] == {"gradient": 1, "rejection": 1}
+    assert sum(shipped["reasons"].values()) == 6
+    assert shipped["reasons"]["no_prediction"] == 2
+    assert sum(stream["reasons"].values()) == 40
+    assert "jit_per_candidate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[1]", "must hold a JSON list of formulas"),
+        ('["1"]', "holds 1 formulas, --entries asks for 2"),
+        ('["1", "Lg(1)"]', "unknown operator 'Lg'"),
+        (None, "cannot read"),
+    ],
+)
+def test_trees_that_cannot_be_read(tmp_path, content, message):
+    trees = tmp_path / "trees.json"
+    if content is not None:
+        trees.write_text(content)
+    with pytest.raises(UserError, match=message):
+        rejection.main(["--trees", str(trees), "--entries", "2"])
+
+
+def test_everything_names_existing_benchmarks(tmp_path, capsys):
+    for accelerator in (False, True):
+        for module, *_ in everything.commands(accelerator).values():
+            assert importlib.util.find_spec(f"experiments.benchmarks.{module}")
+    with pytest.raises(SystemExit):
+        everything.main(["--out", str(tmp_path), "--only", "rejections"])
+    assert "no results 'rejections'" in capsys.readouterr().err
 
 
 def test_slopes_of_known_powers():

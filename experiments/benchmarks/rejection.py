@@ -77,11 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.jit:
             chosen = _spread(graphs, options.jit)
             rows.append(_one_by_one("jit_per_candidate", _descend_compiled, chosen, problem, settings, verdicts))
-        full, found = _full(make, graphs)
+        whole = make(False)
+        full, found = _full(whole, graphs)
         rows += [full, _shipped_list(make, graphs)]
         if options.stream:
             rows.append(_shipped_random(make, options.stream, options.seed))
-        growth = [_grow(make, graphs, count) for count in common.numbers(options.growth)] if options.growth else []
+        growth = [_grow(whole, graphs, count) for count in common.numbers(options.growth)] if options.growth else []
 
     expected = {str(graph): int(reason) for graph, reason in zip(graphs, found["reason"], strict=True)}
     differing = sorted(text for text, reason in verdicts.items() if reason != expected[text])
@@ -239,8 +240,7 @@ def _warm(cascade: Cascade) -> float:
     return time.perf_counter() - begin
 
 
-def _full(make: Callable[[bool], Cascade], graphs: Sequence[Graph]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    cascade = make(False)
+def _full(cascade: Cascade, graphs: Sequence[Graph]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     compile_seconds = _warm(cascade)
     begin = time.perf_counter()
     found = cascade.rejection(graphs)
@@ -303,11 +303,9 @@ def _shipped_row(name, seconds, compile_seconds, reasons, distinct, cascade) -> 
     return {**row, "distinct_accepted": len(distinct), "distinct_accepted_per_minute": 60 * len(distinct) / seconds}
 
 
-def _grow(make: Callable[[bool], Cascade], graphs: Sequence[Graph], count: int) -> dict[str, Any]:
+def _grow(cascade: Cascade, graphs: Sequence[Graph], count: int) -> dict[str, Any]:
     if count > len(graphs):
         raise UserError(f"--growth asks for {count} entries, there are {len(graphs)}")
-    cascade = make(False)
-    _warm(cascade)
     begin = time.perf_counter()
     cascade.rejection(graphs[:count])
     return {"entries": count, "seconds": time.perf_counter() - begin}
