@@ -110,19 +110,73 @@ def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule 
     Returns:
       The schedule, or None where the programs need more room than there is; one alone always fits.
     """
-    layout, width = shape.layout, shape.width
     taken = np.array([index for index, program in enumerate(programs) if program is not None], int)
     present = [programs[index] for index in taken]
-    count = len(present)
-    lane = np.repeat(np.arange(count), [len(program.operations) for program in present])
+    instructions = _sort(present, shape.width)
+    constants, constant_rows = _constants(present, shape)
+    if instructions.num_blocks > shape.max_blocks or constants is None:
+        return None
+
+    # The results of blocks are numbered as if each had a slot of its own.
+    rows = _rows_of_inputs(taken, constant_rows, shape)
+    rows[instructions.lane, instructions.results] = shape.first_block + instructions.block * shape.width + instructions.place
+    operations = np.zeros(shape.max_blocks, np.int32)
+    operations[instructions.block] = instructions.operations
+    operands = np.zeros((shape.max_blocks, 3, shape.width), np.int32)
+    operands[instructions.block, :, instructions.place] = rows[instructions.lane[:, None], instructions.operands]
+    gradients = np.zeros((len(shape.varying), shape.lanes), np.int32)
+    if present:
+        local = np.stack([program.gradients for program in present])
+        gradients[:, taken] = np.where(local >= 0, rows[np.arange(len(present))[:, None], local], 0).T
+
+    slots = _share_slots(operands[: instructions.num_blocks], gradients, instructions.num_once, shape)
+    if slots is None:
+        return None
+    first_rows = shape.first_block + slots * shape.width
+
+    def placed(numbers: np.ndarray) -> np.ndarray:
+        of_block = numbers - shape.first_block
+        rows = first_rows[of_block // shape.width] + of_block % shape.width
+        return np.where(of_block < 0, numbers, rows).astype(np.int32)
+
+    return Schedule(
+        operations=operations,
+        operands=placed(operands),
+        results=first_rows.astype(np.int32),
+        once=np.int32(instructions.num_once),
+        length=np.int32(instructions.num_blocks),
+        constants=constants,
+        gradients=placed(gradients),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sorted:
+    """All instructions of a population in the order of their blocks, `[M]` each, and how many blocks there are.
+
+    `place` is that in the block, `num_once` the number of blocks, from the first on, that are run once.
+    """
+
+    lane: np.ndarray
+    operations: np.ndarray
+    results: np.ndarray
+    operands: np.ndarray
+    block: np.ndarray
+    place: np.ndarray
+    num_blocks: int
+    num_once: int
+
+
+def _sort(programs: Sequence[Lowered], width: int) -> _Sorted:
+    """What is run once comes first, then level by level, equal operations together."""
+    lane = np.repeat(np.arange(len(programs)), [len(program.operations) for program in programs])
     operations, levels, results, once, operands = (
-        np.concatenate([getattr(program, name) for program in present] or [np.zeros(0, np.int32)])
+        np.concatenate([getattr(program, name) for program in programs] or [np.zeros(0, np.int32)])
         for name in ("operations", "levels", "results", "once", "operands")
     )
-    order = np.lexsort((operations, levels, ~once.astype(bool)))
-    lane, operations, levels, results, once = (part[order] for part in (lane, operations, levels, results, once))
-    operands = operands.reshape(-1, 3)[order]
-
+    once = once.astype(bool)
+    order = np.lexsort((operations, levels, ~once))
+    operations, levels, once = operations[order], levels[order], once[order]
     starts = np.ones(len(order), bool)
     starts[1:] = (np.diff(operations) != 0) | (np.diff(levels) != 0) | (once[1:] != once[:-1])
     group = np.cumsum(starts) - 1
@@ -130,59 +184,44 @@ def make_schedule(programs: Sequence[Lowered | None], shape: Shape) -> Schedule 
     place = np.arange(len(order)) - first[group]
     blocks_of_group = -(-np.bincount(group, minlength=len(first)) // width)
     block = (np.cumsum(blocks_of_group) - blocks_of_group)[group] + place // width
+    return _Sorted(
+        lane=lane[order],
+        operations=operations,
+        results=results[order],
+        operands=operands.reshape(-1, 3)[order],
+        block=block,
+        place=place % width,
+        num_blocks=int(blocks_of_group.sum()),
+        num_once=int(block[once].max(initial=-1) + 1),
+    )
 
-    num_blocks = int(blocks_of_group.sum())
-    if num_blocks > shape.max_blocks:
-        return None
 
-    # Row of every local number of every lane. The results of blocks are numbered as if each had a slot of its own.
-    rows = np.zeros((count, num_local(layout)), np.int32)
+def _constants(programs: Sequence[Lowered], shape: Shape) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """All different constants `[max_constants]`, and the row of each program's `[programs, K]`; None if there are too many."""
+    constants = np.ones(shape.max_constants)
+    if not programs:
+        return constants, None
+    own = np.stack([program.constants for program in programs])
+    different, inverse = np.unique(own, return_inverse=True)
+    if len(different) > shape.max_constants:
+        return None, None
+    constants[: len(different)] = different
+    return constants, shape.first_constant + inverse.reshape(own.shape)
+
+
+def _rows_of_inputs(taken: np.ndarray, constant_rows: np.ndarray | None, shape: Shape) -> np.ndarray:
+    """The row of every local number of every program, int32 `[programs, num_local]`; those of results are still 0."""
+    layout = shape.layout
+    rows = np.zeros((len(taken), num_local(layout)), np.int32)
     rows[:, seed_number(layout, False)] = 1
     rows[:, seed_number(layout, True)] = 2
     for index, position in enumerate(shape.fixed):
         rows[:, position] = shape.first_fixed + index
     for index, position in enumerate(shape.varying):
         rows[:, position] = shape.first_varying + index * shape.lanes + taken
-    constants = np.ones(shape.max_constants)
-    if count:
-        own = np.stack([program.constants for program in present])
-        different, inverse = np.unique(own, return_inverse=True)
-        if len(different) > shape.max_constants:
-            return None
-        constants[: len(different)] = different
-        num_inputs = len(layout.inputs)
-        rows[:, num_inputs : num_inputs + layout.max_constants] = shape.first_constant + inverse.reshape(own.shape)
-    rows[lane, results] = shape.first_block + block * width + place % width
-
-    block_operations = np.zeros(shape.max_blocks, np.int32)
-    block_operations[block] = operations
-    block_operands = np.zeros((shape.max_blocks, 3, width), np.int32)
-    block_operands[block, :, place % width] = rows[lane[:, None], operands]
-    gradients = np.zeros((len(shape.varying), shape.lanes), np.int32)
-    if count:
-        local = np.stack([program.gradients for program in present])
-        gradients[:, taken] = np.where(local >= 0, rows[np.arange(count)[:, None], local], 0).T
-    num_once = int(block[once.astype(bool)].max(initial=-1) + 1)
-    slots = _share_slots(block_operands[:num_blocks], gradients, num_once, shape)
-    if slots is None:
-        return None
-    first_rows = shape.first_block + slots * width
-
-    def placed(numbers: np.ndarray) -> np.ndarray:
-        of_block = numbers - shape.first_block
-        return np.where(of_block < 0, numbers, first_rows[of_block // width] + of_block % width).astype(np.int32)
-
-    results = np.zeros(shape.max_blocks, np.int32)
-    results[:num_blocks] = first_rows[:num_blocks]
-    return Schedule(
-        operations=block_operations,
-        operands=placed(block_operands),
-        results=results,
-        once=np.int32(num_once),
-        length=np.int32(num_blocks),
-        constants=constants,
-        gradients=placed(gradients),
-    )
+    if constant_rows is not None:
+        rows[:, len(layout.inputs) : layout.first_result] = constant_rows
+    return rows
 
 
 def _share_slots(operands: np.ndarray, gradients: np.ndarray, num_once: int, shape: Shape) -> np.ndarray | None:
