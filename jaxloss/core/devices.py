@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from jaxloss.core.types import PyTree
 
@@ -11,27 +12,62 @@ from jaxloss.core.types import PyTree
 SHARE_OF_MEMORY = 0.2
 
 
-def memory_budget() -> int:
-    """Bytes that the values of one population may take on one device: a share of what is free now."""
+def free_memory() -> int:
+    """Bytes that are free now on one device; on the CPU, of the machine."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics:
-        return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics["bytes_in_use"]))
-    return int(SHARE_OF_MEMORY * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -> Callable[..., PyTree]:
+def memory_budget() -> int:
+    """Bytes that the values of one population may take on one device: a share of what is free now."""
+    return int(SHARE_OF_MEMORY * free_memory())
+
+
+def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:
+    """Bytes that one call takes on one device, its arguments and results included; found by compiling, nothing is run.
+
+    Args:
+      compiled: what `jax.jit` or `over_devices` gave.
+      arguments: arrays, or their shapes (`jax.ShapeDtypeStruct`).
+    """
+    analysis = compiled.lower(*arguments).compile().memory_analysis()
+    if analysis is None:
+        return 0
+    held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return held + analysis.temp_size_in_bytes
+
+
+def over_devices(
+    function: Callable[..., PyTree], num_devices: int, axis_name: str | None = None, **options
+) -> Callable[..., PyTree]:
     """Compiles a function for arguments and results with a leading axis `[num_devices]`, one slice for each device.
 
     Args:
       function: pure, of the slices.
       num_devices: 1 is a plain `jit`, more is a `pmap`.
+      axis_name: by which the function adds up over the devices. None where it does not, and where there is one device.
       options: of both, such as `donate_argnums`.
     """
     if num_devices > 1:
-        return jax.pmap(function, devices=jax.local_devices()[:num_devices], **options)
+        return jax.pmap(function, axis_name, devices=jax.local_devices()[:num_devices], **options)
 
     def on_one(*arguments: PyTree) -> PyTree:
         slices = jax.tree.map(lambda leaf: leaf[0], arguments)
         return jax.tree.map(lambda leaf: leaf[None], function(*slices))
 
     return jax.jit(on_one, **options)
+
+
+def replicate(tree: PyTree, num_devices: int) -> PyTree:
+    """The same arrays on every device, with a leading axis `[num_devices]`: an argument for `over_devices`."""
+    if num_devices > 1:
+        copy = jax.pmap(lambda leaves: leaves, in_axes=None, axis_size=num_devices, devices=jax.local_devices()[:num_devices])
+        return copy(tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], tree)
+
+
+def first_device(tree: PyTree) -> PyTree:
+    """The slice of the first device, as arrays on that device alone."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf[0], jax.local_devices()[0]), tree)
