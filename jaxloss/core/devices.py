@@ -1,10 +1,12 @@
 """What the devices offer: how many there are, how much memory is free, and one call for all of them."""
 
+import functools
 import os
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.types import PyTree
 
@@ -63,9 +65,20 @@ def over_devices(
 def replicate(tree: PyTree, num_devices: int) -> PyTree:
     """The same arrays on every device, with a leading axis `[num_devices]`: an argument for `over_devices`."""
     if num_devices > 1:
-        copy = jax.pmap(lambda leaves: leaves, in_axes=None, axis_size=num_devices, devices=jax.local_devices()[:num_devices])
-        return copy(tree)
+        return _copies(num_devices)(np.arange(num_devices), tree)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], tree)
+
+
+@functools.cache
+def _copies(num_devices: int) -> Callable[[PyTree], PyTree]:
+    devices = jax.local_devices()[:num_devices]
+    # At least one argument must have an axis; an unused one, here.
+    return jax.pmap(lambda device, tree: tree, in_axes=(0, None), devices=devices)
+
+
+def slice_shapes(tree: PyTree) -> PyTree:
+    """The shapes of one device's slice of arrays with a leading axis `[num_devices]`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
 
 
 def first_device(tree: PyTree) -> PyTree:

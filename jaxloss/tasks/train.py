@@ -163,14 +163,14 @@ class Training:
     ) -> Outcome:
         """Trains one network from scratch and scores it on the split `evaluate_on`."""
         rate, train = jnp.float32(learning_rate), data[TRAIN]
-        state = self.begin(encoded, seed, train)
+        state = self.begin(encoded, jax.random.key(seed), train)
         state = self.advance(state, encoded, rate, train, self.preparation.num_steps(train))
         scores = self.preparation.scores(state.variables, data[evaluate_on])
         return self.outcome(scores, state.finite, state.step, state.variables if keep_variables else None)
 
-    def begin(self, encoded: PyTree, seed: int, train: PyTree) -> TrainState:
+    def begin(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
         """The state before the first step."""
-        state = self.preparation.begin(jax.random.key(seed), train)
+        state = self.preparation.begin(key, train)
         return self._scaled(state, encoded, train) if self.settings.loss_scale == "unit_gradient" else state
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:

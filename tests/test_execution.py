@@ -1,0 +1,137 @@
+"""All ways of carrying trainings out agree: serial, a population on one device and on several, a batch on several."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.execution.base import Trial
+from jaxloss.execution.data_parallel import DataParallelExecution
+from jaxloss.execution.population import PopulationExecution
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.handcrafted import family
+from jaxloss.tasks.base import SEARCH_EVAL, TEST
+from jaxloss.tasks.classification import make_classification
+from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.settings import TrainingSettings
+
+TASK = make_fast(size=40)
+SPACE = autoloss_zero()
+FOCAL = family("focal")
+SETTINGS = TrainingSettings(batch_size=10, num_epochs=5)
+NUM_STEPS = 20
+CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
+# Finite at first; the prediction grows until its exponential overflows.
+EXPLODES = "Mul(target, Neg(Exp(Exp(Mul(prediction, 5)))))"
+NAN_AT_ONCE = "Exp(Exp(Exp(Exp(Exp(Exp(Add(prediction, target)))))))"
+TEXTS = (
+    CROSS_ENTROPY,
+    EXPLODES,
+    "Square(Add(prediction, Neg(target)))",
+    NAN_AT_ONCE,
+    "Neg(Log(Mul(target, Mean_nhw(prediction))))",
+)
+
+needs_devices = pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
+
+
+def trial(text, rate=0.2, seed=0, split=0, evaluate_on=SEARCH_EVAL):
+    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, seed, split, evaluate_on, keep_variables=True)
+
+
+def outcomes(execution, trials):
+    try:
+        return [outcome for outcome, _ in execution.run(trials)]
+    finally:
+        execution.close()
+
+
+def make(mode, task=TASK, settings=SETTINGS, lanes=3, **options):
+    """An execution; on two devices where there are several."""
+    if mode == "serial":
+        return SerialExecution(task, settings, **options)
+    if mode == "data_parallel":
+        return DataParallelExecution(task, settings, num_devices=2, **options)
+    return PopulationExecution(task, settings, lanes, num_devices=2 if mode == "pmap" else 1, **options)
+
+
+def assert_agree(first, second, tolerance=1e-4):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert (one.steps, one.finite) == (other.steps, other.finite)
+        assert one.scores == pytest.approx(other.scores, abs=0.03)
+        for leaf, expected in zip(jax.tree.leaves(other.variables), jax.tree.leaves(one.variables), strict=True):
+            np.testing.assert_allclose(leaf, expected, rtol=tolerance, atol=tolerance)
+
+
+POPULATIONS = ["vmap", pytest.param("pmap", marks=needs_devices)]
+
+
+# --- agreement ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """The same trials one after the other: two divisions, two seeds, a second family, two that are stopped."""
+    return outcomes(make("serial"), many_trials())
+
+
+def many_trials():
+    """More than there are lanes, of mixed kinds."""
+    found = [trial(text, seed=seed, split=seed % 2) for seed in range(3) for text in TEXTS]
+    found += [trial(CROSS_ENTROPY, evaluate_on=TEST)]
+    by_hand = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, 1, 0, TEST, keep_variables=True) for gamma in (1.0, 2.0)]
+    return [*found[:2], *by_hand, *found[2:]]
+
+
+@pytest.mark.parametrize("dispatch", ["whole", "steps"])
+@pytest.mark.parametrize("mode", POPULATIONS)
+def test_a_population_agrees_with_single_trainings(expected, mode, dispatch):
+    """Lanes are refilled, those with NaN early; outcomes come in the order of the trials."""
+    execution = make(mode, dispatch=dispatch)
+    found = outcomes(execution, many_trials())
+    assert {one.steps for one in found} >= {0, NUM_STEPS}
+    assert_agree(expected, found)
+    assert execution.compilations == {"training autoloss_zero": 1, "training focal": 1}
+
+
+@needs_devices
+@pytest.mark.parametrize("dispatch", ["whole", "steps"])
+def test_a_batch_on_two_devices_agrees_with_one(dispatch):
+    trials = [trial(text, seed=1) for text in TEXTS]
+    execution = make("data_parallel", dispatch=dispatch)
+    assert_agree(outcomes(make("serial"), trials), outcomes(execution, trials))
+    assert execution.compilations == {"training autoloss_zero": 1}
+
+
+@needs_devices
+def test_a_batch_that_cannot_be_divided_is_an_error():
+    with pytest.raises(UserError, match="divides a batch over 2 devices, but the batch has 15 examples"):
+        make("data_parallel", settings=TrainingSettings(batch_size=15))
+
+
+@pytest.mark.parametrize("mode", [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)])
+@pytest.mark.parametrize("scale", ["unit_gradient"])
+def test_the_scale_of_a_loss_is_taken_away_in_every_mode(mode, scale):
+    settings = TrainingSettings(batch_size=10, num_epochs=1, loss_scale=scale, optimiser="adam", warmup_epochs=0.5)
+    trials = [trial(text, rate=0.05) for text in TEXTS]
+    assert_agree(outcomes(make("serial", settings=settings), trials), outcomes(make(mode, settings=settings), trials))
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Digits with random crops and a small network with native convolutions: a few steps."""
+    options = {"features": (4, 8), "convolution": "native"}
+    limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
+    return make_classification("digits", model="small_cnn", model_options=options, augmentation="crop_flip", **limits)
+
+
+@pytest.mark.parametrize("mode", [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)])
+def test_a_small_network_of_images_agrees_in_every_mode(images, mode):
+    """Batches and augmentation are those of a single training."""
+    settings = TrainingSettings(batch_size=16, num_epochs=1)
+    trials = [trial(text, rate=0.05, seed=seed) for seed, text in enumerate(TEXTS)]
+    expected = outcomes(make("serial", images, settings), trials)
+    assert expected[0].steps == 4
+    assert_agree(expected, outcomes(make(mode, images, settings, lanes=2), trials), tolerance=1e-3)
