@@ -37,6 +37,7 @@ RANGES = {
     "training.warmup_epochs": (0.0, _MANY),
     "training.clip_norm": (0.0, _MANY),
     "execution.workers": (0, _MANY),
+    "execution.lanes": (0, _MANY),
     "comparison.rank_candidates": (1, _MANY),
     "comparison.rank_seeds": (1, _MANY),
     "comparison.num_found": (1, _MANY),
@@ -51,6 +52,7 @@ RANGES = {
 CHOICES = {
     "filters.batching": ("auto", "blocks", "vmap"),
     "filters.rejection.variable": ("probability", "logits"),
+    "execution.mode": ("auto", "serial", "vmap", "pmap", "data_parallel", "measure"),
     "execution.dispatch": ("auto", "whole", "steps"),
 }
 

@@ -4,11 +4,19 @@ import jax
 import numpy as np
 import pytest
 
+from jaxloss.config import MAY_CHANGE
+from jaxloss.config_file import load_config
 from jaxloss.core.errors import UserError
+from jaxloss.execution import choice
 from jaxloss.execution.base import Trial
+from jaxloss.execution.choice import Way, Workplace, choose, derived_lanes
 from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
+from jaxloss.experiment import Experiment
+from jaxloss.plan import make_plan
+from jaxloss.progress import Progress
+from jaxloss.runs import RunDirectory
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.handcrafted import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
@@ -135,3 +143,78 @@ def test_a_small_network_of_images_agrees_in_every_mode(images, mode):
     expected = outcomes(make("serial", images, settings), trials)
     assert expected[0].steps == 4
     assert_agree(expected, outcomes(make(mode, images, settings, lanes=2), trials), tolerance=1e-3)
+
+
+# --- the choice --------------------------------------------------------------------------------------------------------------
+
+
+def examples():
+    return [trial(text) for text in TEXTS]
+
+
+def chosen(mode, lanes=0, most_lanes=None):
+    return choose(mode, lanes, most_lanes, examples(), Workplace(TASK, SETTINGS))
+
+
+def test_automatic_choices(monkeypatch):
+    assert chosen("auto")[0] == Way("serial")
+    assert chosen("vmap", lanes=7)[0] == Way("vmap", 7)
+    assert chosen("vmap", most_lanes=2)[0] == Way("vmap", 2)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for devices, mode in ((1, "vmap"), (2, "pmap")):
+        monkeypatch.setattr(jax, "local_device_count", lambda count=devices: count)
+        assert chosen("auto", lanes=5)[0] == Way(mode, 5)
+
+
+@pytest.mark.parametrize("mode", ["pmap", "data_parallel"])
+def test_one_device_is_not_several(monkeypatch, mode):
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    with pytest.raises(UserError, match=f"execution.mode={mode} needs several devices, and there is one"):
+        chosen(mode)
+
+
+def test_lanes_follow_from_the_memory(monkeypatch):
+    place = Workplace(TASK, SETTINGS)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(choice, "memory_budget", lambda: 10**12)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == choice.MOST_LANES
+    monkeypatch.setattr(PopulationExecution, "memory", lambda self, trial: self.data_bytes(trial.split) + 4 * 1000)
+    monkeypatch.setattr(choice, "memory_budget", lambda: 20_000)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 16
+    monkeypatch.setattr(choice, "memory_budget", lambda: 10)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 1
+
+
+def test_the_memory_of_lanes_grows_with_them():
+    few, many = (make("vmap", lanes=lanes).memory(trial(CROSS_ENTROPY)) for lanes in (2, 16))
+    assert few < many
+
+
+def test_a_measurement_looks_at_every_possible_mode():
+    way, seconds = chosen("measure")
+    several = {"pmap", "data_parallel"} if jax.device_count() > 1 else set()
+    assert set(seconds) >= {"serial", "vmap"} | several - {"data_parallel"}
+    assert way.mode == min(seconds, key=seconds.get)
+    assert all(0 < value < 1 for value in seconds.values())
+
+
+# --- in a run ----------------------------------------------------------------------------------------------------------------
+
+
+def opened(tmp_path, mode):
+    config = load_config("tests/configs/tiny.py")
+    config.execution.mode, config.execution.lanes = mode, 2
+    with RunDirectory.open(tmp_path / "run", config.to_dict(), MAY_CHANGE) as run:
+        experiment = Experiment(make_plan(config), run, Progress(quiet=True))
+        experiment.close()
+        return experiment.way
+
+
+def test_what_was_measured_is_pinned_in_the_run(tmp_path, monkeypatch):
+    measured = iter([{"serial": 2.0, "vmap": 1.0}, {"serial": 1.0, "vmap": 2.0}])
+    monkeypatch.setattr(choice, "_measured", lambda *_: next(measured))
+    assert opened(tmp_path, "measure") == opened(tmp_path, "measure") == Way("vmap", 2)
+    # Nothing was trained yet, so that the config may still change.
+    assert opened(tmp_path, "auto") == Way("serial")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert opened(tmp_path, "auto") == Way("serial")

@@ -13,6 +13,10 @@ from jaxloss.core.types import PyTree
 # Of the free memory, what one population may take; the rest is for the data, the networks and a second worker.
 SHARE_OF_MEMORY = 0.2
 
+# One name for all functions: to one with another name, an array that comes from the first would look like a new kind of
+# argument, and it would be compiled again.
+DEVICE_AXIS = "devices"
+
 
 def free_memory() -> int:
     """Bytes that are free now on one device; on the CPU, of the machine."""
@@ -41,19 +45,16 @@ def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:
     return held + analysis.temp_size_in_bytes
 
 
-def over_devices(
-    function: Callable[..., PyTree], num_devices: int, axis_name: str | None = None, **options
-) -> Callable[..., PyTree]:
+def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -> Callable[..., PyTree]:
     """Compiles a function for arguments and results with a leading axis `[num_devices]`, one slice for each device.
 
     Args:
       function: pure, of the slices.
-      num_devices: 1 is a plain `jit`, more is a `pmap`.
-      axis_name: by which the function adds up over the devices. None where it does not, and where there is one device.
+      num_devices: 1 is a plain `jit`, more is a `pmap`, in which `DEVICE_AXIS` names the devices.
       options: of both, such as `donate_argnums`.
     """
     if num_devices > 1:
-        return jax.pmap(function, axis_name, devices=jax.local_devices()[:num_devices], **options)
+        return jax.pmap(function, DEVICE_AXIS, devices=jax.local_devices()[:num_devices], **options)
 
     def on_one(*arguments: PyTree) -> PyTree:
         slices = jax.tree.map(lambda leaf: leaf[0], arguments)
@@ -73,7 +74,7 @@ def replicate(tree: PyTree, num_devices: int) -> PyTree:
 def _copies(num_devices: int) -> Callable[[PyTree], PyTree]:
     devices = jax.local_devices()[:num_devices]
     # At least one argument must have an axis; an unused one, here.
-    return jax.pmap(lambda device, tree: tree, in_axes=(0, None), devices=devices)
+    return jax.pmap(lambda device, tree: tree, DEVICE_AXIS, in_axes=(0, None), devices=devices)
 
 
 def slice_shapes(tree: PyTree) -> PyTree:

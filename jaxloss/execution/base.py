@@ -43,10 +43,12 @@ class Execution(Protocol):
     Attributes:
       pool: threads, which the filters may use between two calls of `run`.
       workers: how many.
+      at_once: trainings that run side by side.
     """
 
     pool: Executor
     workers: int
+    at_once: int
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """Yields (outcome, seconds) in the order of the trials, each as soon as it and all before it are done."""
@@ -57,6 +59,13 @@ class Execution(Protocol):
 
     def data(self, split: int) -> PyTree:
         """The data of one division, on the device; made once."""
+
+    def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
+        """For measurements: begins at most `at_once` trials of one family and division, and waits for their first steps.
+
+        Returns:
+          The steps that were done, over all trials: fewer than asked for where one met NaN or is shorter.
+        """
 
     def close(self) -> None:
         """Ends the threads; trainings that have not begun are dropped."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.devices import first_device, over_devices, replicate, slice_shapes
+from jaxloss.core.devices import DEVICE_AXIS, first_device, over_devices, replicate, slice_shapes
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
@@ -15,8 +15,6 @@ from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Outcome, Preparation, Training, TrainState
-
-AXIS = "devices"
 
 
 class _Preparation(Preparation):
@@ -45,7 +43,7 @@ class DataParallelTraining(Training):
     def __init__(self, task: Task, family: LossFamily, settings: TrainingSettings, dispatch: str, preparation: _Preparation):
         """See `Training`."""
         self.num_devices = preparation.num_devices
-        super().__init__(task, family, settings, dispatch, preparation, AXIS if self.num_devices > 1 else None)
+        super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
 
     def run(
         self,
@@ -57,13 +55,21 @@ class DataParallelTraining(Training):
         keep_variables: bool = False,
     ) -> Outcome:
         """See `Training.run`; the training split has a leading axis `[D]`."""
-        train = data[TRAIN]
-        encoded, rate, key = replicate((encoded, jnp.float32(learning_rate), jax.random.key(seed)), self.num_devices)
-        state = self.begin(encoded, key, train)
-        state = self.advance(state, encoded, rate, train, self.preparation.num_steps(slice_shapes(train)))
+        state = self._trained(encoded, learning_rate, seed, data[TRAIN], None)
         variables, finite, step = first_device((state.variables, state.finite, state.step))
         scores = self.preparation.scores(variables, data[evaluate_on])
         return self.outcome(scores, finite, step, variables if keep_variables else None)
+
+    def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
+        """See `Training.first_steps`; `train` has a leading axis `[D]`."""
+        return int(first_device(self._trained(encoded, learning_rate, seed, train, num_steps).step))
+
+    def _trained(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None) -> TrainState:
+        """The state after so many steps, None for all, on every device."""
+        all_steps = self.preparation.num_steps(slice_shapes(train))
+        encoded, rate, key = replicate((encoded, jnp.float32(learning_rate), jax.random.key(seed)), self.num_devices)
+        state = self.begin(encoded, key, train)
+        return self.advance(state, encoded, rate, train, all_steps if num_steps is None else min(num_steps, all_steps))
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """See `Training.advance`; all arguments but the last have a leading axis `[D]`."""
@@ -72,7 +78,7 @@ class DataParallelTraining(Training):
         return super().advance(state, encoded, rate, train, num_steps)
 
     def _compile(self, function, **options):
-        return over_devices(function, self.num_devices, self.axis_name, **options)
+        return over_devices(function, self.num_devices, **options)
 
 
 class DataParallelExecution(SerialExecution):
@@ -102,6 +108,11 @@ class DataParallelExecution(SerialExecution):
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
         return map(self._run_one, trials)
+
+    @property
+    def at_once(self) -> int:
+        """See `Execution`."""
+        return 1
 
     def _make_training(self, family: LossFamily) -> Training:
         return DataParallelTraining(self._task, family, self._settings, self._dispatch, self._preparation)

@@ -85,6 +85,32 @@ class PopulationExecution(Resources):
                 done.update([next(results)])
             yield done.pop(index)
 
+    @property
+    def at_once(self) -> int:
+        """See `Execution`."""
+        return self.num_devices * self.lanes
+
+    def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
+        """See `Execution.first_steps`; of a list that is shorter than there are lanes, trials are repeated."""
+        population, train, arguments = self._ready(trials)
+        encoded, rates, seeds = arguments
+        states = population.begin(encoded, seeds, train)
+        return int(population.advance(states, encoded, rates, train, num_steps).step.sum())
+
+    def memory(self, trial: Trial) -> int:
+        """Bytes on one device while all lanes carry out such trials, the training data included; nothing is run."""
+        population, train, (encoded, rates, _) = self._ready([trial])
+        return population.memory(encoded, rates, train)
+
+    def data_bytes(self, split: int) -> int:
+        """Bytes of the training data on one device."""
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.data(split)[TRAIN])) // self.num_devices
+
+    def _ready(self, trials: Sequence[Trial]) -> tuple[Lanes, PyTree, tuple[PyTree, Array, Array]]:
+        """The programs, the training data and the arguments of a full set of lanes."""
+        filled = list(itertools.islice(itertools.cycle(trials), self.at_once))
+        return self.family_lanes(trials[0].family), self.data(trials[0].split)[TRAIN], self.arguments(filled)
+
     def family_lanes(self, family: LossFamily) -> Lanes:
         """The compiled programs of a family; made once."""
         if family.name not in self._lanes:
@@ -110,7 +136,7 @@ class PopulationExecution(Resources):
         num_steps = self._preparation.preparation.num_steps(slice_shapes(train))
         block = -(-num_steps // BLOCKS_PER_TRAINING)
         waiting = collections.deque(indices)
-        lanes: list[_Lane | None] = [None] * (self.num_devices * self.lanes)
+        lanes: list[_Lane | None] = [None] * self.at_once
         states = encoded = rates = None
         while waiting or any(lanes):
             started = time.perf_counter()

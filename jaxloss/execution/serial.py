@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxloss.core.family import LossFamily
 from jaxloss.execution.base import Resources, Trial
-from jaxloss.tasks.base import Task
+from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Outcome, Preparation, Training
 
@@ -35,6 +35,22 @@ class SerialExecution(Resources):
         finally:
             for future in futures:
                 future.cancel()
+
+    @property
+    def at_once(self) -> int:
+        """See `Execution`."""
+        return self.workers
+
+    def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
+        """See `Execution.first_steps`."""
+        steps = functools.partial(self._first_steps, num_steps=num_steps)
+        first = steps(trials[0]) if not self.training(trials[0].family).compilations else None
+        rest = trials if first is None else trials[1:]
+        return (first or 0) + sum(self.pool.map(steps, rest))
+
+    def _first_steps(self, trial: Trial, num_steps: int) -> int:
+        train = self.data(trial.split)[TRAIN]
+        return self.training(trial.family).first_steps(trial.encoded, trial.learning_rate, trial.seed, train, num_steps)
 
     @property
     def compilations(self) -> dict[str, int]:

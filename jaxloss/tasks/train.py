@@ -168,6 +168,12 @@ class Training:
         scores = self.preparation.scores(state.variables, data[evaluate_on])
         return self.outcome(scores, state.finite, state.step, state.variables if keep_variables else None)
 
+    def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
+        """Waits for the first steps, and says how many were done; for measurements."""
+        state = self.begin(encoded, jax.random.key(seed), train)
+        num_steps = min(num_steps, self.preparation.num_steps(train))
+        return int(self.advance(state, encoded, jnp.float32(learning_rate), train, num_steps).step)
+
     def begin(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
         """The state before the first step."""
         state = self.preparation.begin(key, train)
