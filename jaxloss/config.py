@@ -32,6 +32,7 @@ MAY_CHANGE = (
     "execution.workers",
     "data_dir",
     "quiet",
+    "compilation_cache",
 )
 
 
@@ -46,6 +47,8 @@ def default_config() -> ml_collections.ConfigDict:
             # Folder of data files; empty: the environment variable JAXLOSS_DATA_DIR, else the current folder.
             "data_dir": "",
             "quiet": False,
+            # Folder of compiled programs; auto: jaxloss in the user's cache folder; empty: none are kept.
+            "compilation_cache": "auto",
             # For mode=train: a formula such as 'Neg(Mul(target, Log(prediction)))', or the name of a hand-crafted loss.
             "loss": "",
             # For mode=compare: formulas and names of hand-crafted losses.
@@ -70,6 +73,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "noise_mapping": "next",
                     "model": "mlp",
                     "model_options": ml_collections.ConfigDict({}),
+                    # float32, or bfloat16: what the network computes in. Parameters, statistics, logits and loss stay float32.
+                    "precision": "float32",
                     "augmentation": "none",
                     "pixel_mean": 0.0,
                     "pixel_deviation": 1.0,

@@ -1,53 +1,67 @@
 """Checks a configuration: the values that no other part checks."""
 
+import math
+
 import ml_collections
 
 from jaxloss.config import MODES
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs.directory import flatten
 
-_MANY = float("inf")
-
-# Smallest and largest value of the keys that no other part checks.
+# Smallest and largest value of every key that holds one number. The largest ones are generous: what is beyond them is a slip of
+# the keyboard, which would end in an overflow, in an exhausted memory or never.
 RANGES = {
-    "seed": (0, 2**31),
-    "search.num_trainings": (1, _MANY),
-    "search.seeds_per_candidate": (1, _MANY),
-    "search.generation_size": (1, _MANY),
-    "search.evolution.population_size": (1, _MANY),
+    "seed": (0, 2**30),
+    "search.num_trainings": (1, 10**9),
+    "search.seeds_per_candidate": (1, 10_000),
+    "search.generation_size": (1, 100_000),
+    "search.evolution.initial_population": (1, 10**9),
+    "search.evolution.population_size": (1, 10**9),
     "search.evolution.tournament_ratio": (0.0, 1.0),
     "space.autoloss_zero.initial_depth": (1, 10),
-    "space.autoloss_zero.max_instructions": (1, _MANY),
-    "space.autoloss_zero.max_constants": (1, _MANY),
+    "space.autoloss_zero.max_instructions": (1, 10_000),
+    "space.autoloss_zero.max_constants": (1, 1_000),
     "space.autoloss_zero.copy_probability": (0.0, 1.0),
     "space.autoloss_zero.reinitialise_probability": (0.0, 1.0),
-    "space.autoloss_zero.num_mutations": (1, _MANY),
-    "filters.rejection.num_samples": (1, _MANY),
-    "filters.rejection.iterations": (1, _MANY),
+    "space.autoloss_zero.num_mutations": (1, 1_000),
+    "task.classification.test_seed": (0, 2**30),
+    "task.classification.split_seed": (0, 2**30),
+    "task.classification.train_limit": (0, 10**9),
+    "task.classification.search_eval_limit": (0, 10**9),
+    "task.classification.test_limit": (0, 10**9),
+    "task.classification.noise_rate": (0.0, 1.0),
+    "task.classification.noise_seed": (0, 2**30),
+    "task.classification.evaluation_batch": (1, 10**9),
+    "filters.rejection.num_samples": (1, 100_000),
+    "filters.rejection.iterations": (1, 1_000_000),
+    "filters.rejection.learning_rate": (1e-12, 1e6),
+    # At 1 the velocity is a sum that never forgets.
+    "filters.rejection.momentum": (0.0, 0.999999),
     "filters.rejection.minimum_gain": (-1.0, 1.0),
     "filters.equivalence.significant_digits": (1, 17),
-    "filters.batch": (1, _MANY),
-    "filters.width": (0, _MANY),
-    "filters.max_attempts": (1, _MANY),
-    "training.learning_rate": (1e-12, _MANY),
+    "filters.batch": (1, 100_000),
+    "filters.width": (0, 100_000),
+    "filters.max_attempts": (1, 10**9),
+    "training.learning_rate": (1e-12, 1e6),
     "training.momentum": (0.0, 1.0),
-    "training.weight_decay": (0.0, _MANY),
-    "training.batch_size": (1, _MANY),
-    "training.num_epochs": (1e-6, _MANY),
-    "training.warmup_epochs": (0.0, _MANY),
-    "training.clip_norm": (0.0, _MANY),
-    "execution.workers": (0, _MANY),
-    "execution.lanes": (0, _MANY),
-    "comparison.rank_candidates": (1, _MANY),
-    "comparison.rank_seeds": (1, _MANY),
-    "comparison.num_found": (1, _MANY),
-    "comparison.tuning_finalists": (1, _MANY),
-    "comparison.tuning_seeds": (1, _MANY),
-    "comparison.test_seeds": (1, _MANY),
-    "comparison.learning_rate_low": (1e-9, _MANY),
-    "comparison.learning_rate_high": (1e-9, _MANY),
-    "comparison.margin": (0.0, _MANY),
-    "comparison.seed": (0, 2**31),
+    "training.weight_decay": (0.0, 1e3),
+    "training.batch_size": (1, 10**9),
+    "training.num_epochs": (1e-6, 10_000.0),
+    "training.warmup_epochs": (0.0, 10_000.0),
+    "training.clip_norm": (0.0, 1e6),
+    "execution.workers": (0, 1_024),
+    "execution.lanes": (0, 100_000),
+    "comparison.rank_candidates": (1, 10_000),
+    "comparison.rank_seeds": (1, 10_000),
+    "comparison.num_found": (1, 10_000),
+    "comparison.tuning_trainings": (1, 1_000_000),
+    "comparison.tuning_finalists": (1, 10_000),
+    "comparison.tuning_seeds": (1, 10_000),
+    "comparison.test_seeds": (1, 10_000),
+    "comparison.learning_rate_low": (1e-9, 1e6),
+    "comparison.learning_rate_high": (1e-9, 1e6),
+    "comparison.margin": (0.0, 1.0),
+    "comparison.seed": (0, 2**30),
 }
 CHOICES = {
     "filters.batching": ("auto", "blocks", "vmap"),
@@ -67,9 +81,15 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         raise unknown("mode", config.mode, MODES)
     values = flatten(config.to_dict())
     for key, (low, high) in RANGES.items():
+        if type(values[key]) not in (int, float) or math.isnan(values[key]):
+            raise UserError(f"config key {key} must be a number from {low} to {high}, not {values[key]}")
         if not low <= values[key] <= high:
             bound = f"at least {low}" if values[key] < low else f"at most {high}"
             raise UserError(f"config key {key} must be {bound}, not {values[key]}")
+    for key in ("task.classification.pixel_mean", "task.classification.pixel_deviation"):
+        # One number, or one per channel.
+        if not all(_is_finite(one) for one in (values[key] if isinstance(values[key], tuple | list) else [values[key]])):
+            raise UserError(f"config key {key} must be finite, not {values[key]}")
     for key, choices in CHOICES.items():
         if values[key] not in choices:
             raise unknown(key, values[key], choices)
@@ -108,3 +128,11 @@ def check_config(config: ml_collections.ConfigDict) -> None:
             f"space.autoloss_zero has {len(space.branches)} branches and {len(space.branch_weights)} branch_weights: "
             "every branch, one at least, has one weight"
         )
+    if not all(_is_finite(weight) and weight > 0 for weight in space.branch_weights):
+        raise UserError(
+            f"config key space.autoloss_zero.branch_weights must hold finite numbers above 0, not {tuple(space.branch_weights)}"
+        )
+
+
+def _is_finite(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

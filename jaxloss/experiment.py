@@ -30,10 +30,42 @@ from jaxloss.execution.choice import Way
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
+from jaxloss.runs.rows import TrainingRow
 from jaxloss.search_loop import SearchLoop
-from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TRAIN
+from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST, TRAIN
 
 CLOCK, EXECUTION = "clock", "execution"
+
+
+class Clock:
+    """Wall time over all starts of a run, stored in every transaction: a killed start counts as far as its work was kept.
+
+    A start that finds the run finished and adds nothing to it does not count.
+    """
+
+    def __init__(self, run: RunDirectory):
+        """Goes on from what is stored."""
+        self._archive = run.archive
+        self._earlier = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
+        self._started = time.perf_counter()
+        self._counts = run.read_summary() is None
+        self._total: float | None = None
+        run.archive.every_commit = self._state
+
+    def stop(self) -> float:
+        """Stores and returns the seconds; a second call returns the same."""
+        if self._total is None:
+            self._total = self._seconds() if self._counts else self._earlier
+            if self._counts:
+                self._archive.commit()
+        return self._total
+
+    def _seconds(self) -> float:
+        return self._earlier + time.perf_counter() - self._started
+
+    def _state(self) -> dict[str, Any]:
+        self._counts = True
+        return {CLOCK: {"seconds": self._seconds() if self._total is None else self._total}}
 
 
 class Experiment:
@@ -43,10 +75,10 @@ class Experiment:
         """Takes up the run where its archive has it."""
         config = plan.config
         self.plan, self.config, self.run, self.progress = plan, config, run, progress
-        self.started = time.perf_counter()
-        self.earlier_seconds = (run.archive.state(CLOCK) or {}).get("seconds", 0.0)
+        self.clock = Clock(run)
         self.task, self.space = plan.task, plan.space
-        run.archive.commit(state={STORED_RANGES: self.task.ranges})
+        if run.archive.state(STORED_RANGES) is None:
+            run.archive.commit(state={STORED_RANGES: self.task.ranges})
         self.way = self._pinned_way()
         self.execution = wiring.make_execution(config, self.task, self.way)
         self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
@@ -65,14 +97,9 @@ class Experiment:
         return Way(**stored["way"])
 
     def close(self) -> None:
-        """Stops the threads and stores the clock."""
+        """Stops the threads and the clock."""
         self.execution.close()
-        self.run.archive.commit(state={CLOCK: {"seconds": self.seconds}})
-
-    @property
-    def seconds(self) -> float:
-        """Wall time over all starts of this run."""
-        return self.earlier_seconds + time.perf_counter() - self.started
+        self.clock.stop()
 
     # --- searching -------------------------------------------------------------------------------------------------------------
 
@@ -121,6 +148,15 @@ class Experiment:
         settings, scores = zip(*tuned, strict=True)
         return untuned, self.comparison.test(contenders, settings, scores, "test tuned")
 
+    def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
+        """The lines of the comparison table."""
+        tests = [row for row in self.run.archive.trainings() if row.evaluated_on == TEST]
+        return [result_row(*pair, tests) for pair in zip(untuned, tuned, strict=True)]
+
+    def stopped_by_nan(self) -> int:
+        """How many of the run's trainings met NaN or infinity."""
+        return sum(not row.finite for row in self.run.archive.trainings())
+
     def keep_network(self, contender: Contender, setting: Setting) -> None:
         """Trains the network once more with the best loss, and stores it with the loss as a checkpoint."""
         encoded = contender.encode(setting)
@@ -156,20 +192,25 @@ class Experiment:
         }
 
 
-def result_row(untuned: TestResult, tuned: TestResult) -> dict[str, Any]:
-    """One line of the comparison table."""
+def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
+    """One line of the comparison table; `tests` are the trainings of the archive that were scored on the test split."""
     contender = tuned.contender
     return {
         "name": contender.name,
         "kind": contender.kind,
         "formula": contender.formula,
-        "untuned": _result(untuned),
-        "tuned": _result(tuned),
+        "untuned": _result(untuned, tests),
+        "tuned": _result(tuned, tests),
     }
 
 
-def _result(result: TestResult) -> dict[str, Any]:
-    interval = result.interval
+def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
+    interval, setting = result.interval, result.setting
+    wanted = (result.contender.identity, dict(setting.hyperparameters), setting.learning_rate)
+    # A pair that is in two stages under one setting is the same training: it counts once.
+    stopped = {
+        (row.split, row.seed) for row in tests if not row.finite and (row.loss, row.hyperparameters, row.learning_rate) == wanted
+    } & result.scores.keys()
     return {
         "learning_rate": result.setting.learning_rate,
         "hyperparameters": dict(result.setting.hyperparameters),
@@ -177,6 +218,8 @@ def _result(result: TestResult) -> dict[str, Any]:
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],
         "test_deviation": interval.deviation,
+        # A training that was stopped by NaN or infinity scores 0, which says little without this number.
+        "stopped_by_nan": len(stopped),
         "scores": [[split, seed, score] for (split, seed), score in result.scores.items()],
     }
 

@@ -48,10 +48,12 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
       time_limit: seconds that SymPy may think about each formula.
 
     Raises:
-      UserError: no such run, rank or format.
+      UserError: no such run, rank or format, or no time at all.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
+    if not 0 < time_limit < math.inf:
+        raise UserError(f"time_limit must be a number of seconds above 0, not {time_limit:g}")
     with open_for_reading(workdir) as run:
         ranked, config, ranges = ranking(run), run.config, run.archive.state(STORED_RANGES)
     if not 1 <= rank <= len(ranked):

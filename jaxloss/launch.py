@@ -10,10 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxloss.config import MAY_CHANGE
-from jaxloss.config_check import check_config
-from jaxloss.config_file import apply_overrides, load_config
+# Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.interrupts import interrupts_wait, raise_interrupt
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
 
@@ -39,6 +38,8 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str
         if name == "config":
             config = value
         elif name == "workdir":
+            if not value.strip():
+                raise UserError(f"the argument '--workdir' has no value. {USAGE}")
             workdir = value
         elif name.startswith("config."):
             overrides[name.removeprefix("config.")] = value
@@ -53,33 +54,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
     command = f"python -m jaxloss.launch {shlex.join(arguments)}"
+    workdir = None
     try:
         path, workdir, overrides = parse_arguments(arguments)
-        config = load_config(path)
-        apply_overrides(config, overrides)
-        check_config(config)
-        return _run(config, workdir or f"runs/{Path(path).stem}", command)
+        workdir = workdir or f"runs/{Path(path).stem}"
+        return _run(path, overrides, workdir, command)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"stopped; everything done is saved. To go on: {command}", file=sys.stderr)
+        # A run that had done nothing yet has left no directory behind, see `RunDirectory`.
+        if workdir is None or not os.path.exists(os.path.join(workdir, "archive.sqlite")):
+            print(f"stopped; nothing was done yet. To begin again: {command}", file=sys.stderr)
+        else:
+            print(f"stopped; everything done is saved. To go on: {command}", file=sys.stderr)
         return 130
 
 
-def _run(config, workdir: str, command: str) -> int:
+def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
     # A termination asked for politely is treated as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from jaxloss.modes import run_experiment
-    from jaxloss.plan import make_plan
-    from jaxloss.progress import Progress
-    from jaxloss.runs.directory import RunDirectory
-    from jaxloss.runs.report import write_report
-    from jaxloss.runs.table import print_summary
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, raise_interrupt)
+    with interrupts_wait():
+        from jaxloss.config import MAY_CHANGE
+        from jaxloss.config_check import check_config
+        from jaxloss.config_file import apply_overrides, load_config
 
+    config = load_config(path)
+    apply_overrides(config, overrides)
+    check_config(config)
+
+    with interrupts_wait():
+        from jaxloss.compilation_cache import use_compilation_cache
+        from jaxloss.modes import run_experiment
+        from jaxloss.plan import make_plan
+        from jaxloss.progress import Progress
+        from jaxloss.runs.directory import RunDirectory
+        from jaxloss.runs.report import write_report
+        from jaxloss.runs.table import print_summary
+
+    use_compilation_cache(config.compilation_cache)
     progress = Progress(quiet=config.quiet)
     plan = make_plan(config)
     with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:

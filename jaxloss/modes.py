@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Ranked, TestResult, different
-from jaxloss.experiment import Experiment, difference_rows, result_row
+from jaxloss.experiment import Experiment, difference_rows
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
@@ -26,7 +26,7 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
     try:
         summary = MODES[plan.config.mode](experiment)
         summary = {**experiment.facts(), "command": command, **summary}
-        summary.setdefault("seconds", {})["total"] = experiment.seconds
+        summary.setdefault("seconds", {})["total"] = experiment.clock.stop()
     finally:
         experiment.close()
     run.write_summary(summary)
@@ -50,7 +50,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     best, *other_found = _best_first(tuned, FOUND)
     experiment.keep_network(best.contender, best.setting)
     ranking = _ranking(loop, ranked, [best, *other_found])
-    rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
+    rows = experiment.rows(untuned, tuned)
     _describe(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.name)
     others = [result for result in tuned if result is not best]
@@ -74,10 +74,15 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
 def compare_mode(experiment: Experiment) -> dict[str, Any]:
     """Tunes and tests the losses of `config.losses`."""
     untuned, tuned = experiment.compare(experiment.plan.contenders)
-    rows = [result_row(*pair) for pair in zip(untuned, tuned, strict=True)]
+    rows = experiment.rows(untuned, tuned)
     _describe(experiment, rows)
     differences = difference_rows(tuned[0], tuned[1:], experiment.config.comparison.margin)
-    return {"comparison": rows, "baselines": [_headline(result) for result in tuned], "differences": differences}
+    return {
+        "comparison": rows,
+        "baselines": [_headline(result) for result in tuned],
+        "differences": differences,
+        "stopped_by_nan": experiment.stopped_by_nan(),
+    }
 
 
 def train_mode(experiment: Experiment) -> dict[str, Any]:
@@ -87,9 +92,9 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     setting = contender.default(config.training.learning_rate)
     (result,) = experiment.comparison.test([contender], [setting], [float("nan")], "train")
     experiment.keep_network(contender, setting)
-    row = result_row(result, result)
-    _describe(experiment, [row])
-    return {"comparison": [row], "baselines": [_headline(result)]}
+    rows = experiment.rows([result], [result])
+    _describe(experiment, rows)
+    return {"comparison": rows, "baselines": [_headline(result)], "stopped_by_nan": experiment.stopped_by_nan()}
 
 
 MODES: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {

@@ -1,6 +1,7 @@
 """What a config names, built and checked before a run directory is made: a mistake in it costs and leaves nothing."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import ml_collections
 
@@ -39,6 +40,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         wiring.make_search(config, space, config.search.name)
     wiring.make_training_settings(config)
     contenders = tuple(make_contender(text, space) for text in _losses(config))
+    _refuse_twins(contenders, space)
     task = wiring.make_task(config).with_split(config.comparison.splits[0])
     check_data(task)
     check_ranges(task)
@@ -61,6 +63,16 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     if not config.loss:
         raise UserError("mode=train needs --config.loss, a formula such as 'Neg(Mul(target, Log(prediction)))'")
     return (config.loss,)
+
+
+def _refuse_twins(contenders: Sequence[Contender], space: GraphSpace) -> None:
+    """One graph under two spellings would be compared with itself."""
+    first: dict[str, Contender] = {}
+    for contender in contenders:
+        key = contender.name if contender.formula is None else f"graph {space.key(space.parse(contender.formula))}"
+        other = first.setdefault(key, contender)
+        if other is not contender:
+            raise UserError(f"config key losses names one loss twice: '{other.name}' and '{contender.name}' are the same graph")
 
 
 def make_contender(text: str, space: GraphSpace) -> Contender:

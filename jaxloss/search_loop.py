@@ -106,7 +106,13 @@ class SearchLoop:
             if not self.pending:
                 started = time.perf_counter()
                 self.pending = resolve(
-                    self.search, self.search.ask(), self.cascades, self.memory, self.budget.batch, self.budget.max_attempts
+                    self.search,
+                    self.search.ask(),
+                    self.cascades,
+                    self.memory,
+                    self.budget.batch,
+                    self.budget.max_attempts,
+                    self.progress.message,
                 )
                 self.seconds["rejection"] += time.perf_counter() - started
             self._train_pending()
@@ -253,7 +259,7 @@ class SearchLoop:
         """Takes one row of the archive into the memory and the population."""
         if row.branch != WHOLE:
             if row.reason in PROTOCOL_REASONS:
-                self.memory.remember_rejected(row.branch, row.sketch, row.reason)
+                self.memory.remember_rejected(row.branch, row.sketch)
             return
         if row.training:
             names = sorted(branch.name for branch in self.search.space.branches)

@@ -112,13 +112,16 @@ def make_search(config: Config, space: GraphSpace, name: str) -> Search:
     """A search algorithm by name, with the seeds and settings of the config.
 
     Raises:
-      UserError: for an unknown name, and for a seed formula that cannot be read.
+      UserError: for an unknown name, for a seed formula that cannot be read, and for seeds of a search that has no use for them.
     """
     if name not in SEARCHES:
         raise unknown("search", name, SEARCHES)
     options = dict(config.search.get(name, {}))
     if name == "evolution":
         options["seeds"] = [_seed(space, text) for text in config.search.seeds]
+    elif config.search.seeds and name == config.search.name:
+        # The control beside an evolution is another matter: its name is not the one that the config gives.
+        raise UserError(f"search.name={name} has no use for search.seeds: leave them out, or use search.name=evolution")
     return SEARCHES[name](space, config.seed, config.search.generation_size, **options)
 
 
@@ -183,7 +186,7 @@ def make_comparison_settings(config: Config) -> ComparisonSettings:
 
 
 def make_cascades(
-    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers
+    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers: int = 1
 ) -> dict[str, Cascade]:
     """The filters, one cascade per branch.
 

@@ -83,6 +83,13 @@ def test_npz_is_found_in_each_place(npz_file, tmp_path, monkeypatch):
         ({"train_labels": np.zeros(5, np.int32)}, "12 images, but 5 labels"),
         ({"train_labels": np.zeros(12)}, "labels must be integers"),
         ({"train_labels": np.full(12, 7)}, "labels run from 0 to 7, but there are 3 classes"),
+        ({"train_labels": np.full(12, -1)}, "tiny.npz .*labels run from -1 to -1; number the classes from 0"),
+        ({"train_labels": np.full(12, 2**32)}, "labels run from 4294967296 to 4294967296; number the classes from 0"),
+        (
+            {"train_labels": np.arange(12) * 10**8, "class_names": None},
+            r"tiny.npz: the largest label is 1100000000, but there are only 12 training images; number the classes from 0",
+        ),
+        ({"test_labels": np.full(6, 12), "class_names": None}, "the largest label is 12, but there are only 12 training images"),
         ({"train_images": np.zeros((12, 4), np.uint8)}, "images must be uint8 or float"),
         ({"test_images": np.zeros((6, 5, 5, 1), np.uint8)}, "test images uint8"),
         ({"train_images": np.array([None] * 12)}, "cannot be read"),
@@ -215,6 +222,7 @@ def test_stratified_order_with_unequal_classes():
         ((0.5, 0.2, 0.3), (0, None, None), "'train' would be empty.*at most 0"),
         ((0.5, 0.2), (None, None, None), "fractions must be three"),
         ((0.5, 0.2, 0.4), (None, None, None), "sum to 1"),
+        ((float("nan"), 0.2, 0.4), (None, None, None), "sum to 1"),
     ],
 )
 def test_splits_that_cannot_be(fractions, limits, message):

@@ -92,7 +92,7 @@ def test_the_direction_of_a_loss_decides_and_norms_do_not(cascade):
     assert good.signature == bad.signature
     assert good.sketch != bad.sketch
     memory = GradientMemory()
-    memory.remember_rejected(BRANCH.name, bad.sketch, bad.verdict.reason.label)
+    memory.remember_rejected(BRANCH.name, bad.sketch)
     assert reasons(cascade, CROSS_ENTROPY, MINUS_CROSS_ENTROPY, memory=memory) == [
         Reason.ACCEPTED,
         Reason.EQUIVALENT_TO_REJECTED,
@@ -308,3 +308,12 @@ def test_twenty_thousand_graphs_go_through():
 def test_every_random_graph_can_be_encoded():
     for number in range(2000):
         encode(SPACE.sample(np.random.default_rng(number), BRANCH), BRANCH.layout)
+
+
+def test_the_memory_of_rejected_losses_is_bounded():
+    memory = GradientMemory(max_rejected=3)
+    for sketch in ("a", "b", "a", "c", "d"):
+        memory.remember_rejected("classification", sketch)
+    assert [memory.has_rejected("classification", sketch) for sketch in "abcd"] == [False, True, True, True]
+    assert not memory.has_rejected("boxes", "b")
+    assert memory.num_rejected == 3

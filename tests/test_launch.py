@@ -1,18 +1,24 @@
 """The command line: what a user can get wrong ends in one line on stderr, exit code 2, and leaves nothing behind."""
 
 import dataclasses
+import gc
 import json
+import math
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jaxloss import launch, wiring
+from jaxloss import interrupts, launch, wiring
 from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
+from jaxloss.core.errors import UserError
+from jaxloss.execution.serial import SerialExecution
 from jaxloss.runs import open_for_reading
 from jaxloss.runs.directory import flatten
 from jaxloss.tasks.base import STORED_RANGES
@@ -62,6 +68,7 @@ def refused(tmp_path, capsys):
         (["x.py"], "unexpected argument 'x.py'. usage: python -m jaxloss.launch"),
         (["--config"], "the argument '--config' has no value"),
         (["--workdir=here"], "--config is missing. usage:"),
+        (["--config=x.py", "--workdir="], "the argument '--workdir' has no value"),
         (["--config=absent.py"], "no config file 'absent.py'"),
         (["--config=README"], "no config file 'README'"),
         (["--config=pyproject.toml"], "the config 'pyproject.toml' is not a Python file"),
@@ -77,8 +84,11 @@ def test_arguments(capsys, arguments, says):
 
 def test_help_and_no_arguments(capsys):
     assert launch.main(["--help"]) == 0
+    assert capsys.readouterr().out.count("usage:") == 1
     assert launch.main([]) == 2
-    assert capsys.readouterr().out.count("usage:") == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("usage:")
+    assert captured.out == ""
 
 
 @pytest.mark.parametrize(
@@ -90,8 +100,33 @@ def test_help_and_no_arguments(capsys):
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
             "    c.search.num_training = 5\n    return c",
-            "num_training",
+            "names an unknown config key 'num_training'. Did you mean 'search.num_trainings'? jaxloss/config.py lists all keys",
         ),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+            "    c.serch.num_trainings = 5\n    return c",
+            "names an unknown config key 'serch'. Did you mean 'search'? jaxloss/config.py lists all keys",
+        ),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n    c.unlock()\n"
+            "    c.search.num_training = 5\n    return c",
+            "names an unknown config key 'search.num_training'. Did you mean 'search.num_trainings'?",
+        ),
+        (
+            "from ml_collections import ConfigDict\ndef get_config():\n    return ConfigDict({'a': 1})",
+            "a config without the key 'comparison': begin it with jaxloss.config.default_config()",
+        ),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+            "    c.losses = None\n    return c",
+            "sets 'losses' to None; it takes a value of type tuple like ('cross_entropy',)",
+        ),
+        (
+            "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+            "    c.search = None\n    return c",
+            "sets 'search', which is a section of keys, to None",
+        ),
+        ("def get_config():\n    return {}['x']", "does not run: KeyError: 'x'"),
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
             "    c.search.num_trainings = 'many'\n    return c",
@@ -146,6 +181,18 @@ def test_options_of_a_config_take_any_key():
         ("search.seeds_per_candidate=7", "search.num_trainings (6) is not enough for one candidate"),
         ("seed=-1", "config key seed must be at least 0"),
         ("filters.rejection.num_samples=0", "filters.rejection.num_samples must be at least 1"),
+        ("training.num_epochs=1e999", "config key training.num_epochs must be at most 10000.0, not inf"),
+        ("training.num_epochs=1e9", "config key training.num_epochs must be at most 10000.0, not 1000000000.0"),
+        ("training.warmup_epochs=1e999", "config key training.warmup_epochs must be at most"),
+        ("training.learning_rate=1e999", "config key training.learning_rate must be at most"),
+        ("comparison.margin=1e999", "config key comparison.margin must be at most 1.0"),
+        ("filters.rejection.iterations=100000000000", "filters.rejection.iterations must be at most 1000000"),
+        ("filters.rejection.learning_rate=0", "filters.rejection.learning_rate must be at least 1e-12, not 0.0"),
+        ("filters.rejection.momentum=1.0", "filters.rejection.momentum must be at most 0.999999, not 1.0"),
+        ("space.autoloss_zero.branch_weights=(1e999,)", "branch_weights must hold finite numbers above 0, not (inf,)"),
+        ("space.autoloss_zero.branch_weights=(-1.0,)", "branch_weights must hold finite numbers above 0, not (-1.0,)"),
+        ("task.classification.pixel_mean=1e999", "config key task.classification.pixel_mean must be finite, not inf"),
+        ("task.classification.pixel_deviation=1e999", "task.classification.pixel_deviation must be finite, not inf"),
         ("space.autoloss_zero.branch_weights=(1.0, 2.0)", "has 1 branches and 2 branch_weights"),
         ("search.seeds=(1,)", "config key search.seeds takes formulas or names, not 1"),
         ("task.name=no_such_module:make", "cannot import the task 'no_such_module:make'"),
@@ -164,7 +211,20 @@ def test_values(refused, override, says):
 
 def test_every_range_belongs_to_a_key_whose_default_is_in_it():
     check_config(default_config())
-    assert {*RANGES, *CHOICES} <= set(flatten(default_config().to_dict()))
+    values = flatten(default_config().to_dict())
+    assert {*RANGES, *CHOICES} <= set(values)
+    several = {f"task.classification.pixel_{name}" for name in ("mean", "deviation")}
+    assert {key for key, value in values.items() if type(value) in (int, float)} == {*RANGES} | several
+    assert all(math.isfinite(bound) for bounds in RANGES.values() for bound in bounds)
+
+
+@pytest.mark.parametrize("value", [math.nan, None, "5"])
+def test_a_range_holds_numbers_only(value):
+    config = default_config()
+    with config.ignore_type():
+        config.training.num_epochs = value
+    with pytest.raises(UserError, match=r"training\.num_epochs must be a number from 1e-06 to 10000\.0, not "):
+        check_config(config)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +234,14 @@ def test_every_range_belongs_to_a_key_whose_default_is_in_it():
         (("mode=train", "loss=focall"), "unknown hand-crafted loss 'focall'. Did you mean 'focal'?"),
         (("mode=train", "loss=Neg(prediktion)"), "bad formula at character 5: unknown input 'prediktion'"),
         (("mode=train", "loss=Neg(prediction, target)"), "bad formula at character 1: Neg takes 1 operand, not 2"),
+        (
+            ("mode=compare", f"losses=('{CROSS_ENTROPY}', 'Neg(Mul(Log(prediction),  target))')"),
+            f"names one loss twice: '{CROSS_ENTROPY}' and 'Neg(Mul(Log(prediction),  target))' are the same graph",
+        ),
+        (
+            ("search.name=random_search", f"search.seeds=('{CROSS_ENTROPY}',)"),
+            "search.name=random_search has no use for search.seeds",
+        ),
         (("mode=compare", "losses=()"), "mode=compare needs --config.losses"),
         (("mode=compare", f"losses=('{CROSS_ENTROPY}', 'Add(target)')"), "Add takes 2 operands, not 1"),
         (("mode=train", "loss=focal", "space.autoloss_zero.branches=other"), "has a branch 'other'"),
@@ -191,6 +259,7 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
         return dataclasses.replace(
             task,
             offers={"classification": tuple(one for one in ("prediction", "target", "logits") if one != name)},
+            ranges={},
             with_split=lambda seed: without(name),
         )
 
@@ -262,6 +331,31 @@ def test_a_broken_data_file(refused, tmp_path, content):
     assert str(file) in refused("task.name=classification", f"task.classification.source=npz:{file}")
 
 
+def test_the_folder_of_compiled_programs(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    line = refused(f"compilation_cache={tmp_path / 'file' / 'cache'}")
+    assert "cannot make the folder" in line
+    assert "--config.compilation_cache" in line
+
+
+def test_compiled_programs_are_kept(tmp_path):
+    """A new process finds them."""
+    script = (
+        "import jax, jaxloss.compilation_cache as cache\n"
+        "cache.LEAST_SECONDS = 0\n"
+        "hits = []; jax.monitoring.register_event_listener(lambda name, **_: hits.append(name))\n"
+        f"cache.use_compilation_cache({str(tmp_path / 'cache')!r})\n"
+        "jax.jit(lambda x: jax.numpy.sin(x) * 3)(1.0)\n"
+        "print(hits.count('/jax/compilation_cache/cache_hits'))\n"
+    )
+    counts = [
+        int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=True).stdout)
+        for _ in range(2)
+    ]
+    assert counts[0] == 0
+    assert counts[1] > 0
+
+
 # --- the work directory ------------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +370,48 @@ def test_a_run_that_fails_before_any_training_bars_no_corrected_config(refused, 
     assert "no candidate passed the filters in 3 draws" in refused("filters.max_attempts=3", "filters.rejection.iterations=1")
     assert run(tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1") == 0
     assert "cross" in capsys.readouterr().out
+
+
+def test_a_command_that_is_repeated_adds_nothing_to_the_time(tmp_path):
+    """Every transaction holds the clock, so that a killed start counts; a start that finds nothing to do does not."""
+    arguments = (tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1")
+
+    def seconds():
+        with open_for_reading(tmp_path / "run") as opened:
+            return opened.read_summary()["seconds"]["total"], opened.archive.state("clock")["seconds"]
+
+    assert run(*arguments) == 0
+    first = seconds()
+    assert first[0] == pytest.approx(first[1], abs=0.1)
+    assert run(*arguments) == 0
+    assert seconds() == (first[1], first[1])
+    assert run(*arguments[:-1], "comparison.test_seeds=2") == 0
+    assert seconds()[0] > first[1]
+
+
+@pytest.mark.parametrize("mode", ["train", "compare"])
+def test_trainings_that_meet_nan_are_named(tmp_path, capsys, mode):
+    explodes = "Mul(target, Exp(Exp(Exp(Inv(prediction)))))"
+    losses = [f"loss={explodes}"] if mode == "train" else [f"losses=('{explodes}', 'cross_entropy')"]
+    assert run(tmp_path / "run", f"mode={mode}", *losses) == 0
+    table = capsys.readouterr().out
+    assert "4 of 4 trainings met NaN or infinity" in table
+    with open_for_reading(tmp_path / "run") as opened:
+        summary = opened.read_summary()
+        assert summary["stopped_by_nan"] == sum(not row.finite for row in opened.archive.trainings()) > 0
+    stopped = {row["kind"]: row["tuned"]["stopped_by_nan"] for row in summary["comparison"]}
+    assert stopped == ({"given": 4} if mode == "train" else {"given": 4, "handcrafted": 0})
+    assert "(4 of 4 trainings met NaN)" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_control_c_before_the_first_training_says_that_nothing_was_done(tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SerialExecution, "run", interrupted)
+    assert run(tmp_path / "run") == 130
+    assert "stopped; nothing was done yet. To begin again: python -m jaxloss.launch" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
@@ -296,6 +432,44 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
 
 
 # --- as a real command -------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_in_a_garbage_collection_is_not_lost():
+    """Python forgets what is raised in such a callback, and JAX has one."""
+    sent = []
+
+    def interrupted(*_):
+        if not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGINT)
+
+    def collect():
+        gc.collect()
+        time.sleep(10)
+
+    before = signal.signal(signal.SIGINT, interrupts.raise_interrupt)
+    gc.callbacks.append(interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            collect()
+    finally:
+        gc.callbacks.remove(interrupted)
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("delay", [0.1, 1.0])
+def test_control_c_during_the_imports(tmp_path, delay):
+    """The start of the interpreter itself is beyond our reach: the delay begins when it is up."""
+    code = "print('up', flush=True); import runpy; runpy.run_module('jaxloss.launch', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", code, f"--config={TINY}", f"--workdir={tmp_path / 'run'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        assert process.stdout.readline() == "up\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert error.startswith("stopped; nothing was done yet. To begin again: ")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("override", ["seach.name=x", "mode=find", "task.name=absent:make"])

@@ -110,7 +110,7 @@ def test_what_is_remembered_can_be_read_from_the_archive(workshop, tmp_path):
         loop = workshop.loop(archive, num_trainings=10, generation_size=3)
         loop.run()
         again = workshop.loop(archive, num_trainings=10, generation_size=3)
-    assert loop.memory.rejected_branches
+    assert loop.memory.num_rejected
     assert again.memory == loop.memory
     assert again.search.individuals == loop.search.individuals
     assert list(again.search.best()) == list(loop.search.best())
@@ -199,8 +199,13 @@ def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
         process.kill()
         process.communicate()
     assert killed >= kills - 1
+    with open_for_reading(broken) as run:
+        earlier = run.archive.state("clock")["seconds"]
     finish(start(broken, cache, *overrides))
     assert content(broken) == expected
+    with open_for_reading(broken) as run:
+        # The time of the starts that were killed is in the total.
+        assert run.read_summary()["seconds"]["total"] >= earlier > 0
     shutil.rmtree(broken)
 
 

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -196,6 +197,9 @@ def test_a_commit_is_all_or_nothing(tmp_path):
         assert (archive.candidates(), archive.trainings(), archive.state("done")) == ([candidate(0)], [training()], 1)
         archive.commit([candidate(1)], state={"done": 2})
         assert archive.state("done") == 2
+        archive.every_commit = lambda: {"clock": {"seconds": 3.0}}
+        archive.commit(state={"done": 3})
+        assert (archive.state("done"), archive.state("clock")) == (3, {"seconds": 3.0})
 
 
 def test_digest_ignores_clocks_and_nothing_else(tmp_path):
@@ -604,6 +608,11 @@ def test_a_refused_open_gives_the_lock_back(tmp_path):
     with user_error("archive.sqlite"):
         RunDirectory.open(tmp_path, {})
     (tmp_path / "archive.sqlite").unlink()
+    # Metrics without an archive are half a run: it is not begun over them.
+    with user_error("metrics.jsonl", "archive.sqlite"):
+        RunDirectory.open(tmp_path, {})
+    (tmp_path / "metrics.jsonl").unlink()
+    shutil.rmtree(tmp_path / "tensorboard")
     RunDirectory.open(tmp_path, {}).close()
 
 
@@ -659,14 +668,39 @@ def test_a_forbidden_directory_is_refused(tmp_path):
 
 def test_directories_with_other_files_are_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with user_error("thesis.tex", "config.json", "--workdir"):
+    with user_error("thesis.tex", "archive.sqlite", "--workdir"):
         RunDirectory.open(tmp_path, CONFIG)
     assert os.listdir(tmp_path) == ["thesis.tex"]
-    (tmp_path / "thesis.tex").unlink()
-    # What a run leaves that was killed as it began is its own.
-    (tmp_path / "run.lock").write_text("1 on host\n")
-    (tmp_path / ".config.json.0123.tmp").write_text('{"se')
-    RunDirectory.open(tmp_path, CONFIG).close()
+    (tmp_path / "config.json").write_text(json_text.dumps(CONFIG))
+    with user_error("thesis.tex", "archive.sqlite", "--workdir"):
+        RunDirectory.open(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("others", [(), ("model.bin",), ("summary.json",)])
+def test_a_config_of_another_program_is_left_alone(tmp_path, others):
+    for name in ("config.json", *others):
+        (tmp_path / name).write_text('{"architectures": ["Net"], "task": "fill"}')
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with user_error("config.json", "is not the config of a run", "'search'", "--workdir"):
+        RunDirectory.open(tmp_path, {**CONFIG, "task": {}})
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ("run.lock", ".config.json.0123.tmp"),
+        ("run.lock", "config.json"),
+        ("run.lock", "config.json", "archive.sqlite"),
+        ("run.lock", "config.json", "archive.sqlite", "archive.sqlite-journal"),
+    ],
+)
+def test_what_a_run_leaves_that_was_killed_as_it_began_is_its_own(tmp_path, left):
+    contents = {"config.json": json_text.dumps(CONFIG), ".config.json.0123.tmp": '{"se', "run.lock": "1 on host\n"}
+    for name in left:
+        (tmp_path / name).write_text(contents.get(name, ""))
+    with RunDirectory.open(tmp_path, changed(seed=7)) as run:
+        assert run.config["seed"] == 7
     assert not (tmp_path / ".config.json.0123.tmp").exists()
 
 
@@ -683,4 +717,4 @@ def test_reading_what_is_no_run_is_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with user_error("archive.sqlite"):
         open_for_reading(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == ["config.json", "run.lock"]
+    assert os.listdir(tmp_path) == ["config.json"]

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss import wiring
+from jaxloss.config import default_config
 from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs, Reason
@@ -207,6 +209,17 @@ def test_a_seed_that_passes_is_taken(cascades):
     assert [attempt.origin for attempt in one.attempts] == [SEED_ORIGIN, SEED_ORIGIN]
 
 
+@pytest.mark.parametrize(
+    ("formula", "reason"), [("Neg(prediction)", Reason.NO_TARGET), ("Mul(target, prediction)", Reason.NO_METRIC_GAIN)]
+)
+def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, reason):
+    text, messages = f"classification: {CROSS_ENTROPY} | second: {formula}", []
+    search = evolution(PAIR, seeds=[PAIR.parse(text)])
+    (one,) = resolve(search, [search._propose(0)], cascades, GradientMemory(), 16, 20_000, messages.append)
+    assert messages == [f"the seed '{formula}' (branch second) was rejected: {reason.label}; random draws take its place"]
+    assert one.text.startswith(f"classification: {CROSS_ENTROPY} | second: ")
+
+
 def test_a_copy_of_a_trained_parent_passes_by_its_norms(cascades):
     """What the memory holds of each branch lets it pass; the two together name the score that is taken over."""
     first = resolved_by(cascades)[0]
@@ -228,6 +241,26 @@ def test_text_form_of_two_branches():
     assert PAIR.write(PAIR.parse("second:Mul(prediction,target)|classification:" + CROSS_ENTROPY)) == text
     with pytest.raises(UserError, match=r"has the form 'classification: FORMULA \| second: FORMULA'"):
         PAIR.parse(CROSS_ENTROPY)
+    with pytest.raises(UserError, match=r"has the form"):
+        PAIR.parse(f"{text} | second: {CROSS_ENTROPY}")
+
+
+def test_every_branch_must_fit():
+    tight = autoloss_zero(("classification", "second"), (1.0, 10.0), max_instructions=3)
+    large = "Neg(Neg(Neg(Mul(target, Log(prediction)))))"
+    for one, other, whose in ((CROSS_ENTROPY, large, "second"), (large, CROSS_ENTROPY, "classification")):
+        with pytest.raises(UserError, match=rf"the formula '.*' of the branch {whose} is too large: .* holds 3 operators"):
+            tight.parse(f"classification: {one} | second: {other}")
+
+
+def test_the_control_needs_no_seeds():
+    config = default_config()
+    config.search.seeds = (CROSS_ENTROPY,)
+    assert wiring.make_search(config, SPACE, "evolution").seeds
+    assert wiring.make_search(config, SPACE, "random_search").name == "random_search"
+    config.search.name = "random_search"
+    with pytest.raises(UserError, match=r"random_search has no use for search\.seeds"):
+        wiring.make_search(config, SPACE, "random_search")
 
 
 def test_losses_of_the_branches_are_added_with_their_weights():

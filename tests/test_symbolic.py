@@ -462,6 +462,8 @@ def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path
         (["--rank=3"], "has 2 ranked losses"),
         (["--rank=0"], "has 2 ranked losses"),
         (["--format=pyton"], "unknown format 'pyton'. Did you mean 'python'?"),
+        (["--time_limit=0"], "time_limit must be a number of seconds above 0, not 0"),
+        (["--time_limit=nan"], "time_limit must be a number of seconds above 0, not nan"),
         (["--rank=first"], "argument --rank: invalid int value: 'first'. usage: python -m jaxloss.export"),
         (["--output=/no/such/folder/loss.py"], "cannot write '/no/such/folder/loss.py'"),
     ],

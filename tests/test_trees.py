@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph, Node, constant
 from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.program import encode
+from jaxloss.spaces import autoloss_zero as space_module
 from jaxloss.spaces import trees
 from jaxloss.spaces.autoloss_zero import COPY, MUTATION, REINITIALISE, autoloss_zero
 from jaxloss.spaces.trees import Tree
@@ -220,6 +222,18 @@ def test_an_edit_that_does_not_fit_is_drawn_again():
     # A tree of depth three often needs more than three slots: it is drawn again too.
     for seed in range(100):
         encode(small.sample(np.random.default_rng(seed), branch), branch.layout)
+
+
+def test_a_space_without_room_says_so(monkeypatch):
+    monkeypatch.setattr(space_module, "MAX_DRAWS", 3)
+    deep = autoloss_zero(initial_depth=10, max_instructions=10)
+    with pytest.raises(UserError, match=r"initial_depth = 10 fits into space\.autoloss_zero\.max_instructions = 10: lower"):
+        deep.sample(np.random.default_rng(0), deep.branches[0])
+    busy = autoloss_zero(
+        initial_depth=1, max_instructions=1, num_mutations=200, copy_probability=0.0, reinitialise_probability=0.0
+    )
+    with pytest.raises(UserError, match=r"num_mutations = 200 fits into space\.autoloss_zero\.max_instructions = 1: lower"):
+        busy.offspring(np.random.default_rng(0), busy.branches[0], read("Neg(target)"))
 
 
 def test_equal_parts_count_once_when_an_edit_is_measured():

@@ -54,6 +54,7 @@ def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -
       options: of both, such as `donate_argnums`.
     """
     if num_devices > 1:
+        # Arguments have to lie on the devices from the first call on, see `spread`: others would be compiled for once more.
         return jax.pmap(function, DEVICE_AXIS, devices=jax.local_devices()[:num_devices], **options)
 
     def on_one(*arguments: PyTree) -> PyTree:
@@ -85,3 +86,10 @@ def slice_shapes(tree: PyTree) -> PyTree:
 def first_device(tree: PyTree) -> PyTree:
     """The slice of the first device, as arrays on that device alone."""
     return jax.tree.map(lambda leaf: jax.device_put(leaf[0], jax.local_devices()[0]), tree)
+
+
+def spread(tree: PyTree, num_devices: int) -> PyTree:
+    """Puts the slices of a leading axis `[num_devices]` on the devices, as the results of `over_devices` lie there."""
+    if num_devices == 1:
+        return tree
+    return jax.pmap(lambda slices: slices, DEVICE_AXIS, devices=jax.local_devices()[:num_devices])(tree)

@@ -87,7 +87,7 @@ class Graph:
             node = nodes[index]
             if operands_done or not node.operands:
                 position[index] = len(ordered)
-                ordered.append(dataclasses.replace(node, operands=tuple(position[i] for i in node.operands)))
+                ordered.append(Node(node.name, tuple([position[i] for i in node.operands]), node.value))
             else:
                 stack.append((index, True))
                 stack.extend((operand, False) for operand in reversed(node.operands))
@@ -128,14 +128,17 @@ class Graph:
     def merged(self) -> "Graph":
         """The same function with equal sub-expressions computed once, operand order kept."""
         nodes: list[Node] = []
-        seen: dict[Node, int] = {}
+        seen: dict[tuple, int] = {}
         position: list[int] = []
         for node in self.nodes:
-            node = dataclasses.replace(node, operands=tuple(position[i] for i in node.operands))
-            if node not in seen:
-                seen[node] = len(nodes)
-                nodes.append(node)
-            position.append(seen[node])
+            operands = tuple([position[i] for i in node.operands])
+            content = (node.name, operands, node.value)
+            if content not in seen:
+                seen[content] = len(nodes)
+                nodes.append(Node(*content))
+            position.append(seen[content])
+        if len(nodes) == len(self.nodes):
+            return self
         return Graph.build(nodes, position[-1])
 
     def key(self, operators: OperatorSet) -> str:

@@ -194,7 +194,7 @@ class Cascade:
         if gradient.verdict is not _UNDECIDED:
             return gradient
         # The rejected ones first: their sketch is signed, while the norms of L and -L are the same.
-        if (self.branch, gradient.sketch) in memory.rejected_branches:
+        if memory.has_rejected(self.branch, gradient.sketch):
             return dataclasses.replace(gradient, verdict=Verdict(Reason.EQUIVALENT_TO_REJECTED))
         if (self.branch, gradient.signature) in memory.accepted_branches:
             # Equivalent to one that has passed the protocol. Whether the whole candidate is known is seen later.

@@ -1,6 +1,7 @@
 """Memory of gradients: which candidate behaves like one that was trained, or like one that was rejected?"""
 
 import dataclasses
+import hashlib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,26 +17,49 @@ class Known:
     score: float | None
 
 
+# Rejected branches that are remembered: at about 100 bytes each, 100 MB.
+MAX_REJECTED = 1_000_000
+
+
 @dataclasses.dataclass
 class GradientMemory:
     """Trained candidates by gradient norms, rejected branches by signed sketch.
 
     Norms are compared with trained candidates only (AutoLoss-Zero, Section 3.2): they cannot tell L from -L, and many a good
     loss has the norms of a rejected one. All of it can be rebuilt from the archive.
+
+    Attributes:
+      max_rejected: rejected branches that are remembered; the oldest give way.
     """
 
+    max_rejected: int = MAX_REJECTED
     trained: dict[str, Known] = dataclasses.field(default_factory=dict)
     accepted_branches: set[tuple[str, str]] = dataclasses.field(default_factory=set)
-    rejected_branches: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    _rejected: dict[bytes, None] = dataclasses.field(default_factory=dict)
 
     def remember_trained(self, signatures: dict[str, str], known: Known) -> None:
         """Stores a trained candidate under the norms of all its branches; the first one of a signature stays."""
         self.trained.setdefault(joint_signature(signatures), known)
         self.accepted_branches.update(signatures.items())
 
-    def remember_rejected(self, branch: str, sketch: str, reason: str) -> None:
+    def remember_rejected(self, branch: str, sketch: str) -> None:
         """Stores one rejected branch under its signed sketch."""
-        self.rejected_branches.setdefault((branch, sketch), reason)
+        self._rejected.setdefault(_digest(branch, sketch))
+        if len(self._rejected) > self.max_rejected:
+            del self._rejected[next(iter(self._rejected))]
+
+    def has_rejected(self, branch: str, sketch: str) -> bool:
+        """Whether a branch with this sketch was rejected."""
+        return _digest(branch, sketch) in self._rejected
+
+    @property
+    def num_rejected(self) -> int:
+        """How many rejected branches are remembered."""
+        return len(self._rejected)
+
+
+def _digest(branch: str, sketch: str) -> bytes:
+    return hashlib.blake2b(f"{branch} {sketch}".encode(), digest_size=16).digest()
 
 
 def joint_signature(signatures: dict[str, str]) -> str:

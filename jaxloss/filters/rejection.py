@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloss.core.devices import over_devices
+from jaxloss.core.devices import over_devices, spread
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
@@ -165,7 +165,8 @@ class RejectionProtocol:
         state = Lanes(
             variable, self._momentum.init(variable), jnp.zeros(self._population.lanes, jnp.int32), self._population.memory()
         )
-        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self._num_devices, *leaf.shape)), state)
+        slices = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self._num_devices, *leaf.shape)), state)
+        return spread(slices, self._num_devices)
 
     # --- on a device -----------------------------------------------------------------------------------------------------------
 

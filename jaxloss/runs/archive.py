@@ -8,7 +8,7 @@ works on network file systems, and the one file may be copied at any time when t
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -28,6 +28,10 @@ class Archive:
     """The rows and the search state of a run. Use it as a context manager, or `close` it.
 
     One process writes; any number may read at the same time.
+
+    Attributes:
+      path: of the file.
+      every_commit: called in every `commit`; the states that it returns (name -> JSON value) are committed too.
     """
 
     def __init__(self, path: Path, read_only: bool = False):
@@ -37,6 +41,7 @@ class Archive:
           UserError: the file is missing, damaged, no archive, of another version, or cannot be opened.
         """
         self.path = Path(path)
+        self.every_commit: Callable[[], Mapping[str, Any]] = dict
         if read_only and not self.path.is_file():
             raise UserError(f"there is no archive '{self.path}'")
         mode = "rw" if read_only else "rwc"
@@ -73,7 +78,8 @@ class Archive:
           UserError: the disk is full, or the file was damaged.
         """
         additions = [(CandidateRow, [row.to_sql() for row in candidates]), (TrainingRow, [row.to_sql() for row in trainings])]
-        states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in (state or {}).items()]
+        given = {**self.every_commit(), **(state or {})}
+        states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in given.items()]
         with self._user_errors(), self._transaction():
             for kind, records in additions:
                 places = ", ".join("?" * len(kind.columns()))

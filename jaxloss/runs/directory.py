@@ -114,7 +114,7 @@ class RunDirectory(Run):
         with contextlib.ExitStack() as on_failure:
             try:
                 path.mkdir(parents=True, exist_ok=True)
-                _refuse_foreign_files(path)
+                _refuse_foreign_files(path, given)
                 lock = Lock(path / _LOCK)
                 on_failure.callback(lock.release)
                 resumed = (path / _CONFIG).exists()
@@ -152,15 +152,31 @@ class RunDirectory(Run):
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _refuse_foreign_files(path: Path) -> None:
-    """A directory without a config is new: it must hold nothing but what a run leaves that was killed as it began."""
-    entries = list(path.iterdir())
+def _refuse_foreign_files(path: Path, given: Mapping[str, Any]) -> None:
+    """A directory without an archive is new: it must hold nothing but what a run leaves that was killed as it began.
+
+    Many programs write a file `config.json`: one without an archive beside it is a run's if it has the sections of ours.
+    """
+    entries = {entry.name: entry for entry in path.iterdir()}
+    if _ARCHIVE in entries and entries[_ARCHIVE].stat().st_size:
+        return
+    if _CONFIG in entries:
+        missing = sorted(given.keys() - _read_json(path / _CONFIG, dict).keys())
+        if missing:
+            raise UserError(
+                f"'{path / _CONFIG}' is not the config of a run: it has no key '{missing[0]}', and no {_ARCHIVE} is beside it; "
+                "use an empty or new --workdir"
+            )
+        if _SUMMARY in entries:
+            return
+    # A kill inside the first transaction leaves an empty archive and its journal.
+    own = (_CONFIG, _LOCK, _ARCHIVE, f"{_ARCHIVE}-journal")
     foreign = sorted(
-        entry.name for entry in entries if entry.name != _LOCK and not entry.match(atomic.temporary_pattern(_CONFIG))
+        name for name, entry in entries.items() if name not in own and not entry.match(atomic.temporary_pattern(_CONFIG))
     )
-    if foreign and _CONFIG not in foreign:
+    if foreign:
         listed = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise UserError(f"work directory '{path}' holds other files ({listed}) and no {_CONFIG}; use an empty or new --workdir")
+        raise UserError(f"work directory '{path}' holds other files ({listed}) and no {_ARCHIVE}; use an empty or new --workdir")
 
 
 def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]) -> None:

@@ -26,13 +26,14 @@ from jaxloss.runs.words import (
     loss_name,
     number,
     score,
+    stopped_in_words,
     verdict_in_words,
 )
 
 _REPORT = "report.html"
 _NUM_SHAPES = 3
 _NUM_UNFINISHED = 10
-_FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters)
+_FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters, stopped_in_words)
 
 
 def write_report(path: str | Path) -> Path:

@@ -9,7 +9,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jaxloss.runs.words import MINUS, difference, half_width, hyperparameters, loss_name, number, score, verdict_in_words
+from jaxloss.runs.words import (
+    MINUS,
+    difference,
+    half_width,
+    hyperparameters,
+    loss_name,
+    number,
+    score,
+    stopped_in_words,
+    verdict_in_words,
+)
 
 _WIDTH = 116  # of files and pipes
 _NAME_WIDTH = 28
@@ -33,6 +43,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         _line(console, "")
     if summary.get("comparison"):
         console.print(_comparison(summary, names, console))
+        _stopped(summary, names, console)
     for row in summary.get("comparison", []):
         if row["formula"] and not (best and row["name"] == best["name"]):
             _line(console, f"{names[row['name']]}:")
@@ -84,6 +95,16 @@ def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: C
         tuned = row["tuned"]
         table.add_row(Text(names[row["name"]]), *cells, number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"]))
     return table
+
+
+def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:
+    """Says which means hold trainings that were stopped: a 0 alone would look like a loss that learns nothing."""
+    kinds = ("untuned", "tuned") if summary["mode"] != "train" else ("tuned",)
+    for row in summary["comparison"]:
+        for kind in kinds:
+            if words := stopped_in_words(row[kind]):
+                which = f", {kind}" if len(kinds) > 1 else ""
+                _line(console, f"{names[row['name']]}{which}: {words} or infinity; a training that is stopped scores 0")
 
 
 def _differences(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:

@@ -53,6 +53,12 @@ def hyperparameters(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {number(value)}" for name, value in values.items() if name != "learning_rate")
 
 
+def stopped_in_words(result: Mapping[str, Any]) -> str:
+    """`2 of 10 trainings met NaN` where trainings of a result were stopped, which then score 0; nothing otherwise."""
+    stopped = result.get("stopped_by_nan", 0)
+    return f"{stopped} of {len(result['scores'])} trainings met NaN" if stopped else ""
+
+
 def verdict_in_words(row: Mapping[str, Any], margin: float) -> str:
     """What the interval of a difference allows to say."""
     if row["verdict"] == "leads":

@@ -6,7 +6,7 @@ behind the first accepted one were looked at ahead of time, are not proposals, a
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
@@ -14,7 +14,7 @@ from jaxloss.core.graph import Graph
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.cascade import Cascade, Screened
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.search.base import Proposal, Search
+from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
 from jaxloss.spaces.base import Branch
 
 
@@ -105,6 +105,7 @@ def resolve(
     memory: GradientMemory,
     batch: int,
     max_attempts: int,
+    message: Callable[[str], None] = lambda text: None,
 ) -> list[Resolved]:
     """Draws every branch of every proposal until it passes.
 
@@ -115,6 +116,7 @@ def resolve(
       memory: of gradients; only read.
       batch: graphs per round that go through the filters together.
       max_attempts: bound on the draws for one branch.
+      message: called with one line for every seed that is rejected: somebody has asked for it.
 
     Raises:
       UserError: when `max_attempts` draws brought nothing; says what to change.
@@ -124,14 +126,16 @@ def resolve(
         share = max(1, batch // len(open_slots))
         for name, cascade in cascades.items():
             waiting = [slot for slot in open_slots if slot.branch.name == name]
-            draws = [_draw(search, slot, cascade, share, max_attempts) for slot in waiting]
+            draws = [_draw(search, slot, cascade, share, max_attempts, message) for slot in waiting]
             screened = iter(cascade.screen([draw.graph for row in draws for draw in row], memory) if waiting else [])
             for slot, row in zip(waiting, draws, strict=True):
-                _settle(slot, row, [next(screened) for _ in row])
+                _settle(slot, row, [next(screened) for _ in row], message)
     return [_resolved(search, proposal, [slot for slot in slots if slot.proposal is proposal]) for proposal in proposals]
 
 
-def _draw(search: Search, slot: _Slot, cascade: Cascade, count: int, max_attempts: int) -> list[_Draw]:
+def _draw(
+    search: Search, slot: _Slot, cascade: Cascade, count: int, max_attempts: int, message: Callable[[str], None]
+) -> list[_Draw]:
     """The next `count` draws of a slot that pass the look at their leaves; fewer where `max_attempts` comes first."""
     found: list[_Draw] = []
     rejected: collections.Counter = collections.Counter()
@@ -151,12 +155,18 @@ def _draw(search: Search, slot: _Slot, cascade: Cascade, count: int, max_attempt
             rejected = collections.Counter()
         else:
             rejected[verdict.reason.label] += 1
+            if origin == SEED_ORIGIN:
+                message(_rejected_seed(slot.branch, graph, verdict))
         attempt += 1
     slot.next_attempt = attempt
     return found
 
 
-def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened]) -> None:
+def _rejected_seed(branch: Branch, graph: Graph, verdict: Verdict) -> str:
+    return f"the seed '{graph}' (branch {branch.name}) was rejected: {verdict.reason.label}; random draws take its place"
+
+
+def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], message: Callable[[str], None]) -> None:
     """Takes the first accepted draw; what came before it counts, what comes behind it does not."""
     for draw, result in zip(draws, screened, strict=True):
         slot.structural.update(draw.rejected_before)
@@ -176,6 +186,8 @@ def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened]) -
         if result.verdict.accepted:
             slot.accepted = draw.graph
             return
+        if draw.origin == SEED_ORIGIN:
+            message(_rejected_seed(slot.branch, draw.graph, result.verdict))
 
 
 def _resolved(search: Search, proposal: Proposal, slots: Sequence[_Slot]) -> Resolved:

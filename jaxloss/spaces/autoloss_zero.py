@@ -13,6 +13,10 @@ from jaxloss.spaces.base import Branch, GraphSpace
 
 COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
 
+# Where one draw in a thousand fits, this many bring nothing once in twenty thousand times; a space that is tighter still would
+# spend its time on drawing.
+MAX_DRAWS = 10_000
+
 
 def autoloss_zero(
     branches: Sequence[str] = ("classification",),
@@ -35,6 +39,9 @@ def autoloss_zero(
       copy_probability: of an offspring that is its parent.
       reinitialise_probability: of a fresh random tree, where the parent is not copied.
       num_mutations: applied one after the other, where neither happens.
+
+    Raises:
+      UserError: when no random tree can fit; `sample` and `offspring` raise it when none of many draws has fitted.
     """
     if max_instructions < initial_depth:
         raise UserError(
@@ -46,20 +53,28 @@ def autoloss_zero(
 
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         del branch
-        while True:
+        for _ in range(MAX_DRAWS):
             graph = trees.to_graph(trees.random_tree(generator, vocabulary, initial_depth))
             if fits(graph, layout):
                 return graph
+        raise UserError(
+            f"none of {MAX_DRAWS} random trees with space.autoloss_zero.initial_depth = {initial_depth} fits into "
+            f"space.autoloss_zero.max_instructions = {max_instructions}: lower the one or raise the other"
+        )
 
     def offspring(generator: np.random.Generator, branch: Branch, parent: Graph) -> tuple[Graph, str]:
         if generator.random() < copy_probability:
             return parent, COPY
         if generator.random() < reinitialise_probability:
             return sample(generator, branch), REINITIALISE
-        while True:
+        for _ in range(MAX_DRAWS):
             graph = trees.mutate(generator, vocabulary, parent, num_mutations)
             if fits(graph, layout):
                 return graph, MUTATION
+        raise UserError(
+            f"none of {MAX_DRAWS} mutants with space.autoloss_zero.num_mutations = {num_mutations} fits into "
+            f"space.autoloss_zero.max_instructions = {max_instructions}: lower the one or raise the other"
+        )
 
     return GraphSpace(
         name="autoloss_zero",

@@ -97,20 +97,21 @@ class GraphSpace:
         """Reads a candidate: a formula, or `name: formula | name: formula` where there are several branches.
 
         Raises:
-          UserError: names the branch, the position in the formula, or the size that is exceeded.
+          UserError: names the form, the position in the formula, or the branch and its size that is exceeded.
         """
         if len(self.branches) == 1:
             branch = self.branches[0]
             return {branch.name: _parse_fitting(text, branch.layout)}
-        parts: dict[str, str] = {}
-        for part in text.split("|"):
-            name, _, formula = part.partition(":")
-            parts[name.strip()] = formula
+        given = [(name.strip(), formula) for name, _, formula in (part.partition(":") for part in text.split("|"))]
         names = [branch.name for branch in self.branches]
-        if sorted(parts) != sorted(names):
+        if sorted(name for name, _ in given) != sorted(names):
             form = " | ".join(f"{name}: FORMULA" for name in names)
             raise UserError(f"a candidate of the space {self.name} has the form '{form}', not '{text}'")
-        return {branch.name: parse(parts[branch.name], branch.layout.operators, branch.layout.inputs) for branch in self.branches}
+        parts = dict(given)
+        return {
+            branch.name: _parse_fitting(parts[branch.name].strip(), branch.layout, f" of the branch {branch.name}")
+            for branch in self.branches
+        }
 
     def write(self, candidate: Candidate) -> str:
         """The text form; the inverse of `parse`."""
@@ -123,11 +124,11 @@ class GraphSpace:
         return "|".join(candidate[branch.name].key(branch.layout.operators) for branch in self.branches)
 
 
-def _parse_fitting(text: str, layout: Layout) -> Graph:
+def _parse_fitting(text: str, layout: Layout, whose: str = "") -> Graph:
     graph = parse(text, layout.operators, layout.inputs)
     if not fits(graph, layout):
         raise UserError(
-            f"the formula '{text[:80]}{'...' * (len(text) > 80)}' is too large: a program of this space holds "
+            f"the formula '{text[:80]}{'...' * (len(text) > 80)}'{whose} is too large: a program of this space holds "
             f"{layout.max_instructions} operators and {layout.max_constants} different numbers"
         )
     return graph

@@ -44,8 +44,8 @@ def to_graph(tree: Tree) -> Graph:
     nodes: list[Node] = []
 
     def visit(tree: Tree) -> int:
-        operands = tuple(visit(child) for child in tree.children)
-        nodes.append(dataclasses.replace(tree.node, operands=operands))
+        operands = tuple([visit(child) for child in tree.children])
+        nodes.append(Node(tree.node.name, operands, tree.node.value))
         return len(nodes) - 1
 
     visit(tree)

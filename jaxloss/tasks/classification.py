@@ -23,6 +23,7 @@ from jaxloss.tasks.models.registry import make_model
 
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits")
+PRECISIONS = ("float32", "bfloat16")
 RANGES = {"prediction": (0.0, 1.0), "target": (0.0, 1.0)}
 
 
@@ -43,6 +44,7 @@ def make_classification(
     noise_mapping: str | Sequence[int] = "next",
     model: str = "mlp",
     model_options: Mapping[str, Any] | None = None,
+    precision: str = "float32",
     augmentation: str = "none",
     pixel_mean: float | Sequence[float] = 0.0,
     pixel_deviation: float | Sequence[float] = 1.0,
@@ -71,6 +73,8 @@ def make_classification(
       noise_mapping: of asymmetric noise.
       model: name of the network in `models.registry.MODELS`.
       model_options: attributes of the network.
+      precision: what the network computes in, `float32` or `bfloat16` (for accelerators). Parameters, statistics of BatchNorm,
+        the last layer, its softmax and the loss are float32 in either case.
       augmentation: name in `data.preprocess.AUGMENTATIONS`.
       pixel_mean: taken from every pixel, on the scale of 0 to 1; one number or one per channel (CIFAR-10: 0.47). Fixed numbers
         rather than statistics of a training split, since the compiled functions serve every division of the data.
@@ -91,6 +95,10 @@ def make_classification(
         raise unknown("augmentation", augmentation, AUGMENTATIONS)
     if rejection_variable not in ("probability", "logits"):
         raise unknown("rejection variable", rejection_variable, ("probability", "logits"))
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if "dtype" in (model_options or {}):
+        raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
     if np.min(pixel_deviation) <= 0:
         raise UserError(f"pixel_deviation must be above 0, not {pixel_deviation}: pixels are divided by it")
     if evaluation_batch < 1:
@@ -98,7 +106,7 @@ def make_classification(
     if noise_seed < 0:
         raise UserError(f"noise_seed must be at least 0, not {noise_seed}")
     images = with_held_out_test(load_source(source, data_dir, download), fractions, test_seed)
-    network = make_model(model, images.num_classes, model_options)
+    network = make_model(model, images.num_classes, {**(model_options or {}), "dtype": precision})
     image_shape = images.train.images.shape[1:]
     prepare = functools.partial(standardise, mean=pixel_mean, deviation=pixel_deviation)
     # A native convolution inside a CPU loop is many times slower than outside.
@@ -145,6 +153,7 @@ def make_classification(
                 "augmentation": augmentation,
                 "pixels": f"(x - {pixel_mean}) / {pixel_deviation}",
                 "network": model,
+                "precision": precision,
                 "num_parameters": num_parameters,
             },
         )

@@ -60,4 +60,4 @@ def load_npz(rest: str, data_dir: str | None = None, download: bool = False) -> 
     train = labelled_images(arrays["train_images"], arrays["train_labels"], f"{path} (train)")
     test = labelled_images(arrays["test_images"], arrays["test_labels"], f"{path} (test)") if has_test else None
     names = tuple(map(str, arrays["class_names"])) if "class_names" in arrays else None
-    return make_source(path.stem, train, test, names)
+    return make_source(path.stem, train, test, names, str(path))

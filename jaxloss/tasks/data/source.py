@@ -6,6 +6,8 @@ import numpy as np
 
 from jaxloss.core.errors import UserError
 
+_NUMBER_FROM_0 = "number the classes from 0"
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
@@ -58,7 +60,8 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
       origin: where the arrays come from, for the error line.
 
     Raises:
-      UserError: for other shapes or types, for pixels that are not finite, or when there are not as many labels as images.
+      UserError: for other shapes or types, for pixels that are not finite, for labels that number no class, or when there are not
+        as many labels as images.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim == 3:
@@ -69,6 +72,8 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
         raise UserError(f"{origin}: labels must be integers [M], not {labels.dtype} {list(labels.shape)}")
     if len(images) != len(labels):
         raise UserError(f"{origin}: {len(images)} images, but {len(labels)} labels")
+    if len(labels) and (labels.min() < 0 or labels.max() > np.iinfo(np.int32).max):
+        raise UserError(f"{origin}: labels run from {labels.min()} to {labels.max()}; {_NUMBER_FROM_0}")
     images = images if images.dtype == np.uint8 else images.astype(np.float32)
     broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3))) if images.dtype != np.uint8 else ()
     if len(broken):
@@ -77,22 +82,41 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
 
 
 def make_source(
-    name: str, train: LabelledImages, test: LabelledImages | None, class_names: tuple[str, ...] | None = None
+    name: str,
+    train: LabelledImages,
+    test: LabelledImages | None,
+    class_names: tuple[str, ...] | None = None,
+    origin: str | None = None,
 ) -> Source:
     """Joins the parts; without `class_names` the classes are numbered up to the largest label.
 
+    Args:
+      name: for reports.
+      train: see `Source`.
+      test: see `Source`.
+      class_names: one name per class, or None.
+      origin: where the arrays come from, for the error line; by default the name.
+
     Raises:
-      UserError: for a label that has no class, or a test set whose images have another shape or type.
+      UserError: for a label that has no class, for more classes than training images where they have no names, or for a test
+        set whose images have another shape or type.
     """
+    origin = origin or name
     parts = [train] if test is None else [train, test]
     labels = np.concatenate([part.labels for part in parts])
     if class_names is None:
+        if len(train) and labels.max() >= len(train):
+            # Identifiers of another kind: a network would get an output for every number up to the largest.
+            raise UserError(
+                f"{origin}: the largest label is {labels.max()}, but there are only {len(train)} training images; "
+                f"{_NUMBER_FROM_0}, or name them in class_names"
+            )
         class_names = tuple(str(index) for index in range(int(labels.max(initial=-1)) + 1))
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(class_names)):
-        raise UserError(f"{name}: labels run from {labels.min()} to {labels.max()}, but there are {len(class_names)} classes")
+        raise UserError(f"{origin}: labels run from {labels.min()} to {labels.max()}, but there are {len(class_names)} classes")
     if test is not None and (test.images.shape[1:], test.images.dtype) != (train.images.shape[1:], train.images.dtype):
         raise UserError(
-            f"{name}: train images are {train.images.dtype} {list(train.images.shape[1:])}, "
+            f"{origin}: train images are {train.images.dtype} {list(train.images.shape[1:])}, "
             f"test images {test.images.dtype} {list(test.images.shape[1:])}"
         )
     return Source(name, train, test, tuple(class_names))

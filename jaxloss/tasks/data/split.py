@@ -68,7 +68,7 @@ def split_source(
       UserError: for fractions that are none, and for a split that would be empty.
     """
     fractions = tuple(float(fraction) for fraction in fractions)
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise UserError(f"fractions must be three numbers (train, search_eval, test) that sum to 1, not {fractions}")
     if seed < 0:
         raise UserError(f"the seed of a split must not be negative, not {seed}")

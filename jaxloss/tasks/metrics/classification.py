@@ -42,28 +42,8 @@ def accuracy_from_counts(hits: Array, totals: Array) -> Array:
     return hits.sum() / jnp.maximum(totals.sum(), jnp.finfo(totals.dtype).tiny)
 
 
-def class_accuracies_from_counts(hits: Array, totals: Array) -> Array:
-    """Share of correct examples of each class `[C]`; NaN for a class without examples."""
-    return jnp.where(totals > 0, hits / jnp.where(totals > 0, totals, 1.0), jnp.nan)
-
-
 def mean_class_accuracy_from_counts(hits: Array, totals: Array) -> Array:
     """Mean of the classes' accuracies over the classes that have examples, a scalar."""
     present = totals > 0
     shares = jnp.where(present, hits / jnp.where(present, totals, 1.0), 0.0)
     return shares.sum() / jnp.maximum(present.sum(), 1)
-
-
-def accuracy(scores: Array, labels: Array, weights: Array | None = None) -> Array:
-    """Share of correct predictions, a scalar; arguments as for `class_counts`."""
-    return accuracy_from_counts(*class_counts(scores, labels, weights))
-
-
-def class_accuracies(scores: Array, labels: Array, weights: Array | None = None) -> Array:
-    """Accuracy of each class `[C]`, NaN for a class without examples; arguments as for `class_counts`."""
-    return class_accuracies_from_counts(*class_counts(scores, labels, weights))
-
-
-def mean_class_accuracy(scores: Array, labels: Array, weights: Array | None = None) -> Array:
-    """Mean accuracy over the classes that are there, a scalar; arguments as for `class_counts`."""
-    return mean_class_accuracy_from_counts(*class_counts(scores, labels, weights))

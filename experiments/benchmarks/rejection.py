@@ -1,0 +1,325 @@
+"""Candidates per minute through the rejection stage, against doing it without this framework.
+
+    python -m experiments.benchmarks.rejection --trees FILE.json --entries 1024 --iterations 500 --json OUT.json
+
+All ways get the same trees and the same samples. `eager` and `jit_per_candidate` take a few of the trees and are scaled up:
+eager JAX, one candidate at a time; and one `jit` for each candidate, the whole descent as one `scan`, compilation included.
+`full` is the whole protocol for all trees without any shortcut, `shipped_list` the filters as a search uses them on the same
+list, `shipped_random` on a stream of random trees of depth 3.
+
+Without `--trees` the trees are random ones that read prediction and target. `--spatial` has 5 samples of 32 x 32 x 21.
+"""
+
+import argparse
+import collections
+import json
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from experiments.benchmarks import common
+from experiments.benchmarks.common import BRANCH
+from jaxloss.core.compile import compile_graph
+from jaxloss.core.devices import memory_budget
+from jaxloss.core.errors import UserError
+from jaxloss.core.graph import Graph, parse
+from jaxloss.core.problem import RejectionProblem, batch_of_one
+from jaxloss.core.reduce import total_loss
+from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.population import BATCHINGS
+from jaxloss.filters.rejection import ROUNDING, RejectionSettings
+
+LAYOUT = BRANCH.layout
+COLUMNS = ("name", "candidates_per_minute", "distinct_accepted_per_minute", "compile_seconds", "peak_memory_mib", "accepted")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trees", help="JSON list of formulas over prediction, target and numbers")
+    parser.add_argument("--entries", type=int, default=1024, help="how many of them")
+    parser.add_argument("--iterations", type=int, default=500, help="of gradient descent")
+    parser.add_argument("--spatial", action="store_true", help="5 samples of 32 x 32 x 21 in place of 64 of 16 classes")
+    parser.add_argument("--batching", choices=BATCHINGS, default="auto", help="how our own ways run")
+    parser.add_argument("--width", type=int, default=0, help="candidates per call, 0 for as many as suit the device")
+    parser.add_argument("--workers", type=int, default=0, help="threads on a CPU, 0 for one per core")
+    parser.add_argument("--devices", type=int, default=0, help="0 for all accelerators, or the one CPU")
+    parser.add_argument("--eager", type=int, default=2, help="trees for the eager way, 0 to leave it out")
+    parser.add_argument("--jit", type=int, default=24, help="trees with a jit of their own, 0 to leave them out")
+    parser.add_argument("--stream", type=int, default=100_000, help="trees of the random stream, 0 to leave it out")
+    parser.add_argument("--growth", default="", help="numbers of entries, such as 256,512,1024: how the cost of `full` grows")
+    parser.add_argument("--seed", type=int, default=0, help="of samples and random trees")
+    parser.add_argument("--json", type=common.output_path, help="file to write")
+    options = parser.parse_args(arguments)
+
+    graphs = _read(options.trees, options.entries, options.seed)
+    size = (5, 32, 32, 21) if options.spatial else (64, 1, 1, 16)
+    problem = common.random_problem(*size, options.seed)
+    settings = RejectionSettings(iterations=options.iterations)
+    workers = options.workers or min(
+        4, jax.local_device_count() if jax.default_backend() != "cpu" else len(os.sched_getaffinity(0))
+    )
+    with ThreadPoolExecutor(workers) as pool, common.without_compilation_cache():
+        make = _cascade_maker(problem, settings, options, pool, workers)
+        rows, verdicts = [], {}
+        if options.eager:
+            rows.append(_one_by_one("eager", _descend_eagerly, graphs[: options.eager], problem, settings, verdicts))
+        if options.jit:
+            chosen = _spread(graphs, options.jit)
+            rows.append(_one_by_one("jit_per_candidate", _descend_compiled, chosen, problem, settings, verdicts))
+        full, found = _full(make, graphs)
+        rows += [full, _shipped_list(make, graphs)]
+        if options.stream:
+            rows.append(_shipped_random(make, options.stream, options.seed))
+        growth = [_grow(make, graphs, count) for count in common.numbers(options.growth)] if options.growth else []
+
+    expected = {str(graph): int(reason) for graph, reason in zip(graphs, found["reason"], strict=True)}
+    differing = sorted(text for text, reason in verdicts.items() if reason != expected[text])
+    results = {
+        **common.facts(),
+        "setting": {"samples": list(size), **vars(options), "workers": workers, "json": None},
+        "rows": rows,
+        "verdicts_compared": len(verdicts),
+        "verdicts_that_differ": differing,
+        "entries": len(graphs),
+        "distinct_entries": len({graph.key(LAYOUT.operators) for graph in graphs}),
+        "growth": growth,
+        "growth_slope": _slope(growth),
+    }
+    common.show_table(f"rejection, {results['device']}", COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
+    print(f"verdicts that differ from those of {len(verdicts)} separate descents: {len(differing)}")
+    if growth:
+        print(f"cost grows with the number of entries to the power {results['growth_slope']:.2f}")
+    if options.json:
+        common.write_json(options.json, results)
+
+
+def _read(path: str | None, entries: int, seed: int) -> list[Graph]:
+    if path is None:
+        texts = common.random_formulas(entries, seed, needed=("prediction", "target"))
+    else:
+        try:
+            texts = json.loads(Path(path).read_text())
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise UserError(f"{path} is not JSON: {error}") from error
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise UserError(f"{path} must hold a JSON list of formulas in text form")
+        if len(texts) < entries:
+            raise UserError(f"{path} holds {len(texts)} formulas, --entries asks for {entries}")
+    return [parse(text, LAYOUT.operators, LAYOUT.inputs) for text in texts[:entries]]
+
+
+def _spread(graphs: Sequence[Graph], count: int) -> list[Graph]:
+    """So many of the graphs, evenly spread over the list."""
+    return [graphs[i] for i in np.linspace(0, len(graphs) - 1, min(count, len(graphs))).astype(int)]
+
+
+def _peak_memory() -> float:
+    """MiB: of the device where it says so, else of this process so far."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in statistics:
+        return statistics["peak_bytes_in_use"] / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _row(name: str, count: int, seconds: float, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "candidates_per_minute": 60 * count / seconds,
+        "distinct_accepted_per_minute": None,
+        "candidates": count,
+        "seconds": seconds,
+        "peak_memory_mib": _peak_memory(),
+        **more,
+    }
+
+
+# --- without the framework -----------------------------------------------------------------------------------------------------
+
+Descent = Callable[[RejectionProblem, RejectionSettings, Callable[[Array], Array]], Array]
+
+
+def _gradients(graph: Graph, problem: RejectionProblem) -> Callable[[Array], Array]:
+    """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
+    loss = compile_graph(graph, LAYOUT.operators)
+
+    def total(value: Array, context: PyTree) -> Array:
+        inputs = problem.inputs(value[None], batch_of_one(context))
+        return total_loss(loss(inputs), inputs)
+
+    return lambda variable: jax.vmap(jax.grad(total))(variable, problem.context)
+
+
+def _descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, gradients: Callable) -> Array:
+    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
+    variable, state = problem.start, optimiser.init(problem.start)
+    for _ in range(settings.iterations):
+        updates, state = optimiser.update(gradients(variable), state)
+        variable = optax.apply_updates(variable, updates)
+    return variable
+
+
+def _descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gradients: Callable) -> Array:
+    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
+
+    @jax.jit
+    def descend(start: Array) -> Array:
+        def step(carry, _):
+            variable, state = carry
+            updates, state = optimiser.update(gradients(variable), state)
+            return (optax.apply_updates(variable, updates), state), None
+
+        return jax.lax.scan(step, (start, optimiser.init(start)), length=settings.iterations)[0][0]
+
+    return descend(problem.start)
+
+
+def _one_by_one(
+    name: str,
+    descend: Descent,
+    graphs: Sequence[Graph],
+    problem: RejectionProblem,
+    settings: RejectionSettings,
+    verdicts: dict[str, int],
+) -> dict[str, Any]:
+    start_metric = problem.metrics(problem.start)
+    jax.block_until_ready(descend(problem, settings, _gradients(graphs[0], problem)))  # what is loaded once is not counted
+    begin = time.perf_counter()
+    ends = [jax.block_until_ready(descend(problem, settings, _gradients(graph, problem))) for graph in graphs]
+    seconds = time.perf_counter() - begin
+    accepted = 0
+    for graph, variable in zip(graphs, ends, strict=True):
+        finite = np.isfinite(variable).all(axis=(1, 2, 3))
+        gain = float(np.mean(np.where(finite, problem.metrics(variable), 0) - start_metric))
+        passed = gain >= settings.minimum_gain - ROUNDING
+        failed = Reason.NO_METRIC_GAIN if finite.all() else Reason.NON_FINITE_OPTIMISATION
+        verdicts[str(graph)] = int(Reason.ACCEPTED if passed else failed)
+        accepted += passed
+    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=accepted)
+
+
+# --- with it -------------------------------------------------------------------------------------------------------------------
+
+
+def _cascade_maker(
+    problem: RejectionProblem, settings: RejectionSettings, options, pool, workers: int
+) -> Callable[[bool], Cascade]:
+    def make(shortcuts: bool) -> Cascade:
+        how = CascadeSettings(
+            rejection=settings,
+            width=options.width,
+            batching=options.batching,
+            shortcuts=shortcuts,
+            num_devices=options.devices,
+        )
+        return Cascade(BRANCH.name, LAYOUT, BRANCH.required, problem, how, pool, workers)
+
+    return make
+
+
+def _warm(cascade: Cascade) -> float:
+    """Seconds until both stages are compiled, for graphs with and without aggregation."""
+    texts = ("Neg(Mul(target, Log(prediction)))", "Neg(Mul(target, Mean_c(prediction)))")
+    graphs = [parse(text, LAYOUT.operators, LAYOUT.inputs) for text in texts]
+    begin = time.perf_counter()
+    cascade.gradient(graphs)
+    cascade.rejection(graphs)
+    return time.perf_counter() - begin
+
+
+def _full(make: Callable[[bool], Cascade], graphs: Sequence[Graph]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    cascade = make(False)
+    compile_seconds = _warm(cascade)
+    begin = time.perf_counter()
+    found = cascade.rejection(graphs)
+    seconds = time.perf_counter() - begin
+    accepted = int(np.sum(found["reason"] == Reason.ACCEPTED))
+    more = {"compilations": cascade.compilations, "memory_budget_mib": memory_budget() / 2**20}
+    return _row("full", len(graphs), seconds, compile_seconds=compile_seconds, accepted=accepted, **more), found
+
+
+def _shipped_list(make: Callable[[bool], Cascade], graphs: Sequence[Graph]) -> dict[str, Any]:
+    cascade = make(True)
+    compile_seconds = _warm(cascade)
+    begin = time.perf_counter()
+    reasons, distinct = _screen(cascade, graphs, GradientMemory())
+    seconds = time.perf_counter() - begin
+    return _shipped_row("shipped_list", seconds, compile_seconds, reasons, distinct, cascade)
+
+
+def _shipped_random(make: Callable[[bool], Cascade], count: int, seed: int, chunk: int = 4096) -> dict[str, Any]:
+    cascade, memory = make(True), GradientMemory()
+    compile_seconds = _warm(cascade)
+    reasons: collections.Counter = collections.Counter()
+    distinct: set[str] = set()
+    generator = np.random.default_rng(seed)
+    begin = time.perf_counter()
+    for start in range(0, count, chunk):
+        graphs = [common.SPACE.sample(generator, BRANCH) for _ in range(min(chunk, count - start))]
+        found, accepted = _screen(cascade, graphs, memory)
+        reasons.update(found)
+        distinct |= accepted
+    seconds = time.perf_counter() - begin
+    return _shipped_row("shipped_random", seconds, compile_seconds, reasons, distinct, cascade)
+
+
+def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: GradientMemory) -> tuple[collections.Counter, set[str]]:
+    """What a search does with its draws, training aside: reasons, and the signatures of those that pass."""
+    reasons: collections.Counter = collections.Counter()
+    looked_at = []
+    for graph in graphs:
+        verdict = cascade.contents(graph)
+        if verdict.accepted:
+            looked_at.append(graph)
+        else:
+            reasons[verdict.reason.label] += 1
+    distinct = set()
+    for screened in cascade.screen(looked_at, memory):
+        reasons[screened.verdict.reason.label] += 1
+        if screened.verdict.accepted:
+            distinct.add(screened.signature)
+            # As if it had been trained: what is equivalent to it needs no protocol.
+            memory.accepted_branches.add((cascade.branch, screened.signature))
+        elif screened.sketch is not None:
+            memory.remember_rejected(cascade.branch, screened.sketch)
+    return reasons, distinct
+
+
+def _shipped_row(name, seconds, compile_seconds, reasons, distinct, cascade) -> dict[str, Any]:
+    more = {"reasons": dict(sorted(reasons.items())), "compilations": cascade.compilations}
+    row = _row(name, sum(reasons.values()), seconds, compile_seconds=compile_seconds, accepted=reasons["accepted"], **more)
+    return {**row, "distinct_accepted": len(distinct), "distinct_accepted_per_minute": 60 * len(distinct) / seconds}
+
+
+def _grow(make: Callable[[bool], Cascade], graphs: Sequence[Graph], count: int) -> dict[str, Any]:
+    if count > len(graphs):
+        raise UserError(f"--growth asks for {count} entries, there are {len(graphs)}")
+    cascade = make(False)
+    _warm(cascade)
+    begin = time.perf_counter()
+    cascade.rejection(graphs[:count])
+    return {"entries": count, "seconds": time.perf_counter() - begin}
+
+
+def _slope(growth: Sequence[dict[str, Any]]) -> float | None:
+    """The exponent of seconds as a power of the number of entries."""
+    if len(growth) < 2:
+        return None
+    entries, seconds = ([row[name] for row in growth] for name in ("entries", "seconds"))
+    return float(np.polyfit(np.log(entries), np.log(seconds), 1)[0])
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,89 @@
+"""The benchmarks run from the command line and write what they promise; how fast anything is, is not tested."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments.benchmarks import common, interpreter
+from jaxloss.core.graph import parse
+
+FACTS = {"device", "jax", "commit", "command"}
+
+
+def test_interpreter(tmp_path, capsys):
+    table, plot = tmp_path / "out.json", tmp_path / "out.png"
+    tiny = ["--populations", "3,2", "--sizes", "2x3", "--jit", "1", "--repetitions", "1"]
+    interpreter.main([*tiny, "--json", str(table), "--plot", str(plot)])
+    results = json.loads(table.read_text())
+    assert results.keys() > FACTS
+    assert results["left_out"] == []
+    rows = results["rows"]
+    ways = {*interpreter.WAYS, *(f"{way}_compiling" for way in interpreter.JIT_WAYS)}
+    assert {row["way"] for row in rows} == ways
+    for row in rows:
+        assert {"way", "population", "shape", "seconds", "evaluations_per_second", "compile_seconds"} <= row.keys()
+        assert row["evaluations_per_second"] == pytest.approx(row["population"] / row["seconds"])
+    found = [(row["shape"], row["population"]) for row in rows if row["way"] == "vmap_gradient"]
+    assert found == [([2, 1, 1, 3], 2), ([2, 1, 1, 3], 3)]
+    population_ways = [way for way in interpreter.WAYS if way not in interpreter.JIT_WAYS]
+    assert [(row["way"], row["against"], row["at"]) for row in results["slopes"]] == [
+        (way, "population", "2x1x1x3") for way in population_ways
+    ]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert "vmap_gradient" in capsys.readouterr().out
+
+
+def test_slopes_of_known_powers():
+    rows = [
+        {"way": "a", "population": population, "shape": [size, 1, 1, 1], "seconds": population * size**2}
+        for population in (2, 8, 4)
+        for size in (3, 5)
+    ]
+    found = interpreter.slopes(rows)
+    assert [row["at"] for row in found] == ["3x1x1x1", "5x1x1x1", 2, 8, 4]
+    for row in found:
+        power = 1 if row["against"] == "population" else 2
+        assert row["slope"] == pytest.approx(power)
+        assert row["slope_of_last_two"] == pytest.approx(power)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--populations", "3,0"], "'3,0' is not a list of whole numbers above 0"),
+        (["--sizes", "4x3x2"], "'4x3x2' is no list of samples x classes"),
+        (["--ways", "vmap_gradients"], "Did you mean 'vmap_gradient'"),
+        (["--jit", "0"], "'0' is not a whole number above 0"),
+        (["--json", "absent/out.json"], "cannot write the file absent/out.json"),
+    ],
+)
+def test_arguments_that_cannot_be(arguments, message, capsys):
+    with pytest.raises(SystemExit) as error:
+        interpreter.main(arguments)
+    assert error.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_random_formulas():
+    first = common.random_formulas(20, 0, needed=("prediction", "target"))
+    assert common.random_formulas(30, 0, needed=("prediction", "target"))[:20] == first
+    assert common.random_formulas(20, 1, needed=("prediction", "target")) != first
+    layout = common.BRANCH.layout
+    for text in first:
+        graph = parse(text, layout.operators, layout.inputs)
+        assert graph.input_names == {"prediction", "target"}
+        assert graph.depth == 3
+    seen = set()
+    some = common.random_formulas(50, 0, seen)
+    assert len(seen) == 50
+    assert not set(some) & set(common.random_formulas(50, 0, seen))
+
+
+def test_random_problem():
+    problem = common.random_problem(3, 2, 4, 5, 0)
+    assert problem.start.shape == problem.context["target"].shape == (3, 2, 4, 5)
+    np.testing.assert_allclose(problem.start.sum(axis=-1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(problem.metrics(problem.context["target"]), 1.0)
+    np.testing.assert_array_equal(problem.metrics(-problem.context["target"]), 0.0)
+    np.testing.assert_array_equal(problem.metrics(problem.start * np.nan), 0.0)
