@@ -10,7 +10,7 @@ from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.data_parallel import DataParallelExecution
-from jaxloss.execution.measure import measure
+from jaxloss.execution.measure import measure, that_train
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import Task
@@ -23,6 +23,7 @@ CPU_LANES, MOST_LANES = 4, 128
 # From so many lanes their memory is judged.
 PROBE_LANES = 4
 MEASURED_STEPS = 20
+FEW_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +136,11 @@ def _measured(ways: Sequence[Way], examples: Sequence[Trial], place: Workplace) 
             continue  # a batch that cannot be divided
         try:
             if way.mode == SERIAL:
-                # What meets NaN does no steps that could be timed.
-                examples = [one for one in examples if execution.first_steps([one], 3) == 3] or examples
+                examples = that_train(execution, examples, FEW_STEPS)
             seconds[way.mode] = measure(execution, examples, MEASURED_STEPS).step_seconds
         finally:
             execution.close()
     return seconds
 
 
-__all__ = ["MODES", "Way", "Workplace", "choose", "derived_lanes"]
+__all__ = ["DATA_PARALLEL", "MODES", "PMAP", "SERIAL", "VMAP", "Way", "Workplace", "choose", "derived_lanes"]

@@ -81,13 +81,16 @@ class Lanes:
             states = self._step(states, encoded, rates, train)
         return states
 
-    def memory(self, encoded: PyTree, rates: Array, train: PyTree) -> int:
-        """Bytes on one device for a block of steps, the data included; found by compiling, nothing is run.
+    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree) -> int:
+        """Bytes on one device for a block of steps, or for the scores where they take more; found by compiling.
+
+        The data are included. Nothing is run.
 
         Args:
           encoded: stacked candidates `[D, K]`.
           rates: float `[D, K]`.
           train: `[D, ...]`.
+          examples: `[D, ...]`, what is scored.
         """
         compilations = self.compilations
         seeds = jax.ShapeDtypeStruct(rates.shape, jnp.uint32)
@@ -98,7 +101,7 @@ class Lanes:
         else:
             needed = memory_needed(self._step, states, encoded, rates, train)
         self.compilations = compilations
-        return needed
+        return max(needed, memory_needed(self.preparation.scores, states.variables, examples))
 
     # --- compiled --------------------------------------------------------------------------------------------------------------
 

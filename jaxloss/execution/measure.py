@@ -29,6 +29,11 @@ class Timing:
         return 3600 / (self.start_seconds / self.trials + (num_steps - 1) * self.step_seconds)
 
 
+def that_train(execution: Execution, trials: Sequence[Trial], num_steps: int) -> list[Trial]:
+    """Those trials that do so many steps, or all where none does: what meets NaN does no steps that could be timed."""
+    return [trial for trial in trials if execution.first_steps([trial], num_steps) == num_steps] or list(trials)
+
+
 def measure(execution: Execution, trials: Sequence[Trial], num_steps: int) -> Timing:
     """Times the first `num_steps` (2 at least) steps of as many trials as the execution takes at once, the given ones in turn.
 

@@ -100,7 +100,7 @@ class PopulationExecution(Resources):
     def memory(self, trial: Trial) -> int:
         """Bytes on one device while all lanes carry out such trials, the training data included; nothing is run."""
         population, train, (encoded, rates, _) = self._ready([trial])
-        return population.memory(encoded, rates, train)
+        return population.memory(encoded, rates, train, self.data(trial.split)[trial.evaluate_on])
 
     def data_bytes(self, split: int) -> int:
         """Bytes of the training data on one device."""
