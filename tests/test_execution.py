@@ -104,6 +104,27 @@ def test_a_population_agrees_with_single_trainings(expected, mode, dispatch):
     assert execution.compilations == {"training autoloss_zero": 1, "training focal": 1}
 
 
+def test_the_number_of_trials_compiles_nothing():
+    execution = make("vmap", lanes=2)
+    for count in (1, 2, 5):
+        assert len(list(execution.run([trial(CROSS_ENTROPY, seed=seed) for seed in range(count)]))) == count
+    assert execution.compilations == {"training autoloss_zero": 1}
+    for compiled in (execution._preparation.begin, execution._preparation.merge, execution._preparation.scores):
+        assert compiled._cache_size() == 1
+    execution.close()
+
+
+def test_lanes_that_met_nan_take_the_next_trials():
+    """With NaN at once in all but one of them, a list costs hardly more steps than its longest training."""
+    execution = make("vmap", lanes=3)
+    lanes = execution.family_lanes(SPACE)
+    blocks, advance = [], lanes.advance
+    lanes.advance = lambda *arguments: blocks.append(arguments[-1]) or advance(*arguments)
+    found = outcomes(execution, [trial(CROSS_ENTROPY), *[trial(NAN_AT_ONCE)] * 8])
+    assert [one.steps for one in found] == [NUM_STEPS] + [0] * 8
+    assert sum(blocks) == NUM_STEPS
+
+
 @needs_devices
 @pytest.mark.parametrize("dispatch", ["whole", "steps"])
 def test_a_batch_on_two_devices_agrees_with_one(dispatch):
@@ -119,30 +140,47 @@ def test_a_batch_that_cannot_be_divided_is_an_error():
         make("data_parallel", settings=TrainingSettings(batch_size=15))
 
 
-@pytest.mark.parametrize("mode", [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)])
-@pytest.mark.parametrize("scale", ["unit_gradient"])
-def test_the_scale_of_a_loss_is_taken_away_in_every_mode(mode, scale):
-    settings = TrainingSettings(batch_size=10, num_epochs=1, loss_scale=scale, optimiser="adam", warmup_epochs=0.5)
-    trials = [trial(text, rate=0.05) for text in TEXTS]
-    assert_agree(outcomes(make("serial", settings=settings), trials), outcomes(make(mode, settings=settings), trials))
+ALL_MODES = [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)]
+ADAM = TrainingSettings(batch_size=10, num_epochs=1, loss_scale="unit_gradient", optimiser="adam", warmup_epochs=0.5)
+FEW_STEPS = TrainingSettings(batch_size=16, num_epochs=1)
+
+
+def scaled_trials():
+    return [trial(text, rate=0.05) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def scaled_expected():
+    return outcomes(make("serial", settings=ADAM), scaled_trials())
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+def test_the_scale_of_a_loss_is_taken_away_in_every_mode(scaled_expected, mode):
+    assert_agree(scaled_expected, outcomes(make(mode, settings=ADAM), scaled_trials()))
 
 
 @pytest.fixture(scope="module")
 def images():
-    """Digits with random crops and a small network with native convolutions: a few steps."""
+    """Digits with random crops and a small network with native convolutions."""
     options = {"features": (4, 8), "convolution": "native"}
     limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
     return make_classification("digits", model="small_cnn", model_options=options, augmentation="crop_flip", **limits)
 
 
-@pytest.mark.parametrize("mode", [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)])
-def test_a_small_network_of_images_agrees_in_every_mode(images, mode):
+def image_trials():
+    return [trial(text, rate=0.05, seed=seed) for seed, text in enumerate(TEXTS)]
+
+
+@pytest.fixture(scope="module")
+def images_expected(images):
+    return outcomes(make("serial", images, FEW_STEPS), image_trials())
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+def test_a_small_network_of_images_agrees_in_every_mode(images, images_expected, mode):
     """Batches and augmentation are those of a single training."""
-    settings = TrainingSettings(batch_size=16, num_epochs=1)
-    trials = [trial(text, rate=0.05, seed=seed) for seed, text in enumerate(TEXTS)]
-    expected = outcomes(make("serial", images, settings), trials)
-    assert expected[0].steps == 4
-    assert_agree(expected, outcomes(make(mode, images, settings, lanes=2), trials), tolerance=1e-3)
+    assert images_expected[0].steps == 4
+    assert_agree(images_expected, outcomes(make(mode, images, FEW_STEPS, lanes=2), image_trials()), tolerance=1e-3)
 
 
 # --- the choice --------------------------------------------------------------------------------------------------------------

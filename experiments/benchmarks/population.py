@@ -31,7 +31,17 @@ from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task, num_examples
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.settings import TrainingSettings
 
-COLUMNS = ("model", "mode", "at_once", "candidates_per_hour", "speedup", "step_ms", "compile_seconds", "compilations", "memory_mib")
+COLUMNS = (
+    "model",
+    "mode",
+    "at_once",
+    "candidates_per_hour",
+    "speedup",
+    "step_ms",
+    "compile_seconds",
+    "compilations",
+    "memory_mib",
+)
 MODES = (SERIAL, VMAP, PMAP, DATA_PARALLEL)
 RANDOM, DIGITS = "random images of the shape of CIFAR-10", "digits, 40% symmetric noise"
 ACCELERATOR_LANES, ACCELERATOR_STEPS = 1024, 100
@@ -86,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with common.without_compilation_cache():
         for name in models:
             for row in _model_rows(name, modes, options):
-                print(f"{name} {row['mode']} {row['at_once']}: {row.get('candidates_per_hour', 0):,.0f} candidates/h", flush=True)
+                print(f"{name} {row['mode']} {row['at_once']}: {row.get('candidates_per_hour', 0):.3g} candidates/h", flush=True)
                 rows.append(row)
     _add_speedups(rows)
     results = {**common.facts(), "devices": jax.local_device_count(), "platform": jax.default_backend(), "rows": rows}
