@@ -145,7 +145,13 @@ def default_config() -> ml_collections.ConfigDict:
                 "loss_scale": "as_is",
             },
             "execution": {
-                # Trainings side by side; 0: one per core, at most 4. The results do not depend on it.
+                # serial: trainings one by one, in threads. vmap: many in one step. pmap: many on each of several devices.
+                # data_parallel: each batch divided over several devices, for one large network at a time. auto: serial on a
+                # CPU, else vmap or pmap. measure: the fastest of the first steps. The choice is pinned in the run.
+                "mode": "auto",
+                # Trainings in one step on each device (vmap, pmap); 0: what its memory holds, and a search can fill.
+                "lanes": 0,
+                # Trainings side by side (serial); 0: one per core, at most 4. The results do not depend on it.
                 "workers": 0,
                 # auto, whole (one call per training) or steps (one call per step).
                 "dispatch": "auto",

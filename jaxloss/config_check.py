@@ -50,6 +50,7 @@ RANGES = {
     "training.warmup_epochs": (0.0, 10_000.0),
     "training.clip_norm": (0.0, 1e6),
     "execution.workers": (0, 1_024),
+    "execution.lanes": (0, 100_000),
     "comparison.rank_candidates": (1, 10_000),
     "comparison.rank_seeds": (1, 10_000),
     "comparison.num_found": (1, 10_000),
@@ -65,6 +66,7 @@ RANGES = {
 CHOICES = {
     "filters.batching": ("auto", "blocks", "vmap"),
     "filters.rejection.variable": ("probability", "logits"),
+    "execution.mode": ("auto", "serial", "vmap", "pmap", "data_parallel", "measure"),
     "execution.dispatch": ("auto", "whole", "steps"),
 }
 

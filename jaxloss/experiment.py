@@ -26,6 +26,7 @@ from jaxloss.comparison import (
 )
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
+from jaxloss.execution.choice import Way
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress
 from jaxloss.runs.directory import RunDirectory
@@ -33,7 +34,7 @@ from jaxloss.runs.rows import TrainingRow
 from jaxloss.search_loop import SearchLoop
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST, TRAIN
 
-CLOCK = "clock"
+CLOCK, EXECUTION = "clock", "execution"
 
 
 class Clock:
@@ -78,10 +79,22 @@ class Experiment:
         self.task, self.space = plan.task, plan.space
         if run.archive.state(STORED_RANGES) is None:
             run.archive.commit(state={STORED_RANGES: self.task.ranges})
-        self.execution = wiring.make_execution(config, self.task)
+        self.way = self._pinned_way()
+        self.execution = wiring.make_execution(config, self.task, self.way)
         self.comparison = Comparison(self.execution, run.archive, wiring.make_comparison_settings(config), progress)
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
+
+    def _pinned_way(self) -> Way:
+        """How this run trains: chosen as it begins, whatever `auto` or a measurement would give later on."""
+        asked = {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
+        stored = self.run.archive.state(EXECUTION)
+        # A run that was killed before it had done anything may go on with another config.
+        if stored is None or stored["asked"] != asked:
+            way, seconds = wiring.choose_way(self.config, self.space, self.task)
+            stored = {"asked": asked, "way": dataclasses.asdict(way), "seconds": dict(seconds)}
+            self.run.archive.commit(state={EXECUTION: stored})
+        return Way(**stored["way"])
 
     def close(self) -> None:
         """Stops the threads and the clock."""
@@ -169,6 +182,7 @@ class Experiment:
             "device": device.device_kind,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "mode": self.config.mode,
+            "execution": dataclasses.asdict(self.way),
             "task": self.task.name,
             "task_details": dict(self.task.details),
             "metric": self.task.metric,

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from jaxloss.comparison import ComparisonSettings
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.graph import MAX_NODES
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.execution.serial import SerialExecution
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.execution.choice import Way, Workplace, choose
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 from jaxloss.filters.rejection import RejectionSettings
 from jaxloss.search.base import Search
@@ -20,12 +22,15 @@ from jaxloss.search.random_search import RandomSearch
 from jaxloss.search_loop import SearchBudget
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs
-from jaxloss.tasks.base import Task
+from jaxloss.tasks.base import SEARCH_EVAL, Task
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
 from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
+
+# Random candidates on which the ways of training are tried.
+_EXAMPLES = 16
 
 TASKS: Mapping[str, Callable[..., Task]] = {
     "classification": make_classification,
@@ -147,10 +152,30 @@ def make_training_settings(config: Config) -> TrainingSettings:
     return TrainingSettings(**settings)
 
 
-def make_execution(config: Config, task: Task) -> SerialExecution:
-    """How trainings are carried out."""
+def make_execution(config: Config, task: Task, way: Way | None = None) -> Execution:
+    """How trainings are carried out; `way` is what the run has pinned, if it has."""
+    return _workplace(config, task).make(way or choose_way(config, make_space(config), task)[0])
+
+
+def choose_way(config: Config, space: GraphSpace, task: Task) -> tuple[Way, Mapping[str, Any]]:
+    """The way in which a new run trains, and what was measured to find it, see `execution.choice.choose`.
+
+    Raises:
+      UserError: for a mode that needs more devices than there are.
+    """
+    search, most_lanes = config.search, None
+    if config.mode == "search":
+        most_lanes = search.generation_size * search.seeds_per_candidate
+    generator = np.random.default_rng(config.seed)
+    drawn = [{branch.name: space.sample(generator, branch) for branch in space.branches} for _ in range(_EXAMPLES)]
+    rate, split = config.training.learning_rate, config.comparison.splits[0]
+    examples = [Trial(space, space.encode(candidate), rate, config.seed, split, SEARCH_EVAL) for candidate in drawn]
+    return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _workplace(config, task))
+
+
+def _workplace(config: Config, task: Task) -> Workplace:
     workers = config.execution.workers or min(4, os.cpu_count() or 1)
-    return SerialExecution(task, make_training_settings(config), workers, config.execution.dispatch)
+    return Workplace(task, make_training_settings(config), workers, config.execution.dispatch)
 
 
 def make_comparison_settings(config: Config) -> ComparisonSettings:

@@ -3,10 +3,11 @@
 import importlib.util
 import json
 
+import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import common, everything, interpreter, rejection
+from experiments.benchmarks import common, everything, interpreter, population, rejection
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import parse
 
@@ -138,3 +139,27 @@ def test_random_problem():
     np.testing.assert_array_equal(problem.metrics(problem.context["target"]), 1.0)
     np.testing.assert_array_equal(problem.metrics(-problem.context["target"]), 0.0)
     np.testing.assert_array_equal(problem.metrics(problem.start * np.nan), 0.0)
+
+
+def population_rows(path, modes, *more):
+    population.main(["--models", "mlp", "--modes", modes, "--steps", "3", "--json", str(path), *more])
+    results = json.loads(path.read_text())
+    assert results.keys() > FACTS
+    return results["rows"]
+
+
+def test_population(tmp_path):
+    serial, vmap = population_rows(tmp_path / "out.json", "serial,vmap", "--candidates", "2")
+    assert (serial["mode"], vmap["mode"], vmap["at_once"], vmap["compilations"]) == ("serial", "vmap", 2, 1)
+    assert serial["data"].startswith("digits")
+    assert serial["speedup"] == 1
+    assert vmap["speedup"] == pytest.approx(vmap["candidates_per_hour"] / serial["candidates_per_hour"])
+
+
+def test_a_population_that_does_not_fit_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(population, "free_memory", lambda: 1000)
+    (row,) = population_rows(tmp_path / "out.json", "vmap")
+    assert not row["fits"]
+    assert row["memory_mib"] > row["free_mib"]
+    assert "step_ms" not in row

@@ -213,6 +213,12 @@ def test_two_kills_change_nothing(tmp_path, cache):
     kill_and_restart(tmp_path, cache, 2, 0, "search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
 
 
+def test_two_kills_change_nothing_for_a_population(tmp_path, cache):
+    """Three lanes: a generation of four fills them, and one again."""
+    population = ("execution.mode=vmap", "execution.lanes=3", "search.generation_size=4")
+    kill_and_restart(tmp_path, cache, 2, 1, "search.control=false", "comparison.handcrafted=()", *population)
+
+
 @pytest.mark.slow
 def test_a_dozen_kills_change_nothing(tmp_path, cache):
     kill_and_restart(tmp_path, cache, 12, 1)

@@ -1,22 +1,48 @@
 """What the devices offer: how many there are, how much memory is free, and one call for all of them."""
 
+import functools
 import os
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.types import PyTree
 
 # Of the free memory, what one population may take; the rest is for the data, the networks and a second worker.
 SHARE_OF_MEMORY = 0.2
 
+# One name for all functions: to one with another name, an array that comes from the first would look like a new kind of
+# argument, and it would be compiled again.
+DEVICE_AXIS = "devices"
+
+
+def free_memory() -> int:
+    """Bytes that are free now on one device; on the CPU, of the machine."""
+    statistics = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
 
 def memory_budget() -> int:
     """Bytes that the values of one population may take on one device: a share of what is free now."""
-    statistics = jax.local_devices()[0].memory_stats() or {}
-    if "bytes_limit" in statistics:
-        return int(SHARE_OF_MEMORY * (statistics["bytes_limit"] - statistics["bytes_in_use"]))
-    return int(SHARE_OF_MEMORY * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return int(SHARE_OF_MEMORY * free_memory())
+
+
+def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:
+    """Bytes that one call takes on one device, its arguments and results included; found by compiling, nothing is run.
+
+    Args:
+      compiled: what `jax.jit` or `over_devices` gave.
+      arguments: arrays, or their shapes (`jax.ShapeDtypeStruct`).
+    """
+    analysis = compiled.lower(*arguments).compile().memory_analysis()
+    if analysis is None:
+        return 0
+    held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return held + analysis.temp_size_in_bytes
 
 
 def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -> Callable[..., PyTree]:
@@ -24,12 +50,12 @@ def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -
 
     Args:
       function: pure, of the slices.
-      num_devices: 1 is a plain `jit`, more is a `pmap`.
+      num_devices: 1 is a plain `jit`, more is a `pmap`, in which `DEVICE_AXIS` names the devices.
       options: of both, such as `donate_argnums`.
     """
     if num_devices > 1:
         # Arguments have to lie on the devices from the first call on, see `spread`: others would be compiled for once more.
-        return jax.pmap(function, devices=jax.local_devices()[:num_devices], **options)
+        return jax.pmap(function, DEVICE_AXIS, devices=jax.local_devices()[:num_devices], **options)
 
     def on_one(*arguments: PyTree) -> PyTree:
         slices = jax.tree.map(lambda leaf: leaf[0], arguments)
@@ -38,8 +64,32 @@ def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -
     return jax.jit(on_one, **options)
 
 
+def replicate(tree: PyTree, num_devices: int) -> PyTree:
+    """The same arrays on every device, with a leading axis `[num_devices]`: an argument for `over_devices`."""
+    if num_devices > 1:
+        return _copies(num_devices)(np.arange(num_devices), tree)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], tree)
+
+
+@functools.cache
+def _copies(num_devices: int) -> Callable[[PyTree], PyTree]:
+    devices = jax.local_devices()[:num_devices]
+    # At least one argument must have an axis; an unused one, here.
+    return jax.pmap(lambda device, tree: tree, DEVICE_AXIS, in_axes=(0, None), devices=devices)
+
+
+def slice_shapes(tree: PyTree) -> PyTree:
+    """The shapes of one device's slice of arrays with a leading axis `[num_devices]`."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
+
+
+def first_device(tree: PyTree) -> PyTree:
+    """The slice of the first device, as arrays on that device alone."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf[0], jax.local_devices()[0]), tree)
+
+
 def spread(tree: PyTree, num_devices: int) -> PyTree:
     """Puts the slices of a leading axis `[num_devices]` on the devices, as the results of `over_devices` lie there."""
     if num_devices == 1:
         return tree
-    return jax.pmap(lambda slices: slices, devices=jax.local_devices()[:num_devices])(tree)
+    return jax.pmap(lambda slices: slices, DEVICE_AXIS, devices=jax.local_devices()[:num_devices])(tree)

@@ -1,11 +1,16 @@
 """How a list of trainings is carried out. The way is chosen once per run and pinned in it."""
 
 import dataclasses
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
+
+import jax
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
+from jaxloss.tasks.base import Task
 from jaxloss.tasks.train import Outcome
 
 
@@ -33,11 +38,60 @@ class Trial:
 
 
 class Execution(Protocol):
-    """Carries out trials."""
+    """Carries out trials.
+
+    Attributes:
+      pool: threads, which the filters may use between two calls of `run`.
+      workers: how many.
+      at_once: trainings that run side by side.
+    """
+
+    pool: Executor
+    workers: int
+    at_once: int
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """Yields (outcome, seconds) in the order of the trials, each as soon as it and all before it are done."""
 
     @property
     def compilations(self) -> dict[str, int]:
-        """Family name -> how often its training was compiled."""
+        """`training FAMILY` -> how often its training was compiled."""
+
+    def data(self, split: int) -> PyTree:
+        """The data of one division, on the device; made once."""
+
+    def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
+        """For measurements: begins at most `at_once` trials of one family and division, and waits for their first steps.
+
+        Returns:
+          The steps that were done, over all trials: fewer than asked for where one met NaN or is shorter.
+        """
+
+    def close(self) -> None:
+        """Ends the threads; trainings that have not begun are dropped."""
+
+
+class Resources:
+    """What every execution has: the data on the device, and threads."""
+
+    def __init__(self, task: Task, workers: int):
+        self._task = task
+        self._data: dict[int, PyTree] = {}
+        self._lock = threading.Lock()
+        self.workers = workers
+        self.pool = ThreadPoolExecutor(workers)
+
+    def close(self) -> None:
+        """See `Execution.close`."""
+        self.pool.shutdown(cancel_futures=True)
+
+    def data(self, split: int) -> PyTree:
+        """See `Execution.data`."""
+        with self._lock:
+            if split not in self._data:
+                self._data[split] = self._place(dict(self._task.with_split(split).data))
+            return self._data[split]
+
+    def _place(self, data: PyTree) -> PyTree:
+        """Puts data where the trainings read it."""
+        return jax.device_put(data)

@@ -4,19 +4,15 @@ import functools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-import jax
 
 from jaxloss.core.family import LossFamily
-from jaxloss.core.types import PyTree
-from jaxloss.execution.base import Trial
-from jaxloss.tasks.base import Task
+from jaxloss.execution.base import Resources, Trial
+from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Outcome, Preparation, Training
 
 
-class SerialExecution:
+class SerialExecution(Resources):
     """Runs trials with `workers` threads.
 
     A compiled call releases the interpreter lock, so that two small trainings fill two cores. Each training is computed
@@ -24,14 +20,11 @@ class SerialExecution:
     """
 
     def __init__(self, task: Task, settings: TrainingSettings, workers: int = 1, dispatch: str = "auto"):
-        self._task, self._settings, self._dispatch = task, settings, dispatch
+        super().__init__(task, workers)
+        self._settings, self._dispatch = settings, dispatch
         self._preparation = Preparation(task, settings)
         self._trainings: dict[str, Training] = {}
-        self._data: dict[int, PyTree] = {}
-        self._lock = threading.Lock()
         self._first_call: dict[str, threading.Lock] = {}
-        self.workers = workers
-        self.pool = ThreadPoolExecutor(workers)
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. Trials that wait are dropped when the caller stops iterating."""
@@ -43,30 +36,39 @@ class SerialExecution:
             for future in futures:
                 future.cancel()
 
-    def close(self) -> None:
-        """Ends the threads; trainings that have not begun are dropped."""
-        self.pool.shutdown(cancel_futures=True)
+    @property
+    def at_once(self) -> int:
+        """See `Execution`."""
+        return self.workers
+
+    def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
+        """See `Execution.first_steps`."""
+        steps = functools.partial(self._first_steps, num_steps=num_steps)
+        first = steps(trials[0]) if not self.training(trials[0].family).compilations else None
+        rest = trials if first is None else trials[1:]
+        return (first or 0) + sum(self.pool.map(steps, rest))
+
+    def _first_steps(self, trial: Trial, num_steps: int) -> int:
+        train = self.data(trial.split)[TRAIN]
+        return self.training(trial.family).first_steps(trial.encoded, trial.learning_rate, trial.seed, train, num_steps)
 
     @property
     def compilations(self) -> dict[str, int]:
         return {f"training {name}": training.compilations for name, training in sorted(self._trainings.items())}
 
-    def data(self, split: int) -> PyTree:
-        """The data of one division, on the device; made once."""
-        with self._lock:
-            if split not in self._data:
-                self._data[split] = jax.device_put(dict(self._task.with_split(split).data))
-            return self._data[split]
-
-    def _training(self, family: LossFamily) -> Training:
+    def training(self, family: LossFamily) -> Training:
+        """The compiled training of a family; made once."""
         with self._lock:
             if family.name not in self._trainings:
-                self._trainings[family.name] = Training(self._task, family, self._settings, self._dispatch, self._preparation)
+                self._trainings[family.name] = self._make_training(family)
                 self._first_call[family.name] = threading.Lock()
             return self._trainings[family.name]
 
+    def _make_training(self, family: LossFamily) -> Training:
+        return Training(self._task, family, self._settings, self._dispatch, self._preparation)
+
     def _run_one(self, trial: Trial) -> tuple[Outcome, float]:
-        training, data = self._training(trial.family), self.data(trial.split)
+        training, data = self.training(trial.family), self.data(trial.split)
         started = time.perf_counter()
         run = functools.partial(
             training.run, trial.encoded, trial.learning_rate, trial.seed, data, trial.evaluate_on, trial.keep_variables

@@ -87,32 +87,42 @@ class Preparation:
         """See `TrainingSettings.make_optimiser`."""
         return self.settings.make_optimiser(self.num_steps(train), self.steps_per_epoch(train))
 
+    def fresh(self, key: Array, train: PyTree) -> TrainState:
+        """The state before the first step (pure): the same for all losses that share the key."""
+        init_key, key = jax.random.split(key)
+        variables = self.task.init(init_key)
+        num_epochs = -(-self.num_steps(train) // self.steps_per_epoch(train))
+        epoch_keys = jax.vmap(lambda epoch: jax.random.fold_in(key, epoch))(jnp.arange(num_epochs))
+        orders = jax.lax.map(lambda epoch_key: jax.random.permutation(epoch_key, num_examples(train)), epoch_keys)
+        return TrainState(
+            variables=variables,
+            optimiser=self.optimiser(train).init(variables["params"]),
+            orders=orders.astype(jnp.int32),
+            loss_scale=jnp.float32(1),
+            step=jnp.int32(0),
+            finite=jnp.bool_(True),
+            key=jax.random.fold_in(key, num_epochs),
+        )
+
+    def running(self, state: TrainState, train: PyTree) -> Array:
+        """bool `[]`: whether there are steps to do (pure)."""
+        return state.finite & (state.step < self.num_steps(train))
+
     @functools.cached_property
     def begin(self):
-        """`(key, train) -> TrainState`: the same for all losses that share the key."""
-
-        def begin(key: Array, train: PyTree) -> TrainState:
-            init_key, key = jax.random.split(key)
-            variables = self.task.init(init_key)
-            num_epochs = -(-self.num_steps(train) // self.steps_per_epoch(train))
-            epoch_keys = jax.vmap(lambda epoch: jax.random.fold_in(key, epoch))(jnp.arange(num_epochs))
-            orders = jax.lax.map(lambda epoch_key: jax.random.permutation(epoch_key, num_examples(train)), epoch_keys)
-            return TrainState(
-                variables=variables,
-                optimiser=self.optimiser(train).init(variables["params"]),
-                orders=orders.astype(jnp.int32),
-                loss_scale=jnp.float32(1),
-                step=jnp.int32(0),
-                finite=jnp.bool_(True),
-                key=jax.random.fold_in(key, num_epochs),
-            )
-
-        return jax.jit(begin)
+        """`fresh`, compiled."""
+        return jax.jit(self.fresh)
 
     @functools.cached_property
     def scores(self):
         """`(variables, examples) -> {name: scalar}`."""
         return jax.jit(self.task.scores)
+
+
+def resolve_dispatch(dispatch: str, task: Task) -> str:
+    """`auto` is `steps` for networks with convolutions on a CPU, where a convolution inside a loop is slow, else `whole`."""
+    slow_loop = task.native_convolution and jax.default_backend() == "cpu"
+    return ("steps" if slow_loop else "whole") if dispatch == "auto" else dispatch
 
 
 class Training:
@@ -125,19 +135,21 @@ class Training:
         settings: TrainingSettings,
         dispatch: str = "auto",
         preparation: Preparation | None = None,
+        axis_name: str | None = None,
     ):
         """Args:
         task: gives network, batches and scores; its `data` is not read here.
         family: a space, or a family of hand-crafted losses.
         settings: everything but the learning rate.
-        dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`:
-          `steps` for networks with convolutions on a CPU, where a convolution inside a loop is slow.
+        dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`, see
+          `resolve_dispatch`.
         preparation: shared by the families of one task; its own by default.
+        axis_name: device axis of a data-parallel training, whose batches are divided over the devices; None for one device.
         """
         self.task, self.family, self.settings = task, family, settings
         self.preparation = preparation or Preparation(task, settings)
-        slow_loop = task.native_convolution and jax.default_backend() == "cpu"
-        self.dispatch = ("steps" if slow_loop else "whole") if dispatch == "auto" else dispatch
+        self.axis_name = axis_name
+        self.dispatch = resolve_dispatch(dispatch, task)
         self.compilations = 0
 
     def run(
@@ -151,24 +163,36 @@ class Training:
     ) -> Outcome:
         """Trains one network from scratch and scores it on the split `evaluate_on`."""
         rate, train = jnp.float32(learning_rate), data[TRAIN]
-        state = self.preparation.begin(jax.random.key(seed), train)
-        if self.settings.loss_scale == "unit_gradient":
-            state = self._scaled(state, encoded, train)
+        state = self.begin(encoded, jax.random.key(seed), train)
+        state = self.advance(state, encoded, rate, train, self.preparation.num_steps(train))
+        scores = self.preparation.scores(state.variables, data[evaluate_on])
+        return self.outcome(scores, state.finite, state.step, state.variables if keep_variables else None)
+
+    def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
+        """Waits for the first steps, and says how many were done; for measurements."""
+        state = self.begin(encoded, jax.random.key(seed), train)
+        num_steps = min(num_steps, self.preparation.num_steps(train))
+        return int(self.advance(state, encoded, jnp.float32(learning_rate), train, num_steps).step)
+
+    def begin(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
+        """The state before the first step."""
+        state = self.preparation.begin(key, train)
+        return self._scaled(state, encoded, train) if self.settings.loss_scale == "unit_gradient" else state
+
+    def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
+        """At most `num_steps` further steps: fewer where the training ends or is stopped before. `state` is given away."""
         if self.dispatch == "whole":
-            state = self._whole(state, encoded, rate, train)
-        else:
-            for step in range(self.preparation.num_steps(train)):
-                state = self._step(state, encoded, rate, train)
-                if step % FINITE_CHECK_INTERVAL == 0 and not state.finite:
-                    break
-        scores = {name: float(value) for name, value in self.preparation.scores(state.variables, data[evaluate_on]).items()}
-        finite = bool(state.finite)
-        return Outcome(
-            score=scores[self.task.metric] if finite else None,
-            scores=scores if finite else {},
-            steps=int(state.step),
-            variables=state.variables if keep_variables else None,
-        )
+            return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
+        for step in range(num_steps):
+            state = self._step(state, encoded, rate, train)
+            if step % FINITE_CHECK_INTERVAL == 0 and not jnp.all(state.finite):
+                break
+        return state
+
+    def outcome(self, scores: Mapping[str, Array], finite: Array, step: Array, variables: PyTree) -> Outcome:
+        """What a training that ended with these scores gave."""
+        scores = {name: float(value) for name, value in scores.items()} if finite else {}
+        return Outcome(scores[self.task.metric] if finite else None, scores, int(step), variables)
 
     # --- the pure functions ----------------------------------------------------------------------------------------------------
 
@@ -179,24 +203,40 @@ class Training:
         return dataclasses.replace(state, loss_scale=jnp.where(usable, 1 / norm, 0), finite=usable)
 
     def step(self, state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
-        """One step; a state that is no longer finite stands still."""
+        """One step; a state that is at its end, or no longer finite, stands still."""
         loss, gradients, variables = self._gradients(state, encoded, train)
         gradients = jax.tree.map(lambda leaf: leaf * state.loss_scale, gradients)
-        finite = state.finite & jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradients))
+        running = self.preparation.running(state, train)
+        healthy = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradients))
         params = state.variables["params"]
         updates, optimiser = self.preparation.optimiser(train).update(gradients, state.optimiser, params)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -learning_rate * leaf, updates))
-        keep = functools.partial(jax.tree.map, functools.partial(jnp.where, finite))
+        keep = functools.partial(jax.tree.map, functools.partial(jnp.where, running & healthy))
         return dataclasses.replace(
             state,
             variables=keep({**variables, "params": params}, state.variables),
             optimiser=keep(optimiser, state.optimiser),
-            step=state.step + finite,
-            finite=finite,
+            step=state.step + (running & healthy),
+            finite=state.finite & (healthy | ~running),
         )
 
     def _gradients(self, state: TrainState, encoded: PyTree, train: PyTree) -> tuple[Array, PyTree, PyTree]:
         """The loss on the batch of the current step, its gradient, and the network's updated statistics."""
+        batch, forward_key = self._batch(state, train)
+
+        def loss_of(params: PyTree) -> tuple[Array, PyTree]:
+            inputs, variables = self.task.forward({**state.variables, "params": params}, batch, forward_key)
+            return self.family.loss(encoded, inputs, self.axis_name), variables
+
+        (loss, variables), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.variables["params"])
+        if self.axis_name is None:
+            return loss, gradients, variables
+        statistics = {name: value for name, value in variables.items() if name != "params"}
+        loss, gradients = jax.lax.psum((loss, gradients), self.axis_name)
+        return loss, gradients, {**variables, **jax.lax.pmean(statistics, self.axis_name)}
+
+    def _batch(self, state: TrainState, train: PyTree) -> tuple[PyTree, Array]:
+        """The batch of the current step, or this device's share of it, and the key of the forward pass."""
         batch_size, steps_per_epoch = self.preparation.batch_size(train), self.preparation.steps_per_epoch(train)
         place = (state.step // steps_per_epoch, (state.step % steps_per_epoch) * batch_size)
         rows = jax.lax.dynamic_slice(state.orders, place, (1, batch_size))[0]
@@ -204,32 +244,34 @@ class Training:
         augment_key, forward_key = jax.random.split(jax.random.fold_in(state.key, state.step))
         if self.task.augment is not None:
             batch = self.task.augment(batch, augment_key)
-
-        def loss_of(params: PyTree) -> tuple[Array, PyTree]:
-            inputs, variables = self.task.forward({**state.variables, "params": params}, batch, forward_key)
-            return self.family.loss(encoded, inputs), variables
-
-        (loss, variables), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.variables["params"])
-        return loss, gradients, variables
+        if self.axis_name is None:
+            return batch, forward_key
+        # Divided after the augmentation: its draws are then those of one device.
+        share, device = batch_size // jax.lax.axis_size(self.axis_name), jax.lax.axis_index(self.axis_name)
+        batch = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, device * share, share), batch)
+        return batch, jax.random.fold_in(forward_key, device)
 
     # --- compiled --------------------------------------------------------------------------------------------------------------
 
+    def _compile(self, function, **options):
+        return jax.jit(function, **options)
+
     @functools.cached_property
     def _scaled(self):
-        return jax.jit(self.scale)
+        return self._compile(self.scale)
 
     @functools.cached_property
     def _whole(self):
-        def whole(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
+        def whole(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, num_steps: Array) -> TrainState:
             self.compilations += 1  # counted while tracing: once per compilation
-            num_steps = self.preparation.num_steps(train)
+            end = state.step + num_steps
             return jax.lax.while_loop(
-                lambda state: state.finite & (state.step < num_steps),
+                lambda state: self.preparation.running(state, train) & (state.step < end),
                 lambda state: self.step(state, encoded, learning_rate, train),
                 state,
             )
 
-        return jax.jit(whole)
+        return self._compile(whole)
 
     @functools.cached_property
     def _step(self):
@@ -237,4 +279,4 @@ class Training:
             self.compilations += 1  # counted while tracing: once per compilation
             return self.step(state, encoded, learning_rate, train)
 
-        return jax.jit(step, donate_argnums=0)
+        return self._compile(step, donate_argnums=0)

@@ -1,0 +1,146 @@
+"""The way in which a run trains. It is chosen once and pinned: over a whole training, rounding parts the ways."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxloss.core.devices import memory_budget
+from jaxloss.core.errors import UserError
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.execution.data_parallel import DataParallelExecution
+from jaxloss.execution.measure import measure, that_train
+from jaxloss.execution.population import PopulationExecution
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.tasks.base import Task
+from jaxloss.tasks.settings import TrainingSettings
+
+AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = MODES = ("auto", "serial", "vmap", "pmap", "data_parallel", "measure")
+
+# Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
+CPU_LANES, MOST_LANES = 4, 128
+# From so many lanes their memory is judged.
+PROBE_LANES = 4
+MEASURED_STEPS = 20
+FEW_STEPS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """Attributes:
+    mode: `serial`, `vmap`, `pmap` or `data_parallel`.
+    lanes: trainings at a time on each device; 1 where they are not batched.
+    devices: over which a batch is divided (`data_parallel`), else 1: a lane's results do not depend on their number.
+    """
+
+    mode: str
+    lanes: int = 1
+    devices: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Workplace:
+    """What all ways have in common.
+
+    Attributes:
+      task: what is trained.
+      settings: everything but the learning rate.
+      workers: threads.
+      dispatch: see `tasks.train.Training`.
+    """
+
+    task: Task
+    settings: TrainingSettings
+    workers: int = 1
+    dispatch: str = "auto"
+
+    def make(self, way: Way) -> Execution:
+        """The execution of a way.
+
+        Raises:
+          UserError: when there are fewer devices than the way was chosen for, or a batch cannot be divided over them.
+        """
+        if way.mode == SERIAL:
+            return SerialExecution(self.task, self.settings, self.workers, self.dispatch)
+        if way.mode == DATA_PARALLEL:
+            if way.devices > jax.local_device_count():
+                raise UserError(
+                    f"this run divides its batches over {way.devices} devices, and there are {jax.local_device_count()}: "
+                    "go on where there are as many"
+                )
+            return DataParallelExecution(self.task, self.settings, way.devices, self.workers, self.dispatch)
+        devices = jax.local_device_count() if way.mode == PMAP else 1
+        return PopulationExecution(self.task, self.settings, way.lanes, devices, self.workers, self.dispatch)
+
+
+def choose(
+    mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], place: Workplace
+) -> tuple[Way, Mapping[str, Any]]:
+    """The way for a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
+
+    Args:
+      mode: in `MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are several.
+      lanes: on each device, 0 for as many as suit it.
+      most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
+      examples: trials of the kind that is to come.
+      place: what is common to all ways.
+
+    Raises:
+      UserError: for a mode that needs several devices where there is one.
+    """
+    devices = jax.local_device_count()
+    if mode == AUTO:
+        mode = SERIAL if jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
+    if mode in (PMAP, DATA_PARALLEL) and devices < 2:
+        raise UserError(f"execution.mode={mode} needs several devices, and there is one; choose serial, vmap or auto")
+    modes = [mode]
+    if mode == MEASURE:
+        modes = [SERIAL, VMAP, *([PMAP, DATA_PARALLEL] if devices > 1 else [])]
+    ways = [_way(mode, lanes, most_lanes, examples, place) for mode in modes]
+    if mode != MEASURE:
+        return ways[0], {}
+    seconds = _measured(ways, examples, place)
+    fastest = min(seconds, key=seconds.get)
+    return next(way for way in ways if way.mode == fastest), seconds
+
+
+def _way(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], place: Workplace) -> Way:
+    if mode in (VMAP, PMAP):
+        devices = jax.local_device_count() if mode == PMAP else 1
+        most = MOST_LANES if most_lanes is None else -(-most_lanes // devices)
+        return Way(mode, lanes or derived_lanes(most, examples[0], place))
+    return Way(mode, devices=jax.local_device_count() if mode == DATA_PARALLEL else 1)
+
+
+def derived_lanes(most: int, example: Trial, place: Workplace) -> int:
+    """Lanes that suit the device and its memory: a power of two, or `most` where that is fewer."""
+    if jax.default_backend() == "cpu":
+        return max(1, min(most, CPU_LANES))
+    probe = PopulationExecution(place.task, place.settings, PROBE_LANES, 1, 1, place.dispatch)
+    try:
+        per_lane = max(1, (probe.memory(example) - probe.data_bytes(example.split)) // PROBE_LANES)
+    finally:
+        probe.close()
+    fitting = max(1, memory_budget() // per_lane)
+    return max(1, min(most, MOST_LANES, 2 ** (fitting.bit_length() - 1)))
+
+
+def _measured(ways: Sequence[Way], examples: Sequence[Trial], place: Workplace) -> dict[str, float]:
+    """Mode -> seconds for one step of one training, of the modes that are possible."""
+    seconds = {}
+    for way in ways:
+        try:
+            execution = place.make(way)
+        except UserError:
+            continue  # a batch that cannot be divided
+        try:
+            if way.mode == SERIAL:
+                examples = that_train(execution, examples, FEW_STEPS)
+            seconds[way.mode] = measure(execution, examples, MEASURED_STEPS).step_seconds
+        finally:
+            execution.close()
+    return seconds
+
+
+__all__ = ["DATA_PARALLEL", "MODES", "PMAP", "SERIAL", "VMAP", "Way", "Workplace", "choose", "derived_lanes"]

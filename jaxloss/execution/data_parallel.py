@@ -1,0 +1,121 @@
+"""One network at a time, each of its batches divided over several devices: for networks that are large for one."""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.devices import DEVICE_AXIS, first_device, over_devices, replicate, slice_shapes
+from jaxloss.core.errors import UserError
+from jaxloss.core.family import LossFamily
+from jaxloss.core.types import Array, PyTree
+from jaxloss.execution.base import Trial
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.train import Outcome, Preparation, Training, TrainState
+
+
+class _Preparation(Preparation):
+    """The same state on every device."""
+
+    def __init__(self, task: Task, settings: TrainingSettings, num_devices: int):
+        super().__init__(task, settings)
+        self.num_devices = num_devices
+
+    @functools.cached_property
+    def begin(self):
+        """`(keys [D], train [D, ...]) -> TrainState [D]`."""
+        return over_devices(self.fresh, self.num_devices)
+
+
+class DataParallelTraining(Training):
+    """A training whose every step is shared by the devices; state and training data are replicated on them.
+
+    A step is that of one device but for rounding, Mean over n included. Two things are each device's own: BatchNorm normalises
+    by the statistics of the device's share of the batch (the running statistics are averaged over the devices), and dropout
+    draws for each share by itself.
+    """
+
+    preparation: _Preparation
+
+    def __init__(self, task: Task, family: LossFamily, settings: TrainingSettings, dispatch: str, preparation: _Preparation):
+        """See `Training`."""
+        self.num_devices = preparation.num_devices
+        super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
+
+    def run(
+        self,
+        encoded: PyTree,
+        learning_rate: float,
+        seed: int,
+        data: Mapping[str, PyTree],
+        evaluate_on: str,
+        keep_variables: bool = False,
+    ) -> Outcome:
+        """See `Training.run`; the training split has a leading axis `[D]`."""
+        state = self._trained(encoded, learning_rate, seed, data[TRAIN], None)
+        variables, finite, step = first_device((state.variables, state.finite, state.step))
+        scores = self.preparation.scores(variables, data[evaluate_on])
+        return self.outcome(scores, finite, step, variables if keep_variables else None)
+
+    def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
+        """See `Training.first_steps`; `train` has a leading axis `[D]`."""
+        return int(first_device(self._trained(encoded, learning_rate, seed, train, num_steps).step))
+
+    def _trained(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None) -> TrainState:
+        """The state after so many steps, None for all, on every device."""
+        all_steps = self.preparation.num_steps(slice_shapes(train))
+        encoded, rate, key = replicate((encoded, jnp.float32(learning_rate), jax.random.key(seed)), self.num_devices)
+        state = self.begin(encoded, key, train)
+        return self.advance(state, encoded, rate, train, all_steps if num_steps is None else min(num_steps, all_steps))
+
+    def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
+        """See `Training.advance`; all arguments but the last have a leading axis `[D]`."""
+        if self.dispatch == "whole":
+            return self._whole(state, encoded, rate, train, replicate(jnp.int32(num_steps), self.num_devices))
+        return super().advance(state, encoded, rate, train, num_steps)
+
+    def _compile(self, function, **options):
+        return over_devices(function, self.num_devices, **options)
+
+
+class DataParallelExecution(SerialExecution):
+    """Trains one network after the other, each on all devices."""
+
+    def __init__(self, task: Task, settings: TrainingSettings, num_devices: int, workers: int = 1, dispatch: str = "auto"):
+        """Args:
+        task: what is trained.
+        settings: everything but the learning rate.
+        num_devices: `D`, over which a batch is divided.
+        workers: threads for the filters.
+        dispatch: see `Training`.
+
+        Raises:
+          UserError: when a batch cannot be divided evenly.
+        """
+        super().__init__(task, settings, workers, dispatch)
+        self.num_devices = num_devices
+        self._preparation = _Preparation(task, settings, num_devices)
+        batch_size = self._preparation.batch_size(task.data[TRAIN])
+        if batch_size % num_devices:
+            raise UserError(
+                f"execution.mode=data_parallel divides a batch over {num_devices} devices, but the batch has {batch_size} "
+                "examples: choose a training.batch_size that can be divided"
+            )
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
+        """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
+        return map(self._run_one, trials)
+
+    @property
+    def at_once(self) -> int:
+        """See `Execution`."""
+        return 1
+
+    def _make_training(self, family: LossFamily) -> Training:
+        return DataParallelTraining(self._task, family, self._settings, self._dispatch, self._preparation)
+
+    def _place(self, data: PyTree) -> PyTree:
+        return {name: replicate(part, self.num_devices) if name == TRAIN else jax.device_put(part) for name, part in data.items()}

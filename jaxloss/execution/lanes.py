@@ -1,0 +1,146 @@
+"""The compiled programs of a population: `D` devices with `K` lanes each, every lane a training of its own.
+
+All arrays that belong to lanes have the leading axes `[D, K]`. A lane has its own candidate, rate, step, schedule, data order
+and random numbers: they are in its `TrainState`. Lanes that are at their end, no longer finite, or empty stand still.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.devices import memory_needed, over_devices
+from jaxloss.core.stacking import encoded_axes
+from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.train import Preparation, Training, TrainState
+
+
+class LanePreparation:
+    """What does not depend on the loss, for all lanes at once. Compiled once for all families.
+
+    Attributes:
+      preparation: of one lane.
+      num_devices: `D`.
+    """
+
+    def __init__(self, preparation: Preparation, num_devices: int):
+        self.preparation, self.num_devices = preparation, num_devices
+
+    @functools.cached_property
+    def begin(self):
+        """`(seeds uint32 [D, K], train [D, ...]) -> TrainState [D, K]`."""
+
+        def begin(seeds: Array, train: PyTree) -> TrainState:
+            return jax.vmap(lambda seed: self.preparation.fresh(jax.random.key(seed), train))(seeds)
+
+        return over_devices(begin, self.num_devices)
+
+    @functools.cached_property
+    def merge(self):
+        """`(states, fresh, chosen bool [D, K]) -> TrainState [D, K]`: the fresh state where it is chosen."""
+
+        def merge(states: TrainState, fresh: TrainState, chosen: Array) -> TrainState:
+            def of_lane(state: TrainState, new: TrainState, is_new: Array) -> TrainState:
+                return jax.tree.map(functools.partial(jnp.where, is_new), new, state)
+
+            return jax.vmap(of_lane)(states, fresh, chosen)
+
+        return over_devices(merge, self.num_devices, donate_argnums=0)
+
+    @functools.cached_property
+    def scores(self):
+        """`(variables [D, K], examples [D, ...]) -> {name: [D, K]}`."""
+        scores: Mapping[str, Array] = jax.vmap(self.preparation.task.scores, in_axes=(0, None))
+        return over_devices(scores, self.num_devices)
+
+
+class Lanes:
+    """The training of one family for all lanes at once."""
+
+    def __init__(self, training: Training, preparation: LanePreparation):
+        """Args:
+        training: of one lane: its pure functions are used, and the way in which its steps are dispatched.
+        preparation: shared by the families of one task.
+        """
+        self.training, self.preparation = training, preparation
+        self.compilations = 0
+
+    def begin(self, encoded: PyTree, seeds: Array, train: PyTree) -> TrainState:
+        """States before the first step, for all lanes."""
+        states = self.preparation.begin(seeds, train)
+        return self._scaled(states, encoded, train) if self.training.settings.loss_scale == "unit_gradient" else states
+
+    def advance(self, states: TrainState, encoded: PyTree, rates: Array, train: PyTree, num_steps: int) -> TrainState:
+        """At most `num_steps` further steps of every lane; the host does not wait for them. `states` is given away."""
+        if self.training.dispatch == "whole":
+            ends = jnp.full((self.preparation.num_devices,), num_steps, jnp.int32)
+            return self._block(states, encoded, rates, train, ends)
+        for _ in range(num_steps):
+            states = self._step(states, encoded, rates, train)
+        return states
+
+    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree) -> int:
+        """Bytes on one device for a block of steps, or for the scores where they take more; found by compiling.
+
+        The data are included. Nothing is run.
+
+        Args:
+          encoded: stacked candidates `[D, K]`.
+          rates: float `[D, K]`.
+          train: `[D, ...]`.
+          examples: `[D, ...]`, what is scored.
+        """
+        compilations = self.compilations
+        seeds = jax.ShapeDtypeStruct(rates.shape, jnp.uint32)
+        states = jax.eval_shape(self.preparation.begin, seeds, train)
+        if self.training.dispatch == "whole":
+            ends = jnp.zeros((self.preparation.num_devices,), jnp.int32)
+            needed = memory_needed(self._block, states, encoded, rates, train, ends)
+        else:
+            needed = memory_needed(self._step, states, encoded, rates, train)
+        self.compilations = compilations
+        return max(needed, memory_needed(self.preparation.scores, states.variables, examples))
+
+    # --- compiled --------------------------------------------------------------------------------------------------------------
+
+    def _step_all(self, states: TrainState, encoded: PyTree, rates: Array, train: PyTree) -> TrainState:
+        axes = (0, encoded_axes(encoded), 0, None)
+        return jax.vmap(self.training.step, in_axes=axes)(states, encoded, rates, train)
+
+    @functools.cached_property
+    def _scaled(self):
+        def scaled(states: TrainState, encoded: PyTree, train: PyTree) -> TrainState:
+            return jax.vmap(self.training.scale, in_axes=(0, encoded_axes(encoded), None))(states, encoded, train)
+
+        return over_devices(scaled, self.preparation.num_devices)
+
+    @functools.cached_property
+    def _step(self):
+        def step(states: TrainState, encoded: PyTree, rates: Array, train: PyTree) -> TrainState:
+            self.compilations += 1  # counted while tracing: once per compilation
+            return self._step_all(states, encoded, rates, train)
+
+        return over_devices(step, self.preparation.num_devices, donate_argnums=0)
+
+    @functools.cached_property
+    def _block(self):
+        def block(states: TrainState, encoded: PyTree, rates: Array, train: PyTree, num_steps: Array) -> TrainState:
+            self.compilations += 1  # counted while tracing: once per compilation
+            running = functools.partial(self.training.preparation.running, train=train)
+
+            def go_on(carry: tuple[Array, TrainState]) -> Array:
+                return (carry[0] < num_steps) & jnp.any(jax.vmap(running)(carry[1]))
+
+            def advance(carry: tuple[Array, TrainState]) -> tuple[Array, TrainState]:
+                return carry[0] + 1, self._step_all(carry[1], encoded, rates, train)
+
+            return jax.lax.while_loop(go_on, advance, (jnp.int32(0), states))[1]
+
+        return over_devices(block, self.preparation.num_devices, donate_argnums=0)
+
+
+def without_empty(states: TrainState, occupied: Array) -> TrainState:
+    """Marks empty lanes, so that they stand still."""
+    return dataclasses.replace(states, finite=states.finite & occupied)

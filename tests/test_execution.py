@@ -1,0 +1,258 @@
+"""All ways of carrying trainings out agree: serial, a population on one device and on several, a batch on several."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloss.config import MAY_CHANGE
+from jaxloss.config_file import load_config
+from jaxloss.core.errors import UserError
+from jaxloss.execution import choice
+from jaxloss.execution.base import Trial
+from jaxloss.execution.choice import Way, Workplace, choose, derived_lanes
+from jaxloss.execution.data_parallel import DataParallelExecution
+from jaxloss.execution.population import PopulationExecution
+from jaxloss.execution.serial import SerialExecution
+from jaxloss.experiment import Experiment
+from jaxloss.plan import make_plan
+from jaxloss.progress import Progress
+from jaxloss.runs import RunDirectory
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.handcrafted import family
+from jaxloss.tasks.base import SEARCH_EVAL, TEST
+from jaxloss.tasks.classification import make_classification
+from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.settings import TrainingSettings
+
+TASK = make_fast(size=40)
+SPACE = autoloss_zero()
+FOCAL = family("focal")
+SETTINGS = TrainingSettings(batch_size=10, num_epochs=5)
+NUM_STEPS = 20
+CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
+# Finite at first; the prediction grows until its exponential overflows.
+EXPLODES = "Mul(target, Neg(Exp(Exp(Mul(prediction, 5)))))"
+NAN_AT_ONCE = "Exp(Exp(Exp(Exp(Exp(Exp(Add(prediction, target)))))))"
+TEXTS = (
+    CROSS_ENTROPY,
+    EXPLODES,
+    "Square(Add(prediction, Neg(target)))",
+    NAN_AT_ONCE,
+    "Neg(Log(Mul(target, Mean_nhw(prediction))))",
+)
+
+needs_devices = pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
+
+
+def trial(text, rate=0.2, seed=0, split=0, evaluate_on=SEARCH_EVAL):
+    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, seed, split, evaluate_on, keep_variables=True)
+
+
+def outcomes(execution, trials):
+    try:
+        return [outcome for outcome, _ in execution.run(trials)]
+    finally:
+        execution.close()
+
+
+def make(mode, task=TASK, settings=SETTINGS, lanes=3, **options):
+    """An execution; on two devices where there are several."""
+    if mode == "serial":
+        return SerialExecution(task, settings, **options)
+    if mode == "data_parallel":
+        return DataParallelExecution(task, settings, num_devices=2, **options)
+    return PopulationExecution(task, settings, lanes, num_devices=2 if mode == "pmap" else 1, **options)
+
+
+def assert_agree(first, second, tolerance=1e-4):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert (one.steps, one.finite) == (other.steps, other.finite)
+        assert one.scores == pytest.approx(other.scores, abs=0.03)
+        for leaf, expected in zip(jax.tree.leaves(other.variables), jax.tree.leaves(one.variables), strict=True):
+            np.testing.assert_allclose(leaf, expected, rtol=tolerance, atol=tolerance)
+
+
+POPULATIONS = ["vmap", pytest.param("pmap", marks=needs_devices)]
+
+
+# --- agreement ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """The same trials one after the other: two divisions, two seeds, a second family, two that are stopped."""
+    return outcomes(make("serial"), many_trials())
+
+
+def many_trials():
+    """More than there are lanes, of mixed kinds."""
+    found = [trial(text, seed=seed, split=seed % 2) for seed in range(3) for text in TEXTS]
+    found += [trial(CROSS_ENTROPY, evaluate_on=TEST)]
+    by_hand = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, 1, 0, TEST, keep_variables=True) for gamma in (1.0, 2.0)]
+    return [*found[:2], *by_hand, *found[2:]]
+
+
+@pytest.mark.parametrize("dispatch", ["whole", "steps"])
+@pytest.mark.parametrize("mode", POPULATIONS)
+def test_a_population_agrees_with_single_trainings(expected, mode, dispatch):
+    """Lanes are refilled, those with NaN early; outcomes come in the order of the trials."""
+    execution = make(mode, dispatch=dispatch)
+    found = outcomes(execution, many_trials())
+    assert {one.steps for one in found} >= {0, NUM_STEPS}
+    assert_agree(expected, found)
+    assert execution.compilations == {"training autoloss_zero": 1, "training focal": 1}
+
+
+def test_the_number_of_trials_compiles_nothing():
+    execution = make("vmap", lanes=2)
+    for count in (1, 2, 5):
+        assert len(list(execution.run([trial(CROSS_ENTROPY, seed=seed) for seed in range(count)]))) == count
+    assert execution.compilations == {"training autoloss_zero": 1}
+    for compiled in (execution._preparation.begin, execution._preparation.merge, execution._preparation.scores):
+        assert compiled._cache_size() == 1
+    execution.close()
+
+
+def test_lanes_that_met_nan_take_the_next_trials():
+    """With NaN at once in all but one of them, a list costs hardly more steps than its longest training."""
+    execution = make("vmap", lanes=3)
+    lanes = execution.family_lanes(SPACE)
+    blocks, advance = [], lanes.advance
+    lanes.advance = lambda *arguments: blocks.append(arguments[-1]) or advance(*arguments)
+    found = outcomes(execution, [trial(CROSS_ENTROPY), *[trial(NAN_AT_ONCE)] * 8])
+    assert [one.steps for one in found] == [NUM_STEPS] + [0] * 8
+    assert sum(blocks) == NUM_STEPS
+
+
+@needs_devices
+@pytest.mark.parametrize("dispatch", ["whole", "steps"])
+def test_a_batch_on_two_devices_agrees_with_one(dispatch):
+    trials = [trial(text, seed=1) for text in TEXTS]
+    execution = make("data_parallel", dispatch=dispatch)
+    assert_agree(outcomes(make("serial"), trials), outcomes(execution, trials))
+    assert execution.compilations == {"training autoloss_zero": 1}
+
+
+@needs_devices
+def test_a_batch_that_cannot_be_divided_is_an_error():
+    with pytest.raises(UserError, match="divides a batch over 2 devices, but the batch has 15 examples"):
+        make("data_parallel", settings=TrainingSettings(batch_size=15))
+
+
+ALL_MODES = [*POPULATIONS, pytest.param("data_parallel", marks=needs_devices)]
+ADAM = TrainingSettings(batch_size=10, num_epochs=1, loss_scale="unit_gradient", optimiser="adam", warmup_epochs=0.5)
+FEW_STEPS = TrainingSettings(batch_size=16, num_epochs=1)
+
+
+def scaled_trials():
+    return [trial(text, rate=0.05) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def scaled_expected():
+    return outcomes(make("serial", settings=ADAM), scaled_trials())
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+def test_the_scale_of_a_loss_is_taken_away_in_every_mode(scaled_expected, mode):
+    assert_agree(scaled_expected, outcomes(make(mode, settings=ADAM), scaled_trials()))
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Digits with random crops and a small network with native convolutions."""
+    options = {"features": (4, 8), "convolution": "native"}
+    limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
+    return make_classification("digits", model="small_cnn", model_options=options, augmentation="crop_flip", **limits)
+
+
+def image_trials():
+    return [trial(text, rate=0.05, seed=seed) for seed, text in enumerate(TEXTS)]
+
+
+@pytest.fixture(scope="module")
+def images_expected(images):
+    return outcomes(make("serial", images, FEW_STEPS), image_trials())
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+def test_a_small_network_of_images_agrees_in_every_mode(images, images_expected, mode):
+    """Batches and augmentation are those of a single training."""
+    assert images_expected[0].steps == 4
+    assert_agree(images_expected, outcomes(make(mode, images, FEW_STEPS, lanes=2), image_trials()), tolerance=1e-3)
+
+
+# --- the choice --------------------------------------------------------------------------------------------------------------
+
+
+def examples():
+    return [trial(text) for text in TEXTS]
+
+
+def chosen(mode, lanes=0, most_lanes=None):
+    return choose(mode, lanes, most_lanes, examples(), Workplace(TASK, SETTINGS))
+
+
+def test_automatic_choices(monkeypatch):
+    assert chosen("auto")[0] == Way("serial")
+    assert chosen("vmap", lanes=7)[0] == Way("vmap", 7)
+    assert chosen("vmap", most_lanes=2)[0] == Way("vmap", 2)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for devices, mode in ((1, "vmap"), (2, "pmap")):
+        monkeypatch.setattr(jax, "local_device_count", lambda count=devices: count)
+        assert chosen("auto", lanes=5)[0] == Way(mode, 5)
+
+
+@pytest.mark.parametrize("mode", ["pmap", "data_parallel"])
+def test_one_device_is_not_several(monkeypatch, mode):
+    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    with pytest.raises(UserError, match=f"execution.mode={mode} needs several devices, and there is one"):
+        chosen(mode)
+
+
+def test_lanes_follow_from_the_memory(monkeypatch):
+    place = Workplace(TASK, SETTINGS)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(choice, "memory_budget", lambda: 10**12)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == choice.MOST_LANES
+    monkeypatch.setattr(PopulationExecution, "memory", lambda self, trial: self.data_bytes(trial.split) + 4 * 1000)
+    monkeypatch.setattr(choice, "memory_budget", lambda: 20_000)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 16
+    monkeypatch.setattr(choice, "memory_budget", lambda: 10)
+    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 1
+
+
+def test_the_memory_of_lanes_grows_with_them():
+    few, many = (make("vmap", lanes=lanes).memory(trial(CROSS_ENTROPY)) for lanes in (2, 16))
+    assert few < many
+
+
+def test_a_measurement_looks_at_every_possible_mode():
+    way, seconds = chosen("measure")
+    several = {"pmap", "data_parallel"} if jax.device_count() > 1 else set()
+    assert set(seconds) >= {"serial", "vmap"} | several - {"data_parallel"}
+    assert way.mode == min(seconds, key=seconds.get)
+    assert all(0 < value < 1 for value in seconds.values())
+
+
+# --- in a run ----------------------------------------------------------------------------------------------------------------
+
+
+def opened(tmp_path, mode):
+    config = load_config("tests/configs/tiny.py")
+    config.execution.mode, config.execution.lanes = mode, 2
+    with RunDirectory.open(tmp_path / "run", config.to_dict(), MAY_CHANGE) as run:
+        experiment = Experiment(make_plan(config), run, Progress(quiet=True))
+        experiment.close()
+        return experiment.way
+
+
+def test_what_was_measured_is_pinned_in_the_run(tmp_path, monkeypatch):
+    measured = iter([{"serial": 2.0, "vmap": 1.0}, {"serial": 1.0, "vmap": 2.0}])
+    monkeypatch.setattr(choice, "_measured", lambda *_: next(measured))
+    assert opened(tmp_path, "measure") == opened(tmp_path, "measure") == Way("vmap", 2)
+    # Nothing was trained yet, so that the config may still change.
+    assert opened(tmp_path, "auto") == Way("serial")
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert opened(tmp_path, "auto") == Way("serial")
