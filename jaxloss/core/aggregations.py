@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -72,35 +73,39 @@ def max_pooling(x: Array, neighbourhood: Neighbourhood) -> Array:
     The gradient is shared evenly between ties: the same on every device, where the gradient of a window reduction picks
     one of them by the order of evaluation.
     """
-    mask = neighbourhood.mask
-    height, width = x.shape[1:3]
-    if height == width == 1:
-        return jnp.where(mask, x, 0)
+    if x.shape[1] == x.shape[2] == 1:
+        return jnp.where(neighbourhood.mask, x, 0)
+    return _window_maximum(x, neighbourhood.mask)
 
-    def windows(tensor: Array) -> Array:
-        padded = jnp.pad(tensor, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        return jnp.stack([padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)])
 
-    return _largest(windows(x), windows(mask) & mask[None])
+def _shifted(x: Array, row: int, column: int, outside: float | bool) -> Array:
+    """Each position sees its neighbour at `(row - 1, column - 1)`; beyond the border is `outside`."""
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=outside)
+    return padded[:, row : row + x.shape[1], column : column + x.shape[2]]
 
 
 @jax.custom_jvp
-def _largest(views: Array, eligible: Array) -> Array:
-    """The largest eligible of the leading axis, `[9, N, H, W, C]` to `[N, H, W, C]`; 0 where none is."""
-    # Pairwise: the maximum as a reduction loses NaN in XLA's vectorised CPU code.
-    largest = functools.reduce(jnp.maximum, jnp.where(eligible, views, -jnp.inf))
-    return jnp.where(jnp.any(eligible, axis=0), largest, 0)
+def _window_maximum(x: Array, mask: Array) -> Array:
+    # Pairwise: the maximum as a reduction loses NaN in XLA's vectorised CPU code. First along H, then along W.
+    largest = jnp.where(mask, x, -jnp.inf)
+    largest = functools.reduce(jnp.maximum, [_shifted(largest, row, 1, -jnp.inf) for row in range(3)])
+    largest = functools.reduce(jnp.maximum, [_shifted(largest, 1, column, -jnp.inf) for column in range(3)])
+    return jnp.where(mask, largest, 0)
 
 
-@_largest.defjvp
-def _largest_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+@_window_maximum.defjvp
+def _window_maximum_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     # The rule of jnp.max multiplies with zeros, so that an infinite cotangent poisons the elements that were not chosen. A
-    # NaN is its window's maximum and takes the gradient.
-    views, eligible = primals
-    largest = _largest(views, eligible)
-    chosen = eligible & ((views == largest[None]) | jnp.isnan(views))
-    count = jnp.maximum(jnp.sum(chosen, axis=0, dtype=views.dtype), 1)
-    return largest, jnp.sum(jnp.where(chosen, tangents[0], 0), axis=0) / count
+    # NaN is its window's maximum and takes the gradient. Nine views one by one: stacked, they take three times as long.
+    x, mask = primals
+    largest = _window_maximum(x, mask)
+    chosen = {}
+    for place in itertools.product(range(3), repeat=2):
+        view, eligible = _shifted(x, *place, 0), _shifted(mask, *place, False) & mask
+        chosen[place] = eligible & ((view == largest) | jnp.isnan(view))
+    count = functools.reduce(jnp.add, [one.astype(x.dtype) for one in chosen.values()])
+    moved = [jnp.where(one, _shifted(tangents[0], *place, 0), 0) for place, one in chosen.items()]
+    return largest, functools.reduce(jnp.add, moved) / jnp.maximum(count, 1)
 
 
 def min_pooling(x: Array, neighbourhood: Neighbourhood) -> Array:
