@@ -7,6 +7,7 @@ place of the original. What does not depend on a varying input is marked: a desc
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -110,78 +111,109 @@ def lower(program: Program, layout: Layout, varying: tuple[int, ...]) -> Lowered
       layout: its layout.
       varying: positions of the inputs whose gradient is wanted.
     """
-    backward = backward_operations(layout.operators)
-    operators, first = layout.operators.operators, layout.first_result
-    length, output = int(program.length), int(program.output)
-    opcodes = program.opcodes.tolist()
-    operands = [row[: operators[opcode - 1].arity] for row, opcode in zip(program.operands.tolist(), opcodes, strict=True)]
-
-    varies = [register in varying for register in range(first)] + [False] * length
-    for slot in range(length):
-        varies[first + slot] = any(varies[register] for register in operands[slot])
-
-    # The backward sweep, in the order of the interpreter.
-    next_number = seed_number(layout, True) + 1
-    cotangents: dict[int, list[int]] = {output: [seed_number(layout, bool(program.per_sample))]} if varies[output] else {}
-    level_of: dict[int, int] = {}
-    sweep: list[tuple[int, int, int, tuple[int, int, int]]] = []  # operation, level, result, operands
-    read: set[int] = set()
-
-    def emit(operation: int, first_value: int, second_value: int, incoming: tuple[int, ...]) -> int:
-        nonlocal next_number
-        level = 1 + max(level_of.get(number, -1) for number in incoming)
-        third = incoming[0]
-        values = (first_value, second_value, third) if operation != ACCUMULATE else (*incoming, 0)
-        sweep.append((operation, level, next_number, values))
-        level_of[next_number] = level
-        next_number += 1
-        return next_number - 1
-
-    def total(register: int) -> int:
-        parts = cotangents[register]
-        result = parts[0]
-        for part in parts[1:]:
-            result = emit(ACCUMULATE, 0, 0, (result, part))
-        return result
-
-    for slot in reversed(range(length)):
-        if first + slot not in cotangents:
-            continue
-        incoming = None
-        for operand, register in enumerate(operands[slot]):
-            edge = backward.get((opcodes[slot], operand))
-            if edge is None or not varies[register]:
-                continue
-            incoming = total(first + slot) if incoming is None else incoming
-            if edge.hands_on:
-                part = incoming
-            else:
-                values = [operands[slot][i] if i in edge.reads else 0 for i in range(2)]
-                read.update(operands[slot][i] for i in edge.reads)
-                part = emit(edge.operation, *values, (incoming,))
-            cotangents.setdefault(register, []).append(part)
-    gradients = [total(register) if register in cotangents else -1 for register in varying]
-
-    # The forward operations that something reads.
-    for slot in reversed(range(length)):
-        if first + slot in read:
-            read.update(operands[slot])
-    instructions = [(*row, False) for row in sweep]
-    level_of = {}
-    for slot in range(length):
-        register = first + slot
-        if register in read:
-            # Backward operations come behind all forward ones: their levels are counted on below.
-            level = 1 + max((level_of.get(i, -1) for i in operands[slot] if varies[i] == varies[register]), default=-1)
-            level_of[register] = level
-            values = (*operands[slot], *[operands[slot][0]] * (2 - len(operands[slot])), 0)
-            instructions.append((opcodes[slot], level - layout.max_instructions, register, values, not varies[register]))
+    sweep = _BackwardSweep(program, layout, varying)
+    instructions = sweep.instructions + _forward_instructions(sweep)
     return Lowered(
-        operations=np.array([row[0] for row in instructions], np.int32),
-        levels=np.array([row[1] for row in instructions], np.int32),
-        results=np.array([row[2] for row in instructions], np.int32),
-        operands=np.array([row[3] for row in instructions], np.int32).reshape(-1, 3),
-        once=np.array([row[4] for row in instructions], bool),
-        gradients=np.array(gradients, np.int32),
+        operations=np.array([one.operation for one in instructions], np.int32),
+        levels=np.array([one.level for one in instructions], np.int32),
+        results=np.array([one.result for one in instructions], np.int32),
+        operands=np.array([one.operands for one in instructions], np.int32).reshape(-1, 3),
+        once=np.array([one.once for one in instructions], bool),
+        gradients=np.array(sweep.gradients, np.int32),
         constants=np.asarray(program.constants),
     )
+
+
+class _Instruction(NamedTuple):
+    """One row of `Lowered`."""
+
+    operation: int
+    level: int
+    result: int
+    operands: tuple[int, int, int]
+    once: bool = False
+
+
+class _BackwardSweep:
+    """The instructions from the output's cotangent to the gradients, in the order of the interpreter.
+
+    Attributes:
+      instructions: of the sweep.
+      gradients: local numbers, see `Lowered`.
+      read: registers whose values the sweep reads.
+      varies: for each register, whether it depends on a varying input.
+      operands: for each slot, the registers that it reads.
+    """
+
+    def __init__(self, program: Program, layout: Layout, varying: tuple[int, ...]):
+        operators, self.first = layout.operators.operators, layout.first_result
+        self.layout, self.length, self.opcodes = layout, int(program.length), program.opcodes.tolist()
+        arities = [operators[opcode - 1].arity for opcode in self.opcodes[: self.length]]
+        self.operands = [row[:arity] for row, arity in zip(program.operands.tolist(), arities, strict=False)]
+        self.varies = [register in varying for register in range(self.first)]
+        for registers in self.operands:
+            self.varies.append(any(self.varies[register] for register in registers))
+
+        self.instructions: list[_Instruction] = []
+        self.read: set[int] = set()
+        self._levels: dict[int, int] = {}
+        self._next_number = seed_number(layout, True) + 1
+        # Parts that are still to be added up, by register.
+        self._parts: dict[int, list[int]] = {}
+        output = int(program.output)
+        if self.varies[output]:
+            self._parts[output] = [seed_number(layout, bool(program.per_sample))]
+        for slot in reversed(range(self.length)):
+            if self.first + slot in self._parts:
+                self._pull_back(slot)
+        self.gradients = [self._total(register) if register in self._parts else -1 for register in varying]
+
+    def _pull_back(self, slot: int) -> None:
+        """From the cotangent of a slot to those of its operands."""
+        backward, registers = backward_operations(self.layout.operators), self.operands[slot]
+        edges = [(backward.get((self.opcodes[slot], operand)), register) for operand, register in enumerate(registers)]
+        edges = [(edge, register) for edge, register in edges if edge is not None and self.varies[register]]
+        if not edges:
+            return
+        incoming = self._total(self.first + slot)
+        for edge, register in edges:
+            part = incoming
+            if not edge.hands_on:
+                first, second = (registers[operand] if operand in edge.reads else 0 for operand in range(2))
+                self.read.update(registers[operand] for operand in edge.reads)
+                part = self._emit(edge.operation, (first, second, incoming), (incoming,))
+            self._parts.setdefault(register, []).append(part)
+
+    def _total(self, register: int) -> int:
+        """The sum of all parts of a cotangent."""
+        result, *parts = self._parts[register]
+        for part in parts:
+            result = self._emit(ACCUMULATE, (result, part, 0), (result, part))
+        return result
+
+    def _emit(self, operation: int, operands: tuple[int, int, int], incoming: tuple[int, ...]) -> int:
+        number, self._next_number = self._next_number, self._next_number + 1
+        self._levels[number] = level = 1 + max(self._levels.get(one, -1) for one in incoming)
+        self.instructions.append(_Instruction(operation, level, number, operands))
+        return number
+
+
+def _forward_instructions(sweep: _BackwardSweep) -> list[_Instruction]:
+    """The forward operations that something reads. Their levels are below those of all backward ones."""
+    read, first = set(sweep.read), sweep.first
+    for slot in reversed(range(sweep.length)):
+        if first + slot in read:
+            read.update(sweep.operands[slot])
+    levels: dict[int, int] = {}
+    instructions = []
+    for slot, registers in enumerate(sweep.operands):
+        result = first + slot
+        if result not in read:
+            continue
+        once = not sweep.varies[result]
+        before = [levels.get(register, -1) for register in registers if sweep.varies[register] is not once]
+        levels[result] = 1 + max(before, default=-1)
+        operands = (registers[0], registers[-1], 0)
+        level = levels[result] - sweep.layout.max_instructions
+        instructions.append(_Instruction(sweep.opcodes[slot], level, result, operands, once))
+    return instructions
