@@ -29,12 +29,12 @@ def classification_problem(start=START, labels=LABELS):
     )
 
 
-def make_cascade(problem=None, branch=BRANCH, workers=None, **settings):
+def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **settings):
     """A cascade with the numbers of the paper, `iterations` and `minimum_gain` aside where they are given."""
     rejection = {name: settings.pop(name) for name in ("iterations", "learning_rate", "minimum_gain") if name in settings}
     settings = {"rejection": RejectionSettings(**rejection), "width": 8, **settings}
     problem = classification_problem() if problem is None else problem
-    return Cascade(branch.name, branch.layout, branch.required, problem, CascadeSettings(**settings), workers)
+    return Cascade(branch.name, branch.layout, branch.required, problem, CascadeSettings(**settings), workers, num_workers)
 
 
 def graph(text):

@@ -2,6 +2,7 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from jaxloss.core.program import encode
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory, Known
-from jaxloss.filters.gradient import describe_gradient
+from jaxloss.filters.gradient import GradientStage, describe_gradient
+from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionSettings, check_headroom
 from tests.problems import BRANCH, LABELS, SPACE, START, classification_problem, graph, make_cascade
 
@@ -213,13 +215,42 @@ def test_one_compilation_however_many_candidates(batching):
     assert cascade.compilations == {"gradient": programs, "rejection": programs}
 
 
-def test_one_compilation_where_the_first_call_is_shared_by_threads():
+def test_threads_change_nothing_and_compile_once():
+    graphs = random_graphs(60)
     with ThreadPoolExecutor(4) as workers:
-        cascade = make_cascade(workers=workers, iterations=20)
-        threaded = cascade.screen(random_graphs(60), GradientMemory())
+        cascade = make_cascade(workers=workers, num_workers=4, iterations=20)
+        used = []
+        cascade.rejection._workers = SimpleNamespace(map=lambda *arguments: used.append(1) or workers.map(*arguments))
+        first = cascade.screen(graphs, GradientMemory())
+        cascade._verdicts = Remembered(1000)
+        threaded = cascade.screen(graphs, GradientMemory())
+    assert used == [1]  # the first call compiles, the second is shared
     assert cascade.compilations == {"gradient": 1, "rejection": 1}
-    alone = make_cascade(iterations=20).screen(random_graphs(60), GradientMemory())
-    assert list(map(summary, threaded)) == list(map(summary, alone))
+    alone = make_cascade(iterations=20).screen(graphs, GradientMemory())
+    assert list(map(summary, first)) == list(map(summary, threaded)) == list(map(summary, alone))
+
+
+@pytest.mark.parametrize(("samples", "classes"), [(5, 21), (5, 100), (10, 9)])
+def test_the_place_in_a_block_does_not_matter(samples, classes):
+    """Nor for rows that do not fill whole vectors: to the bit, in another order and in other company."""
+    generator = np.random.default_rng(0)
+    start = generator.dirichlet(np.ones(classes), samples)
+    problem = classification_problem(start, np.arange(samples) % classes)
+    population = make_population(problem, BRANCH.layout, "blocks", False, 64, 2**28)
+    stage, graphs = GradientStage(problem, population), random_graphs(400)
+    order = generator.permutation(len(graphs))[:333]
+    before, after = stage(graphs), stage([graphs[i] for i in order])
+    for name in ("reason", "norms", "projections"):
+        np.testing.assert_array_equal(before[name][order], after[name])
+
+
+def test_how_a_formula_is_written_does_not_matter():
+    """Graphs with one key are computed in one form."""
+    one = graph("Add(Mul(prediction, target), Exp(Mul(target, prediction)))")
+    other = graph("Add(Exp(Mul(prediction, target)), Mul(target, prediction))")
+    assert one != other
+    assert one.canonical(BRANCH.layout.operators) == other.canonical(BRANCH.layout.operators)
+    assert one.canonical(BRANCH.layout.operators).key(BRANCH.layout.operators) == one.key(BRANCH.layout.operators)
 
 
 def test_what_is_said_of_a_graph_does_not_depend_on_its_company():

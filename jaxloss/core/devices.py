@@ -92,4 +92,9 @@ def spread(tree: PyTree, num_devices: int) -> PyTree:
     """Puts the slices of a leading axis `[num_devices]` on the devices, as the results of `over_devices` lie there."""
     if num_devices == 1:
         return tree
-    return jax.pmap(lambda slices: slices, DEVICE_AXIS, devices=jax.local_devices()[:num_devices])(tree)
+    return _identity(num_devices)(tree)
+
+
+@functools.cache
+def _identity(num_devices: int) -> Callable[[PyTree], PyTree]:
+    return jax.pmap(lambda slices: slices, DEVICE_AXIS, devices=jax.local_devices()[:num_devices])

@@ -143,6 +143,20 @@ class Graph:
 
     def key(self, operators: OperatorSet) -> str:
         """A canonical key: equal for graphs that differ only in the order of commutative operands or in sharing."""
+        return self._digests(operators)[-1]
+
+    def canonical(self, operators: OperatorSet) -> "Graph":
+        """The one graph of all that share a key: commutative operands in a fixed order, equal parts computed once."""
+        digests = self._digests(operators)
+        nodes = [
+            Node(node.name, tuple(sorted(node.operands, key=digests.__getitem__)), node.value)
+            if node.is_operator and operators[node.name].commutative
+            else node
+            for node in self.nodes
+        ]
+        return Graph.build(nodes).merged()
+
+    def _digests(self, operators: OperatorSet) -> list[str]:
         digests: list[str] = []
         for node in self.nodes:
             operands = [digests[i] for i in node.operands]
@@ -150,7 +164,7 @@ class Graph:
                 operands.sort()
             content = f"{node.name}:{node.value!r}({','.join(operands)})"
             digests.append(hashlib.blake2b(content.encode(), digest_size=12).hexdigest())
-        return digests[-1]
+        return digests
 
     def granularities(self, operators: OperatorSet, per_sample_inputs: frozenset[str] = frozenset()) -> tuple[Granularity, ...]:
         """For each node, whether it holds one value per element or one per sample."""

@@ -152,7 +152,8 @@ class Cascade:
         if settings.rejection is not None:
             check_headroom(problem, settings.rejection)
             options = {"settings": settings.rejection, "shortcuts": settings.shortcuts}
-            threads = {"workers": workers, "num_workers": num_workers}
+            # Threads fill the cores of a CPU; an accelerator is full with one population.
+            threads = {"workers": workers, "num_workers": num_workers if jax.default_backend() == "cpu" else 1}
             self.rejection = make_stage(RejectionProtocol, apart=True, **options, **threads)
 
     def contents(self, graph: Graph) -> Verdict:
@@ -166,7 +167,8 @@ class Cascade:
         graphs again and again.
         """
         keys = [graph.key(self.layout.operators) for graph in graphs]
-        by_key = dict(zip(keys, graphs, strict=True))
+        # In one form for all that share a key: rounding depends on the order in which cotangents are added.
+        by_key = {key: graph.canonical(self.layout.operators) for key, graph in zip(keys, graphs, strict=True)}
         gradients = self._gradients.of(keys, lambda missing: self._take_gradients([by_key[key] for key in missing]))
         results = [self._look_up(gradient, memory) for gradient in gradients]
         undecided = [key for key, screened in zip(keys, results, strict=True) if screened.verdict is _UNDECIDED]

@@ -46,15 +46,17 @@ class GradientStage:
         waiting = collections.deque(self._population.encode(graph) for graph in graphs)
         results = []
         while waiting:
-            shares, counts = zip(*(self._take(waiting) for _ in range(self._num_devices)), strict=True)
+            # A short list is shared by all devices.
+            share = -(-len(waiting) // self._num_devices)
+            shares, counts = zip(*(self._take(waiting, share) for _ in range(self._num_devices)), strict=True)
             found = self._compiled(jax.tree.map(lambda *slices: np.stack(slices), *shares))
             for device, count in enumerate(counts):
                 results.append({name: np.asarray(column[device])[:count] for name, column in found.items()})
         return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
 
-    def _take(self, waiting: collections.deque) -> tuple[PyTree, int]:
+    def _take(self, waiting: collections.deque, most: int) -> tuple[PyTree, int]:
         """As many of the first that wait as fit, prepared for one device, and their number."""
-        count = min(self._population.lanes, len(waiting))
+        count = min(self._population.lanes, len(waiting), most)
         while (prepared := self._population.prepare(list(itertools.islice(waiting, count)))) is None:
             count -= max(1, count // 8)
         for _ in range(count):
@@ -76,7 +78,8 @@ class GradientStage:
         return {
             "reason": jnp.where(finite, reason, Reason.NON_FINITE_GRADIENT).astype(jnp.int32),
             "norms": norms,
-            "projections": jnp.tensordot(self._directions, gradient, gradient.ndim),
+            # Not a matrix product: its rounding depends on the place of a row in the batch.
+            "projections": jnp.sum(self._directions * gradient, axis=tuple(range(1, self._directions.ndim))),
         }
 
 

@@ -33,9 +33,9 @@ BATCHINGS = (AUTO, BLOCKS, VMAP)
 # Measured on two CPU cores. XLA divides an operation among its threads, at a cost far above that of the operation, when it
 # reads 512 KiB; and the whole memory of the blocks counts as read. Smaller ones stay on one core and in its cache.
 CPU_MEMORY = 448 * 1024
-ROW_SIZE, BLOCK_SIZE, MAX_WIDTH = 128, 1024, 16
-# Rows that are in use at a time, for each lane: the variable, and results that are still to be read.
-ROWS_PER_LANE = 6
+ROW_SIZE, MAX_BLOCK_SIZE, VECTOR = 128, 2048, 16
+# Rows that are in use at a time, for each lane: the variable, and results that are still to be read; usually, and at most.
+ROWS_PER_LANE, MOST_ROWS_PER_LANE = 6, 32
 MAX_LANES = {BLOCKS: 256, VMAP: 4096}
 
 
@@ -115,6 +115,16 @@ class _View:
         return tuple(int(position) for position in np.flatnonzero(depends[:, 0]))
 
 
+def _width(size: int) -> int:
+    """Rows of a block, for rows of `size` numbers.
+
+    A block of many rows is a whole number of vectors: what is left over is computed by other code, that rounds differently,
+    and what is found out of a graph would depend on its place in the block.
+    """
+    widths = [width for width in (16, 8, 4, 2) if width * size % VECTOR == 0 and width * size <= MAX_BLOCK_SIZE]
+    return widths[0] if widths else 1
+
+
 class BlockPopulation:
     """See `Population`; all operations of all lanes in blocks."""
 
@@ -131,8 +141,8 @@ class BlockPopulation:
         budget = min(budget, CPU_MEMORY) if jax.default_backend() == "cpu" else budget
         num_rows = budget // (size * self._dtype.itemsize)
         self.lanes = max(1, min(lanes, num_rows // ROWS_PER_LANE))
-        width = max(1, min(MAX_WIDTH, BLOCK_SIZE // size, self.lanes))
-        self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, width, num_rows)
+        num_rows = min(num_rows, self.lanes * MOST_ROWS_PER_LANE)
+        self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, _width(size), num_rows)
 
     def encode(self, graph: Graph) -> Lowered:
         return lower(encode(graph, self._layout), self._layout, self._shape.varying)
@@ -176,8 +186,9 @@ class VmapPopulation:
         """See `make_population`; fewer than `lanes` where their values would not fit."""
         self._view, self._layout = _View(problem, apart), layout
         self.samples = samples
-        # Registers, their cotangents, and what every operator computes before one is selected.
-        num_tensors = 2 * (layout.first_result + layout.max_instructions) + 2 * len(layout.operators.operators)
+        # Registers, their cotangents, and what every operator computes before one is selected, each twice: it takes a
+        # copy to change them. What the compiler asks for is about a fifth less.
+        num_tensors = 4 * (layout.first_result + layout.max_instructions) + 4 * len(layout.operators.operators)
         self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start[:samples].nbytes)))
 
     def encode(self, graph: Graph) -> Program:

@@ -27,7 +27,7 @@ from jaxloss.filters.population import Population
 # Between two looks at which candidates are decided.
 ITERATIONS_PER_CALL = 100
 # A list is divided among workers only when each gets so many: blocks of few graphs are mostly empty.
-GRAPHS_PER_WORKER = 32
+GRAPHS_PER_WORKER = 12
 # Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
 ROUNDING = 1e-6
 
@@ -138,7 +138,9 @@ class RejectionProtocol:
         state, prepared, changed = self._empty(), None, True
         while True:
             fresh = np.zeros(shape, bool)
-            for lane in map(tuple, np.argwhere(held < 0)[: len(waiting)]):
+            # Device by device in turn, so that a short list is shared by all of them.
+            free = np.argwhere(held.T < 0)[:, ::-1]
+            for lane in map(tuple, free[: len(waiting)]):
                 held[lane], fresh[lane] = waiting.popleft(), True
             if not np.any(held >= 0):
                 return results
