@@ -122,8 +122,10 @@ def resolve(
       UserError: when `max_attempts` draws brought nothing; says what to change.
     """
     slots = [_Slot(proposal, branch) for proposal in proposals for branch in search.space.branches]
+    # The first draw of a slot often passes; the more draws have failed, the more are looked at together.
+    share = 1
     while open_slots := [slot for slot in slots if slot.accepted is None]:
-        share = max(1, batch // len(open_slots))
+        share = min(2 * share, max(1, batch // len(open_slots)))
         for name, cascade in cascades.items():
             waiting = [slot for slot in open_slots if slot.branch.name == name]
             draws = [_draw(search, slot, cascade, share, max_attempts, message) for slot in waiting]
