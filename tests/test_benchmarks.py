@@ -50,6 +50,7 @@ def test_rejection(tmp_path, capsys):
         assert set(rejection.COLUMNS) <= row.keys()
     assert results["verdicts_that_differ"] == []
     assert results["distinct_entries"] == 3
+    assert min(results["host_graphs_per_second"].values()) > 0
     assert [row["entries"] for row in results["growth"]] == [2, 6]
     full, shipped, stream = results["rows"][2:]
     assert full["compilations"] == {"gradient": 1, "rejection": 1}

@@ -31,7 +31,9 @@ from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph, parse
+from jaxloss.core.lowering import lower
 from jaxloss.core.problem import RejectionProblem, batch_of_one
+from jaxloss.core.program import encode
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree, Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows += [full, _shipped_list(make, graphs)]
         if options.stream:
             rows.append(_shipped_random(make, options.stream, options.seed))
+        host = _host(whole, graphs[:256])
         growth = [_grow(whole, graphs, count) for count in common.numbers(options.growth)] if options.growth else []
 
     expected = {str(graph): int(reason) for graph, reason in zip(graphs, found["reason"], strict=True)}
@@ -90,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         **common.facts(),
         "setting": {"samples": list(size), **vars(options), "workers": workers, "json": None},
         "rows": rows,
+        "host_graphs_per_second": host,
         "verdicts_compared": len(verdicts),
         "verdicts_that_differ": differing,
         "entries": len(graphs),
@@ -99,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     common.show_table(f"rejection, {results['device']}", COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
     print(f"verdicts that differ from those of {len(verdicts)} separate descents: {len(differing)}")
+    print("host, graphs per second: " + ", ".join(f"{name} {value:,.0f}" for name, value in host.items()))
     if growth:
         print(f"cost grows with the number of entries to the power {results['growth_slope']:.2f}")
     if options.json:
@@ -301,6 +306,24 @@ def _shipped_row(name, seconds, compile_seconds, reasons, distinct, cascade) -> 
     more = {"reasons": dict(sorted(reasons.items())), "compilations": cascade.compilations}
     row = _row(name, sum(reasons.values()), seconds, compile_seconds=compile_seconds, accepted=reasons["accepted"], **more)
     return {**row, "distinct_accepted": len(distinct), "distinct_accepted_per_minute": 60 * len(distinct) / seconds}
+
+
+def _host(cascade: Cascade, graphs: Sequence[Graph]) -> dict[str, float]:
+    """Graphs per second and thread of what the host does: drawing, mutating, looking at the leaves, keys, encoding."""
+    generator, operators = np.random.default_rng(0), LAYOUT.operators
+    fresh = [Graph(graph.nodes) for graph in graphs]  # without what they remember of themselves
+    jobs = {
+        "sample": lambda graph: common.SPACE.sample(generator, BRANCH),
+        "offspring": lambda graph: common.SPACE.offspring(generator, BRANCH, graph),
+        "contents": cascade.contents,
+        "key": lambda graph: graph.key(operators),
+        "canonical": lambda graph: graph.canonical(operators),
+        "encode": lambda graph: encode(graph, LAYOUT),
+        "encode_and_lower": lambda graph: lower(encode(graph, LAYOUT), LAYOUT, (0,)),
+    }
+    return {
+        name: len(fresh) / common.best_seconds(lambda job=job: [job(graph) for graph in fresh], 3) for name, job in jobs.items()
+    }
 
 
 def _grow(cascade: Cascade, graphs: Sequence[Graph], count: int) -> dict[str, Any]:
