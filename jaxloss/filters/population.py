@@ -33,7 +33,7 @@ BATCHINGS = (AUTO, BLOCKS, VMAP)
 # Measured on two CPU cores. XLA divides an operation among its threads, at a cost far above that of the operation, when it
 # reads 512 KiB; and the whole memory of the blocks counts as read. Smaller ones stay on one core and in its cache.
 CPU_MEMORY = 448 * 1024
-ROW_SIZE, MAX_BLOCK_SIZE, VECTOR = 128, 2048, 16
+ROW_SIZE, BLOCK_SIZE, MAX_BLOCK_SIZE, VECTOR = 128, 1024, 2048, 16
 # Rows that are in use at a time, for each lane: the variable, and results that are still to be read; usually, and at most.
 ROWS_PER_LANE, MOST_ROWS_PER_LANE = 6, 32
 MAX_LANES = {BLOCKS: 256, VMAP: 4096}
@@ -121,8 +121,8 @@ def _width(size: int) -> int:
     A block of many rows is a whole number of vectors: what is left over is computed by other code, that rounds differently,
     and what is found out of a graph would depend on its place in the block.
     """
-    widths = [width for width in (16, 8, 4, 2) if width * size % VECTOR == 0 and width * size <= MAX_BLOCK_SIZE]
-    return widths[0] if widths else 1
+    whole = [width for width in (16, 8, 4, 2) if width * size % VECTOR == 0 and width * size <= MAX_BLOCK_SIZE]
+    return next((width for width in whole if width * size <= BLOCK_SIZE), whole[-1] if whole else 1)
 
 
 class BlockPopulation:
