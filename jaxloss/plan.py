@@ -8,7 +8,7 @@ import ml_collections
 from jaxloss import wiring
 from jaxloss.comparison import GIVEN, HANDCRAFTED, Contender
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import FormulaError
+from jaxloss.core.formula import FormulaError
 from jaxloss.spaces.base import GraphSpace, check_inputs
 from jaxloss.spaces.handcrafted import FAMILIES, INPUTS, family
 from jaxloss.tasks.base import Task, check_data, check_ranges

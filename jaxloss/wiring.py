@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxloss.comparison import ComparisonSettings
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.core.graph import MAX_NODES
+from jaxloss.core.formula import MAX_NODES
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Way, Workplace, choose

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.benchmarks import common, everything, interpreter, population, rejection
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 
 FACTS = {"device", "jax", "commit", "command"}
 

@@ -20,7 +20,8 @@ from jaxloss import export
 from jaxloss.config import default_config
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph, Node, constant, parse
+from jaxloss.core.formula import parse
+from jaxloss.core.graph import Graph, Node, constant
 from jaxloss.core.interpret import interpret
 from jaxloss.core.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS, OPERATOR_SETS
 from jaxloss.core.program import Layout, encode
@@ -235,7 +236,7 @@ def test_the_worker_loads_no_jax():
 def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from jaxloss.core.graph import parse\n"
+        "from jaxloss.core.formula import parse\n"
         "from jaxloss.core.primitives import AUTOLOSS_ZERO\n"
         "from jaxloss.symbolic.describe import describe_formula\n"
         "inputs = ('prediction', 'target')\n"

@@ -31,7 +31,8 @@ from experiments.benchmarks.common import BRANCH
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import unknown
-from jaxloss.core.graph import Graph, parse
+from jaxloss.core.formula import parse
+from jaxloss.core.graph import Graph
 from jaxloss.core.interpret import interpret
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.program import POPULATION_AXES

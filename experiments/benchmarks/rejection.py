@@ -30,7 +30,8 @@ from experiments.benchmarks.common import BRANCH
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph, parse
+from jaxloss.core.formula import parse
+from jaxloss.core.graph import Graph
 from jaxloss.core.lowering import lower
 from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.program import encode

@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 

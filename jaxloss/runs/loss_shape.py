@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.primitives import OPERATOR_SETS
 from jaxloss.core.types import Array, LossInputs
 

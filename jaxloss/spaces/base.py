@@ -8,7 +8,8 @@ import numpy as np
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
-from jaxloss.core.graph import Graph, parse
+from jaxloss.core.formula import parse
+from jaxloss.core.graph import Graph
 from jaxloss.core.interpret import interpret
 from jaxloss.core.program import Layout, Program, encode, fits
 from jaxloss.core.reduce import mean_loss

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss.core.compile import compile_graph
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.types import LossInputs
 from tests.core import forms
 from tests.core.random_graphs import FLAT, SETTINGS, SPATIAL, random_batch, random_graphs

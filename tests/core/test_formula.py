@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxloss.core.graph import MAX_DEPTH, MAX_NODES, FormulaError, Graph, Node, constant, parse
+from jaxloss.core.formula import MAX_DEPTH, MAX_NODES, FormulaError, parse
+from jaxloss.core.graph import Graph, Node, constant
 from tests.core.random_graphs import SETTINGS, graphs, random_graphs
 
 ZERO, GMS, CSE = SETTINGS.values()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.interpret import interpret
 from jaxloss.core.program import POPULATION_AXES, encode, stack
 from jaxloss.core.types import LossInputs

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.program import ProgramOverflow, decode, encode, stack
 from jaxloss.core.types import Granularity
 from tests.core.random_graphs import MAX_OPERATORS, SETTINGS, random_graphs

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.compile import compile_graph
-from jaxloss.core.graph import parse
+from jaxloss.core.formula import parse
 from jaxloss.core.interpret import interpret
 from jaxloss.core.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS
 from jaxloss.core.program import Layout, encode
