@@ -16,14 +16,8 @@ import jax
 
 import jaxloss
 from jaxloss import wiring
-from jaxloss.comparison import (
-    Comparison,
-    Contender,
-    Ranked,
-    Setting,
-    TestResult,
-    paired_difference,
-)
+from jaxloss.comparison import Comparison, Ranked, TestResult, paired_difference
+from jaxloss.contender import Contender, Setting
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Way

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxloss.comparison import FOUND, HANDCRAFTED, RANDOM_SEARCH, Ranked, TestResult, different
+from jaxloss.comparison import Ranked, TestResult, different
+from jaxloss.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.experiment import Experiment, difference_rows
 from jaxloss.plan import Plan
 from jaxloss.progress import Progress

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import ml_collections
 
 from jaxloss import wiring
-from jaxloss.comparison import GIVEN, HANDCRAFTED, Contender
+from jaxloss.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import FormulaError
 from jaxloss.spaces.base import GraphSpace, check_inputs

@@ -9,21 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloss.comparison import (
-    FOUND,
-    GIVEN,
-    HANDCRAFTED,
-    Comparison,
-    ComparisonSettings,
-    Contender,
-    Setting,
-    different,
-    mean_interval,
-    paired_difference,
-    tuning_settings,
-)
+from jaxloss.comparison import Comparison, ComparisonSettings, different, mean_interval, paired_difference
 from jaxloss.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.config import default_config
+from jaxloss.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tuning_settings
 from jaxloss.experiment import Experiment, difference_rows
 from jaxloss.progress import Progress
 from jaxloss.runs import Archive

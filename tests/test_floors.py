@@ -22,6 +22,7 @@ FLOORS = {
     "interrupts": 2,
     "search_loop": 3,
     "statistics": 3,
+    "contender": 3,
     "comparison": 3,
     "compilation_cache": 3,
     "config": 3,

@@ -1,0 +1,79 @@
+"""A loss that takes part in a comparison, and the settings among which its tuning chooses."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import stats
+
+from jaxloss.core.family import LossFamily
+from jaxloss.core.types import PyTree
+from jaxloss.spaces.base import GraphSpace
+from jaxloss.spaces.handcrafted import HandcraftedFamily, Range
+
+FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The learning rate and the hyper-parameters of one training."""
+
+    learning_rate: float
+    hyperparameters: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A loss that takes part.
+
+    Attributes:
+      name: in tables.
+      kind: `found`, `random_search`, `handcrafted` or `given`.
+      family: space or hand-crafted family.
+      formula: text form, for candidates of a space.
+    """
+
+    name: str
+    kind: str
+    family: LossFamily
+    formula: str | None = None
+
+    @property
+    def ranges(self) -> Mapping[str, Range]:
+        return self.family.ranges if isinstance(self.family, HandcraftedFamily) else {}
+
+    def default(self, learning_rate: float) -> Setting:
+        """Customary hyper-parameters at a given rate: the untuned loss."""
+        return Setting(learning_rate, {name: span.default for name, span in self.ranges.items()})
+
+    @property
+    def identity(self) -> str:
+        """What trainings are stored under: two contenders with one formula share them."""
+        return self.formula or self.name
+
+    def encode(self, setting: Setting) -> PyTree:
+        if isinstance(self.family, GraphSpace):
+            return self.family.encode(self.family.parse(self.formula))
+        return self.family.encode(setting.hyperparameters)
+
+
+def tuning_settings(contender: Contender, count: int, low: float, high: float) -> list[Setting]:
+    """`count` settings spread evenly over the learning rate and the contender's hyper-parameters.
+
+    A loss without hyper-parameters gets an even logarithmic grid of rates; otherwise a Halton sequence covers the box.
+    """
+    if not contender.ranges:
+        return [Setting(float(rate)) for rate in np.geomspace(low, high, count)]
+    spans = {"learning_rate": Range(low, high, low, logarithmic=True), **contender.ranges}
+    points = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
+    settings = []
+    for point in points:
+        values = {name: _scaled(span, x) for (name, span), x in zip(spans.items(), point, strict=True)}
+        settings.append(Setting(values.pop("learning_rate"), values))
+    return settings
+
+
+def _scaled(span: Range, position: float) -> float:
+    if span.logarithmic:
+        return float(span.low * (span.high / span.low) ** position)
+    return float(span.low + (span.high - span.low) * position)
