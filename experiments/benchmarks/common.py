@@ -172,6 +172,11 @@ def best_seconds(function: Callable[[], PyTree], repetitions: int, least_seconds
     return min(seconds)
 
 
+def power(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """The power of the size in which the seconds grow: the slope of a line through their logarithms; None for one point."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]) if len(sizes) > 1 else None
+
+
 @contextlib.contextmanager
 def without_compilation_cache() -> Iterator[None]:
     """Compilations are real ones, whatever a cache on disk holds."""

@@ -24,7 +24,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
@@ -268,9 +267,8 @@ def slopes(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             lines.setdefault((row["way"], at), []).append((size, row["seconds"]))
         for (way, at), points in lines.items():
             if len(points) > 1:
-                sizes, seconds = np.log(sorted(points)).T
-                fits = [float(np.polyfit(sizes[-count:], seconds[-count:], 1)[0]) for count in (len(points), 2)]
-                found.append({"way": way, "against": against, "at": at, "slope": fits[0], "slope_of_last_two": fits[1]})
+                whole, last = (common.power(*zip(*part, strict=True)) for part in (sorted(points), sorted(points)[-2:]))
+                found.append({"way": way, "against": against, "at": at, "slope": whole, "slope_of_last_two": last})
     return found
 
 

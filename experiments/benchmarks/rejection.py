@@ -23,24 +23,22 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.compile import compile_graph
+from experiments.benchmarks.separate_descents import Descent, descend_compiled, descend_eagerly, separately
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import parse
 from jaxloss.core.graph import Graph
 from jaxloss.core.lowering import lower
-from jaxloss.core.problem import RejectionProblem, batch_of_one
+from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.program import encode
-from jaxloss.core.reduce import total_loss
-from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.population import BATCHINGS
-from jaxloss.filters.rejection import ROUNDING, RejectionSettings
+from jaxloss.filters.rejection import RejectionSettings
 
 LAYOUT = BRANCH.layout
 COLUMNS = ("name", "candidates_per_minute", "distinct_accepted_per_minute", "compile_seconds", "peak_memory_mib", "accepted")
@@ -50,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trees", help="JSON list of formulas over prediction, target and numbers")
-    parser.add_argument("--entries", type=int, default=1024, help="how many of them")
-    parser.add_argument("--iterations", type=int, default=500, help="of gradient descent")
+    parser.add_argument("--entries", type=common.positive, default=1024, help="how many of them")
+    parser.add_argument("--iterations", type=common.positive, default=500, help="of gradient descent")
     parser.add_argument("--spatial", action="store_true", help="5 samples of 32 x 32 x 21 in place of 64 of 16 classes")
     parser.add_argument("--batching", choices=BATCHINGS, default="auto", help="how our own ways run")
     parser.add_argument("--width", type=int, default=0, help="candidates per call, 0 for as many as suit the device")
@@ -76,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         make = _cascade_maker(problem, settings, options, pool, workers)
         rows, verdicts = [], {}
         if options.eager:
-            rows.append(_one_by_one("eager", _descend_eagerly, graphs[: options.eager], problem, settings, verdicts))
+            rows.append(_one_by_one("eager", descend_eagerly, graphs[: options.eager], problem, settings, verdicts))
         if options.jit:
             chosen = _spread(graphs, options.jit)
-            rows.append(_one_by_one("jit_per_candidate", _descend_compiled, chosen, problem, settings, verdicts))
+            rows.append(_one_by_one("jit_per_candidate", descend_compiled, chosen, problem, settings, verdicts))
         whole = make(False)
         full, found = _full(whole, graphs)
         rows += [full, _shipped_list(make, graphs)]
@@ -100,12 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "entries": len(graphs),
         "distinct_entries": len({graph.key(LAYOUT.operators) for graph in graphs}),
         "growth": growth,
-        "growth_slope": _slope(growth),
+        "growth_slope": common.power([row["entries"] for row in growth], [row["seconds"] for row in growth]),
     }
     common.show_table(f"rejection, {results['device']}", COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
     print(f"verdicts that differ from those of {len(verdicts)} separate descents: {len(differing)}")
     print("host, graphs per second: " + ", ".join(f"{name} {value:,.0f}" for name, value in host.items()))
-    if growth:
+    if len(growth) > 1:
         print(f"cost grows with the number of entries to the power {results['growth_slope']:.2f}")
     if options.json:
         common.write_json(options.json, results)
@@ -153,71 +151,12 @@ def _row(name: str, count: int, seconds: float, **more: Any) -> dict[str, Any]:
     }
 
 
-# --- without the framework -----------------------------------------------------------------------------------------------------
-
-Descent = Callable[[RejectionProblem, RejectionSettings, Callable[[Array], Array]], Array]
-
-
-def _gradients(graph: Graph, problem: RejectionProblem) -> Callable[[Array], Array]:
-    """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
-    loss = compile_graph(graph, LAYOUT.operators)
-
-    def total(value: Array, context: PyTree) -> Array:
-        inputs = problem.inputs(value[None], batch_of_one(context))
-        return total_loss(loss(inputs), inputs)
-
-    return lambda variable: jax.vmap(jax.grad(total))(variable, problem.context)
-
-
-def _descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, gradients: Callable) -> Array:
-    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
-    variable, state = problem.start, optimiser.init(problem.start)
-    for _ in range(settings.iterations):
-        updates, state = optimiser.update(gradients(variable), state)
-        variable = optax.apply_updates(variable, updates)
-    return variable
-
-
-def _descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gradients: Callable) -> Array:
-    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
-
-    @jax.jit
-    def descend(start: Array) -> Array:
-        def step(carry, _):
-            variable, state = carry
-            updates, state = optimiser.update(gradients(variable), state)
-            return (optax.apply_updates(variable, updates), state), None
-
-        return jax.lax.scan(step, (start, optimiser.init(start)), length=settings.iterations)[0][0]
-
-    return descend(problem.start)
-
-
 def _one_by_one(
-    name: str,
-    descend: Descent,
-    graphs: Sequence[Graph],
-    problem: RejectionProblem,
-    settings: RejectionSettings,
-    verdicts: dict[str, int],
+    name: str, descend: Descent, graphs: Sequence[Graph], problem: RejectionProblem, settings: RejectionSettings, verdicts: dict
 ) -> dict[str, Any]:
-    start_metric = problem.metrics(problem.start)
-    jax.block_until_ready(descend(problem, settings, _gradients(graphs[0], problem)))  # what is loaded once is not counted
-    begin = time.perf_counter()
-    ends = [jax.block_until_ready(descend(problem, settings, _gradients(graph, problem))) for graph in graphs]
-    seconds = time.perf_counter() - begin
-    accepted = 0
-    for graph, variable in zip(graphs, ends, strict=True):
-        finite = np.isfinite(variable).all(axis=(1, 2, 3))
-        gain = float(np.mean(np.where(finite, problem.metrics(variable), 0) - start_metric))
-        passed = gain >= settings.minimum_gain - ROUNDING
-        failed = Reason.NO_METRIC_GAIN if finite.all() else Reason.NON_FINITE_OPTIMISATION
-        verdicts[str(graph)] = int(Reason.ACCEPTED if passed else failed)
-        accepted += passed
-    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=accepted)
-
-
-# --- with it -------------------------------------------------------------------------------------------------------------------
+    found, seconds = separately(descend, graphs, problem, settings)
+    verdicts |= {str(graph): int(reason) for graph, reason in zip(graphs, found, strict=True)}
+    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=found.count(Reason.ACCEPTED))
 
 
 def _cascade_maker(
@@ -333,14 +272,6 @@ def _grow(cascade: Cascade, graphs: Sequence[Graph], count: int) -> dict[str, An
     begin = time.perf_counter()
     cascade.rejection(graphs[:count])
     return {"entries": count, "seconds": time.perf_counter() - begin}
-
-
-def _slope(growth: Sequence[dict[str, Any]]) -> float | None:
-    """The exponent of seconds as a power of the number of entries."""
-    if len(growth) < 2:
-        return None
-    entries, seconds = ([row[name] for row in growth] for name in ("entries", "seconds"))
-    return float(np.polyfit(np.log(entries), np.log(seconds), 1)[0])
 
 
 if __name__ == "__main__":

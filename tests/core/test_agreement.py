@@ -43,32 +43,23 @@ def assert_agreement(form, graphs, setting, batch, tolerated=0.0):
     return share
 
 
-@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
-@pytest.mark.parametrize("shape", [SPATIAL, FLAT], ids=["spatial", "flat"])
-def test_population(float64, setting, shape, masked):
-    for chunk in range(1 + (shape is SPATIAL)):
-        graphs = random_graphs(100 + chunk, setting, 250)
-        assert_agreement(forms.population, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
-
-
-def test_population_in_float32(setting):
-    graphs = random_graphs(300, setting, 250)
-    for masked in (False, True):
-        assert_agreement(forms.population, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
+whole_populations = pytest.mark.parametrize("form", [forms.population, forms.in_blocks], ids=["vmap", "blocks"])
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize("shape", [SPATIAL, FLAT], ids=["spatial", "flat"])
-def test_blocks(float64, setting, shape, masked):
+@whole_populations
+def test_population(float64, setting, form, shape, masked):
     for chunk in range(1 + (shape is SPATIAL)):
         graphs = random_graphs(100 + chunk, setting, 250)
-        assert_agreement(forms.in_blocks, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
+        assert_agreement(form, graphs, setting, random_batch(200 + chunk, setting, shape, masked))
 
 
-def test_blocks_in_float32(setting):
+@whole_populations
+def test_population_in_float32(setting, form):
     graphs = random_graphs(300, setting, 250)
     for masked in (False, True):
-        assert_agreement(forms.in_blocks, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
+        assert_agreement(form, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
 
 
 def test_one_program_at_a_time(float64, setting):
@@ -88,11 +79,12 @@ def test_compiled_in_float32(setting):
 
 
 @pytest.mark.slow
-def test_population_of_many(float64, setting):
+@whole_populations
+def test_population_of_many(float64, setting, form):
     for chunk in range(20):
         graphs = random_graphs(1000 + chunk, setting, 500)
         batch = random_batch(2000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
-        print(setting.name, chunk, assert_agreement(forms.population, graphs, setting, batch, tolerated=1e-4))
+        print(setting.name, chunk, assert_agreement(form, graphs, setting, batch, tolerated=1e-4))
 
 
 @pytest.mark.slow
@@ -101,14 +93,6 @@ def test_population_of_many_in_float32(setting):
         graphs = random_graphs(3000 + chunk, setting, 500)
         batch = random_batch(4000 + chunk, setting, SPATIAL, bool(chunk % 2), np.float32)
         print(setting.name, chunk, assert_agreement(forms.population, graphs, setting, batch, tolerated=5e-4))
-
-
-@pytest.mark.slow
-def test_blocks_of_many(float64, setting):
-    for chunk in range(20):
-        graphs = random_graphs(1000 + chunk, setting, 500)
-        batch = random_batch(2000 + chunk, setting, SPATIAL, masked=bool(chunk % 2))
-        print(setting.name, chunk, assert_agreement(forms.in_blocks, graphs, setting, batch, tolerated=1e-4))
 
 
 @pytest.mark.slow
