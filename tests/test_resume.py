@@ -183,7 +183,10 @@ def content(workdir):
 
 
 def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
-    """Kills the same command so often, at random moments over all its stages, and lets it finish at last."""
+    """Kills a command so often, at random moments over all its stages, and lets it finish at last.
+
+    Returns the contents of an undisturbed run and of this one.
+    """
     generator = random.Random(seed)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(start(whole, cache, *overrides))
@@ -202,26 +205,32 @@ def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
     with open_for_reading(broken) as run:
         earlier = run.archive.state("clock")["seconds"]
     finish(start(broken, cache, *overrides))
-    assert content(broken) == expected
+    found = content(broken)
     with open_for_reading(broken) as run:
         # The time of the starts that were killed is in the total.
         assert run.read_summary()["seconds"]["total"] >= earlier > 0
     shutil.rmtree(broken)
+    return expected, found
 
 
 def test_two_kills_change_nothing(tmp_path, cache):
-    kill_and_restart(tmp_path, cache, 2, 0, "search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
+    small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
+    undisturbed, killed = kill_and_restart(tmp_path, cache, 2, 0, *small)
+    assert killed == undisturbed
 
 
 def test_two_kills_change_nothing_for_a_population(tmp_path, cache):
     """Three lanes: a generation of four fills them, and one again."""
     population = ("execution.mode=vmap", "execution.lanes=3", "search.generation_size=4")
-    kill_and_restart(tmp_path, cache, 2, 1, "search.control=false", "comparison.handcrafted=()", *population)
+    small = ("search.control=false", "comparison.handcrafted=()")
+    undisturbed, killed = kill_and_restart(tmp_path, cache, 2, 1, *small, *population)
+    assert killed == undisturbed
 
 
 @pytest.mark.slow
 def test_a_dozen_kills_change_nothing(tmp_path, cache):
-    kill_and_restart(tmp_path, cache, 12, 1)
+    undisturbed, killed = kill_and_restart(tmp_path, cache, 12, 1)
+    assert killed == undisturbed
 
 
 def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, cache):
