@@ -80,6 +80,55 @@ def default_config() -> ml_collections.ConfigDict:
                     "pixel_deviation": 1.0,
                     "evaluation_batch": 500,
                 },
+                # Arguments of jaxloss.tasks.retrieval.make_retrieval, which says what they mean.
+                "retrieval": {
+                    # npz:FILE, market:FOLDER, msmt17:FOLDER, folder:FOLDER or tfds:NAME.
+                    "source": "market:Market-1501",
+                    "source_options": ml_collections.ConfigDict({}),
+                    # Train on `source`, test on this one; empty: its own test set.
+                    "test_source": "",
+                    "test_source_options": ml_collections.ConfigDict({}),
+                    "download": False,
+                    # (height, width); (0, 0) leaves images as they are.
+                    "image_size": (256, 128),
+                    "resampling": "bilinear",
+                    # Of the training identities; the others are search_eval.
+                    "train_fraction": 0.8,
+                    # For the training of a finished loss (mode=train): all training identities.
+                    "train_on_all": False,
+                    "test_fraction": 0.3,
+                    "test_seed": 0,
+                    "split_seed": 0,
+                    # all, or one_per_camera: where the source does not say who is a query.
+                    "queries": "all",
+                    # Identities; 0 for all.
+                    "train_limit": 0,
+                    "search_eval_limit": 0,
+                    "model": "resnet50",
+                    "model_options": ml_collections.ConfigDict({}),
+                    # A .safetensors file with ImageNet weights, or empty.
+                    "pretrained": "",
+                    "precision": "float32",
+                    # classes, or samples: the pair-wise form of the loss.
+                    "cosines_to": "classes",
+                    # Of the triplet loss beside every candidate, for networks with embeddings for it (mgn).
+                    "triplet_weight": 0.0,
+                    "triplet_margin": 0.3,
+                    # P and K of PK sampling; training.batch_size is their product. P = 0: images in random order.
+                    "identities_per_batch": 16,
+                    "images_per_identity": 4,
+                    "augmentation": "crop_flip_erase",
+                    "augmentation_options": ml_collections.ConfigDict({}),
+                    "pixel_mean": (0.485, 0.456, 0.406),
+                    "pixel_deviation": (0.229, 0.224, 0.225),
+                    "flip_test": True,
+                    # mAP_step, mAP_trapezoid, rank_1, ...
+                    "metric": "mAP_step",
+                    "evaluation_batch": 500,
+                    # Classes and variable (bounded, cosine) of the toy optimisation; filters.rejection has the rest.
+                    "toy_classes": 16,
+                    "toy_variable": "bounded",
+                },
             },
             "space": {
                 # A name in jaxloss.wiring.SPACES, or 'module:factory' with `options`.
@@ -94,6 +143,29 @@ def default_config() -> ml_collections.ConfigDict:
                     "copy_probability": 0.1,
                     "reinitialise_probability": 0.5,
                     "num_mutations": 2,
+                },
+                # Table 2 of AutoLoss-GMS; jaxloss.spaces.autoloss_gms.autoloss_gms says what they mean.
+                "autoloss_gms": {
+                    "branch": "identity",
+                    "num_constants": 2,
+                    "max_operators": 10,
+                    "scale_step": 0.5,
+                    "num_scales": 20,
+                    "constant_step": 0.05,
+                    "num_constant_values": 20,
+                    "crossover_probability": 0.6,
+                    "copy_probability": 0.1,
+                    "reinitialise_probability": 0.4,
+                    "max_mutations": 3,
+                    # pairs (of an operator and its operands), or operators: what is equally likely.
+                    "operator_sampling": "pairs",
+                    # mean, first or either: log2 s after a crossover.
+                    "scale_crossover": "mean",
+                    # normal or grid: how constants and scale move.
+                    "number_mutation": "normal",
+                    "constant_precision": 0.01,
+                    # log2 s from where to where it is tuned for a comparison.
+                    "tuned_scales": (2.0, 8.0),
                 },
             },
             "search": {
@@ -119,11 +191,15 @@ def default_config() -> ml_collections.ConfigDict:
                     "learning_rate": 0.001,
                     "momentum": 0.9,
                     "minimum_gain": 0.6,
+                    # What the metric has to reach, in place of a gain (AutoLoss-GMS: 0.9); 0 asks for the gain.
+                    "minimum_metric": 0.0,
                     # probability: the prediction itself is optimised (the paper's letter); logits: what softmax is taken of.
                     "variable": "probability",
                 },
                 # signed: the signs of projections of the gradient count too; norms (the paper) cannot tell L from -L.
                 "equivalence": {"significant_digits": 2, "scale_free": False, "signed": False},
+                # Of margin-based losses (AutoLoss-GMS, Table 2): tau_p, N, Gamma.
+                "properties": {"enabled": True, "fraction": 0.8, "num_points": 257, "digits": 13},
                 # Draws that go through the filters together, and how many of them one jitted call takes (0: all of them).
                 "batch": 64,
                 "width": 0,
@@ -140,6 +216,13 @@ def default_config() -> ml_collections.ConfigDict:
                 "num_epochs": 20.0,
                 "schedule": "cosine",
                 "warmup_epochs": 0.0,
+                # Factor of the learning rate at the beginning of the warm-up.
+                "warmup_start": 0.0,
+                # schedule=steps: times step_factor at each of these epochs.
+                "step_epochs": (),
+                "step_factor": 0.1,
+                # So long the backbone of a network that has one stands still.
+                "frozen_epochs": 0.0,
                 "clip_norm": 0.0,
                 # as_is (the paper), or unit_gradient: the first gradient of every loss is scaled to norm one.
                 "loss_scale": "as_is",
@@ -175,6 +258,8 @@ def default_config() -> ml_collections.ConfigDict:
         }
     )
     config.lock()
-    for options in (config.task.options, config.task.classification.model_options, config.space.options):
+    retrieval = config.task.retrieval
+    free = (retrieval.source_options, retrieval.test_source_options, retrieval.model_options, retrieval.augmentation_options)
+    for options in (config.task.options, config.task.classification.model_options, config.space.options, *free):
         options.unlock()
     return config

@@ -32,6 +32,33 @@ RANGES = {
     "task.classification.noise_rate": (0.0, 1.0),
     "task.classification.noise_seed": (0, 2**30),
     "task.classification.evaluation_batch": (1, 10**9),
+    "space.autoloss_gms.num_constants": (0, 100),
+    "space.autoloss_gms.max_operators": (1, 1_000),
+    "space.autoloss_gms.scale_step": (1e-3, 10.0),
+    "space.autoloss_gms.num_scales": (1, 10_000),
+    "space.autoloss_gms.constant_step": (1e-6, 1e3),
+    "space.autoloss_gms.num_constant_values": (1, 10_000),
+    "space.autoloss_gms.crossover_probability": (0.0, 1.0),
+    "space.autoloss_gms.copy_probability": (0.0, 1.0),
+    "space.autoloss_gms.reinitialise_probability": (0.0, 1.0),
+    "space.autoloss_gms.max_mutations": (1, 1_000),
+    "space.autoloss_gms.constant_precision": (1e-9, 1e3),
+    "task.retrieval.train_fraction": (0.0, 1.0),
+    "task.retrieval.test_fraction": (0.0, 1.0),
+    "task.retrieval.test_seed": (0, 2**30),
+    "task.retrieval.split_seed": (0, 2**30),
+    "task.retrieval.train_limit": (0, 10**9),
+    "task.retrieval.search_eval_limit": (0, 10**9),
+    "task.retrieval.triplet_weight": (0.0, 1e6),
+    "task.retrieval.triplet_margin": (0.0, 1e6),
+    "task.retrieval.identities_per_batch": (0, 100_000),
+    "task.retrieval.images_per_identity": (1, 100_000),
+    "task.retrieval.evaluation_batch": (1, 10**9),
+    "task.retrieval.toy_classes": (2, 100_000),
+    "filters.rejection.minimum_metric": (0.0, 1.0),
+    "filters.properties.fraction": (0.0, 1.0),
+    "filters.properties.num_points": (2, 1_000_000),
+    "filters.properties.digits": (0, 15),
     "filters.rejection.num_samples": (1, 100_000),
     "filters.rejection.iterations": (1, 1_000_000),
     "filters.rejection.learning_rate": (1e-12, 1e6),
@@ -48,6 +75,9 @@ RANGES = {
     "training.batch_size": (1, 10**9),
     "training.num_epochs": (1e-6, 10_000.0),
     "training.warmup_epochs": (0.0, 10_000.0),
+    "training.warmup_start": (0.0, 1.0),
+    "training.step_factor": (0.0, 1.0),
+    "training.frozen_epochs": (0.0, 10_000.0),
     "training.clip_norm": (0.0, 1e6),
     "execution.workers": (0, 1_024),
     "execution.lanes": (0, 100_000),
@@ -86,7 +116,7 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         if not low <= values[key] <= high:
             bound = f"at least {low}" if values[key] < low else f"at most {high}"
             raise UserError(f"config key {key} must be {bound}, not {values[key]}")
-    for key in ("task.classification.pixel_mean", "task.classification.pixel_deviation"):
+    for key in (f"task.{task}.pixel_{what}" for task in ("classification", "retrieval") for what in ("mean", "deviation")):
         # One number, or one per channel.
         if not all(_is_finite(one) for one in (values[key] if isinstance(values[key], tuple | list) else [values[key]])):
             raise UserError(f"config key {key} must be finite, not {values[key]}")

@@ -9,7 +9,7 @@ from scipy import stats
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.spaces.base import GraphSpace
-from jaxloss.spaces.handcrafted import HandcraftedFamily, Range
+from jaxloss.spaces.hyperparameters import Range
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
 
@@ -40,10 +40,13 @@ class Contender:
 
     @property
     def ranges(self) -> Mapping[str, Range]:
-        return self.family.ranges if isinstance(self.family, HandcraftedFamily) else {}
+        """Hyper-parameters of the loss itself, and where they are tuned."""
+        return self.family.ranges
 
     def default(self, learning_rate: float) -> Setting:
-        """Customary hyper-parameters at a given rate: the untuned loss."""
+        """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""
+        if isinstance(self.family, GraphSpace):
+            return Setting(learning_rate, dict(self.family.hyperparameters(self.family.parse(self.formula))))
         return Setting(learning_rate, {name: span.default for name, span in self.ranges.items()})
 
     @property
@@ -53,7 +56,8 @@ class Contender:
 
     def encode(self, setting: Setting) -> PyTree:
         if isinstance(self.family, GraphSpace):
-            return self.family.encode(self.family.parse(self.formula))
+            candidate = self.family.parse(self.formula)
+            return self.family.encode(self.family.with_hyperparameters(candidate, setting.hyperparameters))
         return self.family.encode(setting.hyperparameters)
 
 

@@ -10,7 +10,7 @@ from jaxloss.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import FormulaError
 from jaxloss.spaces.base import GraphSpace, check_inputs
-from jaxloss.spaces.handcrafted import FAMILIES, INPUTS, family
+from jaxloss.spaces.families import FAMILIES, family
 from jaxloss.tasks.base import Task, check_data, check_ranges
 
 
@@ -101,7 +101,7 @@ def _check_handcrafted(name: str, task: Task) -> None:
     if len(task.offers) != 1:
         raise UserError(f"the hand-crafted loss '{name}' has one branch, the task {task.name} has {sorted(task.offers)}")
     ((branch, offered),) = task.offers.items()
-    missing = [needed for needed in INPUTS if needed not in offered]
+    missing = [needed for needed in family(name).inputs if needed not in offered]
     if missing:
         raise UserError(
             f"the hand-crafted loss '{name}' needs the input '{missing[0]}', the branch {branch} of the task {task.name} offers "

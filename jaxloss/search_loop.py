@@ -8,8 +8,8 @@ import collections
 import dataclasses
 import itertools
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from jaxloss.core.types import Reason
 from jaxloss.execution.base import Execution, Trial
@@ -75,6 +75,16 @@ class Counts:
         return cls(**{**stored, "rejected": collections.Counter(stored["rejected"])})
 
 
+class Chooser(Protocol):
+    """Looks at several candidates before one of them is trained (AutoLoss-GMS, supplement, Algorithm 4)."""
+
+    def candidates(self, num_evaluated: int) -> int:
+        """How many candidates it wants to choose from, after so many were trained; 1 where it does not choose."""
+
+    def choose(self, evaluated: Sequence[Individual], candidates: Sequence[str]) -> int:
+        """The most promising candidate, from those that were trained, in their order. Depends on nothing else."""
+
+
 class SearchLoop:
     """Runs one search until its budget is spent; `run` may be called again with a larger budget."""
 
@@ -87,10 +97,12 @@ class SearchLoop:
         budget: SearchBudget,
         progress: Progress,
         metrics: MetricWriter | None = None,
+        chooser: Chooser | None = None,
     ):
-        """Takes up the search where the archive has it; curves go to `metrics`, where it is given."""
+        """Takes up the search where the archive has it; curves go to `metrics`, and a chooser chooses, where they are given."""
         self.search, self.cascades, self.execution = search, cascades, execution
         self.archive, self.budget, self.progress, self.metrics = archive, budget, progress, metrics
+        self.chooser = chooser
         self.memory = GradientMemory()
         self._rows: list[CandidateRow] = []
         state = archive.state(search.name) or {}
@@ -104,17 +116,7 @@ class SearchLoop:
         """Trains until the budget is spent."""
         while self._can_train(self.counts.trained):
             if not self.pending:
-                started = time.perf_counter()
-                self.pending = resolve(
-                    self.search,
-                    self.search.ask(),
-                    self.cascades,
-                    self.memory,
-                    self.budget.batch,
-                    self.budget.max_attempts,
-                    self.progress.message,
-                )
-                self.seconds["rejection"] += time.perf_counter() - started
+                self._propose()
             self._train_pending()
 
     def _can_train(self, trained: int) -> bool:
@@ -123,6 +125,37 @@ class SearchLoop:
 
     # --- one generation --------------------------------------------------------------------------------------------------------
 
+    def _propose(self) -> None:
+        """Draws the next generation; where a chooser is at work, it passes over all but one of each round."""
+        started = time.perf_counter()
+        per_training = self.chooser.candidates(self.counts.trained) if self.chooser else 1
+        self.pending = resolve(
+            self.search,
+            self.search.ask(per_training),
+            self.cascades,
+            self.memory,
+            self.budget.batch,
+            self.budget.max_attempts,
+            self.progress.message,
+        )
+        self.seconds["rejection"] += time.perf_counter() - started
+        if per_training > 1:
+            started = time.perf_counter()
+            rounds = [self.pending[first : first + per_training] for first in range(0, len(self.pending), per_training)]
+            self.pending = [resolved for one_round in rounds for resolved in self._chosen(one_round)]
+            self.seconds["choosing"] += time.perf_counter() - started
+            self._commit()
+
+    def _chosen(self, one_round: Sequence[Resolved]) -> Iterable[Resolved]:
+        """One round in which all that would be trained, but the most promising one, are passed over."""
+        new = [index for index, one in enumerate(one_round) if joint_signature(one.signatures) not in self.memory.trained]
+        if len(new) < 2:
+            return one_round
+        evaluated = [one for one in self.search.individuals if one.trained]
+        chosen = new[self.chooser.choose(evaluated, [one_round[index].text for index in new])]
+        passed_over = set(new) - {chosen}
+        return [dataclasses.replace(one, passed_over=index in passed_over) for index, one in enumerate(one_round)]
+
     def _train_pending(self) -> None:
         """Trains what is pending, as far as the budget goes, and tells the results in the order of the proposals."""
         fresh: list[Resolved] = []
@@ -130,7 +163,7 @@ class SearchLoop:
         within_budget: list[Resolved] = []
         for resolved in self.pending:
             signature = joint_signature(resolved.signatures)
-            if signature not in signatures:
+            if signature not in signatures and not resolved.passed_over:
                 if not self._can_train(self.counts.trained + len(fresh)):
                     break
                 signatures.add(signature)
@@ -150,10 +183,13 @@ class SearchLoop:
         return [Trial(space, encoded, budget.learning_rate, seed, budget.split, SEARCH_EVAL) for seed in budget.seeds]
 
     def _finish(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> None:
-        """Counts and tells one individual; `trained` is None for one that is equivalent to a known one."""
+        """Counts and tells one individual; `trained` is None for one that is passed over, or equivalent to a known one."""
         signatures = resolved.signatures
         trainings: list[TrainingRow] = []
-        if trained is None:
+        if resolved.passed_over:
+            reason, seconds, score = Reason.NOT_PROMISING, 0.0, None
+            self.counts.rejected[reason.label] += 1
+        elif trained is None:
             reason, seconds = Reason.EQUIVALENT_TO_TRAINED, 0.0
             score = self.memory.trained[joint_signature(signatures)].score
             self.counts.equivalent += 1
@@ -265,7 +301,8 @@ class SearchLoop:
             names = sorted(branch.name for branch in self.search.space.branches)
             signatures = dict(zip(names, row.signature.split(" | "), strict=True))
             self.memory.remember_trained(signatures, Known(row.proposal, row.score))
-        self.search.tell(Individual(row.proposal, row.formula, row.score, row.training))
+        passed_over = row.reason == Reason.NOT_PROMISING.label
+        self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
 
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]

@@ -1,5 +1,6 @@
 """Names to factories. A new task, space or search is one file and one line here."""
 
+import dataclasses
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -15,16 +16,19 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Way, Workplace, choose
 from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.filters.properties import PropertySettings
 from jaxloss.filters.rejection import RejectionSettings
 from jaxloss.search.base import Search
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.search_loop import SearchBudget
+from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs
 from jaxloss.tasks.base import SEARCH_EVAL, Task
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.retrieval import make_retrieval
 from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
@@ -35,9 +39,11 @@ _EXAMPLES = 16
 TASKS: Mapping[str, Callable[..., Task]] = {
     "classification": make_classification,
     "fast": make_fast,
+    "retrieval": make_retrieval,
 }
 
 SPACES: Mapping[str, Callable[..., GraphSpace]] = {
+    "autoloss_gms": autoloss_gms,
     "autoloss_zero": autoloss_zero,
 }
 
@@ -75,14 +81,33 @@ def make_task(config: Config) -> Task:
       UserError: for an unknown name, absent data, or a wrong option.
     """
     factory, options = _resolve("task", config.task, TASKS)
-    if factory is make_classification:
+    if factory in (make_classification, make_retrieval):
         for name in ("train_limit", "search_eval_limit", "test_limit"):
-            options[name] = options[name] or None
-        options["model_options"] = options["model_options"].to_dict()
+            if name in options:
+                options[name] = options[name] or None
+        options = {name: one.to_dict() if isinstance(one, Config) else one for name, one in options.items()}
         options["data_dir"] = config.data_dir or os.environ.get("JAXLOSS_DATA_DIR")
+    if factory is make_retrieval:
+        options["image_size"] = options["image_size"] if any(options["image_size"]) else None
+        _check_retrieval(config)
+    if factory is make_classification:
         options["rejection_variable"] = config.filters.rejection.variable
         options["rejection_minimum_gain"] = config.filters.rejection.minimum_gain
     return _call("task", config.task.name, factory, options, Task)
+
+
+def _check_retrieval(config: Config) -> None:
+    """What a retrieval task and the keys of other sections owe to each other."""
+    task = config.task.retrieval
+    if task.identities_per_batch and config.training.batch_size != task.identities_per_batch * task.images_per_identity:
+        raise UserError(
+            f"training.batch_size ({config.training.batch_size}) must be identities_per_batch x images_per_identity = "
+            f"{task.identities_per_batch} x {task.images_per_identity} of task.retrieval"
+        )
+    if task.train_on_all and config.mode != "train":
+        raise UserError(
+            f"task.retrieval.train_on_all is for mode=train: a mode={config.mode} needs identities that were not trained on"
+        )
 
 
 def make_space(config: Config) -> GraphSpace:
@@ -127,7 +152,7 @@ def make_search(config: Config, space: GraphSpace, name: str) -> Search:
 
 def _seed(space: GraphSpace, text: str) -> Candidate:
     candidate = space.parse(text)
-    if max(graph.tree_size for graph in candidate.values()) > MAX_NODES:
+    if max(expression.tree_size for expression in candidate.values()) > MAX_NODES:
         # Mutations work on trees, in which every use of a shared node is a node of its own.
         raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
     return candidate
@@ -149,6 +174,7 @@ def make_training_settings(config: Config) -> TrainingSettings:
     """How networks are trained."""
     settings = config.training.to_dict()
     settings.pop("learning_rate")
+    settings["step_epochs"] = tuple(settings["step_epochs"])
     return TrainingSettings(**settings)
 
 
@@ -195,10 +221,18 @@ def make_cascades(
     """
     check_inputs(space, task.offers, task.name)
     rejection = config.filters.rejection
+
+    def protocol(problem: RejectionProblem) -> RejectionSettings | None:
+        if not rejection.enabled:
+            return None
+        gain = rejection.minimum_gain
+        if rejection.minimum_metric:
+            gain = rejection.minimum_metric - float(problem.metrics(problem.start).mean())
+        return RejectionSettings(rejection.iterations, rejection.learning_rate, rejection.momentum, gain)
+
+    properties = config.filters.properties
     settings = CascadeSettings(
-        rejection=RejectionSettings(rejection.iterations, rejection.learning_rate, rejection.momentum, rejection.minimum_gain)
-        if rejection.enabled
-        else None,
+        properties=PropertySettings(**properties),
         significant_digits=config.filters.equivalence.significant_digits,
         scale_free=config.filters.equivalence.scale_free,
         signed=config.filters.equivalence.signed,
@@ -207,6 +241,14 @@ def make_cascades(
         batching=config.filters.batching,
     )
     return {
-        branch.name: Cascade(branch.name, branch.layout, branch.required, problems[branch.name], settings, workers, num_workers)
+        branch.name: Cascade(
+            branch.name,
+            branch.form,
+            branch.required,
+            problems[branch.name],
+            dataclasses.replace(settings, rejection=protocol(problems[branch.name])),
+            workers,
+            num_workers,
+        )
         for branch in space.branches
     }

@@ -34,7 +34,7 @@ def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **set
     rejection = {name: settings.pop(name) for name in ("iterations", "learning_rate", "minimum_gain") if name in settings}
     settings = {"rejection": RejectionSettings(**rejection), "width": 8, **settings}
     problem = classification_problem() if problem is None else problem
-    return Cascade(branch.name, branch.layout, branch.required, problem, CascadeSettings(**settings), workers, num_workers)
+    return Cascade(branch.name, branch.form, branch.required, problem, CascadeSettings(**settings), workers, num_workers)
 
 
 def graph(text):

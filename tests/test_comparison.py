@@ -17,7 +17,7 @@ from jaxloss.experiment import Experiment, difference_rows
 from jaxloss.progress import Progress
 from jaxloss.runs import Archive
 from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.handcrafted import family
+from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.train import Outcome
 

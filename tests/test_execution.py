@@ -18,7 +18,7 @@ from jaxloss.plan import make_plan
 from jaxloss.progress import Progress
 from jaxloss.runs import RunDirectory
 from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.handcrafted import family
+from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast

@@ -41,7 +41,7 @@ def random_graphs(count, seed=0):
         generator = np.random.default_rng((seed, number))
         drawn = SPACE.sample(generator, BRANCH)
         if found and number % 2:
-            drawn, _ = SPACE.offspring(generator, BRANCH, found[generator.integers(len(found))])
+            drawn, _ = SPACE.offspring(generator, BRANCH, [found[generator.integers(len(found))]])
         if {"prediction", "target"} <= drawn.input_names:
             found.append(drawn)
         if len(found) == count:

@@ -8,7 +8,7 @@ import pytest
 
 from jaxloss.config import default_config
 from jaxloss.core.errors import UserError
-from jaxloss.spaces.handcrafted import family
+from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.classification import BRANCH, make_classification
 from jaxloss.tasks.settings import TrainingSettings

@@ -20,7 +20,7 @@ def any_graphs(count, seed):
     while len(found) < count:
         graph = SPACE.sample(generator, BRANCH)
         if found and generator.random() < 0.5:
-            graph, _ = SPACE.offspring(generator, BRANCH, found[generator.integers(len(found))])
+            graph, _ = SPACE.offspring(generator, BRANCH, [found[generator.integers(len(found))]])
         found.append(graph)
     return found
 

@@ -31,7 +31,7 @@ def tell_all(search, scores, trained=True):
 
 
 def parents(search, numbers):
-    return {search._propose(number).parent for number in numbers}
+    return {search._propose(number).parents[0] for number in numbers}
 
 
 def evolution(space=SPACE, seed=0, **settings):
@@ -45,13 +45,13 @@ def test_the_first_individuals_are_random():
     search = evolution(initial_population=3)
     for number in range(3):
         (proposal,) = search.ask()
-        assert (proposal.number, proposal.parent, proposal.parent_candidate) == (number, None, None)
+        assert (proposal.number, proposal.parents, proposal.parent_candidates) == (number, (), ())
         _, origin = search.draw(proposal, SPACE.branches[0], 0)
         assert origin == RANDOM_ORIGIN
         search.tell(Individual(number, CROSS_ENTROPY, 0.1, True))
     (proposal,) = search.ask()
-    assert proposal.parent in range(3)
-    assert SPACE.write(proposal.parent_candidate) == CROSS_ENTROPY
+    assert proposal.parents[0] in range(3)
+    assert SPACE.write(proposal.parent_candidates[0]) == CROSS_ENTROPY
 
 
 def test_a_full_tournament_picks_the_best():
@@ -64,7 +64,7 @@ def test_a_tournament_picks_the_best_of_the_drawn_part():
     """Of ten a fifth is drawn: the worst can never win, and the best wins a fifth of the time."""
     search = evolution(tournament_ratio=0.2)
     tell_all(search, [number / 10 for number in range(10)])
-    won = [search._propose(number).parent for number in range(10, 2010)]
+    won = [search._propose(number).parents[0] for number in range(10, 2010)]
     assert set(won) == set(range(1, 10))
     assert np.mean(np.array(won) == 9) == pytest.approx(0.2, abs=0.03)
     assert np.mean(np.array(won) == 1) == pytest.approx(1 / 45, abs=0.012)
@@ -115,7 +115,7 @@ def test_a_generation_is_drawn_from_one_population():
     tell_all(search, [0.1, 0.2, 0.9, 0.3])
     proposals = search.ask()
     assert [proposal.number for proposal in proposals] == [4, 5, 6]
-    assert {proposal.parent for proposal in proposals} == {2}
+    assert {proposal.parents for proposal in proposals} == {(2,)}
 
 
 # --- ask and tell ------------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def test_random_search_is_the_same_stream_without_parents():
         one, other = control._propose(number), search._propose(number)
         assert [control.draw(one, branch, i) for i in range(4)] == [search.draw(other, branch, i) for i in range(4)]
     tell_all(control, [0.5] * 20)
-    assert control.ask()[0].parent_candidate is None
+    assert not control.ask()[0].parents
 
 
 # --- from proposals to candidates --------------------------------------------------------------------------------------------

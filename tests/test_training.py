@@ -13,7 +13,7 @@ from jaxloss.core.family import BranchInputs
 from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.handcrafted import family
+from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.fast import make_fast
 from jaxloss.tasks.settings import TrainingSettings

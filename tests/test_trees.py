@@ -187,7 +187,7 @@ def test_offspring_are_copies_fresh_trees_and_mutants_in_the_proportions_of_the_
     parent = read("Neg(Mul(target, Log(prediction)))")
     counts = collections.Counter()
     for seed in range(4000):
-        graph, origin = SPACE.offspring(np.random.default_rng(seed), BRANCH, parent)
+        graph, origin = SPACE.offspring(np.random.default_rng(seed), BRANCH, [parent])
         counts[origin] += 1
         assert (origin != COPY) or graph == parent
         assert (origin != REINITIALISE) or operators_per_path(trees.from_graph(graph)) == {3}
@@ -201,7 +201,7 @@ def test_a_mutant_has_gone_through_two_mutations():
     mutating = autoloss_zero(copy_probability=0.0, reinitialise_probability=0.0)
     growth = collections.Counter()
     for seed in range(600):
-        graph, origin = mutating.offspring(np.random.default_rng(seed), BRANCH, read("Neg(Sqrt(Square(Abs(prediction))))"))
+        graph, origin = mutating.offspring(np.random.default_rng(seed), BRANCH, [read("Neg(Sqrt(Square(Abs(prediction))))")])
         assert origin == MUTATION
         growth[graph.num_operators - 4] += 1
     assert max(growth) == 2
@@ -215,7 +215,7 @@ def test_an_edit_that_does_not_fit_is_drawn_again():
     parent = read("Mul(target, Log(prediction))")
     sizes = collections.Counter()
     for seed in range(300):
-        graph, _ = small.offspring(np.random.default_rng(seed), branch, parent)
+        graph, _ = small.offspring(np.random.default_rng(seed), branch, [parent])
         encode(graph, branch.layout)
         sizes[graph.merged().num_operators] += 1
     assert set(sizes) == {0, 1, 2, 3}
@@ -233,7 +233,7 @@ def test_a_space_without_room_says_so(monkeypatch):
         initial_depth=1, max_instructions=1, num_mutations=200, copy_probability=0.0, reinitialise_probability=0.0
     )
     with pytest.raises(UserError, match=r"num_mutations = 200 fits into space\.autoloss_zero\.max_instructions = 1: lower"):
-        busy.offspring(np.random.default_rng(0), busy.branches[0], read("Neg(target)"))
+        busy.offspring(np.random.default_rng(0), busy.branches[0], [read("Neg(target)")])
 
 
 def test_equal_parts_count_once_when_an_edit_is_measured():
@@ -241,5 +241,5 @@ def test_equal_parts_count_once_when_an_edit_is_measured():
     (branch,) = tiny.branches
     parent = read("Mul(Neg(Log(prediction)), Neg(Log(prediction)))")
     for seed in range(100):
-        graph, _ = tiny.offspring(np.random.default_rng(seed), branch, parent)
+        graph, _ = tiny.offspring(np.random.default_rng(seed), branch, [parent])
         assert graph.merged().num_operators <= 4

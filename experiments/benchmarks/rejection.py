@@ -180,7 +180,7 @@ def _warm(cascade: Cascade) -> float:
     texts = ("Neg(Mul(target, Log(prediction)))", "Neg(Mul(target, Mean_c(prediction)))")
     graphs = [parse(text, LAYOUT.operators, LAYOUT.inputs) for text in texts]
     begin = time.perf_counter()
-    cascade.gradient(graphs)
+    cascade.describe.stage(graphs)
     cascade.rejection(graphs)
     return time.perf_counter() - begin
 
@@ -254,7 +254,7 @@ def _host(cascade: Cascade, graphs: Sequence[Graph]) -> dict[str, float]:
     fresh = [Graph(graph.nodes) for graph in graphs]  # without what they remember of themselves
     jobs = {
         "sample": lambda graph: common.SPACE.sample(generator, BRANCH),
-        "offspring": lambda graph: common.SPACE.offspring(generator, BRANCH, graph),
+        "offspring": lambda graph: common.SPACE.offspring(generator, BRANCH, [graph]),
         "contents": cascade.contents,
         "key": lambda graph: graph.key(operators),
         "canonical": lambda graph: graph.canonical(operators),

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cascade = Cascade(BRANCH.name, layout, BRANCH.required, problem, CascadeSettings())
     graphs = [parse(text, layout.operators, layout.inputs) for text in texts]
     graphs = [graph for graph in graphs if cascade.contents(graph).accepted]
-    gradients = cascade.gradient(graphs)
+    gradients = cascade.describe.stage(graphs)
     usable = np.flatnonzero(gradients["reason"] == Reason.ACCEPTED)
     norms, projections = gradients["norms"][usable], gradients["projections"][usable]
     passes = cascade.rejection([graphs[i] for i in usable])["reason"] == Reason.ACCEPTED

@@ -1,8 +1,9 @@
 """What the devices offer: how many there are, how much memory is free, and one call for all of them."""
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,18 @@ def free_memory() -> int:
 def memory_budget() -> int:
     """Bytes that the values of one population may take on one device: a share of what is free now."""
     return int(SHARE_OF_MEMORY * free_memory())
+
+
+@contextlib.contextmanager
+def float64_on_cpu() -> Iterator[None]:
+    """Computes in float64, on the CPU, whatever the device: others may lack it."""
+    try:
+        on_cpu = jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:
+        # JAX was told to do without the CPU: the default device has to do.
+        on_cpu = contextlib.nullcontext()
+    with jax.enable_x64(True), on_cpu:
+        yield
 
 
 def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:

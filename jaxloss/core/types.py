@@ -64,11 +64,25 @@ class Reason(enum.IntEnum):
     EQUIVALENT_TO_REJECTED = 6
     NON_FINITE_OPTIMISATION = 7
     NO_METRIC_GAIN = 8
+    OWN_NOT_RISING = 9
+    OTHER_NOT_RISING = 10
+    OWN_ABOVE_OTHER = 11
+    NOT_PROMISING = 12
 
     @property
     def label(self) -> str:
         """The code as lower-case words, as used in archives, summaries and reports."""
         return self.name.lower()
+
+    @property
+    def is_structural(self) -> bool:
+        """Whether a look at the formula or at its curves was enough: such candidates are counted, and leave no row."""
+        return self in _STRUCTURAL
+
+
+_STRUCTURAL = frozenset(
+    (Reason.NO_PREDICTION, Reason.NO_TARGET, Reason.OWN_NOT_RISING, Reason.OTHER_NOT_RISING, Reason.OWN_ABOVE_OTHER)
+)
 
 
 @dataclasses.dataclass(frozen=True)

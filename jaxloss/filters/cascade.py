@@ -1,9 +1,11 @@
 """The cascade: filters in the order of their cost, and the reason for every rejection.
 
-contents (host) -> gradient (one call) -> memory of gradients (host) -> rejection protocol (one call)
+contents (host) -> description (one call: a gradient, or curves with their properties) -> memory of descriptions (host)
+-> rejection protocol (one call)
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Generic, Protocol, TypeVar
@@ -12,15 +14,20 @@ import jax
 import numpy as np
 
 from jaxloss.core.devices import memory_budget
+from jaxloss.core.form import Expression, Form, GraphForm
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.program import Layout
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.contents import check_contents
+from jaxloss.filters.describe import GradientDescriber
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.filters.gradient import GradientStage, describe_gradient
+from jaxloss.filters.form_population import FormPopulation
+from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import BLOCKS, make_population, resolve_batching
+from jaxloss.filters.properties import CurveDescriber, PropertySettings
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings, check_headroom
+from jaxloss.filters.screened import UNDECIDED, Describer, Screened
 
 Value = TypeVar("Value")
 
@@ -29,6 +36,7 @@ Value = TypeVar("Value")
 class CascadeSettings:
     """Attributes:
     rejection: settings of the protocol, or None to go without.
+    properties: of margin-based losses, which are described by their curves in place of gradients.
     significant_digits: of the gradient norms in the equivalence check.
     scale_free: the equivalence check ignores the scale of the gradient.
     signed: the equivalence check compares the signs of projections too.
@@ -40,6 +48,7 @@ class CascadeSettings:
     """
 
     rejection: RejectionSettings | None = dataclasses.field(default_factory=RejectionSettings)
+    properties: PropertySettings = dataclasses.field(default_factory=PropertySettings)
     significant_digits: int = 2
     scale_free: bool = False
     signed: bool = False
@@ -105,28 +114,13 @@ class Remembered(Generic[Value]):
         return values
 
 
-@dataclasses.dataclass(frozen=True)
-class Screened:
-    """What the cascade found out about the graph of one branch.
-
-    Attributes:
-      verdict: accepted, or the first filter that stopped it; its value is the metric gain.
-      signature: text form of the gradient norms, or None where no gradient was taken.
-      sketch: text form of the signed sketch, or None.
-    """
-
-    verdict: Verdict
-    signature: str | None = None
-    sketch: str | None = None
-
-
 class Cascade:
     """Filters for one branch of a candidate; `contents` and `screen` are the two halves, cheap and batched."""
 
     def __init__(
         self,
         branch: str,
-        layout: Layout,
+        form: Form,
         required: Sequence[tuple[Reason, frozenset[str]]],
         problem: RejectionProblem,
         settings: CascadeSettings,
@@ -134,92 +128,87 @@ class Cascade:
         num_workers: int = 1,
     ):
         """Raises UserError when the rejection samples leave no room for the asked gain."""
-        self.branch, self.layout, self.required, self.settings = branch, layout, required, settings
-        batching = resolve_batching(settings.batching)
+        self.branch, self.form, self.required, self.settings = branch, form, required, settings
         devices = settings.num_devices or (1 if jax.default_backend() == "cpu" else jax.local_device_count())
+        budget = memory_budget()
 
-        def make_stage(kind: Callable, apart: bool, **options) -> Stage:
-            def make(layout: Layout) -> Stage:
-                population = make_population(problem, layout, batching, apart, settings.width, memory_budget())
-                return kind(problem, population, num_devices=devices, **options)
-
-            return make(layout) if batching == BLOCKS else ByKind(layout, make)
-
-        self.gradient = make_stage(GradientStage, apart=False)
-        self._gradients: Remembered[Screened] = Remembered(settings.remembered)
-        self._verdicts: Remembered[Verdict] = Remembered(settings.remembered)
-        self.rejection = None
-        if settings.rejection is not None:
-            check_headroom(problem, settings.rejection)
-            options = {"settings": settings.rejection, "shortcuts": settings.shortcuts}
+        def make_protocol(population) -> RejectionProtocol:
             # Threads fill the cores of a CPU; an accelerator is full with one population.
             threads = {"workers": workers, "num_workers": num_workers if jax.default_backend() == "cpu" else 1}
-            self.rejection = make_stage(RejectionProtocol, apart=True, **options, **threads)
+            options = {"shortcuts": settings.shortcuts, "num_devices": devices, **threads}
+            return RejectionProtocol(problem, population, settings.rejection, **options)
 
-    def contents(self, graph: Graph) -> Verdict:
+        if isinstance(form, GraphForm):
+            batching = resolve_batching(settings.batching)
+
+            def make_stage(make: Callable, apart: bool) -> Stage:
+                def of_layout(layout: Layout) -> Stage:
+                    return make(make_population(problem, layout, batching, apart, settings.width, budget))
+
+                return of_layout(form.layout) if batching == BLOCKS else ByKind(form.layout, of_layout)
+
+            stage = make_stage(lambda population: GradientStage(problem, population, num_devices=devices), apart=False)
+            self.describe: Describer = GradientDescriber(
+                stage, settings.significant_digits, settings.scale_free, settings.signed
+            )
+            make_rejection = functools.partial(make_stage, make_protocol, apart=True)
+        else:
+            self.describe = CurveDescriber(form, settings.properties)
+
+            def make_rejection() -> RejectionProtocol:
+                return make_protocol(FormPopulation(problem, form, settings.width, budget))
+
+        self._descriptions: Remembered[Screened] = Remembered(settings.remembered)
+        self._verdicts: Remembered[Verdict] = Remembered(settings.remembered)
+        self.rejection: Stage | None = None
+        if settings.rejection is not None:
+            check_headroom(problem, settings.rejection)
+            self.rejection = make_rejection()
+
+    def contents(self, expression: Expression) -> Verdict:
         """The look at the leaves."""
-        return check_contents(graph, self.required)
+        return check_contents(expression, self.required)
 
-    def screen(self, graphs: Sequence[Graph], memory: GradientMemory) -> list[Screened]:
-        """Gradient, memory and rejection protocol for graphs that passed `contents`; the memory is only read.
+    def screen(self, expressions: Sequence[Expression], memory: GradientMemory) -> list[Screened]:
+        """Description, memory and rejection protocol for expressions that passed `contents`; the memory is only read.
 
-        What the two jitted stages say of a graph depends on the graph alone, and is kept: a search proposes the same small
+        What the two jitted stages say of an expression depends on it alone, and is kept: a search proposes the same small
         graphs again and again.
         """
-        keys = [graph.key(self.layout.operators) for graph in graphs]
+        keys = [self.form.key(expression) for expression in expressions]
         # In one form for all that share a key: rounding depends on the order in which cotangents are added.
-        by_key = {key: graph.canonical(self.layout.operators) for key, graph in zip(keys, graphs, strict=True)}
-        gradients = self._gradients.of(keys, lambda missing: self._take_gradients([by_key[key] for key in missing]))
-        results = [self._look_up(gradient, memory) for gradient in gradients]
-        undecided = [key for key, screened in zip(keys, results, strict=True) if screened.verdict is _UNDECIDED]
+        by_key = {key: self.form.canonical(expression) for key, expression in zip(keys, expressions, strict=True)}
+        descriptions = self._descriptions.of(keys, lambda missing: self.describe([by_key[key] for key in missing]))
+        results = [self._look_up(description, memory) for description in descriptions]
+        undecided = [key for key, screened in zip(keys, results, strict=True) if screened.verdict is UNDECIDED]
         verdicts = iter(self._verdicts.of(undecided, lambda missing: self._run_protocol([by_key[key] for key in missing])))
         return [
-            dataclasses.replace(screened, verdict=next(verdicts)) if screened.verdict is _UNDECIDED else screened
+            dataclasses.replace(screened, verdict=next(verdicts)) if screened.verdict is UNDECIDED else screened
             for screened in results
         ]
 
-    def _take_gradients(self, graphs: Sequence[Graph]) -> list[Screened]:
-        """The descriptions of the gradients, rejected where they are not finite or zero."""
-        settings, results = self.settings, []
-        for row in _rows(self.gradient(graphs)):
-            reason = Reason(int(row["reason"]))
-            if reason is not Reason.ACCEPTED:
-                results.append(Screened(Verdict(reason)))
-                continue
-            text = describe_gradient(
-                row["norms"], row["projections"], settings.significant_digits, settings.scale_free, settings.signed
-            )
-            results.append(Screened(_UNDECIDED, text.signature, text.sketch))
-        return results
-
-    def _look_up(self, gradient: Screened, memory: GradientMemory) -> Screened:
-        if gradient.verdict is not _UNDECIDED:
-            return gradient
+    def _look_up(self, description: Screened, memory: GradientMemory) -> Screened:
+        if description.verdict is not UNDECIDED:
+            return description
         # The rejected ones first: their sketch is signed, while the norms of L and -L are the same.
-        if memory.has_rejected(self.branch, gradient.sketch):
-            return dataclasses.replace(gradient, verdict=Verdict(Reason.EQUIVALENT_TO_REJECTED))
-        if (self.branch, gradient.signature) in memory.accepted_branches:
+        if memory.has_rejected(self.branch, description.sketch):
+            return dataclasses.replace(description, verdict=Verdict(Reason.EQUIVALENT_TO_REJECTED))
+        if (self.branch, description.signature) in memory.accepted_branches:
             # Equivalent to one that has passed the protocol. Whether the whole candidate is known is seen later.
-            return dataclasses.replace(gradient, verdict=Verdict(Reason.ACCEPTED))
-        return gradient
+            return dataclasses.replace(description, verdict=Verdict(Reason.ACCEPTED))
+        return description
 
-    def _run_protocol(self, graphs: Sequence[Graph]) -> list[Verdict]:
+    def _run_protocol(self, expressions: Sequence[Expression]) -> list[Verdict]:
         if self.rejection is None:
-            return [Verdict(Reason.ACCEPTED)] * len(graphs)
-        return [Verdict(Reason(int(row["reason"])), float(row["gain"])) for row in _rows(self.rejection(graphs))]
+            return [Verdict(Reason.ACCEPTED)] * len(expressions)
+        columns = self.rejection(expressions)
+        pairs = zip(columns["reason"], columns["gain"], strict=True)
+        return [Verdict(Reason(int(reason)), float(gain)) for reason, gain in pairs]
 
     @property
     def compilations(self) -> dict[str, int]:
         """How often each jitted function was compiled."""
-        counts = {"gradient": self.gradient.compilations}
+        counts = {self.describe.name: self.describe.compilations}
         if self.rejection is not None:
             counts["rejection"] = self.rejection.compilations
         return counts
-
-
-_UNDECIDED = Verdict(Reason.ACCEPTED, float("-inf"))
-
-
-def _rows(columns: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    size = len(next(iter(columns.values())))
-    return [{name: column[i] for name, column in columns.items()} for i in range(size)]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxloss.core.graph import Graph
+from jaxloss.core.form import Expression
 from jaxloss.spaces.base import Branch, Candidate, GraphSpace
 
 SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"
@@ -25,12 +25,14 @@ class Individual:
       text: the candidate in text form.
       score: higher is better; None where the training was stopped by NaN.
       trained: False where the score is that of an equivalent candidate.
+      passed_over: True where another candidate of the same proposal round was more promising: it has no score, and is no parent.
     """
 
     number: int
     text: str
     score: float | None
     trained: bool
+    passed_over: bool = False
 
     @property
     def fitness(self) -> float:
@@ -44,14 +46,14 @@ class Proposal:
 
     Attributes:
       number: counts proposals from 0.
-      parent: number of the parent's proposal, or None.
-      parent_candidate: its graphs, or None for random initialisation.
-      given: graphs that are tried first (a seed of the search), or None.
+      parents: numbers of the parents' proposals; none for random initialisation.
+      parent_candidates: their expressions.
+      given: a candidate that is tried first (a seed of the search), or None.
     """
 
     number: int
-    parent: int | None = None
-    parent_candidate: Candidate | None = None
+    parents: tuple[int, ...] = ()
+    parent_candidates: tuple[Candidate, ...] = ()
     given: Candidate | None = None
 
 
@@ -68,6 +70,7 @@ class Search(abc.ABC):
         """
         self.space, self.seed, self.generation_size = space, seed, generation_size
         self.individuals: list[Individual] = []
+        self._eligible: list[Individual] = []
         self._trained: list[Individual] = []
 
     # --- to be provided by an algorithm ----------------------------------------------------------------------------------------
@@ -78,27 +81,31 @@ class Search(abc.ABC):
 
     # --- ask and tell ----------------------------------------------------------------------------------------------------------
 
-    def ask(self) -> list[Proposal]:
-        """The proposals of the next generation, all from the present population."""
+    def ask(self, per_training: int = 1) -> list[Proposal]:
+        """The proposals of the next generation, all from the present population: so many for each that will be trained."""
         first = len(self.individuals)
-        return [self._propose(first + index) for index in range(self.generation_size)]
+        return [self._propose(first + index) for index in range(self.generation_size * per_training)]
 
-    def draw(self, proposal: Proposal, branch: Branch, attempt: int) -> tuple[Graph, str]:
+    def draw(self, proposal: Proposal, branch: Branch, attempt: int) -> tuple[Expression, str]:
         """The `attempt`-th draw of one branch of a proposal, and how it came about."""
         if proposal.given is not None:
             if attempt == 0:
                 return proposal.given[branch.name], SEED_ORIGIN
             attempt -= 1
         generator = self.generator(proposal.number, 1 + self.space.branches.index(branch), attempt)
-        if proposal.parent_candidate is None:
+        if not proposal.parents:
             return self.space.sample(generator, branch), RANDOM_ORIGIN
-        return self.space.offspring(generator, branch, proposal.parent_candidate[branch.name])
+        parents = [candidate[branch.name] for candidate in proposal.parent_candidates]
+        expression, origin = self.space.offspring(generator, branch, parents)
+        return expression, ", with ".join([origin, *map(str, proposal.parents[1:])])
 
     def tell(self, individual: Individual) -> None:
         """Adds a result; results come in the order of the proposals."""
         if individual.number != len(self.individuals):
             raise ValueError(f"expected the result of proposal {len(self.individuals)}, not of {individual.number}")
         self.individuals.append(individual)
+        if not individual.passed_over:
+            self._eligible.append(individual)
         if individual.trained and individual.score is not None:
             bisect.insort(self._trained, individual, key=_best_first)
 
@@ -111,7 +118,7 @@ class Search(abc.ABC):
     @property
     def population(self) -> Sequence[Individual]:
         """Those who may become parents."""
-        return self.individuals
+        return self._eligible
 
     def best(self) -> Iterator[Individual]:
         """Trained individuals, best first; among equals the earlier one."""

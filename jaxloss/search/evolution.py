@@ -37,7 +37,7 @@ class Evolution(Search):
 
     @property
     def population(self) -> Sequence[Individual]:
-        return self.individuals[-self.population_size :]
+        return self._eligible[-self.population_size :]
 
     def _propose(self, number: int) -> Proposal:
         if number < len(self.seeds):
@@ -46,6 +46,12 @@ class Evolution(Search):
         if number < self.initial_population or not population:
             return Proposal(number)
         size = max(1, round(self.tournament_ratio * len(population)))
-        chosen = self.generator(number, 0).choice(len(population), size=size, replace=False)
-        parent = max((population[index] for index in chosen), key=lambda individual: (individual.fitness, -individual.number))
-        return Proposal(number, parent.number, self.space.parse(parent.text))
+        generator = self.generator(number, 0)
+
+        def tournament() -> Individual:
+            chosen = generator.choice(len(population), size=size, replace=False)
+            return max((population[index] for index in chosen), key=lambda individual: (individual.fitness, -individual.number))
+
+        parents = [tournament() for _ in range(self.space.num_parents)]
+        candidates = tuple(self.space.parse(parent.text) for parent in parents)
+        return Proposal(number, tuple(parent.number for parent in parents), candidates)

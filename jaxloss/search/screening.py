@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph
+from jaxloss.core.form import Expression
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.cascade import Cascade, Screened
 from jaxloss.filters.equivalence import GradientMemory
@@ -54,7 +54,8 @@ class Resolved:
       parent: number of the parent's proposal, or None.
       text: the candidate in text form.
       attempts: of all branches, in order; the accepted one of each branch is its last.
-      structural: reason label -> draws that were rejected by a look at their leaves.
+      structural: reason label -> draws that were rejected by a look at their leaves or curves.
+      passed_over: another one of the same round was more promising.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Resolved:
     text: str
     attempts: tuple[Attempt, ...]
     structural: Mapping[str, int]
+    passed_over: bool = False
 
     @property
     def signatures(self) -> dict[str, str]:
@@ -85,7 +87,7 @@ class _Slot:
     next_attempt: int = 0
     attempts: list[Attempt] = dataclasses.field(default_factory=list)
     structural: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    accepted: Graph | None = None
+    accepted: Expression | None = None
 
 
 @dataclasses.dataclass
@@ -93,7 +95,7 @@ class _Draw:
     """One draw that passed the look at its leaves, with the structural rejections that came just before it."""
 
     number: int
-    graph: Graph
+    expression: Expression
     origin: str
     rejected_before: collections.Counter
 
@@ -129,7 +131,7 @@ def resolve(
         for name, cascade in cascades.items():
             waiting = [slot for slot in open_slots if slot.branch.name == name]
             draws = [_draw(search, slot, cascade, share, max_attempts, message) for slot in waiting]
-            screened = iter(cascade.screen([draw.graph for row in draws for draw in row], memory) if waiting else [])
+            screened = iter(cascade.screen([draw.expression for row in draws for draw in row], memory) if waiting else [])
             for slot, row in zip(waiting, draws, strict=True):
                 _settle(slot, row, [next(screened) for _ in row], message)
     return [_resolved(search, proposal, [slot for slot in slots if slot.proposal is proposal]) for proposal in proposals]
@@ -150,34 +152,40 @@ def _draw(
                 f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
                 f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
             )
-        graph, origin = search.draw(slot.proposal, slot.branch, attempt)
-        verdict: Verdict = cascade.contents(graph)
+        expression, origin = search.draw(slot.proposal, slot.branch, attempt)
+        verdict: Verdict = cascade.contents(expression)
         if verdict.accepted:
-            found.append(_Draw(attempt, graph, origin, rejected))
+            found.append(_Draw(attempt, expression, origin, rejected))
             rejected = collections.Counter()
         else:
             rejected[verdict.reason.label] += 1
             if origin == SEED_ORIGIN:
-                message(_rejected_seed(slot.branch, graph, verdict))
+                message(_rejected_seed(slot.branch, expression, verdict))
         attempt += 1
     slot.next_attempt = attempt
     return found
 
 
-def _rejected_seed(branch: Branch, graph: Graph, verdict: Verdict) -> str:
-    return f"the seed '{graph}' (branch {branch.name}) was rejected: {verdict.reason.label}; random draws take its place"
+def _rejected_seed(branch: Branch, expression: Expression, verdict: Verdict) -> str:
+    text = branch.form.write(expression)
+    return f"the seed '{text}' (branch {branch.name}) was rejected: {verdict.reason.label}; random draws take its place"
 
 
 def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], message: Callable[[str], None]) -> None:
     """Takes the first accepted draw; what came before it counts, what comes behind it does not."""
     for draw, result in zip(draws, screened, strict=True):
         slot.structural.update(draw.rejected_before)
+        if result.verdict.reason.is_structural:
+            slot.structural[result.verdict.reason.label] += 1
+            if draw.origin == SEED_ORIGIN:
+                message(_rejected_seed(slot.branch, draw.expression, result.verdict))
+            continue
         gain = result.verdict.value
         attempt = Attempt(
             branch=slot.branch.name,
             number=draw.number,
-            formula=str(draw.graph),
-            key=draw.graph.key(slot.branch.layout.operators),
+            formula=slot.branch.form.write(draw.expression),
+            key=slot.branch.form.key(draw.expression),
             origin=draw.origin,
             reason=result.verdict.reason.label,
             gain=None if gain != gain else gain,
@@ -186,10 +194,10 @@ def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], m
         )
         slot.attempts.append(attempt)
         if result.verdict.accepted:
-            slot.accepted = draw.graph
+            slot.accepted = draw.expression
             return
         if draw.origin == SEED_ORIGIN:
-            message(_rejected_seed(slot.branch, draw.graph, result.verdict))
+            message(_rejected_seed(slot.branch, draw.expression, result.verdict))
 
 
 def _resolved(search: Search, proposal: Proposal, slots: Sequence[_Slot]) -> Resolved:
@@ -198,7 +206,7 @@ def _resolved(search: Search, proposal: Proposal, slots: Sequence[_Slot]) -> Res
         structural.update(slot.structural)
     return Resolved(
         number=proposal.number,
-        parent=proposal.parent,
+        parent=proposal.parents[0] if proposal.parents else None,
         text=search.space.write({slot.branch.name: slot.accepted for slot in slots}),
         attempts=tuple(attempt for slot in slots for attempt in slot.attempts),
         structural=dict(structural),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.form import GraphForm
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.program import Layout, fits
@@ -62,7 +63,8 @@ def autoloss_zero(
             f"space.autoloss_zero.max_instructions = {max_instructions}: lower the one or raise the other"
         )
 
-    def offspring(generator: np.random.Generator, branch: Branch, parent: Graph) -> tuple[Graph, str]:
+    def offspring(generator: np.random.Generator, branch: Branch, parents: Sequence[Graph]) -> tuple[Graph, str]:
+        (parent,) = parents
         if generator.random() < copy_probability:
             return parent, COPY
         if generator.random() < reinitialise_probability:
@@ -78,7 +80,7 @@ def autoloss_zero(
 
     return GraphSpace(
         name="autoloss_zero",
-        branches=tuple(Branch(name, layout, float(weight)) for name, weight in zip(branches, branch_weights, strict=True)),
+        branches=tuple(Branch(name, GraphForm(layout), float(weight)) for name, weight in zip(branches, branch_weights, strict=True)),
         sample=sample,
         offspring=offspring,
     )

@@ -1,36 +1,34 @@
 """What a search space is: named branches, and a way to turn a candidate into a loss."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
-from jaxloss.core.formula import parse
-from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import interpret
-from jaxloss.core.program import Layout, Program, encode, fits
+from jaxloss.core.form import Expression, Form, split_parts
+from jaxloss.core.program import Layout
 from jaxloss.core.reduce import mean_loss
-from jaxloss.core.types import Array, Reason
+from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.spaces.hyperparameters import Range
 
-Candidate = Mapping[str, Graph]
+Candidate = Mapping[str, Expression]
 
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """One loss branch: its own operators, inputs and weight.
+    """One loss branch: its own form, inputs and weight.
 
     Attributes:
       name: for example `classification`; the name that the task gives it too.
-      layout: fixed program size, operator set and inputs.
+      form: what its expressions are: a graph of some operator set, inputs and size, or several of them put together.
       weight: factor of this branch in the sum of the branches.
-      required: what a graph must contain: (reason for a rejection, any of these inputs).
+      required: what an expression must contain: (reason for a rejection, any of these inputs).
     """
 
     name: str
-    layout: Layout
+    form: Form
     weight: float = 1.0
     required: tuple[tuple[Reason, frozenset[str]], ...] = (
         (Reason.NO_PREDICTION, frozenset({"prediction"})),
@@ -38,51 +36,59 @@ class Branch:
     )
 
     @property
-    def leaves(self) -> tuple[str, ...]:
-        return self.layout.inputs
+    def layout(self) -> Layout:
+        """Of the graphs in its expressions."""
+        return self.form.layout
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphSpace:
-    """A space of loss graphs: one graph per branch, their losses added.
+    """A space of loss graphs: one expression per branch, their losses added.
 
     Attributes:
       name: as used in configs.
       branches: in a fixed order.
-      sample: `(generator, branch) -> Graph`, a random graph for one branch.
-      offspring: `(generator, branch, parent) -> (Graph, origin)`; `origin` says how it came about.
+      sample: `(generator, branch) -> expression`, a random one for one branch.
+      offspring: `(generator, branch, parents) -> (expression, origin)`; `origin` says how it came about.
+      num_parents: how many parents an offspring has.
+      hyperparameters: `(candidate) -> {name: value}`, numbers of a candidate that a comparison tunes.
+      with_hyperparameters: `(candidate, {name: value}) -> candidate`.
+      ranges: where they are tuned, by name.
     """
 
     name: str
     branches: tuple[Branch, ...]
-    sample: Callable[[np.random.Generator, Branch], Graph]
-    offspring: Callable[[np.random.Generator, Branch, Graph], tuple[Graph, str]]
+    sample: Callable[[np.random.Generator, Branch], Expression]
+    offspring: Callable[[np.random.Generator, Branch, Sequence[Expression]], tuple[Expression, str]]
+    num_parents: int = 1
+    hyperparameters: Callable[[Candidate], Mapping[str, float]] = lambda candidate: {}
+    with_hyperparameters: Callable[[Candidate, Mapping[str, float]], Candidate] = lambda candidate, values: candidate
+    ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
 
     def branch(self, name: str) -> Branch:
         return next(branch for branch in self.branches if branch.name == name)
 
-    def encode(self, candidate: Candidate) -> dict[str, Program]:
+    def encode(self, candidate: Candidate) -> dict[str, PyTree]:
         """The candidate as a pytree of arrays of fixed shape.
 
         Raises:
           ProgramOverflow: when a graph does not fit.
         """
-        return {branch.name: encode(candidate[branch.name], branch.layout) for branch in self.branches}
+        return {branch.name: branch.form.encode(candidate[branch.name]) for branch in self.branches}
 
-    def apply(self, encoded: Mapping[str, Program], inputs: BranchInputs, axis_name: str | None = None) -> dict[str, Array]:
-        """The unreduced loss of each branch, `[N, H, W, C]`."""
+    def apply(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> dict[str, Array]:
+        """The unreduced loss of each branch, `[N, H, W, C]` or `[N, H, W, 1]`."""
         return {
-            branch.name: interpret(encoded[branch.name], branch.layout, inputs[branch.name], axis_name)
-            for branch in self.branches
+            branch.name: branch.form.values(encoded[branch.name], inputs[branch.name], axis_name) for branch in self.branches
         }
 
-    def loss(self, encoded: Mapping[str, Program], inputs: BranchInputs, axis_name: str | None = None) -> Array:
+    def loss(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss: the weighted sum over the branches of the mean of each (AutoLoss-Zero, Section 3.1)."""
         return self._reduce(self.apply(encoded, inputs, axis_name), inputs, axis_name)
 
     def compile(self, candidate: Candidate) -> Callable[..., Array]:
         """The same loss as a plain function `(inputs, axis_name=None) -> scalar`."""
-        functions = {branch.name: compile_graph(candidate[branch.name], branch.layout.operators) for branch in self.branches}
+        functions = {branch.name: branch.form.compile(candidate[branch.name]) for branch in self.branches}
 
         def loss(inputs: BranchInputs, axis_name: str | None = None) -> Array:
             values = {name: function(inputs[name], axis_name) for name, function in functions.items()}
@@ -94,45 +100,29 @@ class GraphSpace:
         terms = [branch.weight * mean_loss(values[branch.name], inputs[branch.name], axis_name) for branch in self.branches]
         return sum(terms[1:], terms[0])
 
-    def parse(self, text: str) -> dict[str, Graph]:
-        """Reads a candidate: a formula, or `name: formula | name: formula` where there are several branches.
+    def parse(self, text: str) -> dict[str, Expression]:
+        """Reads a candidate: an expression, or `name: formula | name: formula` where there are several branches.
 
         Raises:
           UserError: names the form, the position in the formula, or the branch and its size that is exceeded.
         """
         if len(self.branches) == 1:
             branch = self.branches[0]
-            return {branch.name: _parse_fitting(text, branch.layout)}
-        given = [(name.strip(), formula) for name, _, formula in (part.partition(":") for part in text.split("|"))]
-        names = [branch.name for branch in self.branches]
-        if sorted(name for name, _ in given) != sorted(names):
-            form = " | ".join(f"{name}: FORMULA" for name in names)
-            raise UserError(f"a candidate of the space {self.name} has the form '{form}', not '{text}'")
-        parts = dict(given)
+            return {branch.name: branch.form.parse(text)}
+        names = dict.fromkeys((branch.name for branch in self.branches), "FORMULA")
+        parts = split_parts(text, names, f"a candidate of the space {self.name}")
         return {
-            branch.name: _parse_fitting(parts[branch.name].strip(), branch.layout, f" of the branch {branch.name}")
-            for branch in self.branches
+            branch.name: branch.form.parse(parts[branch.name], f" of the branch {branch.name}") for branch in self.branches
         }
 
     def write(self, candidate: Candidate) -> str:
         """The text form; the inverse of `parse`."""
-        if len(self.branches) == 1:
-            return str(candidate[self.branches[0].name])
-        return " | ".join(f"{branch.name}: {candidate[branch.name]}" for branch in self.branches)
+        texts = {branch.name: branch.form.write(candidate[branch.name]) for branch in self.branches}
+        return "".join(texts.values()) if len(texts) == 1 else " | ".join(f"{name}: {text}" for name, text in texts.items())
 
     def key(self, candidate: Candidate) -> str:
         """A canonical key, see `Graph.key`."""
-        return "|".join(candidate[branch.name].key(branch.layout.operators) for branch in self.branches)
-
-
-def _parse_fitting(text: str, layout: Layout, whose: str = "") -> Graph:
-    graph = parse(text, layout.operators, layout.inputs)
-    if not fits(graph, layout):
-        raise UserError(
-            f"the formula '{text[:80]}{'...' * (len(text) > 80)}'{whose} is too large: a program of this space holds "
-            f"{layout.max_instructions} operators and {layout.max_constants} different numbers"
-        )
-    return graph
+        return "|".join(branch.form.key(candidate[branch.name]) for branch in self.branches)
 
 
 def check_inputs(space: GraphSpace, offers: Mapping[str, tuple[str, ...]], task: str) -> None:
@@ -149,7 +139,7 @@ def check_inputs(space: GraphSpace, offers: Mapping[str, tuple[str, ...]], task:
     for branch in space.branches:
         if branch.name not in offers:
             raise UserError(f"the space {space.name} has a branch '{branch.name}', the task {task} has {sorted(offers)}")
-        missing = [name for name in branch.layout.inputs if name not in offers[branch.name]]
+        missing = [name for name in branch.form.inputs if name not in offers[branch.name]]
         if missing:
             raise UserError(
                 f"the space {space.name} needs the input '{missing[0]}', the task {task} offers {sorted(offers[branch.name])}"

@@ -1,7 +1,7 @@
-"""Hand-crafted losses as spaces: one per family, with hyper-parameters as traced numbers, so that tuning never recompiles.
+"""Hand-crafted losses of classification, one family each, with hyper-parameters as traced numbers: tuning never recompiles.
 
-All of them classify: they read `logits` `[N, H, W, C]` and one-hot `target` `[N, H, W, C]` of one branch, and return one
-value per sample `[N, H, W, 1]`.
+They read `logits` `[N, H, W, C]` and one-hot `target` `[N, H, W, C]` of one branch, and return one value per sample
+`[N, H, W, 1]`.
 """
 
 import dataclasses
@@ -10,22 +10,12 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.errors import unknown
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs
+from jaxloss.spaces.hyperparameters import Range
 
 INPUTS = ("logits", "target")
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Where a hyper-parameter is tuned, and its customary value."""
-
-    low: float
-    high: float
-    default: float
-    logarithmic: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +27,14 @@ class HandcraftedFamily:
       values: `(inputs, **hyper-parameters) -> [N, H, W, 1]`.
       ranges: hyper-parameter -> where it is tuned.
       source: where the loss comes from.
+      inputs: names of the arrays that it reads.
     """
 
     name: str
     values: Callable[..., Array]
     ranges: Mapping[str, Range]
     source: str
+    inputs: tuple[str, ...] = INPUTS
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -109,7 +101,7 @@ def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Ar
     return -alpha * log_p_y + beta * 4 * (1 - jnp.exp(log_p_y))
 
 
-FAMILIES: Mapping[str, HandcraftedFamily] = {
+CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
         HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood"),
@@ -126,13 +118,3 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     )
 }
 
-
-def family(name: str) -> HandcraftedFamily:
-    """Looks a family up by name.
-
-    Raises:
-      UserError: for an unknown name; lists the known ones.
-    """
-    if name not in FAMILIES:
-        raise unknown("hand-crafted loss", name, FAMILIES)
-    return FAMILIES[name]

@@ -1,6 +1,5 @@
 """Compares proposals with the loss itself: value and gradient, on sampled inputs, in float64."""
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import numpy as np
 import sympy
 
 from jaxloss.core.compile import compile_graph
+from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.types import LossInputs
 from jaxloss.symbolic.domain import REAL, TARGET, Range
 from jaxloss.symbolic.evaluate import evaluate
@@ -39,7 +39,7 @@ def verify(claims: Sequence[Claim]) -> list[list[bool]]:
     """
     if not claims:
         return []
-    with jax.enable_x64(True), _on_cpu():
+    with float64_on_cpu():
         samples = [sample_inputs(claim.formula) for claim in claims]
         cotangent = jnp.asarray(np.random.default_rng(_SEED + 1).normal(size=_shape()))
 
@@ -51,14 +51,6 @@ def verify(claims: Sequence[Claim]) -> list[list[bool]]:
         [_agree(reference, outcome, np.asarray(inputs.mask)) for outcome in rest]
         for (reference, *rest), inputs in zip(outcomes, samples, strict=True)
     ]
-
-
-def _on_cpu():
-    # Accelerators may lack float64; where JAX was told to do without the CPU, the default device has to do.
-    try:
-        return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:
-        return contextlib.nullcontext()
 
 
 def _outcomes(claim: Claim, inputs: LossInputs, cotangent):

@@ -1,13 +1,18 @@
 """How a network is trained, and the optimiser that follows from it."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
 
-from jaxloss.core.errors import unknown
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.types import Array, PyTree
 
 OPTIMISERS = ("sgd", "adam")
-SCHEDULES = ("constant", "cosine", "polynomial")
+SCHEDULES = ("constant", "cosine", "polynomial", "steps")
 LOSS_SCALES = ("as_is", "unit_gradient")
 
 
@@ -21,8 +26,13 @@ class TrainingSettings:
       weight_decay: added to the gradient, before momentum.
       batch_size: examples per step.
       num_epochs: passes over the training split; an incomplete last batch of an epoch is left out.
-      schedule: `constant`, `cosine` (to 0) or `polynomial` (power 0.9, as AutoLoss-Zero trains its segmentation networks).
-      warmup_epochs: linear warm-up from 0.
+      schedule: `constant`, `cosine` (to 0), `polynomial` (power 0.9, as AutoLoss-Zero trains its segmentation networks) or
+        `steps` (times `step_factor` at each of `step_epochs`).
+      warmup_epochs: linear warm-up.
+      warmup_start: factor of the learning rate that it begins with.
+      step_epochs: counted from the beginning of the training, warm-up included; rising.
+      step_factor: of the schedule `steps`.
+      frozen_epochs: so long the task's backbone stands still, if it has one.
       clip_norm: bound on the global gradient norm, 0 for none.
       loss_scale: `as_is`, or `unit_gradient`: the loss is multiplied by the constant that makes the norm of its first
         gradient one. The scale of a loss and the learning rate are one knob; this takes it away from the loss.
@@ -35,6 +45,10 @@ class TrainingSettings:
     num_epochs: float = 10.0
     schedule: str = "cosine"
     warmup_epochs: float = 0.0
+    warmup_start: float = 0.0
+    step_epochs: tuple[float, ...] = ()
+    step_factor: float = 0.1
+    frozen_epochs: float = 0.0
     clip_norm: float = 0.0
     loss_scale: str = "as_is"
 
@@ -42,11 +56,26 @@ class TrainingSettings:
         for kind, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss_scale", LOSS_SCALES)):
             if getattr(self, kind) not in choices:
                 raise unknown(f"training.{kind}", getattr(self, kind), choices)
+        if list(self.step_epochs) != sorted(set(self.step_epochs)) or any(epoch <= self.warmup_epochs for epoch in self.step_epochs):
+            raise UserError(
+                f"training.step_epochs must rise and lie behind the warm-up of {self.warmup_epochs:g} epochs, not {self.step_epochs}"
+            )
 
-    def make_optimiser(self, num_steps: int, steps_per_epoch: int) -> optax.GradientTransformation:
-        """Everything but the learning rate: its updates are to be multiplied by minus the rate."""
+    def make_optimiser(
+        self, num_steps: int, steps_per_epoch: int, backbone: Callable[[PyTree], PyTree] | None = None
+    ) -> optax.GradientTransformation:
+        """Everything but the learning rate: its updates are to be multiplied by minus the rate.
+
+        Args:
+          num_steps: of the training.
+          steps_per_epoch: of them.
+          backbone: `(parameters) -> pytree of bool`, which of them stand still for `frozen_epochs`; None for none.
+        """
         parts = [optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else []
         parts += [optax.add_decayed_weights(self.weight_decay)] if self.weight_decay else []
+        if self.frozen_epochs and backbone is not None:
+            # Before the momentum, which would move what was frozen later on.
+            parts += [_freeze(backbone, round(self.frozen_epochs * steps_per_epoch))]
         parts += [optax.trace(self.momentum) if self.optimiser == "sgd" else optax.scale_by_adam()]
         return optax.chain(*parts, optax.scale_by_schedule(self._factor(num_steps, steps_per_epoch)))
 
@@ -54,9 +83,34 @@ class TrainingSettings:
         """The schedule as a factor of the learning rate."""
         warmup = round(self.warmup_epochs * steps_per_epoch)
         decay_steps = max(1, num_steps - warmup)
+        steps = {round(epoch * steps_per_epoch) - warmup: self.step_factor for epoch in self.step_epochs}
         decay = {
             "constant": optax.constant_schedule(1.0),
             "cosine": optax.cosine_decay_schedule(1.0, decay_steps),
             "polynomial": optax.polynomial_schedule(1.0, 0.0, 0.9, decay_steps),
+            "steps": optax.piecewise_constant_schedule(1.0, steps),
         }[self.schedule]
-        return optax.join_schedules([optax.linear_schedule(0.0, 1.0, max(1, warmup)), decay], [warmup])
+        rise = optax.linear_schedule(self.warmup_start, 1.0, max(1, warmup))
+        return optax.join_schedules([rise, decay], [warmup])
+
+
+class _FreezeState(NamedTuple):
+    count: Array
+
+
+def _freeze(chosen: Callable[[PyTree], PyTree], num_steps: int) -> optax.GradientTransformation:
+    """Takes the gradients of chosen parameters away for some steps."""
+
+    def init(params: PyTree) -> _FreezeState:
+        del params
+        return _FreezeState(jnp.zeros([], jnp.int32))
+
+    def update(updates: PyTree, state: _FreezeState, params: PyTree = None) -> tuple[PyTree, _FreezeState]:
+        del params
+        frozen = state.count < num_steps
+        updates = jax.tree.map(
+            lambda leaf, is_chosen: jnp.where(frozen, 0, leaf) if is_chosen else leaf, updates, chosen(updates)
+        )
+        return updates, _FreezeState(state.count + 1)
+
+    return optax.GradientTransformation(init, update)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxloss.core.family import LossFamily
-from jaxloss.core.types import Array, PyTree
+from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import TRAIN, Task, num_examples
 from jaxloss.tasks.settings import TrainingSettings
 
@@ -72,8 +72,11 @@ class Preparation:
         self.task, self.settings = task, settings
 
     def steps_per_epoch(self, train: PyTree) -> int:
-        """Whole batches in the training split (static)."""
-        return num_examples(train) // self.batch_size(train)
+        """Whole batches in an epoch (static)."""
+        num_rows = num_examples(train)
+        if self.task.order is not None:
+            num_rows = jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
+        return num_rows // self.batch_size(train)
 
     def batch_size(self, train: PyTree) -> int:
         """The batch size, or the size of a smaller split (static)."""
@@ -85,7 +88,7 @@ class Preparation:
 
     def optimiser(self, train: PyTree) -> optax.GradientTransformation:
         """See `TrainingSettings.make_optimiser`."""
-        return self.settings.make_optimiser(self.num_steps(train), self.steps_per_epoch(train))
+        return self.settings.make_optimiser(self.num_steps(train), self.steps_per_epoch(train), self.task.backbone)
 
     def fresh(self, key: Array, train: PyTree) -> TrainState:
         """The state before the first step (pure): the same for all losses that share the key."""
@@ -93,7 +96,7 @@ class Preparation:
         variables = self.task.init(init_key)
         num_epochs = -(-self.num_steps(train) // self.steps_per_epoch(train))
         epoch_keys = jax.vmap(lambda epoch: jax.random.fold_in(key, epoch))(jnp.arange(num_epochs))
-        orders = jax.lax.map(lambda epoch_key: jax.random.permutation(epoch_key, num_examples(train)), epoch_keys)
+        orders = jax.lax.map(lambda epoch_key: self._order(epoch_key, train), epoch_keys)
         return TrainState(
             variables=variables,
             optimiser=self.optimiser(train).init(variables["params"]),
@@ -103,6 +106,12 @@ class Preparation:
             finite=jnp.bool_(True),
             key=jax.random.fold_in(key, num_epochs),
         )
+
+    def _order(self, key: Array, train: PyTree) -> Array:
+        """The rows of one epoch."""
+        if self.task.order is not None:
+            return self.task.order(key, train)
+        return jax.random.permutation(key, num_examples(train))
 
     def running(self, state: TrainState, train: PyTree) -> Array:
         """bool `[]`: whether there are steps to do (pure)."""
@@ -226,7 +235,7 @@ class Training:
 
         def loss_of(params: PyTree) -> tuple[Array, PyTree]:
             inputs, variables = self.task.forward({**state.variables, "params": params}, batch, forward_key)
-            return self.family.loss(encoded, inputs, self.axis_name), variables
+            return self._loss(encoded, inputs), variables
 
         (loss, variables), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.variables["params"])
         if self.axis_name is None:
@@ -234,6 +243,12 @@ class Training:
         statistics = {name: value for name, value in variables.items() if name != "params"}
         loss, gradients = jax.lax.psum((loss, gradients), self.axis_name)
         return loss, gradients, {**variables, **jax.lax.pmean(statistics, self.axis_name)}
+
+    def _loss(self, encoded: PyTree, inputs: Mapping[str, LossInputs]) -> Array:
+        """The candidate's loss, and the losses that the task trains every candidate beside."""
+        fixed = self.task.fixed
+        loss = self.family.loss(encoded, {name: one for name, one in inputs.items() if name not in fixed}, self.axis_name)
+        return sum((function(inputs[name], self.axis_name) for name, function in fixed.items()), loss)
 
     def _batch(self, state: TrainState, train: PyTree) -> tuple[PyTree, Array]:
         """The batch of the current step, or this device's share of it, and the key of the forward pass."""

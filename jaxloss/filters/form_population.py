@@ -1,0 +1,71 @@
+"""Gradients of a population of losses of any form on a rejection problem, each loss as a whole. One sample of a loss does not
+look at another: no operator of such a form aggregates over samples.
+
+On an accelerator all lanes are computed side by side, by `vmap`. On a CPU they are computed one after the other in one call, so
+that every operator is a real branch: under `vmap` all operators would be computed and one selected.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from jaxloss.core.form import Expression, Form
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.reduce import total_loss
+from jaxloss.core.stacking import encoded_axes, stack_encoded
+from jaxloss.core.types import Array, PyTree
+
+# On an accelerator, if they fit; on a CPU one lane is as fast as many, and idle ones cost.
+MAX_LANES = {"vmap": 1024, "map": 32}
+
+
+class FormPopulation:
+    """See `filters.population.Population`; samples are problems of their own."""
+
+    def __init__(self, problem: RejectionProblem, form: Form, lanes: int, budget: int, batching: str = "auto"):
+        """Args:
+        problem: whose inputs the losses read.
+        form: of the losses.
+        lanes: candidates at once, 0 for as many as suit the device.
+        budget: bytes that the population may take.
+        batching: `map`, `vmap`, or `auto` for what suits the device.
+        """
+        self._problem, self._form = problem, form
+        self._batching = batching if batching != "auto" else "map" if jax.default_backend() == "cpu" else "vmap"
+        self.samples = problem.start.shape[0]
+        lanes = lanes or MAX_LANES[self._batching]
+        # Every graph keeps its registers and their cotangents, and under `vmap` what every operator computes; twice.
+        layout = form.layout
+        num_tensors = 8 * (layout.first_result + layout.max_instructions) + 4 * len(layout.operators.operators)
+        self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start.nbytes)))
+
+    def encode(self, expression: Expression) -> PyTree:
+        return self._form.encode(expression)
+
+    def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree:
+        some = next(one for one in encoded if one is not None)
+        rows = [some if one is None else one for one in encoded]
+        if self._batching == "map":
+            return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+        return jax.tree.map(lambda leaf: leaf[0], stack_encoded(rows, 1))
+
+    def memory(self) -> PyTree:
+        return ()
+
+    def begin(self, population: PyTree, memory: PyTree, start: Array, context: PyTree) -> PyTree:
+        del population, start, context
+        return memory
+
+    def gradients(self, population: PyTree, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
+        def total(value: Array, encoded: PyTree) -> Array:
+            inputs = self._problem.inputs(value, context)
+            return total_loss(self._form.values(encoded, inputs), inputs)
+
+        def of_lane(encoded: PyTree, value: Array) -> Array:
+            # Samples do not look at each other: the gradient of their sum is that of each.
+            return jax.grad(total)(value, encoded)
+
+        if self._batching == "map":
+            return jax.lax.map(lambda lane: of_lane(*lane), (population, variable)), memory
+        return jax.vmap(of_lane, in_axes=(encoded_axes(population), 0))(population, variable), memory

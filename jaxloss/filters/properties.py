@@ -1,0 +1,127 @@
+"""Properties of a margin-based softmax loss, judged on the values of its two curves (AutoLoss-GMS, supplement, Section D).
+
+1. `t' >= 0`, 2. `n' >= 0`, 3. `n - t >= 0` on [-1, 1], each on a part of it only: Circle loss keeps the second roughly.
+
+Values are judged, not derivatives: with a detached factor, as in Circle loss, the derivative that trains is not that of the
+curve. The same values tell equivalent losses, and are what a predictor sees of a loss.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.devices import float64_on_cpu
+from jaxloss.core.form import Expression, Form
+from jaxloss.core.graph import Graph
+from jaxloss.core.interpret import interpret
+from jaxloss.core.program import Layout, Program, encode
+from jaxloss.core.types import Array, LossInputs, Reason, Verdict
+from jaxloss.filters.screened import UNDECIDED, Screened
+
+# Graphs in one call; a shorter list is filled up.
+_GRAPHS_PER_CALL = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class PropertySettings:
+    """The numbers of Table 2.
+
+    Attributes:
+      enabled: False describes the curves, and stops nothing.
+      fraction: `tau_p`, the part of the points on which each property has to hold.
+      num_points: `N`, evenly spread over [-1, 1].
+      digits: `Gamma`, decimal places of the values that are compared.
+    """
+
+    enabled: bool = True
+    fraction: float = 0.8
+    num_points: int = 257
+    digits: int = 13
+
+
+class CurveSampler:
+    """Values of graphs of one input on [-1, 1], in float64, many graphs in one call.
+
+    The call runs on the CPU whatever the device: it takes a real branch at every operator, and other devices may lack float64.
+    """
+
+    def __init__(self, layout: Layout, num_points: int):
+        """Args:
+        layout: of the graphs, with a single input.
+        num_points: `N`.
+        """
+        self._layout, self.num_points = layout, num_points
+        self.compilations = 0
+        self._compiled = jax.jit(self._sample)
+
+    def __call__(self, graphs: Sequence[Graph]) -> np.ndarray:
+        """Float64 `[M, N]`; NaN and infinities where the operators give them."""
+        programs = [encode(graph, self._layout) for graph in graphs]
+        parts = [np.zeros((0, self.num_points))]
+        with float64_on_cpu():
+            for first in range(0, len(programs), _GRAPHS_PER_CALL):
+                chosen = programs[first : first + _GRAPHS_PER_CALL]
+                filled = chosen + chosen[:1] * (_GRAPHS_PER_CALL - len(chosen))
+                stacked = jax.tree.map(lambda *rows: np.stack(rows), *filled)
+                parts.append(np.asarray(self._compiled(stacked))[: len(chosen)])
+        return np.concatenate(parts)
+
+    def _sample(self, programs: Program) -> Array:
+        self.compilations += 1  # counted while tracing: once per compilation
+        points = jnp.linspace(-1.0, 1.0, self.num_points).reshape(-1, 1, 1, 1)
+        inputs = LossInputs.create({self._layout.inputs[0]: points})
+        return jax.lax.map(lambda program: interpret(program, self._layout, inputs).reshape(-1), programs)
+
+
+class CurveDescriber:
+    """Checks the properties, and describes a loss by its rounded curves and its scale. See `screened.Describer`."""
+
+    name = "curves"
+
+    def __init__(self, form: Form, settings: PropertySettings):
+        """Args:
+        form: whose expressions have the curves `own` and `other` and a `log2_scale`.
+        settings: of the check.
+        """
+        self._form, self._settings = form, settings
+        self._sampler = CurveSampler(form.layout, settings.num_points)
+
+    @property
+    def compilations(self) -> int:
+        return self._sampler.compilations
+
+    def curves(self, expressions: Sequence[Expression]) -> np.ndarray:
+        """The rounded values `f_t` and `f_n`, float64 `[M, 2, N]`."""
+        graphs = [graph for expression in expressions for graph in (expression.own, expression.other)]
+        different = list(dict.fromkeys(graphs))
+        rows = dict(zip(different, np.round(self._sampler(different), self._settings.digits) + 0.0, strict=True))
+        return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, self._settings.num_points)
+
+    def __call__(self, expressions: Sequence[Expression]) -> list[Screened]:
+        return [self._describe(*pair) for pair in zip(expressions, self.curves(expressions), strict=True)]
+
+    def _describe(self, expression: Expression, curves: np.ndarray) -> Screened:
+        reason, share = self._judge(curves)
+        if self._settings.enabled and reason is not Reason.ACCEPTED:
+            return Screened(Verdict(reason, share))
+        # One bit pattern for all NaNs.
+        content = np.where(np.isnan(curves), np.nan, curves).tobytes() + repr(float(expression.log2_scale)).encode()
+        signature = hashlib.blake2b(content, digest_size=16).hexdigest()
+        # Equal curves are the same loss: trained and rejected ones are told by the same description.
+        return Screened(UNDECIDED, signature, signature)
+
+    def _judge(self, curves: np.ndarray) -> tuple[Reason, float]:
+        """The first property that does not hold, and the share of points on which it does."""
+        own, other = curves
+        with np.errstate(invalid="ignore"):
+            shares = {
+                Reason.OWN_NOT_RISING: np.mean(np.diff(own) >= 0),
+                Reason.OTHER_NOT_RISING: np.mean(np.diff(other) >= 0),
+                Reason.OWN_ABOVE_OTHER: np.mean(other - own >= 0),
+            }
+        failed = [(reason, float(share)) for reason, share in shares.items() if share < self._settings.fraction]
+        return failed[0] if failed else (Reason.ACCEPTED, 1.0)

@@ -1,0 +1,148 @@
+"""The generalised margin-based softmax loss: two curves over a cosine, and a scale (AutoLoss-GMS, CVPR 2022).
+
+    L = -log( e^{s t(cos_y)} / (e^{s t(cos_y)} + sum_{k != y} e^{s n(cos_k)}) )
+
+`t` shapes the cosine to the own class, `n` those to the others. The pair-wise form (supplement, Eq. 20) has similarities to
+other samples in place of classes, and several own ones:
+
+    L = log( 1 + sum_j e^{s n(S_j)} sum_i e^{-s t(S_i)} )
+
+With a single own class the two are the same number, so one function serves both: the task decides what the cosines are of.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.compile import compile_graph
+from jaxloss.core.errors import UserError
+from jaxloss.core.form import parse_fitting, split_parts
+from jaxloss.core.graph import Graph
+from jaxloss.core.interpret import interpret
+from jaxloss.core.program import Layout, encode
+from jaxloss.core.types import Array, LossInputs, PyTree
+
+# The input of both graphs, and the arrays that the loss reads.
+CURVE_INPUT = "x"
+INPUTS = ("cosine", "target")
+OWN, OTHER, LOG2_SCALE = "t", "n", "log2_s"
+
+
+@dataclasses.dataclass(frozen=True)
+class MarginLoss:
+    """One loss of the family.
+
+    Attributes:
+      own: `t`, the curve of the own class, or of samples of the same class.
+      other: `n`, the curve of all others.
+      log2_scale: base-2 logarithm of `s`.
+    """
+
+    own: Graph
+    other: Graph
+    log2_scale: float
+
+    @property
+    def input_names(self) -> frozenset[str]:
+        return self.own.input_names | self.other.input_names
+
+    @property
+    def tree_size(self) -> int:
+        return self.own.tree_size + self.other.tree_size
+
+
+def margin_softmax(own_values: Array, other_values: Array, scale: Array, target: Array) -> Array:
+    """The loss of every sample from the values of the two curves.
+
+    Args:
+      own_values: `t(x)` `[N, H, W, C]`; read where the target is 1.
+      other_values: `n(x)` `[N, H, W, C]`; read elsewhere.
+      scale: `s`, a scalar.
+      target: `[N, H, W, C]`, 0 or 1.
+
+    Returns:
+      `[N, H, W, 1]`; 0 for a sample that has no own class, or no other.
+    """
+    own = target > 0.5
+    to_own = jax.nn.logsumexp(jnp.where(own, -scale * own_values, -jnp.inf), axis=-1, keepdims=True)
+    to_other = jax.nn.logsumexp(jnp.where(own, -jnp.inf, scale * other_values), axis=-1, keepdims=True)
+    return jax.nn.softplus(to_own + to_other)
+
+
+@dataclasses.dataclass(frozen=True)
+class MarginForm:
+    """`t: FORMULA | n: FORMULA | log2_s: NUMBER`, the formulas over `x`.
+
+    Attributes:
+      layout: of both graphs.
+      log2_scales: lowest and highest `log2 s`.
+    """
+
+    layout: Layout
+    log2_scales: tuple[float, float]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return INPUTS
+
+    def parse(self, text: str, whose: str = "") -> MarginLoss:
+        """Raises UserError for another form, a formula that cannot be read or does not fit, and a scale out of range."""
+        named = {OWN: "FORMULA", OTHER: "FORMULA", LOG2_SCALE: "NUMBER"}
+        parts = split_parts(text, named, f"a margin-based softmax loss{whose}")
+        try:
+            log2_scale = float(parts[LOG2_SCALE])
+        except ValueError:
+            log2_scale = float("nan")
+        low, high = self.log2_scales
+        if not low <= log2_scale <= high:
+            raise UserError(f"{LOG2_SCALE} must be a number from {low:g} to {high:g}, not '{parts[LOG2_SCALE]}' (in '{text}')")
+        own, other = (parse_fitting(parts[name], self.layout, f" of {name}{whose}") for name in (OWN, OTHER))
+        return MarginLoss(own, other, log2_scale)
+
+    def write(self, expression: MarginLoss) -> str:
+        return f"{OWN}: {expression.own} | {OTHER}: {expression.other} | {LOG2_SCALE}: {expression.log2_scale:g}"
+
+    def key(self, expression: MarginLoss) -> str:
+        operators = self.layout.operators
+        return f"{expression.own.key(operators)}/{expression.other.key(operators)}/{expression.log2_scale:g}"
+
+    def canonical(self, expression: MarginLoss) -> MarginLoss:
+        own, other = (graph.canonical(self.layout.operators) for graph in (expression.own, expression.other))
+        return dataclasses.replace(expression, own=own, other=other)
+
+    def graphs(self, expression: MarginLoss) -> dict[str, tuple[Graph, Layout]]:
+        return {OWN: (expression.own, self.layout), OTHER: (expression.other, self.layout)}
+
+    def encode(self, expression: MarginLoss) -> dict[str, PyTree]:
+        own, other = (encode(graph, self.layout) for graph in (expression.own, expression.other))
+        return {OWN: own, OTHER: other, "scale": np.float32(2.0**expression.log2_scale)}
+
+    def values(self, encoded: Mapping[str, PyTree], inputs: LossInputs, axis_name: str | None = None) -> Array:
+        del axis_name  # nothing here looks across samples
+        return self._values(
+            inputs, encoded["scale"], *(lambda x, name=name: interpret(encoded[name], self.layout, x) for name in (OWN, OTHER))
+        )
+
+    def compile(self, expression: MarginLoss) -> Callable[..., Array]:
+        own, other = (compile_graph(graph, self.layout.operators) for graph in (expression.own, expression.other))
+        scale = np.float32(2.0**expression.log2_scale)
+        return lambda inputs, axis_name=None: self._values(inputs, scale, own, other)
+
+    def _values(
+        self, inputs: LossInputs, scale: Array, own: Callable[[LossInputs], Array], other: Callable[[LossInputs], Array]
+    ) -> Array:
+        cosine, target = inputs.arrays["cosine"], inputs.arrays["target"]
+        chosen = target > 0.5
+
+        def on_positions(curve: Callable[[LossInputs], Array], wanted: Array) -> Array:
+            # Every cosine is a position of its own, and void where the other curve is meant: a slope that is infinite there
+            # must not reach it (zero times infinity is NaN).
+            positions = (*cosine.shape[:-2], -1, 1)
+            mask = (wanted & inputs.mask).reshape(positions)
+            values = curve(LossInputs.create({CURVE_INPUT: cosine.reshape(positions)}, mask))
+            return jnp.broadcast_to(values, mask.shape).reshape(cosine.shape)
+
+        return margin_softmax(on_positions(own, chosen), on_positions(other, ~chosen), scale, target)

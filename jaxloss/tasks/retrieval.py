@@ -1,0 +1,332 @@
+"""Retrieval of identities, such as person re-identification: an embedding network, cosines to identities, mAP on unseen ones."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.chunks import map_chunks
+from jaxloss.tasks.data.identities.load import load_identities
+from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource
+from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
+from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
+from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
+from jaxloss.tasks.metrics.retrieval import retrieval_scores
+from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
+from jaxloss.tasks.models.pretrained import load_pretrained
+from jaxloss.tasks.models.registry import make_embedding_model
+from jaxloss.tasks.toy_margin import toy_problem
+from jaxloss.tasks.triplet import batch_hard_triplet
+
+BRANCH = "identity"
+OFFERS = ("cosine", "target")
+TRIPLET = "triplet"
+COSINES_TO = ("classes", "samples")
+RANKS = (1, 2, 4, 5, 8, 10)
+METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS))
+PRECISIONS = ("float32", "bfloat16")
+
+
+def make_retrieval(
+    source: str,
+    *,
+    source_options: Mapping[str, str] | None = None,
+    test_source: str = "",
+    test_source_options: Mapping[str, str] | None = None,
+    data_dir: str | None = None,
+    download: bool = False,
+    image_size: tuple[int, int] | None = None,
+    resampling: str = "bilinear",
+    train_fraction: float = 0.8,
+    train_on_all: bool = False,
+    test_fraction: float = 0.3,
+    test_seed: int = 0,
+    split_seed: int = 0,
+    queries: str = "all",
+    train_limit: int | None = None,
+    search_eval_limit: int | None = None,
+    model: str = "embedding_cnn",
+    model_options: Mapping[str, Any] | None = None,
+    pretrained: str = "",
+    precision: str = "float32",
+    cosines_to: str = "classes",
+    triplet_weight: float = 0.0,
+    triplet_margin: float = 0.3,
+    identities_per_batch: int = 16,
+    images_per_identity: int = 4,
+    augmentation: str = "none",
+    augmentation_options: Mapping[str, Any] | None = None,
+    pixel_mean: float | tuple[float, ...] = 0.0,
+    pixel_deviation: float | tuple[float, ...] = 1.0,
+    flip_test: bool = False,
+    metric: str = "mAP_step",
+    evaluation_batch: int = 500,
+    toy_classes: int = 16,
+    toy_variable: str = "bounded",
+) -> Task:
+    """A retrieval task from plain values.
+
+    `train` is `{'image': [N, H, W, C], 'identity': int32 [N]}`; `search_eval` and `test`, whose identities are others, have
+    `camera`, `query` and `gallery` too. `forward` offers `cosine` and `target` `[N, M, 1, C]`, for each of the M heads of the
+    network the cosines to all training identities, or to the other samples of the batch. `scores` gives mean average precision
+    in both conventions and the matching rates at `RANKS`, see `metrics.retrieval`.
+
+    Args:
+      source: see `data.identities.load.load_identities`.
+      source_options: what only this kind of source has.
+      test_source: where the test set comes from, if not from the source: cross-domain evaluation.
+      test_source_options: of it.
+      data_dir: folder of the data.
+      download: whether a source may fetch what is absent.
+      image_size: (height, width) that images are brought to, or None.
+      resampling: how, see `data.identities.images`.
+      train_fraction: of the training identities that go to `train`; the others are `search_eval` (AutoLoss-GMS, Section G.1).
+      train_on_all: all training identities go to `train`: for the final training of a finished loss, never for a search.
+      test_fraction: of the identities of a source without a test set that are held out for it.
+      test_seed: of those.
+      split_seed: of the division into train and search_eval; `with_split` sets another.
+      queries: who is a query where the source does not say it, see `data.identities.roles`.
+      train_limit: the most training identities, None for all. Likewise `search_eval_limit`.
+      model: name of the network in `models.registry.EMBEDDING_MODELS`.
+      model_options: attributes of the network.
+      pretrained: a `.safetensors` file with ImageNet weights of the network, or empty.
+      precision: what the network computes in, `float32` or `bfloat16`; embeddings, cosines and loss are float32.
+      cosines_to: `classes` (the margin-based softmax) or `samples` (its pair-wise form, supplement, Eq. 20).
+      triplet_weight: of the triplet loss on the network's `metric` embeddings, which is trained beside every candidate; 0 without.
+      triplet_margin: of it.
+      identities_per_batch: `P`; 0 takes images in random order.
+      images_per_identity: `K`. The training's batch size is `P * K`.
+      augmentation: name in `data.preprocess.AUGMENTATIONS`.
+      augmentation_options: of it, for example `padding`.
+      pixel_mean: taken from every pixel, on the scale of 0 to 1; one number or one per channel.
+      pixel_deviation: what pixels are divided by then.
+      flip_test: features are means over an image and its mirror image.
+      metric: in `METRICS`, what the search maximises.
+      evaluation_batch: the most images that go through the network at once in `scores`.
+      toy_classes: `C` of the toy optimisation.
+      toy_variable: see `toy_margin`.
+
+    Raises:
+      UserError: for an unknown name, for absent or broken data, for a value out of range.
+
+    References:
+      AutoLoss-GMS, CVPR 2022, supplement, Section G.
+    """
+    for key, value, choices in (
+        ("augmentation", augmentation, AUGMENTATIONS),
+        ("metric", metric, METRICS),
+        ("cosines_to", cosines_to, COSINES_TO),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in choices:
+            raise unknown(f"task.retrieval.{key}", value, choices)
+    if "dtype" in (model_options or {}):
+        raise UserError("model_options has no dtype: what the network computes in is task.retrieval.precision")
+
+    def load(name: str, options: Mapping[str, str] | None) -> IdentitySource:
+        loaded = load_identities(name, data_dir, download, image_size, resampling, options)
+        return with_held_out_test(loaded, test_fraction, test_seed)
+
+    images = load(source, source_options)
+    if test_source:
+        images = dataclasses.replace(images, test=_same_pixels(images, load(test_source, test_source_options)))
+    divide = functools.partial(
+        split_identities,
+        images,
+        train_fraction,
+        queries=queries,
+        train_limit=train_limit,
+        search_eval_limit=search_eval_limit,
+    )
+
+    def splits_of(seed: int) -> dict[str, IdentifiedImages]:
+        splits = dict(divide(seed=seed))
+        if train_on_all:
+            splits[TRAIN] = divide(seed=seed, train_on_all=True)[TRAIN]
+        return splits
+
+    num_identities = splits_of(split_seed)[TRAIN].num_identities
+    network = make_embedding_model(model, {**(model_options or {}), "dtype": precision})
+    module = CosineClassifiers(network, num_identities if cosines_to == "classes" else 0)
+    image_shape = images.train.images.shape[1:]
+    prepare = functools.partial(standardise, mean=pixel_mean, deviation=pixel_deviation)
+    native = getattr(network, "convolution", "native") == "native"
+
+    def init(key: Array) -> PyTree:
+        return module.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)), train=False)
+
+    if pretrained:
+        init = _with_pretrained(init, network, pretrained)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    has_metric = jax.eval_shape(
+        lambda: module.apply(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), prepare(jnp.zeros((1, *image_shape))))
+    )[0].metric is not None
+    if triplet_weight and not has_metric:
+        raise UserError(f"task.retrieval.triplet_weight needs a network with embeddings for it; '{model}' has none, mgn does")
+    order = None
+    if identities_per_batch:
+        order = functools.partial(_pk_epoch, num_identities, identities_per_batch, images_per_identity)
+    augment = AUGMENTATIONS[augmentation]
+    if augment is not None and augmentation_options:
+        augment = functools.partial(augment, **augmentation_options)
+
+    def build(seed: int) -> Task:
+        splits = splits_of(seed)
+        return Task(
+            name=images.name,
+            metric=metric,
+            offers={BRANCH: OFFERS},
+            init=init,
+            forward=forward,
+            scores=scores,
+            augment=augment,
+            rejection_problem=rejection_problem,
+            data={name: _arrays(part, evaluated=name != TRAIN) for name, part in splits.items()},
+            with_split=build,
+            fixed=fixed,
+            order=order,
+            backbone=_backbone,
+            native_convolution=native,
+            details={
+                **{f"num_{name}": len(part) for name, part in splits.items()},
+                **{f"identities_{name}": part.num_identities for name, part in splits.items()},
+                "queries_search_eval": int(splits[SEARCH_EVAL].is_query.sum()),
+                "queries_test": int(splits[TEST].is_query.sum()),
+                "cameras": images.train.cameras is not None,
+                "image_shape": list(image_shape),
+                "split_seed": seed,
+                "train_on_all": train_on_all,
+                "augmentation": augmentation,
+                "pixels": f"(x - {pixel_mean}) / {pixel_deviation}",
+                "network": model,
+                "pretrained": pretrained or "no",
+                "precision": precision,
+                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
+            },
+        )
+
+    forward = _make_forward(module, prepare, cosines_to, bool(triplet_weight))
+    fixed = {}
+    if triplet_weight:
+        fixed[TRIPLET] = lambda inputs, axis_name: triplet_weight * batch_hard_triplet(inputs, axis_name, triplet_margin)
+    scores = _make_scores(module, prepare, evaluation_batch, flip_test, unroll=native)
+    rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
+    return build(split_seed)
+
+
+def _same_pixels(images: IdentitySource, other: IdentitySource) -> IdentifiedImages:
+    """The test set of another source, for a network that was trained on this one."""
+    own, foreign = (list(part.test.images.shape[1:]) for part in (images, other))
+    if own != foreign:
+        raise UserError(
+            f"images of '{images.name}' are {own}, those of '{other.name}' are {foreign}: set task.retrieval.image_size"
+        )
+    return other.test
+
+
+def _with_pretrained(init: Callable[[Array], PyTree], network, path: str) -> Callable[[Array], PyTree]:
+    """`init` with the weights of a file in the network; they are read once."""
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    collections = {name: group["network"] for name, group in blank.items() if "network" in group}
+    loaded = load_pretrained(collections, network, path)
+
+    def pretrained(key: Array) -> PyTree:
+        variables = init(key)
+        merged = {}
+        for name, group in variables.items():
+            merged[name] = dict(group)
+            if name in loaded:
+                chosen = {part: loaded[name][part] for part in loaded[name] if network.in_backbone(part)}
+                merged[name]["network"] = {**group["network"], **chosen}
+        return merged
+
+    return pretrained
+
+
+def _backbone(params: PyTree) -> PyTree:
+    """Which parameters belong to the backbone of the network."""
+
+    def of_part(name: str, part: PyTree) -> PyTree:
+        return jax.tree.map(lambda _: name.startswith("backbone"), part)
+
+    classes = {name: False for name in params if name != "network"}
+    return {**classes, "network": {name: of_part(name, part) for name, part in params["network"].items()}}
+
+
+def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identity: int, key: Array, train: PyTree) -> Array:
+    num_batches = num_pk_batches(len(train["identity"]), identities_per_batch, images_per_identity)
+    return pk_order(key, train["identity"], num_identities, identities_per_batch, images_per_identity, num_batches)
+
+
+def _arrays(part: IdentifiedImages, evaluated: bool) -> dict[str, Array]:
+    arrays = {"image": part.images, "identity": part.identities}
+    if evaluated:
+        arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+
+def _make_forward(
+    module: CosineClassifiers, prepare: Callable[[Array], Array], cosines_to: str, with_metric: bool
+) -> Callable[..., tuple[dict[str, LossInputs], PyTree]]:
+    def forward(variables: PyTree, batch: Mapping[str, Array], key: Array) -> tuple[dict[str, LossInputs], PyTree]:
+        statistics = [name for name in variables if name != "params"]
+        (embeddings, cosine), updated = module.apply(
+            variables, prepare(batch["image"]), train=True, mutable=statistics, rngs={"dropout": key}
+        )
+        if cosines_to == "classes":
+            target = jax.nn.one_hot(batch["identity"], cosine.shape[-1], dtype=cosine.dtype)
+            target = jnp.broadcast_to(target[:, None], cosine.shape)
+        else:
+            cosine, target = pair_cosines(embeddings.heads, batch["identity"])
+        inputs = {BRANCH: LossInputs.create({"cosine": cosine[:, :, None], "target": target[:, :, None]})}
+        if with_metric:
+            arrays = {"embedding": embeddings.metric[:, :, None], "identity": batch["identity"].reshape(-1, 1, 1, 1)}
+            inputs[TRIPLET] = LossInputs.create(arrays)
+        return inputs, {**variables, **updated}
+
+    return forward
+
+
+def _make_scores(
+    module: CosineClassifiers, prepare: Callable[[Array], Array], evaluation_batch: int, flip_test: bool, unroll: bool
+) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
+    """Features in chunks of equal size, so that memory is bounded by `evaluation_batch` images; then the metrics."""
+
+    def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
+        def features(images: Array) -> Array:
+            prepared = prepare(images)
+            found = module.apply(variables, prepared, train=False)[0].feature
+            if flip_test:
+                found = found + module.apply(variables, prepared[:, :, ::-1], train=False)[0].feature
+            return found
+
+        vectors = map_chunks(features, examples["image"], evaluation_batch, unroll)
+        return retrieval_scores(
+            vectors,
+            vectors,
+            examples["identity"],
+            examples["identity"],
+            examples["camera"],
+            examples["camera"],
+            query_mask=examples["query"],
+            gallery_mask=examples["gallery"],
+            ranks=RANKS,
+        )
+
+    return scores
+
+
+def _rejection_problem(
+    toy_classes: int, toy_variable: str, variables: PyTree, examples: PyTree, key: Array, num_samples: int
+) -> dict[str, RejectionProblem]:
+    """The toy optimisation needs neither network nor images."""
+    del variables, examples
+    return {BRANCH: toy_problem(key, num_samples, toy_classes, toy_variable)}
