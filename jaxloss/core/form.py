@@ -22,9 +22,11 @@ class Form(Protocol):
 
     Attributes:
       inputs: names of the arrays that a loss of this form reads.
+      ranges: input of its graphs -> (low, high), where the form itself says what values it may take.
     """
 
     inputs: tuple[str, ...]
+    ranges: Mapping[str, tuple[float, float]]
 
     def parse(self, text: str, whose: str = "") -> Expression:
         """Reads the text form; raises UserError. `whose` names the branch in the message."""
@@ -41,6 +43,9 @@ class Form(Protocol):
     def graphs(self, expression: Expression) -> Mapping[str, tuple[Graph, Layout]]:
         """The graphs in it, by the names that readers know them under; a single graph has the name ''."""
 
+    def numbers(self, expression: Expression) -> Mapping[str, float]:
+        """Numbers beside the graphs, by name."""
+
     def encode(self, expression: Expression) -> PyTree:
         """As arrays of fixed shape; raises ProgramOverflow."""
 
@@ -56,6 +61,7 @@ class GraphForm:
     """A single graph over the inputs (AutoLoss-Zero)."""
 
     layout: Layout
+    ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -75,6 +81,9 @@ class GraphForm:
 
     def graphs(self, expression: Graph) -> dict[str, tuple[Graph, Layout]]:
         return {"": (expression, self.layout)}
+
+    def numbers(self, expression: Graph) -> dict[str, float]:
+        return {}
 
     def encode(self, expression: Graph) -> Program:
         return encode(expression, self.layout)

@@ -148,9 +148,7 @@ class Cascade:
                 return of_layout(form.layout) if batching == BLOCKS else ByKind(form.layout, of_layout)
 
             stage = make_stage(lambda population: GradientStage(problem, population, num_devices=devices), apart=False)
-            self.describe: Describer = GradientDescriber(
-                stage, settings.significant_digits, settings.scale_free, settings.signed
-            )
+            self.describe: Describer = GradientDescriber(stage, settings.significant_digits, settings.scale_free, settings.signed)
             make_rejection = functools.partial(make_stage, make_protocol, apart=True)
         else:
             self.describe = CurveDescriber(form, settings.properties)

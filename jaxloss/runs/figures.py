@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from jaxloss.runs.curve_shape import CurveShape
 from jaxloss.runs.curves import SearchCurve
 from jaxloss.runs.loss_shape import LossShape
+from jaxloss.runs.words import MINUS
 
 # A colour here is only a name: the page says what it is in each colour scheme.
 _COLOURS = {"--ink": "#010203", "--muted": "#010204", "--rule": "#010205", "--found": "#010206", "--random": "#010207"}
@@ -81,6 +83,20 @@ def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str)
     return value, gradient, pull[0]
 
 
+def curve_figures(name: str, shape: CurveShape, label: str) -> tuple[Markup, Markup]:
+    """The curves `t` and `n` of a margin-based loss over the cosine, and their slopes."""
+    drawn = []
+    for what, own, other in (("curves", shape.own, shape.other), ("slopes", shape.own_slope, shape.other_slope)):
+        with _figure(f"{name}-{what}", (4.1, 2.3), f"{what.capitalize()} t and n of {label} by cosine") as (figure, markup):
+            axes = _small_axes(figure, (-1, 0, 1))
+            axes.axhline(0, color=RULE, linewidth=0.8)
+            axes.plot(shape.cosine, other, color=RANDOM, dashes=(4, 2))
+            axes.plot(shape.cosine, own, color=FOUND)
+            _robust_limits(axes, np.concatenate([own, other]))
+        drawn.append(markup[0])
+    return drawn[0], drawn[1]
+
+
 def _two_classes(name: str, shape: LossShape, right: np.ndarray, wrong: np.ndarray, title: str) -> Markup:
     """One curve for target 1 and one for target 0."""
     with _figure(name, (4.1, 2.3), title) as (figure, drawn):
@@ -91,10 +107,10 @@ def _two_classes(name: str, shape: LossShape, right: np.ndarray, wrong: np.ndarr
     return drawn[0]
 
 
-def _small_axes(figure: Figure) -> Axes:
+def _small_axes(figure: Figure, ticks: Sequence[float] = (0, 0.5, 1)) -> Axes:
     axes = figure.add_axes((0.11, 0.12, 0.86, 0.85))
-    axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    axes.set_xlim(ticks[0], ticks[-1])
+    axes.set_xticks(ticks, ["½" if tick == 0.5 else f"{tick:g}".replace("-", MINUS) for tick in ticks])
     axes.locator_params(axis="y", nbins=4)
     axes.tick_params(length=3, pad=2)
     return axes

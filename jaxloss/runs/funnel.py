@@ -7,13 +7,19 @@ from typing import Any
 
 from jaxloss.core.types import Reason
 
-# In the order in which a draw meets them.
+# In the order in which a draw meets them. Of the kinds of description, one is in use: margin-based losses have curves.
+_CURVES = (Reason.OWN_NOT_RISING, Reason.OTHER_NOT_RISING, Reason.OWN_ABOVE_OTHER)
 _STAGES = (
     ("a look at the leaves", (Reason.NO_PREDICTION, Reason.NO_TARGET)),
+    ("a look at the curves", _CURVES),
     ("one gradient", (Reason.NON_FINITE_GRADIENT, Reason.ZERO_GRADIENT)),
     ("the memory of gradients", (Reason.EQUIVALENT_TO_REJECTED,)),
     ("the rejection protocol", (Reason.NON_FINITE_OPTIMISATION, Reason.NO_METRIC_GAIN)),
+    ("the choice of the most promising", (Reason.NOT_PROMISING,)),
 )
+# Shown only where something was lost there, or where the other kind of description is not in use.
+_ONLY_WITH_LOSSES = {_CURVES, (Reason.NOT_PROMISING,)}
+_ONLY_WITHOUT_CURVES = {(Reason.NO_PREDICTION, Reason.NO_TARGET), (Reason.NON_FINITE_GRADIENT, Reason.ZERO_GRADIENT)}
 
 EXPLANATIONS: Mapping[Reason, str] = {
     Reason.ACCEPTED: "passed every filter",
@@ -24,6 +30,10 @@ EXPLANATIONS: Mapping[Reason, str] = {
     Reason.EQUIVALENT_TO_TRAINED: "has the gradient of a loss that was trained before, and takes over its score",
     Reason.EQUIVALENT_TO_REJECTED: "has the gradient of a loss that was rejected before",
     Reason.NON_FINITE_OPTIMISATION: "ran into infinity while a few predictions were optimised with it, without a network",
+    Reason.OWN_NOT_RISING: "its curve t does not rise with the cosine: the own class would be pushed away",
+    Reason.OTHER_NOT_RISING: "its curve n does not rise with the cosine: other classes would be drawn near",
+    Reason.OWN_ABOVE_OTHER: "its curve t lies above n: there is no margin between the classes",
+    Reason.NOT_PROMISING: "another one of the same round was predicted to score better",
     Reason.NO_METRIC_GAIN: "a few predictions were optimised with it, without a network, and the metric did not rise enough",
 }
 
@@ -80,8 +90,12 @@ def make_funnel(counts: Mapping[str, Any]) -> Funnel | None:
     bars: list[Stage] = []
     bars.append(stage("losses drawn", left))
     rejected = dict(counts["rejected"])
+    has_curves = any(reason.label in rejected for reason in _CURVES)
     for check, reasons in _STAGES:
         lost = {reason: rejected.get(reason.label, 0) for reason in reasons}
+        has_lost = any(lost.values())
+        if (reasons in _ONLY_WITH_LOSSES or (has_curves and reasons in _ONLY_WITHOUT_CURVES)) and not has_lost:
+            continue
         left -= sum(lost.values())
         losses = _explained(lost)
         bars.append(stage(f"passed {check}", left, losses))

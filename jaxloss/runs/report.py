@@ -9,9 +9,10 @@ import jinja2
 
 from jaxloss.core.errors import UserError
 from jaxloss.runs import atomic
+from jaxloss.runs.curve_shape import REFERENCES, curve_shapes, is_margin_loss
 from jaxloss.runs.curves import search_curve
 from jaxloss.runs.directory import Run, flatten, open_for_reading
-from jaxloss.runs.figures import search_figure, shape_figures
+from jaxloss.runs.figures import curve_figures, search_figure, shape_figures
 from jaxloss.runs.formula_svg import formula_svg
 from jaxloss.runs.funnel import make_funnel
 from jaxloss.runs.intervals import difference_axis, score_axis
@@ -32,6 +33,7 @@ from jaxloss.runs.words import (
 
 _REPORT = "report.html"
 _NUM_SHAPES = 3
+_NUM_CURVES = 8
 _NUM_UNFINISHED = 10
 _FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters, stopped_in_words)
 
@@ -112,8 +114,10 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
     if not rows:
         return []
     names = {row["formula"]: row["name"] for row in (summary or {}).get("comparison", [])}
-    empty = {"latex": None, "simplified": None, "figures": None, "same_as": None}
+    empty = {"latex": None, "simplified": None, "figures": None, "curves": None, "note": None, "same_as": None}
     leaders = [{**empty, **row, "math": _math(row), "name": names.get(row["formula"])} for row in rows]
+    if is_margin_loss(leaders[0]["formula"]):
+        return _with_curves(leaders, empty, operators)
     reference, *shapes = loss_shapes([CROSS_ENTROPY, *(row["formula"] for row in leaders[:_NUM_SHAPES])], operators)
     if reference is not None:
         for row, shape in zip(leaders, shapes, strict=False):
@@ -121,8 +125,22 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
                 row["figures"] = shape_figures(f"loss{row['rank']}", shape, reference, f"loss {row['rank']}")
         drawn = shape_figures("reference", reference, reference, "cross-entropy")
         math = formula_svg(r"-y \log\left(\hat{y}\right)", CROSS_ENTROPY)
-        leaders.insert(0, {**empty, "rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math})
+        note = "Cross-entropy, for reference"
+        leaders.insert(0, {**empty, "rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math, "note": note})
     return leaders
+
+
+def _with_curves(leaders: list[dict[str, Any]], empty: Mapping[str, Any], operators: str) -> list[dict[str, Any]]:
+    """Leaders that are margin-based softmax losses, with the curves of the first, and hand-crafted ones beside them."""
+    references = [
+        {**empty, "rank": None, "formula": formula, "math": None, "note": f"{name}, for reference"}
+        for name, formula in REFERENCES.items()
+    ]
+    rows = [*references, *leaders[:_NUM_CURVES]]
+    for index, (row, shape) in enumerate(zip(rows, curve_shapes([row["formula"] for row in rows], operators), strict=True)):
+        if shape is not None:
+            row["curves"] = curve_figures(f"curves{index}", shape, row["note"] or f"loss {row['rank']}")
+    return [*references, *leaders]
 
 
 def _math(row: Mapping[str, Any]):

@@ -45,6 +45,7 @@ def duration(seconds: float) -> str:
 def loss_name(name: str) -> str:
     """Names of hand-crafted losses as people write them; anything else as it is."""
     known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
+    known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
     return known.get(name) or (name.replace("_", " ") if name.replace("_", "").isalnum() else name)
 
 

@@ -130,9 +130,7 @@ def autoloss_gms(
 
     def move_constants(generator: np.random.Generator, draft: dags.Draft) -> None:
         for index in draft.constants:
-            draft.nodes[index] = Node(
-                draft.nodes[index].name, (), constants.mutate(generator, draft.nodes[index].value) + 0.0
-            )
+            draft.nodes[index] = Node(draft.nodes[index].name, (), constants.mutate(generator, draft.nodes[index].value) + 0.0)
 
     def new_graph(generator: np.random.Generator, parent: Graph) -> tuple[Graph, str]:
         draw = generator.random()

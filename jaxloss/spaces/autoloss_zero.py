@@ -80,7 +80,9 @@ def autoloss_zero(
 
     return GraphSpace(
         name="autoloss_zero",
-        branches=tuple(Branch(name, GraphForm(layout), float(weight)) for name, weight in zip(branches, branch_weights, strict=True)),
+        branches=tuple(
+            Branch(name, GraphForm(layout), float(weight)) for name, weight in zip(branches, branch_weights, strict=True)
+        ),
         sample=sample,
         offspring=offspring,
     )

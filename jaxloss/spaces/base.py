@@ -78,9 +78,7 @@ class GraphSpace:
 
     def apply(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> dict[str, Array]:
         """The unreduced loss of each branch, `[N, H, W, C]` or `[N, H, W, 1]`."""
-        return {
-            branch.name: branch.form.values(encoded[branch.name], inputs[branch.name], axis_name) for branch in self.branches
-        }
+        return {branch.name: branch.form.values(encoded[branch.name], inputs[branch.name], axis_name) for branch in self.branches}
 
     def loss(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss: the weighted sum over the branches of the mean of each (AutoLoss-Zero, Section 3.1)."""
@@ -111,9 +109,7 @@ class GraphSpace:
             return {branch.name: branch.form.parse(text)}
         names = dict.fromkeys((branch.name for branch in self.branches), "FORMULA")
         parts = split_parts(text, names, f"a candidate of the space {self.name}")
-        return {
-            branch.name: branch.form.parse(parts[branch.name], f" of the branch {branch.name}") for branch in self.branches
-        }
+        return {branch.name: branch.form.parse(parts[branch.name], f" of the branch {branch.name}") for branch in self.branches}
 
     def write(self, candidate: Candidate) -> str:
         """The text form; the inverse of `parse`."""

@@ -198,9 +198,7 @@ def _with_second(generator: np.random.Generator, operator: Operator, operands: t
 def _shift(draft: Draft, inserted: int) -> None:
     """Renumbers what reads the nodes behind an inserted one; the terms are left to the caller where they change."""
     draft.nodes = [
-        node
-        if index <= inserted
-        else Node(node.name, tuple([i + (i >= inserted) for i in node.operands]), node.value)
+        node if index <= inserted else Node(node.name, tuple([i + (i >= inserted) for i in node.operands]), node.value)
         for index, node in enumerate(draft.nodes)
     ]
     draft.terms = [i + (i >= inserted) for i in draft.terms]
@@ -229,4 +227,3 @@ def mutate_structure(generator: np.random.Generator, vocabulary: Vocabulary, dra
     """One mutation drawn uniformly from insertion, deletion and replacement; another one where it is not valid."""
     while not MUTATIONS[generator.integers(len(MUTATIONS))](generator, vocabulary, draft):
         pass
-

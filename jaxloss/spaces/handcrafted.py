@@ -117,4 +117,3 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
         ),
     )
 }
-

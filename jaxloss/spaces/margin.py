@@ -88,6 +88,10 @@ class MarginForm:
     def inputs(self) -> tuple[str, ...]:
         return INPUTS
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        return {CURVE_INPUT: (-1.0, 1.0)}
+
     def parse(self, text: str, whose: str = "") -> MarginLoss:
         """Raises UserError for another form, a formula that cannot be read or does not fit, and a scale out of range."""
         named = {OWN: "FORMULA", OTHER: "FORMULA", LOG2_SCALE: "NUMBER"}
@@ -115,6 +119,9 @@ class MarginForm:
 
     def graphs(self, expression: MarginLoss) -> dict[str, tuple[Graph, Layout]]:
         return {OWN: (expression.own, self.layout), OTHER: (expression.other, self.layout)}
+
+    def numbers(self, expression: MarginLoss) -> dict[str, float]:
+        return {LOG2_SCALE: expression.log2_scale}
 
     def encode(self, expression: MarginLoss) -> dict[str, PyTree]:
         own, other = (encode(graph, self.layout) for graph in (expression.own, expression.other))

@@ -31,8 +31,7 @@ AUTOLOSS_GMS_FORMULAS = {
     "autoloss_gms_a": "t: Mul(Detach(Minus(1, x)), Minus(x, 0.7)) | n: Relu(Gd(Minus(x, Sig(0.25)))) | log2_s: 7.5",
     "autoloss_gms_b": "t: Mul(Detach(Minus(1.3, x)), Minus(x, 1)) | n: Minus(Mul(0.35, x), Square(0.35)) | log2_s: 6",
     "autoloss_gms_c": (
-        "t: Mul(Minus(x, 0.84), Minus(0.95, x)) | "
-        "n: Add(Mul(Relu(Detach(Arcsin(x))), Minus(x, 0.5)), 0.05) | log2_s: 7.5"
+        "t: Mul(Minus(x, 0.84), Minus(0.95, x)) | n: Add(Mul(Relu(Detach(Arcsin(x))), Minus(x, 0.5)), 0.05) | log2_s: 7.5"
     ),
     "autoloss_gms_d": "t: Add(x, 0.15) | n: Add(x, 0.2) | log2_s: 4",
     "autoloss_gms_cub": (

@@ -2,37 +2,45 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import OperatorSet
 from jaxloss.symbolic import render
 from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.expression import Formula
+from jaxloss.symbolic.python_margin import margin_to_python
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT, Simplified, simplify
+
+# The numbers of a candidate that is no single formula, in LaTeX.
+_LATEX_NUMBERS = {"log2_s": r"\log_2 s"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """A candidate for reading: one formula, or one per branch.
+    """A candidate for reading: one formula, or several, by branch or by their names in a loss that is put together of them.
 
     Attributes:
-      formulas: branch -> formula.
-      simplified: branch -> its simplified form, and how it was reached.
+      formulas: name -> formula.
+      simplified: name -> its simplified form, and how it was reached.
+      numbers: name -> number beside the formulas, such as the scale of a margin-based loss.
     """
 
     formulas: Mapping[str, Formula]
     simplified: Mapping[str, Simplified]
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def _each(self, write, separator: str, label: str) -> str:
+    def _each(self, write, separator: str, label: str, number: str = "{}: {:g}") -> str:
         texts = {name: write(formula, self.simplified[name]) for name, formula in self.formulas.items()}
         if len(texts) == 1:
             return next(iter(texts.values()))
-        return separator.join(label.format(name) + text for name, text in texts.items())
+        parts = [label.format(name) + text for name, text in texts.items()]
+        return separator.join(parts + [number.format(name, value) for name, value in self.numbers.items()])
 
     @property
     def text(self) -> str:
-        """The formula as searches write it; several branches as `name: formula | name: formula`."""
+        """The formula as searches write it; several as `name: formula | name: formula`."""
         return self._each(lambda formula, _: str(formula.graph), " | ", "{}: ")
 
     @property
@@ -42,12 +50,16 @@ class Description:
 
     @property
     def latex(self) -> str:
-        """Without dollar signs; several branches are joined by semicolons."""
-        return self._each(render.to_latex, r";\quad ", "")
+        """Without dollar signs; several formulas are joined by semicolons."""
+        if not self.numbers:
+            return self._each(render.to_latex, r";\quad ", "")
+        # The names are those of functions of their one input.
+        named = dataclasses.replace(self, numbers={_LATEX_NUMBERS.get(name, name): x for name, x in self.numbers.items()})
+        return named._each(render.to_latex, r";\quad ", r"{}(x) = ", "{} = {:g}")
 
     @property
     def latex_by_branch(self) -> dict[str, str]:
-        """Branch -> LaTeX without dollar signs."""
+        """Name -> LaTeX without dollar signs."""
         return {name: render.to_latex(formula, self.simplified[name]) for name, formula in self.formulas.items()}
 
     @property
@@ -87,6 +99,9 @@ class Description:
             if simplified.verified:
                 where = f", for {formula.domain}" if formula.domain else ""
                 lines.append(f"Simplified{of_branch} ({simplified.method}){where}: {render.to_text(formula, simplified)}")
+        if self.numbers:
+            lines += [f"{name}: {value:g}" for name, value in self.numbers.items()]
+            return margin_to_python(self.formulas, self.numbers, "\n".join([*lines, *(["", found] if found else [])]))
         return to_python(self.formulas, "\n".join([*lines, *(["", found] if found else [])]))
 
 
@@ -109,30 +124,42 @@ def describe_formula(
     return describe_formulas([{"loss": Formula(graph, operators, tuple(inputs), ranges=ranges or {})}], time_limit)[0]
 
 
-def describe_formulas(candidates: Sequence[Mapping[str, Formula]], time_limit: float = DEFAULT_TIME_LIMIT) -> list[Description]:
-    """Describes candidates, each a mapping branch -> formula, in one go.
+def describe_formulas(
+    candidates: Sequence[Mapping[str, Formula | float]], time_limit: float = DEFAULT_TIME_LIMIT
+) -> list[Description]:
+    """Describes candidates, each a mapping name -> formula (or number beside the formulas), in one go.
 
     Args:
       candidates: see `candidate_formulas` for those of a graph space.
       time_limit: seconds that SymPy may think about each formula.
     """
-    results = iter(simplify([formula for candidate in candidates for formula in candidate.values()], time_limit))
-    return [Description(dict(candidate), {name: next(results) for name in candidate}) for candidate in candidates]
+    formulas = [{name: one for name, one in parts.items() if isinstance(one, Formula)} for parts in candidates]
+    results = iter(simplify([formula for parts in formulas for formula in parts.values()], time_limit))
+    return [
+        Description(own, {name: next(results) for name in own}, {name: one for name, one in parts.items() if name not in own})
+        for own, parts in zip(formulas, candidates, strict=True)
+    ]
 
 
 def candidate_formulas(
-    space, graphs: Mapping[str, Graph], ranges: Mapping[str, Mapping[str, Range]] | None = None
-) -> dict[str, Formula]:
-    """The formulas of a candidate.
+    space, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, Range]] | None = None
+) -> dict[str, Formula | float]:
+    """The formulas of a candidate, and the numbers beside them.
 
     Args:
-      space: a graph space (anything with `branches`, each with a `name` and a `layout`).
-      graphs: branch -> graph.
-      ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where it is not said.
+      space: a graph space (anything with `branches`, each with a `name` and a `form`).
+      candidate: branch -> expression.
+      ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where neither it nor the form says it.
     """
-    ranges = ranges or {}
+    parts: dict[str, Formula | float] = {}
+    for branch in space.branches:
+        expression, known = candidate[branch.name], {**branch.form.ranges, **(ranges or {}).get(branch.name, {})}
 
-    def formula(name: str, layout) -> Formula:
-        return Formula(graphs[name], layout.operators, layout.inputs, layout.per_sample_inputs, ranges.get(name, {}))
+        def named(name: str, branch=branch) -> str:
+            several = len(space.branches) > 1
+            return (f"{branch.name} {name}" if several else name) if name else branch.name
 
-    return {branch.name: formula(branch.name, branch.layout) for branch in space.branches}
+        for name, (graph, layout) in branch.form.graphs(expression).items():
+            parts[named(name)] = Formula(graph, layout.operators, layout.inputs, layout.per_sample_inputs, known)
+        parts |= {named(name): value for name, value in branch.form.numbers(expression).items()}
+    return parts

@@ -13,11 +13,7 @@ from jaxloss.symbolic.python_operators import helpers_of, template
 
 _LONGEST_EXPRESSION = 72
 
-_MODULE = '''"""{docstring}"""
-
-{imports}
-{functions}
-
+_SHARED = '''
 def _prepare(mask, *arrays):
     """Arrays [N, C] or [N, H, W, C] as [N, H, W, C]; void positions hold a number that reaches no valid one."""
     positions = arrays[0].shape[:-1]
@@ -35,7 +31,7 @@ def _mean(values, mask, weights):
     total = jnp.sum(weights)
     per_position = jnp.sum(jnp.where(mask[..., None], values, 0), axis=-1)
     return jnp.sum(per_position * weights) / jnp.where(total > 0, total, 1)
-{helpers}'''
+'''
 
 _FUNCTIONS = '''
 def loss{suffix}({inputs}, mask=None, weights=None):
@@ -76,19 +72,19 @@ def to_python(branches: Mapping[str, Formula], docstring: str) -> str:
     suffixes = function_suffixes(branches)
     functions = "\n".join(_functions(formula, suffixes[name]) for name, formula in branches.items())
     helpers = helpers_of(functions)
+    return assemble(docstring, functions + "\n" + _SHARED + ("\n" + helpers if helpers else ""))
+
+
+def assemble(docstring: str, body: str) -> str:
+    """A module from its docstring and its functions, with the imports that they need."""
     imports = "import jax.numpy as jnp\n"
     # Some functions are not in jax.numpy: stop_gradient, softmax, erf.
-    if "jax.scipy." in functions:
+    if "jax.scipy." in body:
         imports = "import jax.scipy.special\n" + imports
-    if "jax.lax." in functions or "jax.nn." in functions or "jax.scipy." in functions:
+    if "jax.lax." in body or "jax.nn." in body or "jax.scipy." in body:
         imports = "import jax\n" + imports
     docstring = docstring.strip().replace("\\", "\\\\").replace('"""', r"\"\"\"").removesuffix('"')
-    return _MODULE.format(
-        docstring=docstring + ("\n" if "\n" in docstring else ""),
-        imports=imports,
-        functions=functions,
-        helpers="\n" + helpers if helpers else "",
-    )
+    return f'"""{docstring}' + ("\n" if "\n" in docstring else "") + f'"""\n\n{imports}\n{body}'
 
 
 def _functions(formula: Formula, suffix: str) -> str:
@@ -96,11 +92,11 @@ def _functions(formula: Formula, suffix: str) -> str:
         suffix=suffix,
         inputs=", ".join(formula.inputs),
         first=formula.inputs[0],
-        statements="\n".join("    " + statement for statement in _statements(formula)),
+        statements="\n".join("    " + statement for statement in statements_of(formula)),
     )
 
 
-def _statements(formula: Formula) -> list[str]:
+def statements_of(formula: Formula) -> list[str]:
     """One assignment for every node that is used twice or grows too long, the last one to `values`."""
     graph = formula.graph.merged()
     formula = Formula(graph, formula.operators, formula.inputs, formula.per_sample_inputs)

@@ -14,6 +14,7 @@ LATEX_NAMES = {
     "target": "y",
     "logits": "x",
     "cosine": r"c",
+    "x": "x",
     "intersection": "i",
     "union": "u",
     "enclosing": "e",

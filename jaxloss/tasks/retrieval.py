@@ -165,10 +165,9 @@ def make_retrieval(
     if pretrained:
         init = _with_pretrained(init, network, pretrained)
     shapes = jax.eval_shape(init, jax.random.key(0))
-    has_metric = jax.eval_shape(
-        lambda: module.apply(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes), prepare(jnp.zeros((1, *image_shape))))
-    )[0].metric is not None
-    if triplet_weight and not has_metric:
+    example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    embeddings, _ = jax.eval_shape(module.apply, shapes, example)
+    if triplet_weight and embeddings.metric is None:
         raise UserError(f"task.retrieval.triplet_weight needs a network with embeddings for it; '{model}' has none, mgn does")
     order = None
     if identities_per_batch:

@@ -1,6 +1,7 @@
 """How a network is trained, and the optimiser that follows from it."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -56,9 +57,10 @@ class TrainingSettings:
         for kind, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss_scale", LOSS_SCALES)):
             if getattr(self, kind) not in choices:
                 raise unknown(f"training.{kind}", getattr(self, kind), choices)
-        if list(self.step_epochs) != sorted(set(self.step_epochs)) or any(epoch <= self.warmup_epochs for epoch in self.step_epochs):
+        epochs = (self.warmup_epochs, *self.step_epochs)
+        if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
             raise UserError(
-                f"training.step_epochs must rise and lie behind the warm-up of {self.warmup_epochs:g} epochs, not {self.step_epochs}"
+                f"training.step_epochs must rise, from above the warm-up of {self.warmup_epochs:g} epochs, not {self.step_epochs}"
             )
 
     def make_optimiser(
