@@ -16,8 +16,8 @@ Average precision of a query whose j-th right answer, of n, stands at rank r_j, 
 - `trapezoid`, as in the official code of Market-1501: sum_j ((j - 1) / (r_j - 1) + j / r_j) / 2n, the first fraction being 1 at
   rank 1. Step scores higher, except for queries whose right answers all come first.
 
-Nothing is sorted. Only the ranks of the right answers are needed, which are few: the j-th has rank j + the number of wrong answers
-that are at least as similar. Figures are exact for float32 similarities, computed in full precision on accelerators too.
+Nothing is sorted. Only the ranks of the right answers are needed, which are few: the j-th has rank j + the number of wrong
+answers that are at least as similar. Figures are exact for float32 similarities, computed in full precision on accelerators too.
 
 References:
   L. Zheng et al.: Scalable Person Re-identification: A Benchmark, ICCV 2015.
