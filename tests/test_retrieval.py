@@ -235,7 +235,7 @@ def test_what_cannot_be_meant_is_refused(settings, message):
 @pytest.mark.parametrize("reranked", [False, True])
 def test_benchmark(tmp_path, capsys, reranked):
     table = tmp_path / "out.json"
-    tiny = ["--queries", "6", "--gallery", "40", "--features", "8", "--identities", "5", "--sorted", "3", "--json", str(table)]
+    tiny = ["--queries", "6", "--gallery", "40", "--features", "8", "--identities", "5", "--sorted", "6", "--json", str(table)]
     benchmark.main([*tiny, *(["--rerank"] if reranked else [])])
     results = json.loads(table.read_text())
     assert {"device", "jax", "commit", "command"} < results.keys()

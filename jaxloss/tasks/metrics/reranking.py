@@ -20,7 +20,7 @@ References:
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -81,7 +81,7 @@ def reranked_scores(
     gallery_cameras: np.ndarray | None = None,
     *,
     settings: RerankingSettings | None = None,
-    ranks: Sequence[int] = (1, 5, 10),
+    ranks: tuple[int, ...] = (1, 5, 10),
     chunk: int | None = None,
 ) -> dict[str, float]:
     """`retrieval.retrieval_scores` after re-ranking, under the same rules and names, on the host.

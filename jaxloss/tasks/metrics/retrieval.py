@@ -25,7 +25,6 @@ References:
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +70,7 @@ def retrieval_scores(
     query_mask: Array | None = None,
     gallery_mask: Array | None = None,
     same_images: bool = False,
-    ranks: Sequence[int] = (1, 5, 10),
+    ranks: tuple[int, ...] = (1, 5, 10),
     chunk: int | None = None,
 ) -> dict[str, Array]:
     """Mean average precision and CMC of all queries, in chunks of queries, so that memory is bounded.
@@ -127,7 +126,7 @@ def retrieval_scores(
 
 
 def recall_scores(
-    features: Array, ids: Array, *, mask: Array | None = None, ranks: Sequence[int] = (1, 2, 4, 8), chunk: int | None = None
+    features: Array, ids: Array, *, mask: Array | None = None, ranks: tuple[int, ...] = (1, 2, 4, 8), chunk: int | None = None
 ) -> dict[str, Array]:
     """Recall@k of retrieval without cameras: every image is a query against all others; see `retrieval_scores`.
 
@@ -143,7 +142,7 @@ def recall_scores(
       the same identity among the k most similar others.
     """
     scores = retrieval_scores(
-        features, features, ids, ids, query_mask=mask, gallery_mask=mask, same_images=True, ranks=tuple(ranks), chunk=chunk
+        features, features, ids, ids, query_mask=mask, gallery_mask=mask, same_images=True, ranks=ranks, chunk=chunk
     )
     return {name.replace("rank_", "recall_"): value for name, value in scores.items()}
 
@@ -223,7 +222,7 @@ def score_queries(similarities: Array, right: Array, wrong: Array) -> QueryScore
     return QueryScores(step / divisor, trapezoid / divisor, first_rank, num_right)
 
 
-def mean_scores(scores: QueryScores, is_query: Array, ranks: Sequence[int]) -> dict[str, Array]:
+def mean_scores(scores: QueryScores, is_query: Array, ranks: tuple[int, ...]) -> dict[str, Array]:
     """The result of `retrieval_scores` from what is said of every query; `is_query` is bool `[Q]`, see `asked`."""
     counted = is_query & (scores.num_right > 0)
     num_queries = counted.sum(dtype=jnp.int32)
@@ -255,7 +254,7 @@ def check_arguments(
     gallery_features: Array,
     query_cameras: Array | None,
     gallery_cameras: Array | None,
-    ranks: Sequence[int],
+    ranks: tuple[int, ...],
     chunk: int | None,
 ) -> None:
     """Refuses what cannot be meant.
