@@ -1,6 +1,6 @@
 """Layers with the padding, constants and initial values that PyTorch's ImageNet networks have, so that their weights fit.
 
-Submodules that hold such weights are named as in PyTorch, with `_` for each dot; `models.pretrained` finds tensors by these names.
+Submodules that hold such weights are named as in PyTorch, with `_` for each dot: `models.pretrained` finds tensors by them.
 """
 
 import dataclasses
@@ -27,7 +27,9 @@ class Layers:
     dtype: Any = "float32"
     momentum: float = 0.9
 
-    def convolution(self, features: int, kernel_size: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False, name: str):
+    def convolution(
+        self, features: int, kernel_size: int = 1, *, stride: int = 1, groups: int = 1, bias: bool = False, name: str
+    ):
         """`[N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), features]` for an odd kernel.
 
         The same number of zeros on all sides. With a stride this is not `SAME`, which has fewer above and on the left.

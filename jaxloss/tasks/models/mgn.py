@@ -89,6 +89,8 @@ class MGN(EmbeddingNetwork):
                 parts += [(f"{branch}_{index}", pooled[:, index]) for index in range(stripes)]
         # float32 from here on: the reductions are a small part of the work.
         exact = Layers(momentum=self.momentum)
-        reduced = [Reduction(self.embedding_size, exact, name=f"reduction_{name}")(pooled, train) for name, pooled in whole + parts]
+        reduced = [
+            Reduction(self.embedding_size, exact, name=f"reduction_{name}")(pooled, train) for name, pooled in whole + parts
+        ]
         heads = jnp.stack(reduced, axis=1)
         return Embeddings(heads=heads, feature=heads.reshape(len(heads), -1), metric=heads[:, : len(whole)])

@@ -101,14 +101,14 @@ class OmniScaleBlock(nn.Module):
         layers = self.layers
         hidden = ConvNorm(self.features // EXPANSION, layers, name="conv1")(images, train)
         gate = Gate(layers, name="gate")
-        residual = 0
+        scales = []
         for stream in range(STREAMS):
             scale = hidden
             for depth in range(stream + 1):
                 scale = LightConv(layers, name=self.stream_name(stream, depth))(scale, train)
-            residual += gate(scale)
+            scales.append(gate(scale))
         norm = "none" if self.instance_norm == INSIDE else "batch"
-        residual = ConvNorm(self.features, layers, norm=norm, activation=False, name="conv3")(residual, train)
+        residual = ConvNorm(self.features, layers, norm=norm, activation=False, name="conv3")(sum(scales), train)
         if self.instance_norm == INSIDE:
             residual = layers.instance_norm("IN")(residual)
         shortcut = images

@@ -108,9 +108,7 @@ class ResNet50(EmbeddingNetwork):
     def __call__(self, images: Array, train: bool = False) -> Embeddings:
         """`heads [N, 1, 2048]`, `feature [N, 2048]`, with `bnneck` also `metric [N, 1, 2048]`, of images `[N, H, W, 3]`."""
         layers = Layers(self.dtype, self.momentum)
-        backbone = ResNetBlocks(
-            layers, last_stride=self.last_stride, depths=self.depths, width=self.width, name="backbone"
-        )
+        backbone = ResNetBlocks(layers, last_stride=self.last_stride, depths=self.depths, width=self.width, name="backbone")
         pooled = global_mean(backbone(images.astype(jnp.dtype(self.dtype)), train))
         if not self.bnneck:
             return Embeddings(heads=pooled[:, None], feature=pooled)
