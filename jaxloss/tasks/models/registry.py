@@ -1,5 +1,6 @@
 """Networks by name."""
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,12 +8,26 @@ from typing import Any
 import flax.linen as nn
 
 from jaxloss.core.errors import UserError, did_you_mean, unknown
+from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
+from jaxloss.tasks.models.embeddings import EmbeddingNetwork
+from jaxloss.tasks.models.mgn import MGN
 from jaxloss.tasks.models.mlp import MLP
+from jaxloss.tasks.models.osnet import OSNet
 from jaxloss.tasks.models.resnet import ResNet20
+from jaxloss.tasks.models.resnet50 import ResNet50
 from jaxloss.tasks.models.small_cnn import SmallCNN
 
 # Every network is called with `(images [N, H, W, C], train)` and returns logits `[N, num_classes]`.
 MODELS: Mapping[str, Callable[..., nn.Module]] = {"mlp": MLP, "small_cnn": SmallCNN, "resnet20": ResNet20}
+# Every network is called with `(images [N, H, W, C], train)` and returns `Embeddings`.
+EMBEDDING_MODELS: Mapping[str, Callable[..., EmbeddingNetwork]] = {
+    "embedding_cnn": EmbeddingCNN,
+    "resnet50": ResNet50,
+    "osnet": OSNet,
+    "osnet_ibn": functools.partial(OSNet, variant="ibn"),
+    "osnet_ain": functools.partial(OSNet, variant="ain"),
+    "mgn": MGN,
+}
 
 
 def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -26,11 +41,28 @@ def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = 
     Raises:
       UserError: for an unknown network or an option that it does not have.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
+    return _make(MODELS, name, options, num_classes=num_classes)
+
+
+def make_embedding_model(name: str, options: Mapping[str, Any] | None = None) -> EmbeddingNetwork:
+    """Builds an embedding network from plain values.
+
+    Args:
+      name: in `EMBEDDING_MODELS`.
+      options: attributes of the network; lists are taken as tuples.
+
+    Raises:
+      UserError: for an unknown network or an option that it does not have.
+    """
+    return _make(EMBEDDING_MODELS, name, options)
+
+
+def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:
+    if name not in models:
+        raise unknown("model", name, models)
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in dict(options or {}).items()}
-    known = sorted(set(inspect.signature(MODELS[name]).parameters) - {"parent", "name", "num_classes"})
+    known = sorted(set(inspect.signature(models[name]).parameters) - {"parent", "name", *fixed})
     for key in given:
         if key not in known:
             raise UserError(f"model '{name}' has no option '{key}'.{did_you_mean(key, known)} Options: {', '.join(known)}")
-    return MODELS[name](num_classes=num_classes, **given)
+    return models[name](**fixed, **given)

@@ -1,0 +1,44 @@
+"""What embedding networks give: the vectors that a margin-based loss trains and retrieval compares."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.types import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Embeddings:
+    """The embeddings of a batch, in float32.
+
+    Attributes:
+      heads: `[N, M, D]` M embeddings per image; each gets a cosine classifier of its own and the loss.
+      feature: `[N, F]` what retrieval compares at test time.
+      metric: `[N, T, D2]` embeddings for an extra triplet loss, or None where the network has none.
+    """
+
+    heads: Array
+    feature: Array
+    metric: Array | None = None
+
+
+class EmbeddingNetwork(nn.Module):
+    """A network `(images [N, H, W, C], train) -> Embeddings`. With `train` BatchNorm uses the batch and updates `batch_stats`.
+
+    What may hold ImageNet weights, and stands still while a warm-up trains the rest, are the submodules at the top whose name
+    starts with `backbone`.
+    """
+
+    @staticmethod
+    def in_backbone(name: str) -> bool:
+        """Whether the submodule of this name at the top, a key of `variables['params']`, belongs to the backbone."""
+        return name.startswith("backbone")
+
+
+def count_parameters(network: EmbeddingNetwork, height: int, width: int, channels: int = 3) -> int:
+    """Trained numbers of a network for images `[height, width, channels]`; no running statistics, no classifiers."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
