@@ -1,9 +1,10 @@
 """Images in a NumPy archive: the simplest form in which to bring data of one's own."""
 
+import contextlib
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,17 +13,18 @@ from jaxloss.tasks.data.locate import find_file
 from jaxloss.tasks.data.source import Source, labelled_images, make_source
 
 
-def read_archive(path: pathlib.Path, wanted: Callable[[str], bool]) -> Mapping[str, np.ndarray]:
-    """The arrays of an archive whose keys are wanted; others may be of any kind.
+@contextlib.contextmanager
+def open_archive(path: pathlib.Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An archive to read arrays from.
 
     Raises:
-      UserError: for a file that is no archive, that is damaged, or whose wanted arrays hold Python objects.
+      UserError: for a file that is no archive, that is damaged, or for an array of Python objects that is read.
     """
     if not zipfile.is_zipfile(path):
         raise UserError(f"data file {path} is not a NumPy archive (.npz), or it is damaged")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if wanted(key)}
+            yield archive
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read: {str(error).splitlines()[0]}") from error
 
@@ -37,7 +39,8 @@ def load_npz(rest: str, data_dir: str | None = None, download: bool = False) -> 
     """
     del download
     path = find_file(rest, data_dir)
-    arrays = read_archive(path, lambda key: key.startswith(("train_", "test_", "class_names")))
+    with open_archive(path) as archive:
+        arrays = {key: archive[key] for key in archive.files if key.startswith(("train_", "test_", "class_names"))}
     has_test = "test_images" in arrays or "test_labels" in arrays
     expected = ["train_images", "train_labels"] + ["test_images", "test_labels"] * has_test
     missing = [key for key in expected if key not in arrays]

@@ -1,0 +1,92 @@
+"""Random erasing: a box of every second image or so is painted over, inside jit."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.types import Array
+
+# Boxes that are drawn for an image until one fits into it. With the usual settings one in five does not fit at the worst.
+_ATTEMPTS = 10
+
+
+def erase(
+    images: Array,
+    key: Array,
+    probability: float = 0.5,
+    area: tuple[float, float] = (0.02, 0.4),
+    aspect: tuple[float, float] = (0.3, 1 / 0.3),
+    fill: str | float | Sequence[float] = "mean",
+) -> Array:
+    """Paints a random box over with one colour or with noise.
+
+    A box has an area and an aspect ratio (height / width), both drawn uniformly, its sides are rounded to pixels, and it lies
+    anywhere inside the image. As in the authors' code, one that is as high or as wide as the image, or more, is drawn again. The
+    shapes inside jit are fixed, so that it is drawn ten times at once and the first that fits is taken; an image without one,
+    where the authors would try up to a hundred times, stays as it is.
+
+    Args:
+      images: uint8 (0 to 255) or float (taken as 0 to 1) `[N, H, W, C]`.
+      key: one key for the whole batch.
+      probability: that an image gets a box, in [0, 1].
+      area: smallest and largest share of the image.
+      aspect: smallest and largest height / width.
+      fill: `mean` (the mean pixel of the batch), `random` (uniform, for each pixel and channel), or a pixel on the scale of 0 to 1,
+        one number or one per channel.
+
+    Raises:
+      UserError: for settings out of range.
+
+    References:
+      Z. Zhong et al.: Random Erasing Data Augmentation, AAAI 2020, Algorithm 1.
+    """
+    if not (0 <= probability <= 1 and 0 < area[0] <= area[1] < 1 and 0 < aspect[0] <= aspect[1]):
+        raise UserError(f"random erasing cannot have probability {probability}, area {area}, aspect {aspect}")
+    box_key, fill_key = jax.random.split(key)
+    erased = _boxes(box_key, images.shape[:3], probability, area, aspect)[..., None]
+    return jnp.where(erased, _fill(images, fill_key, fill), images)
+
+
+def _boxes(
+    key: Array, shape: tuple[int, int, int], probability: float, area: tuple[float, float], aspect: tuple[float, float]
+) -> Array:
+    """bool `[N, H, W]`: the pixels to paint over."""
+    count, height, width = shape
+    chosen_key, area_key, aspect_key, place_key = jax.random.split(key, 4)
+    drawn = (count, _ATTEMPTS)
+    pixels = jax.random.uniform(area_key, drawn, minval=area[0], maxval=area[1]) * height * width
+    ratio = jax.random.uniform(aspect_key, drawn, minval=aspect[0], maxval=aspect[1])
+    sides = jnp.stack([jnp.sqrt(pixels * ratio), jnp.sqrt(pixels / ratio)], axis=-1)
+    sides = jnp.maximum(jnp.round(sides), 1).astype(jnp.int32)
+    fits = (sides < jnp.array([height, width])).all(axis=-1)
+    first = jnp.argmax(fits, axis=1)
+    side = jnp.take_along_axis(sides, first[:, None, None], axis=1)[:, 0]
+    chosen = jax.random.bernoulli(chosen_key, probability, (count,)) & fits.any(axis=1)
+    room = jnp.maximum(jnp.array([height, width]) - side, 0)
+    corner = jax.random.randint(place_key, (count, 2), 0, room + 1)
+
+    def within(axis: int, length: int) -> Array:
+        places = jnp.arange(length)
+        return (places >= corner[:, axis, None]) & (places < (corner + side)[:, axis, None])
+
+    return chosen[:, None, None] & within(0, height)[:, :, None] & within(1, width)[:, None, :]
+
+
+def _fill(images: Array, key: Array, fill: str | float | Sequence[float]) -> Array:
+    """What boxes are painted with, of a shape that spreads over the images."""
+    is_integer = images.dtype == jnp.uint8
+    if isinstance(fill, str):
+        if fill not in ("mean", "random"):
+            raise UserError(f"the fill of random erasing must be 'mean', 'random' or a pixel, not '{fill}'")
+        if fill == "random":
+            return (
+                jax.random.bits(key, images.shape, jnp.uint8)
+                if is_integer
+                else jax.random.uniform(key, images.shape, images.dtype)
+            )
+        pixel = images.mean(axis=(0, 1, 2), keepdims=True, dtype=jnp.float32)
+    else:
+        pixel = jnp.asarray(fill, jnp.float32).reshape(1, 1, 1, -1) * (255 if is_integer else 1)
+    return (jnp.round(pixel) if is_integer else pixel).astype(images.dtype)
