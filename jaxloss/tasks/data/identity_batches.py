@@ -17,10 +17,9 @@ def pk_order(
 ) -> Array:
     """The examples of an epoch of PK batches, one batch after the other (pure; may be mapped over keys).
 
-    All identities of a batch are different. They are visited permutation by permutation: at no place of the order has one been
-    visited more often than another by more than one (and two within a batch that begins a permutation). A visit takes the next
-    `K` images of the identity's own random order, which begins again when it is through: an identity with fewer than `K` images
-    repeats them, one with more shows no image twice in a batch.
+    All identities of a batch are different. They are visited permutation by permutation: nowhere in the order has one been
+    visited more than once more than another. A visit takes the next `K` images of the identity's own random order, which begins
+    again when it is through: an identity with fewer than `K` images repeats them, one with more shows no image twice in a batch.
 
     Args:
       key: of the epoch.
@@ -47,7 +46,7 @@ def pk_order(
         )
     if identities_per_batch > num_identities:
         raise UserError(
-            f"identities_per_batch is {identities_per_batch}, but there are only {num_identities} training identities"
+            f"identities_per_batch is {identities_per_batch}, but there are {num_identities} training identities"
         )
     visit_key, image_key = jax.random.split(key)
     num_slots = num_batches * identities_per_batch

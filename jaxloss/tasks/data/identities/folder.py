@@ -68,7 +68,7 @@ def _compiled(pattern: str) -> re.Pattern | None:
         raise UserError(f"the option 'camera_pattern' is no regular expression: {error}") from error
     if compiled.groups < 1:
         raise UserError(
-            f"the option 'camera_pattern' needs a group for the number of the camera, such as _c([0-9]+), not {pattern}"
+            f"the option 'camera_pattern' needs a group for the camera, such as _c([0-9]+), not {pattern}"
         )
     return compiled
 

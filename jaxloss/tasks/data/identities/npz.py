@@ -70,13 +70,11 @@ def _split_words(splits: np.ndarray, count: int, origin: str) -> np.ndarray:
     """The division as words `[M]`."""
     if splits.shape != (count,):
         raise UserError(f"{origin}: {count} images, but a split of shape {list(splits.shape)}")
-    words = (
-        np.where(splits == 0, TRAIN, np.where(splits == 1, TEST, splits.astype(str))) if splits.dtype.kind in "biu" else splits
-    )
-    wrong = sorted(set(np.unique(words).tolist()) - {TRAIN, TEST, QUERY, GALLERY}, key=str)
+    words = np.array([{"0": TRAIN, "1": TEST}.get(word, word) for word in splits.astype(str)])
+    wrong = sorted(set(words.tolist()) - {TRAIN, TEST, QUERY, GALLERY})
     if wrong:
         raise UserError(
-            f"{origin}: the split holds {wrong[0]!r}; it may hold 0 (train) and 1 (test), or train, test, query, gallery"
+            f"{origin}: the split holds '{wrong[0]}'; it may hold 0 (train) and 1 (test), or train, test, query, gallery"
         )
     if TEST in words and (QUERY in words or GALLERY in words):
         raise UserError(f"{origin}: the split holds test images beside those with roles (query, gallery)")

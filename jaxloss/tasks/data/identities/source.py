@@ -103,7 +103,7 @@ def identified_images(
     junk_queries = np.flatnonzero(roles[0] & (identities == JUNK))
     if len(junk_queries):
         raise UserError(
-            f"{origin}: {len(junk_queries)} queries have identity {JUNK} (junk), the first is number {junk_queries[0]}"
+            f"{origin}: {len(junk_queries)} queries are junk (identity {JUNK}), the first is number {junk_queries[0]}"
         )
     return IdentifiedImages(images, identities, cameras, *roles)
 
@@ -141,7 +141,7 @@ def make_identity_source(name: str, train: IdentifiedImages, test: IdentifiedIma
             raise UserError(f"{origin}: there are no {part} images")
     junk = np.flatnonzero(train.identities == JUNK)
     if len(junk):
-        raise UserError(f"{origin}: {len(junk)} training images have identity {JUNK} (junk), the first is number {junk[0]}")
+        raise UserError(f"{origin}: {len(junk)} training images are junk (identity {JUNK}), the first is number {junk[0]}")
     if train.num_identities < 2:
         raise UserError(f"{origin}: all training images show identity {train.identities[0]}; two identities are the least")
     if test is not None:

@@ -1,0 +1,90 @@
+"""Batches of P identities with K images each."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
+
+# Identities with 1 to 9 images, in no order: some have fewer than K images, and 7 is no multiple of P.
+COUNTS = np.array([5, 1, 9, 4, 2, 6, 4])
+IDENTITIES = np.random.default_rng(0).permutation(np.repeat(np.arange(7), COUNTS)).astype(np.int32)
+P, K, BATCHES = 3, 4, 28  # 84 visits: twelve permutations
+static = dict(num_identities=7, identities_per_batch=P, images_per_identity=K, num_batches=BATCHES)
+epoch = jax.jit(lambda key: pk_order(key, IDENTITIES, **static))
+
+
+@pytest.fixture(scope="module")
+def order():
+    return np.asarray(epoch(jax.random.key(0)))
+
+
+def test_each_batch_has_p_identities_with_k_images(order):
+    assert order.dtype == np.int32
+    assert order.shape == (BATCHES * P * K,)
+    for batch in order.reshape(BATCHES, P, K):
+        shown = IDENTITIES[batch]
+        assert (shown == shown[:, :1]).all()
+        assert len(set(shown[:, 0])) == P
+        for identity, rows in zip(shown[:, 0], batch, strict=True):
+            # Without replacement where there are enough images, else each as often as the others.
+            times = np.bincount(np.unique(rows, return_inverse=True)[1])
+            assert len(times) == min(K, COUNTS[identity])
+            assert times.max() - times.min() <= 1
+
+
+def test_identities_are_visited_evenly_at_every_place(order):
+    visits = IDENTITIES[order.reshape(-1, K)[:, 0]]
+    so_far = np.cumsum(visits[:, None] == np.arange(7), axis=0)
+    assert (so_far.max(axis=1) - so_far.min(axis=1)).max() == 1
+    assert set(so_far[-1]) == {12}
+
+
+def test_images_of_an_identity_are_shown_evenly(order):
+    times = np.bincount(order, minlength=len(IDENTITIES))
+    for identity in range(7):
+        own = times[identity == IDENTITIES]
+        assert own.sum() == 12 * K
+        assert own.max() - own.min() <= 1
+
+
+def test_epochs_differ_by_their_key_and_can_be_drawn_at_once(order):
+    keys = jax.random.split(jax.random.key(1), 3)
+    epochs = np.asarray(jax.vmap(epoch)(keys))
+    np.testing.assert_array_equal(epochs[1], epoch(keys[1]))
+    assert (epochs[0] != epochs[1]).any()
+    np.testing.assert_array_equal(order, epoch(jax.random.key(0)))
+
+
+def test_every_identity_is_as_likely_in_every_place():
+    """Also in the batches that two permutations share: 400 epochs, 400 / 7 = 57 expected, deviation 7."""
+    epochs = np.asarray(jax.vmap(epoch)(jax.random.split(jax.random.key(2), 400)))
+    visits = IDENTITIES[epochs[:, ::K]][:, : 7 * P]
+    counts = (visits[:, :, None] == np.arange(7)).sum(axis=0)
+    assert counts.min() > 57 - 5 * 7
+    assert counts.max() < 57 + 5 * 7
+
+
+def test_as_many_identities_as_a_batch_takes_and_an_incomplete_permutation():
+    order = np.asarray(pk_order(jax.random.key(0), IDENTITIES, 7, 7, 1, 3))
+    np.testing.assert_array_equal(np.sort(IDENTITIES[order].reshape(3, 7)), np.tile(np.arange(7), (3, 1)))
+    short = IDENTITIES[np.asarray(pk_order(jax.random.key(0), IDENTITIES, 7, 5, 2, 1))].reshape(5, 2)
+    assert len(set(short[:, 0])) == 5
+
+
+def test_number_of_batches():
+    assert num_pk_batches(12_936, 16, 4) == 202
+    assert num_pk_batches(10, 16, 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"identities_per_batch": 8}, "identities_per_batch is 8, but there are 7 training identities"),
+        ({"images_per_identity": 0}, r"images_per_identity \(0\).*at least 1"),
+    ],
+)
+def test_batches_that_cannot_be(change, message):
+    with pytest.raises(UserError, match=message):
+        pk_order(jax.random.key(0), IDENTITIES, **{**static, **change})
