@@ -11,13 +11,20 @@ from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 COUNTS = np.array([5, 1, 9, 4, 2, 6, 4])
 IDENTITIES = np.random.default_rng(0).permutation(np.repeat(np.arange(7), COUNTS)).astype(np.int32)
 P, K, BATCHES = 3, 4, 28  # 84 visits: twelve permutations
-static = dict(num_identities=7, identities_per_batch=P, images_per_identity=K, num_batches=BATCHES)
-epoch = jax.jit(lambda key: pk_order(key, IDENTITIES, **static))
+SETTINGS = {"num_identities": 7, "identities_per_batch": P, "images_per_identity": K, "num_batches": BATCHES}
+SEEDS = 400
 
 
 @pytest.fixture(scope="module")
-def order():
-    return np.asarray(epoch(jax.random.key(0)))
+def epochs():
+    """The epochs of many keys, drawn at once."""
+    keys = jax.vmap(jax.random.key)(np.arange(SEEDS))
+    return np.asarray(jax.jit(jax.vmap(lambda key: pk_order(key, IDENTITIES, **SETTINGS)))(keys))
+
+
+@pytest.fixture
+def order(epochs):
+    return epochs[0]
 
 
 def test_each_batch_has_p_identities_with_k_images(order):
@@ -49,17 +56,14 @@ def test_images_of_an_identity_are_shown_evenly(order):
         assert own.max() - own.min() <= 1
 
 
-def test_epochs_differ_by_their_key_and_can_be_drawn_at_once(order):
-    keys = jax.random.split(jax.random.key(1), 3)
-    epochs = np.asarray(jax.vmap(epoch)(keys))
-    np.testing.assert_array_equal(epochs[1], epoch(keys[1]))
-    assert (epochs[0] != epochs[1]).any()
-    np.testing.assert_array_equal(order, epoch(jax.random.key(0)))
+def test_epochs_follow_their_keys(epochs):
+    alone = jax.jit(lambda key: pk_order(key, IDENTITIES, **SETTINGS))(jax.random.key(5))
+    np.testing.assert_array_equal(alone, epochs[5])
+    assert len(np.unique(epochs, axis=0)) == SEEDS
 
 
-def test_every_identity_is_as_likely_in_every_place():
+def test_every_identity_is_as_likely_in_every_place(epochs):
     """Also in the batches that two permutations share: 400 epochs, 400 / 7 = 57 expected, deviation 7."""
-    epochs = np.asarray(jax.vmap(epoch)(jax.random.split(jax.random.key(2), 400)))
     visits = IDENTITIES[epochs[:, ::K]][:, : 7 * P]
     counts = (visits[:, :, None] == np.arange(7)).sum(axis=0)
     assert counts.min() > 57 - 5 * 7
@@ -67,9 +71,10 @@ def test_every_identity_is_as_likely_in_every_place():
 
 
 def test_as_many_identities_as_a_batch_takes_and_an_incomplete_permutation():
-    order = np.asarray(pk_order(jax.random.key(0), IDENTITIES, 7, 7, 1, 3))
-    np.testing.assert_array_equal(np.sort(IDENTITIES[order].reshape(3, 7)), np.tile(np.arange(7), (3, 1)))
-    short = IDENTITIES[np.asarray(pk_order(jax.random.key(0), IDENTITIES, 7, 5, 2, 1))].reshape(5, 2)
+    drawn = jax.jit(lambda key: (pk_order(key, IDENTITIES, 7, 7, 1, 3), pk_order(key, IDENTITIES, 7, 5, 2, 1)))(jax.random.key(0))
+    order, short = (IDENTITIES[np.asarray(rows)] for rows in drawn)
+    np.testing.assert_array_equal(np.sort(order.reshape(3, 7)), np.tile(np.arange(7), (3, 1)))
+    short = short.reshape(5, 2)
     assert len(set(short[:, 0])) == 5
 
 
@@ -87,4 +92,4 @@ def test_number_of_batches():
 )
 def test_batches_that_cannot_be(change, message):
     with pytest.raises(UserError, match=message):
-        pk_order(jax.random.key(0), IDENTITIES, **{**static, **change})
+        pk_order(jax.random.key(0), IDENTITIES, **{**SETTINGS, **change})

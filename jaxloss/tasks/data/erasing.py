@@ -54,18 +54,18 @@ def _boxes(
 ) -> Array:
     """bool `[N, H, W]`: the pixels to paint over."""
     count, height, width = shape
-    chosen_key, area_key, aspect_key, place_key = jax.random.split(key, 4)
-    drawn = (count, _ATTEMPTS)
-    pixels = jax.random.uniform(area_key, drawn, minval=area[0], maxval=area[1]) * height * width
-    ratio = jax.random.uniform(aspect_key, drawn, minval=aspect[0], maxval=aspect[1])
+    # All draws at once: generating them is most of what there is to compile.
+    draws = jax.random.uniform(key, (count, 2 * _ATTEMPTS + 3))
+    area_draws, aspect_draws, chosen_draw, corner_draws = jnp.split(draws, (_ATTEMPTS, 2 * _ATTEMPTS, 2 * _ATTEMPTS + 1), axis=1)
+    pixels = (area[0] + (area[1] - area[0]) * area_draws) * height * width
+    ratio = aspect[0] + (aspect[1] - aspect[0]) * aspect_draws
     sides = jnp.stack([jnp.sqrt(pixels * ratio), jnp.sqrt(pixels / ratio)], axis=-1)
     sides = jnp.maximum(jnp.round(sides), 1).astype(jnp.int32)
-    fits = (sides < jnp.array([height, width])).all(axis=-1)
-    first = jnp.argmax(fits, axis=1)
-    side = jnp.take_along_axis(sides, first[:, None, None], axis=1)[:, 0]
-    chosen = jax.random.bernoulli(chosen_key, probability, (count,)) & fits.any(axis=1)
-    room = jnp.maximum(jnp.array([height, width]) - side, 0)
-    corner = jax.random.randint(place_key, (count, 2), 0, room + 1)
+    limits = jnp.array([height, width])
+    fits = (sides < limits).all(axis=-1)
+    side = jnp.take_along_axis(sides, jnp.argmax(fits, axis=1)[:, None, None], axis=1)[:, 0]
+    chosen = (chosen_draw[:, 0] < probability) & fits.any(axis=1)
+    corner = jnp.floor(corner_draws * (limits - side + 1)).astype(jnp.int32)
 
     def within(axis: int, length: int) -> Array:
         places = jnp.arange(length)

@@ -45,9 +45,7 @@ def pk_order(
             f"batches ({num_batches}) must be at least 1"
         )
     if identities_per_batch > num_identities:
-        raise UserError(
-            f"identities_per_batch is {identities_per_batch}, but there are {num_identities} training identities"
-        )
+        raise UserError(f"identities_per_batch is {identities_per_batch}, but there are {num_identities} training identities")
     visit_key, image_key = jax.random.split(key)
     num_slots = num_batches * identities_per_batch
     visited = _visits(visit_key, num_identities, identities_per_batch, -(-num_slots // num_identities))[:num_slots]
@@ -75,17 +73,15 @@ def _visits(key: Array, num_identities: int, identities_per_batch: int, num_perm
     order, that are not in the batch yet.
     """
 
-    def following(previous: Array, index_and_key: tuple[Array, Array]) -> tuple[Array, Array]:
-        index, permutation_key = index_and_key
+    def following(previous: Array, index_and_permutation: tuple[Array, Array]) -> tuple[Array, Array]:
+        index, permutation = index_and_permutation
         begun = (index * num_identities) % identities_per_batch  # places of the batch that the previous one has filled
-        permutation = jax.random.permutation(permutation_key, num_identities)
-        place_before = jnp.zeros(num_identities, jnp.int32).at[previous].set(jnp.arange(num_identities))
+        place_before = jnp.argsort(previous)
         free = place_before[permutation] < num_identities - begun
         to_front = free & (jnp.cumsum(free) <= identities_per_batch - begun)
         permutation = permutation[jnp.argsort(~to_front, stable=True)]
         return permutation, permutation
 
-    keys = jax.random.split(key, num_permutations)
-    start = jnp.arange(num_identities)
-    _, permutations = jax.lax.scan(following, start, (jnp.arange(num_permutations), keys))
+    permutations = jnp.argsort(jax.random.bits(key, (num_permutations, num_identities)), axis=1)
+    _, permutations = jax.lax.scan(following, permutations[0], (jnp.arange(num_permutations), permutations))
     return permutations.reshape(-1)

@@ -67,9 +67,7 @@ def _compiled(pattern: str) -> re.Pattern | None:
     except re.error as error:
         raise UserError(f"the option 'camera_pattern' is no regular expression: {error}") from error
     if compiled.groups < 1:
-        raise UserError(
-            f"the option 'camera_pattern' needs a group for the camera, such as _c([0-9]+), not {pattern}"
-        )
+        raise UserError(f"the option 'camera_pattern' needs a group for the camera, such as _c([0-9]+), not {pattern}")
     return compiled
 
 
