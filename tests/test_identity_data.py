@@ -373,7 +373,7 @@ def test_one_query_per_camera():
         assert len(set(zip(queries.identities.tolist(), queries.cameras.tolist(), strict=True))) == len(queries)
         assert len(queries) == len(part) // 2
         assert has_match(part).all()
-    other = split_identities(source, 0.8, seed=3, queries="one_per_camera")
+    other = split_identities(source, 0.8, seed=4, queries="one_per_camera")
     np.testing.assert_array_equal(other["test"].is_query, splits["test"].is_query)
 
 
@@ -388,6 +388,11 @@ def test_which_queries_have_a_match():
     # Without cameras every other image of the identity is a match.
     without = with_roles(identified_images(images, identities, None, "here"), "all", 0, "here")
     assert has_match(without).tolist() == [True, True, True, True, False, False]
+    # Junk stays in the gallery.
+    junk = identified_images(images[:4], np.array([1, 1, 1, -1]), np.array([0, 0, 1, 1]), "here")
+    junk = with_roles(junk, "one_per_camera", 0, "here")
+    assert junk.is_query.tolist()[2:] == [True, False]
+    assert junk.is_gallery.tolist()[2:] == [False, True]
     # Published roles are kept.
     published = identified_images(images, identities, cameras, "here", np.arange(7) == 0, np.arange(7) > 0)
     assert with_roles(published, "one_per_camera", 0, "here") is published

@@ -70,6 +70,13 @@ def test_every_identity_is_as_likely_in_every_place(epochs):
     assert counts.max() < 57 + 5 * 7
 
 
+def test_an_identity_that_waits_for_the_next_batch_may_come_anywhere_in_it(epochs):
+    """The last of the first permutation shares its batch with the first two of the second one; from then on it may come."""
+    visits = IDENTITIES[epochs[:, ::K]]
+    places = np.argmax(visits[:, 7:14] == visits[:, 6:7], axis=1)
+    assert set(places) == {2, 3, 4, 5, 6}
+
+
 def test_as_many_identities_as_a_batch_takes_and_an_incomplete_permutation():
     drawn = jax.jit(lambda key: (pk_order(key, IDENTITIES, 7, 7, 1, 3), pk_order(key, IDENTITIES, 7, 5, 2, 1)))(jax.random.key(0))
     order, short = (IDENTITIES[np.asarray(rows)] for rows in drawn)
