@@ -110,7 +110,7 @@ def _sum_at_the_end(graph: Graph) -> tuple[set[int], list[int]]:
 
 
 def random_graph(generator: np.random.Generator, vocabulary: Vocabulary) -> Graph:
-    """Algorithm 1: `n_c` constants, `n_o` operators one after the other on any earlier nodes, and the sum of what is left over."""
+    """Algorithm 1: `n_c` constants, `n_o` operators one after the other on any earlier nodes; the sum of what is left over."""
     nodes = [Node(vocabulary.input_name)] + [vocabulary.draw_constant(generator) for _ in range(vocabulary.num_constants)]
     used: set[int] = set()
     for _ in range(vocabulary.max_operators):

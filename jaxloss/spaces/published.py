@@ -49,7 +49,9 @@ MARGIN_SOFTMAX_FORMULAS = {
     "arcface": "t: Cos(Add(Arccos(x), 0.3)) | n: x | log2_s: 5",
     "sphereface": "t: Cos(Mul(Arccos(x), 1.35)) | n: x | log2_s: 5",
     "combined_margin": "t: Minus(Cos(Add(Arccos(x), 0.2)), 0.15) | n: x | log2_s: 5",
-    "circle": "t: Mul(Detach(Relu(Minus(1.25, x))), Minus(x, 0.75)) | n: Mul(Detach(Relu(Add(x, 0.25))), Minus(x, 0.25)) | log2_s: 6",
+    "circle": (
+        "t: Mul(Detach(Relu(Minus(1.25, x))), Minus(x, 0.75)) | n: Mul(Detach(Relu(Add(x, 0.25))), Minus(x, 0.25)) | log2_s: 6"
+    ),
     "linear": "t: Minus(Mul(1.2, x), 0.4) | n: x | log2_s: 4.5",
     "additive_on_others": "t: x | n: Add(x, 0.25) | log2_s: 4.5",
     "hinged_others": "t: Minus(x, 0.3) | n: Relu(x) | log2_s: 5",

@@ -38,8 +38,8 @@ class Task:
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses).
       with_split: `(seed) -> Task` with the same functions and another division of the data (fresh label noise too).
-      fixed: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the triplet loss
-        of a network that needs one; of branches that `forward` makes and that are not offered.
+      fixed: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the triplet
+        loss of a network that needs one; of branches that `forward` makes and that are not offered.
       order: `(key, train) -> int32 [M]`, the order in which one epoch takes the rows of the training split, for batches that
         are put together in a way of their own; `M` is whole batches. None is a random order of all rows.
       backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.

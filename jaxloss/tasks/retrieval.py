@@ -99,7 +99,7 @@ def make_retrieval(
       pretrained: a `.safetensors` file with ImageNet weights of the network, or empty.
       precision: what the network computes in, `float32` or `bfloat16`; embeddings, cosines and loss are float32.
       cosines_to: `classes` (the margin-based softmax) or `samples` (its pair-wise form, supplement, Eq. 20).
-      triplet_weight: of the triplet loss on the network's `metric` embeddings, which is trained beside every candidate; 0 without.
+      triplet_weight: of the triplet loss on the network's `metric` embeddings, trained beside every candidate; 0 without.
       triplet_margin: of it.
       identities_per_batch: `P`; 0 takes images in random order.
       images_per_identity: `K`. The training's batch size is `P * K`.

@@ -1,34 +1,32 @@
 """Images in a NumPy archive: the simplest form in which to bring data of one's own."""
 
-import os
+import contextlib
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.locate import find_file
 from jaxloss.tasks.data.source import Source, labelled_images, make_source
 
-ENVIRONMENT_VARIABLE = "JAXLOSS_DATA_DIR"
 
-
-def find_file(file: str, data_dir: str | None) -> pathlib.Path:
-    """Looks for `file` as it stands, then in `data_dir`, then in the folder that JAXLOSS_DATA_DIR names.
+@contextlib.contextmanager
+def open_archive(path: pathlib.Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """An archive to read arrays from.
 
     Raises:
-      UserError: names every place that was tried.
+      UserError: for a file that is no archive, that is damaged, or for an array of Python objects that is read.
     """
-    path = pathlib.Path(file).expanduser()
-    folders = [] if path.is_absolute() else [data_dir, os.environ.get(ENVIRONMENT_VARIABLE)]
-    tried = [path.absolute(), *(pathlib.Path(folder).expanduser().absolute() / path for folder in folders if folder)]
-    for candidate in tried:
-        if candidate.is_file():
-            return candidate
-    raise UserError(
-        f"no data file '{file}': looked for {', '.join(map(str, dict.fromkeys(tried)))}. "
-        f"Name its folder with --config.data_dir or {ENVIRONMENT_VARIABLE}"
-    )
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"data file {path} is not a NumPy archive (.npz), or it is damaged")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            yield archive
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"data file {path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def load_npz(rest: str, data_dir: str | None = None, download: bool = False) -> Source:
@@ -41,14 +39,8 @@ def load_npz(rest: str, data_dir: str | None = None, download: bool = False) -> 
     """
     del download
     path = find_file(rest, data_dir)
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"data file {path} is not a NumPy archive (.npz), or it is damaged")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files if key.startswith(("train_", "test_", "class_names"))}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"data file {path} cannot be read: {str(error).splitlines()[0]}") from error
-
+    with open_archive(path) as archive:
+        arrays = {key: archive[key] for key in archive.files if key.startswith(("train_", "test_", "class_names"))}
     has_test = "test_images" in arrays or "test_labels" in arrays
     expected = ["train_images", "train_labels"] + ["test_images", "test_labels"] * has_test
     missing = [key for key in expected if key not in arrays]

@@ -51,6 +51,28 @@ class Source:
         return len(self.class_names)
 
 
+def checked_images(images: np.ndarray, origin: str) -> np.ndarray:
+    """Images as uint8 or float32 `[M, H, W, C]`; grey images may come without their channel axis.
+
+    Args:
+      images: uint8 or floating `[M, H, W, C]` or `[M, H, W]`.
+      origin: where the images come from, for the error line.
+
+    Raises:
+      UserError: for other shapes or types, and for pixels that are not finite.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
+        raise UserError(f"{origin}: images must be uint8 or float [M, H, W, C], not {images.dtype} {list(images.shape)}")
+    images = images if images.dtype == np.uint8 else images.astype(np.float32)
+    broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3))) if images.dtype != np.uint8 else ()
+    if len(broken):
+        raise UserError(f"{origin}: {len(broken)} images hold NaN or infinity, the first is number {broken[0]}")
+    return images
+
+
 def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> LabelledImages:
     """Brings arrays into the form of `LabelledImages`; grey images may come without their channel axis.
 
@@ -63,21 +85,13 @@ def labelled_images(images: np.ndarray, labels: np.ndarray, origin: str) -> Labe
       UserError: for other shapes or types, for pixels that are not finite, for labels that number no class, or when there are not
         as many labels as images.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
-        raise UserError(f"{origin}: images must be uint8 or float [M, H, W, C], not {images.dtype} {list(images.shape)}")
+    images, labels = checked_images(images, origin), np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise UserError(f"{origin}: labels must be integers [M], not {labels.dtype} {list(labels.shape)}")
     if len(images) != len(labels):
         raise UserError(f"{origin}: {len(images)} images, but {len(labels)} labels")
     if len(labels) and (labels.min() < 0 or labels.max() > np.iinfo(np.int32).max):
         raise UserError(f"{origin}: labels run from {labels.min()} to {labels.max()}; {_NUMBER_FROM_0}")
-    images = images if images.dtype == np.uint8 else images.astype(np.float32)
-    broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3))) if images.dtype != np.uint8 else ()
-    if len(broken):
-        raise UserError(f"{origin}: {len(broken)} images hold NaN or infinity, the first is number {broken[0]}")
     return LabelledImages(images, labels.astype(np.int32))
 
 

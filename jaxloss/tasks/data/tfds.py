@@ -22,27 +22,11 @@ def load_tfds(rest: str, data_dir: str | None = None, download: bool = False) ->
     """
     import tensorflow_datasets as tfds  # slow to import, and only this source needs it
 
-    # With a folder given the package takes the format from what is prepared there; what is prepared now is made readable.
-    chosen_format = {} if data_dir and not download else {"file_format": "array_record"}
-    try:
-        builder = tfds.builder(rest, data_dir=data_dir, **chosen_format)
-    except tfds.core.DatasetNotFoundError as error:
-        names = tfds.list_builders(with_community_datasets=False)
-        raise UserError(f"unknown tfds data set '{rest}'.{did_you_mean(rest, names)}") from error
-    if download:
-        _prepare(builder, rest)
+    builder = open_builder(rest, data_dir, download)
     image_key, label_key = builder.info.supervised_keys or ("image", "label")
     features = builder.info.features
-    if image_key not in features or not isinstance(features[label_key], tfds.features.ClassLabel):
+    if not {image_key, label_key} <= set(features) or not isinstance(features[label_key], tfds.features.ClassLabel):
         raise UserError(f"tfds data set '{rest}' does not hold images with one class each (features: {', '.join(features)})")
-
-    try:
-        train = builder.as_data_source("train")
-    except (NotImplementedError, KeyError, ValueError, OSError, AssertionError) as error:
-        raise UserError(
-            f"tfds data set '{rest}' is not prepared in {builder.data_dir}: prepare it with --config.download=true, or "
-            f"tfds build {rest} --file_format=array_record (preparing images needs TensorFlow: pip install jaxloss[tfds])"
-        ) from error
 
     def read(examples: Sequence[Mapping[str, np.ndarray]]) -> LabelledImages:
         rows = [examples[index] for index in range(len(examples))]
@@ -50,9 +34,45 @@ def load_tfds(rest: str, data_dir: str | None = None, download: bool = False) ->
             raise UserError(f"tfds data set '{rest}' has images of different sizes; a classification task needs one size")
         return labelled_images(np.stack([row[image_key] for row in rows]), np.asarray([row[label_key] for row in rows]), rest)
 
+    train, test = open_splits(builder, rest)
+    return make_source(builder.name, read(train), None if test is None else read(test), tuple(features[label_key].names))
+
+
+def open_builder(name: str, data_dir: str | None, download: bool):
+    """What describes a data set, prepared where `download` says so.
+
+    Raises:
+      UserError: for an unknown set, and for one that cannot be prepared.
+    """
+    import tensorflow_datasets as tfds
+
+    # With a folder given the package takes the format from what is prepared there; what is prepared now is made readable.
+    chosen_format = {} if data_dir and not download else {"file_format": "array_record"}
+    try:
+        builder = tfds.builder(name, data_dir=data_dir, **chosen_format)
+    except tfds.core.DatasetNotFoundError as error:
+        names = tfds.list_builders(with_community_datasets=False)
+        raise UserError(f"unknown tfds data set '{name}'.{did_you_mean(name, names)}") from error
+    if download:
+        _prepare(builder, name)
+    return builder
+
+
+def open_splits(builder, name: str) -> tuple[Sequence[Mapping[str, np.ndarray]], Sequence[Mapping[str, np.ndarray]] | None]:
+    """The examples of `train` and, where there is one, of `test`; each is read when it is asked for.
+
+    Raises:
+      UserError: for a set that is not prepared.
+    """
+    try:
+        train = builder.as_data_source("train")
+    except (NotImplementedError, KeyError, ValueError, OSError, AssertionError) as error:
+        raise UserError(
+            f"tfds data set '{name}' is not prepared in {builder.data_dir}: prepare it with --config.download=true, or "
+            f"tfds build {name} --file_format=array_record (preparing images needs TensorFlow: pip install jaxloss[tfds])"
+        ) from error
     splits = builder.info.splits
-    test = read(builder.as_data_source("test")) if "test" in splits or not splits else None  # a mocked set lists no splits
-    return make_source(builder.name, read(train), test, tuple(features[label_key].names))
+    return train, builder.as_data_source("test") if "test" in splits or not splits else None  # a mocked set lists no splits
 
 
 def _prepare(builder, name: str) -> None:
