@@ -119,8 +119,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "images_per_identity": 4,
                     "augmentation": "crop_flip_erase",
                     "augmentation_options": ml_collections.ConfigDict({}),
-                    "pixel_mean": (0.485, 0.456, 0.406),
-                    "pixel_deviation": (0.229, 0.224, 0.225),
+                    "pixel_mean": 0.0,
+                    "pixel_deviation": 1.0,
                     "flip_test": True,
                     # mAP_step, mAP_trapezoid, rank_1, ...
                     "metric": "mAP_step",

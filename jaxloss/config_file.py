@@ -16,7 +16,13 @@ from jaxloss.runs.directory import flatten
 # How ml_collections begins its complaint about a key that is not there: when it is set, and when it is read.
 _UNKNOWN_KEY = re.compile(r"""(?:Key "(?P<set>[^"]+)" does not exist|'(?P<read>[^']+)'(?:\n|$))""")
 # Keys that take a number or a name, or a sequence with one of them per channel or class.
-_ANY_TYPE = ("task.classification.pixel_mean", "task.classification.pixel_deviation", "task.classification.noise_mapping")
+_ANY_TYPE = (
+    "task.classification.pixel_mean",
+    "task.classification.pixel_deviation",
+    "task.classification.noise_mapping",
+    "task.retrieval.pixel_mean",
+    "task.retrieval.pixel_deviation",
+)
 
 
 def load_config(path: str) -> ml_collections.ConfigDict:
