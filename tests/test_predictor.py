@@ -18,18 +18,18 @@ from jaxloss.predictors.resnet1d import ResNet1D
 
 POINTS = np.linspace(-1, 1, 257)
 # All fits of this file share one compiled training.
-TINY = PredictorSettings(depth=10, width=4, num_epochs=40)
+TINY = PredictorSettings(depth=10, width=4, num_epochs=100)
 SHAPE = (1, 257, 3)
 
 
 def made_up_losses(num_losses, seed):
-    """Losses with random slopes and margins; the score falls with the distance of the mean margin from 0.35, plus a little noise."""
+    """Losses with random slopes, margins and bends, and scores that fall with the mean margin, plus a little noise."""
     random = np.random.default_rng(seed)
     margin, scale = random.uniform(0, 0.8, num_losses), random.uniform(0, 9.5, num_losses)
     slope, bend = random.uniform(0.5, 2, num_losses), random.normal(0, 0.3, num_losses)
     target = slope[:, None] * POINTS - margin[:, None] + bend[:, None] * POINTS**2
     other = slope[:, None] * POINTS
-    score = 0.8 - (np.mean(other - target, axis=1) - 0.35) ** 2 + 0.002 * random.normal(size=num_losses)
+    score = 0.8 - 0.3 * np.mean(other - target, axis=1) + 0.01 * random.normal(size=num_losses)
     return curve_features(target, other, scale), score
 
 
@@ -166,7 +166,7 @@ def test_rank_correlation_by_hand():
 
 def test_it_orders_losses_that_it_has_not_seen(fitted):
     features, scores = made_up_losses(200, 1)
-    assert rank_correlation(predict(fitted, features), scores)["kendall"] > 0.5
+    assert rank_correlation(predict(fitted, features), scores)["kendall"] > 0.7
 
 
 def test_it_does_not_order_by_itself():
@@ -200,7 +200,7 @@ def test_curves_outside_a_domain_are_harmless():
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(state))
     assert np.all(np.isfinite(predict(state, features)))
     features, scores = made_up_losses(200, 1)
-    assert rank_correlation(predict(state, features), scores)["kendall"] > 0.5
+    assert rank_correlation(predict(state, features), scores)["kendall"] > 0.6
 
 
 def test_a_growing_set_of_losses_compiles_nothing_new(fitted):
