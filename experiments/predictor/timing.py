@@ -4,6 +4,7 @@
 
 A fit of some epochs is measured after the program is compiled, and scaled to the number of epochs in the settings: the work of
 an epoch does not depend on what the features are, so they are random numbers. The first fit of a run compiles besides.
+`processor_seconds` are summed over the cores: what other programs do at the same time changes them less than the clock's.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for depth, width, epochs in NETWORKS
         for num_rows in options.rows
     ]
-    columns = ("depth", "width", "parameters", "rows", "compile_seconds", "measured_epochs", "fit_seconds")
+    columns = ("depth", "width", "parameters", "rows", "compile_seconds", "measured_epochs", "fit_seconds", "processor_seconds")
     title = f"seconds of a fit of {PredictorSettings().num_epochs} epochs, extrapolated from the measured ones"
     common.show_table(title, columns, [[row[name] for name in columns] for row in rows])
     if options.json:
@@ -49,9 +50,9 @@ def measure(settings: PredictorSettings, num_epochs: int, num_rows: int) -> dict
     short = dataclasses.replace(settings, num_epochs=num_epochs)
     started = time.perf_counter()
     fit(short, features[:1], scores[:1], seed=0)
-    compiled = time.perf_counter()
+    compiled, processor = time.perf_counter(), time.process_time()
     state = fit(short, features, scores, seed=0)
-    seconds = time.perf_counter() - compiled
+    seconds, processor_seconds = time.perf_counter() - compiled, time.process_time() - processor
     return {
         "depth": settings.depth,
         "width": settings.width,
@@ -60,6 +61,7 @@ def measure(settings: PredictorSettings, num_epochs: int, num_rows: int) -> dict
         "compile_seconds": round(compiled - started, 1),
         "measured_epochs": num_epochs,
         "fit_seconds": round(seconds * settings.num_epochs / num_epochs, 1),
+        "processor_seconds": round(processor_seconds * settings.num_epochs / num_epochs, 1),
     }
 
 
