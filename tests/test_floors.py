@@ -18,6 +18,7 @@ FLOORS = {
     "runs": 1,
     "search": 2,
     "execution": 2,
+    "predictors": 2,
     "progress": 2,
     "interrupts": 2,
     "search_loop": 3,
@@ -43,6 +44,7 @@ THIRD_PARTIES = {
     "filters": {"jax", "numpy", "optax"},
     "search": {"numpy"},
     "execution": {"jax"},
+    "predictors": {"jax", "numpy", "flax", "optax", "scipy"},
 }
 # Loaded only inside the function that needs them.
 NEVER_AT_IMPORT = {"torch", "tensorflow", "tensorflow_datasets"}
