@@ -181,6 +181,30 @@ def default_config() -> ml_collections.ConfigDict:
                 "seeds": (),
                 # Run random search with the same number of trainings and the same filters, as a control.
                 "control": True,
+                # Trains the most promising of several candidates, for spaces whose losses have curves (AutoLoss-GMS).
+                "chooser": {
+                    "enabled": False,
+                    # E_0, Delta E and N_p.
+                    "start_after": 100,
+                    "update_every": 100,
+                    "candidates": 10,
+                    # The paper's network has depth 50 and width 64, and takes minutes to fit on a CPU; see
+                    # jaxloss.predictors.predictor.PredictorSettings.
+                    "predictor": {
+                        "depth": 10,
+                        "width": 16,
+                        "hidden": (),
+                        "num_epochs": 200,
+                        "batch_size": 16,
+                        "learning_rate": 0.0035,
+                        "momentum": 0.9,
+                        "rank_loss": "kendall",
+                        "rank_weight": 1.0,
+                        "rank_temperature": 0.01,
+                        "regression_weight": 1.0,
+                        "score_scale": "as_is",
+                    },
+                },
                 "evolution": {"initial_population": 20, "population_size": 2500, "tournament_ratio": 0.05},
             },
             "filters": {

@@ -109,10 +109,12 @@ class Experiment:
             )
         search = wiring.make_search(self.config, self.space, name)
         # Only the main search draws curves: the steps of a metric writer go up, once.
-        metrics = self.run.metrics if name == self.config.search.name else None
-        loop = SearchLoop(
-            search, self.cascades, self.execution, self.run.archive, wiring.make_budget(self.config), self.progress, metrics
-        )
+        metrics, chooser = None, None
+        if name == self.config.search.name:
+            metrics = self.run.metrics
+            chooser = wiring.make_chooser(self.config, self.space, self.cascades, self.run.checkpoints)
+        budget = wiring.make_budget(self.config)
+        loop = SearchLoop(search, self.cascades, self.execution, self.run.archive, budget, self.progress, metrics, chooser)
         loop.run()
         self.loops[name] = loop
         return loop

@@ -57,7 +57,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     others = [result for result in tuned if result is not best]
     summary = {
         "counts": loop.counts.to_json(),
-        "seconds": {name: loop.seconds[name] for name in ("rejection", "training")},
+        "seconds": {name: loop.seconds[name] for name in ("rejection", "choosing", "training") if name in loop.seconds},
         "ranking": ranking,
         "best": {**{key: best_row[key] for key in ("kind", "simplified", "latex")}, **_headline(best)},
         "comparison": rows,

@@ -38,6 +38,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, config.search.name)
+        wiring.make_chooser_settings(config, space)
     wiring.make_training_settings(config)
     contenders = tuple(make_contender(text, space) for text in _losses(config))
     _refuse_twins(contenders, space)

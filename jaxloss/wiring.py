@@ -9,8 +9,10 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from jaxloss.choosing import CurveChooser
 from jaxloss.comparison import ComparisonSettings
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.form import GraphForm
 from jaxloss.core.formula import MAX_NODES
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.base import Execution, Trial
@@ -18,10 +20,13 @@ from jaxloss.execution.choice import Way, Workplace, choose
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 from jaxloss.filters.properties import PropertySettings
 from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.predictors.chooser import ChooserSettings
+from jaxloss.predictors.predictor import PredictorSettings
+from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
-from jaxloss.search_loop import SearchBudget
+from jaxloss.search_loop import Chooser, SearchBudget
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs
@@ -156,6 +161,30 @@ def _seed(space: GraphSpace, text: str) -> Candidate:
         # Mutations work on trees, in which every use of a shared node is a node of its own.
         raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
     return candidate
+
+
+def make_chooser_settings(config: Config, space: GraphSpace) -> tuple[ChooserSettings, PredictorSettings] | None:
+    """The settings of the chooser of the main search, or None.
+
+    Raises:
+      UserError: for wrong settings, and for a space whose losses have no curves.
+    """
+    settings = config.search.chooser.to_dict()
+    if not settings.pop("enabled"):
+        return None
+    predictor = settings.pop("predictor")
+    if len(space.branches) > 1 or isinstance(space.branches[0].form, GraphForm):
+        raise UserError(f"search.chooser needs losses with curves, as in the space autoloss_gms; {space.name} has none")
+    return ChooserSettings(**settings), PredictorSettings(**{**predictor, "hidden": tuple(predictor["hidden"])})
+
+
+def make_chooser(config: Config, space: GraphSpace, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
+    """The chooser of the main search, or None."""
+    settings = make_chooser_settings(config, space)
+    if settings is None:
+        return None
+    (cascade,) = cascades.values()
+    return CurveChooser(space, cascade.describe, *settings, config.seed, checkpoints)
 
 
 def make_budget(config: Config) -> SearchBudget:

@@ -22,6 +22,7 @@ FLOORS = {
     "progress": 2,
     "interrupts": 2,
     "search_loop": 3,
+    "choosing": 3,
     "statistics": 3,
     "contender": 3,
     "comparison": 3,

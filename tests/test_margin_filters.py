@@ -120,7 +120,11 @@ def test_what_is_not_a_number_does_not_hold(describer):
 
 def test_equal_curves_and_scales_are_one_loss(describer):
     same = [loss("Add(x, 0.3)", "Add(x, 0.5)"), loss("Minus(0.3, Neg(x))", "Add(0.5, Mul(x, Div(0.7, 0.7)))")]
-    different = [loss("Add(x, 0.31)", "Add(x, 0.5)"), loss("Add(x, 0.3)", "Add(x, 0.5)", 4.5), loss("Add(x, 0.3)", "Add(x, 0.51)")]
+    different = [
+        loss("Add(x, 0.31)", "Add(x, 0.5)"),
+        loss("Add(x, 0.3)", "Add(x, 0.5)", 4.5),
+        loss("Add(x, 0.3)", "Add(x, 0.51)"),
+    ]
     signatures = [one.signature for one in describer(same + different)]
     assert signatures[0] == signatures[1]
     assert len(set(signatures)) == 4

@@ -231,7 +231,7 @@ def test_random_graphs_have_the_numbers_of_table_2():
 
 
 def test_every_pair_of_operator_and_operands_is_equally_likely():
-    """Algorithm 1 draws from the enumerated set: with one node, as many pairs for each arity; with three, 3 and 9 for each operator."""
+    """Algorithm 1 draws from the enumerated set: with three nodes, 3 pairs for an operator of one operand, 9 for one of two."""
     vocabulary = dataclasses.replace(VOCABULARY, num_constants=2, max_operators=1)
     counts = collections.Counter()
     for seed in range(6000):
