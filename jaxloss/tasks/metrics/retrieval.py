@@ -147,6 +147,7 @@ def recall_scores(
     return {name.replace("rank_", "recall_"): value for name, value in scores.items()}
 
 
+@jax.jit
 def normalise(features: Array) -> Array:
     """Rows divided by their norm, at least in float32; rows of zeros remain so, rows that are not finite become NaN."""
     features = jnp.asarray(features)
@@ -179,6 +180,7 @@ def answers(
     return right & counted, ~same & counted
 
 
+@jax.jit
 def score_queries(similarities: Array, right: Array, wrong: Array) -> QueryScores:
     """Scores of queries whose similarities are known.
 
@@ -222,6 +224,7 @@ def score_queries(similarities: Array, right: Array, wrong: Array) -> QueryScore
     return QueryScores(step / divisor, trapezoid / divisor, first_rank, num_right)
 
 
+@functools.partial(jax.jit, static_argnames="ranks")
 def mean_scores(scores: QueryScores, is_query: Array, ranks: tuple[int, ...]) -> dict[str, Array]:
     """The result of `retrieval_scores` from what is said of every query; `is_query` is bool `[Q]`, see `asked`."""
     counted = is_query & (scores.num_right > 0)
