@@ -196,6 +196,15 @@ def test_features_are_normalised_whatever_their_size():
     assert np.isnan(normalise(np.array([[1, np.inf]], np.float32))).any()
 
 
+def test_in_double_precision_it_is_exact():
+    query, gallery = random_images(np.random.default_rng(4), 12, 3), random_images(np.random.default_rng(5), 60, 3)
+    with jax.enable_x64(True):
+        query, gallery = ((features.astype(float), *rest) for features, *rest in (query, gallery))
+        found = retrieval_scores(*[array for pair in zip(query, gallery, strict=True) for array in pair])
+        assert found["mAP_trapezoid"].dtype == jnp.float64
+        assert {name: float(value) for name, value in found.items()} == pytest.approx(reference_scores(query, gallery), abs=1e-14)
+
+
 def test_inside_jit_it_is_compiled_once_and_works_for_many_networks_at_once():
     traces = []
 
