@@ -32,7 +32,6 @@ from jaxloss.core.types import Array
 from jaxloss.tasks.metrics.retrieval import (
     JUNK,
     answers,
-    asked,
     check_arguments,
     chunk_size,
     cosines,
@@ -102,7 +101,7 @@ def reranked_scores(
     Raises:
       UserError: see `retrieval.check_arguments`.
     """
-    is_query, is_kept = np.asarray(asked(query_ids, None)), np.asarray(gallery_ids) != JUNK
+    is_query, is_kept = np.asarray(query_ids) != JUNK, np.asarray(gallery_ids) != JUNK
     query_ids, gallery_ids = np.asarray(query_ids)[is_query], np.asarray(gallery_ids)[is_kept]
     query_cameras = None if query_cameras is None else np.asarray(query_cameras)[is_query]
     gallery_cameras = None if gallery_cameras is None else np.asarray(gallery_cameras)[is_kept]

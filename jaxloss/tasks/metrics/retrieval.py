@@ -147,6 +147,7 @@ def recall_scores(
     return {name.replace("rank_", "recall_"): value for name, value in scores.items()}
 
 
+@jax.jit
 def normalise(features: Array) -> Array:
     """Rows divided by their norm, at least in float32; rows of zeros remain so, rows that are not finite become NaN."""
     features = jnp.asarray(features)
@@ -179,6 +180,7 @@ def answers(
     return right & counted, ~same & counted
 
 
+@jax.jit
 def score_queries(similarities: Array, right: Array, wrong: Array) -> QueryScores:
     """Scores of queries whose similarities are known.
 
@@ -202,26 +204,28 @@ def score_queries(similarities: Array, right: Array, wrong: Array) -> QueryScore
     def block(carry):
         remaining, begin, step, trapezoid, first_rank = carry
         most_similar, columns = jax.lax.top_k(remaining, size)
-        place = begin + 1 + jnp.arange(size)  # among the right answers, from 1
+        place = begin + 1 + jnp.arange(size, dtype=jnp.int32)  # among the right answers, from 1
         rank = place + jax.lax.map(wrong_ahead, most_similar.T).T
         is_right = place <= num_found[:, None]
-        precision = jnp.where(is_right, place / rank, 0)
-        before = jnp.where(is_right, jnp.where(rank == 1, 1, (place - 1) / jnp.maximum(rank - 1, 1)), 0)
+        numerator = place.astype(similarities.dtype)
+        precision = jnp.where(is_right, numerator / rank, 0)
+        before = jnp.where(is_right, jnp.where(rank == 1, 1, (numerator - 1) / jnp.maximum(rank - 1, 1)), 0)
         return (
             remaining.at[rows, columns].set(-jnp.inf),
             begin + size,
-            step + precision.sum(axis=1).astype(step.dtype),
-            trapezoid + ((before + precision) / 2).sum(axis=1).astype(step.dtype),
+            step + precision.sum(axis=1),
+            trapezoid + ((before + precision) / 2).sum(axis=1),
             jnp.minimum(first_rank, jnp.where(is_right, rank, _NEVER).min(axis=1)),
         )
 
     zeros = jnp.zeros(num_queries, similarities.dtype)
-    start = (jnp.where(found, similarities, -jnp.inf), jnp.int32(0), zeros, zeros, jnp.full(num_queries, _NEVER))
-    _, _, step, trapezoid, first_rank = jax.lax.while_loop(lambda carry: carry[1] < num_found.max(initial=0), block, start)
+    start = (jnp.where(found, similarities, -jnp.inf), jnp.int32(0), zeros, zeros, jnp.full(num_queries, _NEVER, jnp.int32))
+    _, _, step, trapezoid, first_rank = jax.lax.while_loop(lambda carry: carry[1] < num_found.max(), block, start)
     divisor = jnp.maximum(num_right, 1)
     return QueryScores(step / divisor, trapezoid / divisor, first_rank, num_right)
 
 
+@functools.partial(jax.jit, static_argnames="ranks")
 def mean_scores(scores: QueryScores, is_query: Array, ranks: tuple[int, ...]) -> dict[str, Array]:
     """The result of `retrieval_scores` from what is said of every query; `is_query` is bool `[Q]`, see `asked`."""
     counted = is_query & (scores.num_right > 0)
