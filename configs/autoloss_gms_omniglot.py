@@ -1,0 +1,63 @@
+"""AutoLoss-GMS from scratch on a small open-set retrieval task: characters of unseen alphabets, drawers as cameras.
+
+On `omniglot_7alphabets.npz` (keys `images28`, `labels`, `drawer`, `split`), found in the folder `data_dir`:
+
+    python -m jaxloss.launch --config=configs/autoloss_gms_omniglot.py --config.data_dir=DIR --workdir=runs/gms_omniglot
+
+The proxy is a short training of a small network; `configs/autoloss_gms_omniglot_full.py` trains the losses that were found, and
+their rivals, at full length. Numbers of the search are those of the paper, but for the budget and what follows from it: see the
+comments. At most 60 minutes on two CPU cores.
+"""
+
+from jaxloss.config import default_config
+
+
+def get_config():
+    config = default_config()
+    config.task.name = "retrieval"
+    task = config.task.retrieval
+    task.source = "npz:omniglot_7alphabets.npz"
+    task.source_options = {"image_key": "images28", "identity_key": "labels", "camera_key": "drawer", "split_key": "split"}
+    task.image_size = (0, 0)
+    task.model = "embedding_cnn"
+    # Characters must not be mirrored.
+    task.augmentation = "crop"
+    task.augmentation_options = {"padding": 2}
+    task.pixel_mean = 0.1
+    task.pixel_deviation = 0.3
+    task.flip_test = False
+
+    config.space.name = "autoloss_gms"
+    config.search.num_trainings = 300
+    config.search.evolution.initial_population = 20
+    config.search.evolution.population_size = 1000
+    # Two cores train two candidates at once.
+    config.search.generation_size = 2
+    # 5% of a small population is a tournament of one, which selects nothing.
+    config.search.evolution.tournament_ratio = 0.1
+    config.search.control = False
+    config.search.chooser.enabled = True
+
+    config.filters.rejection.num_samples = 64
+    config.filters.rejection.minimum_metric = 0.9
+    config.filters.rejection.iterations = 200
+    config.filters.rejection.learning_rate = 0.01
+
+    config.training.optimiser = "sgd"
+    config.training.learning_rate = 0.1
+    config.training.weight_decay = 5e-4
+    config.training.batch_size = 64
+    config.training.num_epochs = 6.0
+
+    config.comparison.handcrafted = ("normalised_softmax", "sphereface", "cosface", "arcface", "circle")
+    config.comparison.learning_rate_low = 0.02
+    config.comparison.learning_rate_high = 0.5
+    config.comparison.rank_candidates = 12
+    config.comparison.rank_seeds = 3
+    config.comparison.num_found = 3
+    config.comparison.tuning_trainings = 8
+    config.comparison.tuning_finalists = 2
+    config.comparison.tuning_seeds = 2
+    config.comparison.test_seeds = 2
+    config.comparison.splits = (0, 1)
+    return config
