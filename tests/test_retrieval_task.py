@@ -1,0 +1,371 @@
+"""The retrieval task, from a folder in Market's layout to a search, and what it owes to the paper."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxloss import wiring
+from jaxloss.config_file import apply_overrides, load_config
+from jaxloss.core.errors import UserError
+from jaxloss.core.types import LossInputs
+from jaxloss.spaces.autoloss_gms import autoloss_gms
+from jaxloss.spaces.families import family
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, check_data
+from jaxloss.tasks.chunks import map_chunks
+from jaxloss.tasks.models.cosine import pair_cosines
+from jaxloss.tasks.retrieval import BRANCH, make_retrieval
+from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.train import Training
+from jaxloss.tasks.triplet import batch_hard_triplet
+
+ROOT = Path(__file__).parents[1]
+SPACE = autoloss_gms()
+
+
+def colour(person):
+    """Persons differ by the colours of their upper and lower half."""
+    random = np.random.default_rng(person)
+    return np.repeat(random.integers(40, 216, (2, 1, 3)), 8, axis=0)
+
+
+def write_person(folder, person, camera, number):
+    random = np.random.default_rng((person, camera, number))
+    image = np.clip(colour(person) + random.normal(0, 25, (16, 8, 3)), 0, 255).astype(np.uint8)
+    name = f"{person:04d}" if person >= 0 else "-1"
+    Image.fromarray(image).save(folder / f"{name}_c{camera}s1_{number:06d}_01.jpg", quality=95)
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    """Ten persons to train on, five others to be found, a distractor and junk; two cameras."""
+    root = tmp_path_factory.mktemp("data") / "Market-1501"
+    parts = {"bounding_box_train": range(1, 11), "bounding_box_test": [0, -1, *range(20, 25)], "query": range(20, 25)}
+    for part, persons in parts.items():
+        (root / part).mkdir(parents=True)
+        for person in persons:
+            for camera in (1, 2):
+                for number in range(1 if part == "query" else 3):
+                    write_person(root / part, person, camera, number + 100 * (part == "query"))
+    return root.parent
+
+
+def make(market, **options):
+    options = {
+        "image_size": (16, 8),
+        "train_fraction": 0.6,
+        "model": "embedding_cnn",
+        "model_options": {"features": (4, 8), "embedding_size": 8},
+        "identities_per_batch": 3,
+        "images_per_identity": 2,
+        "pixel_mean": 0.5,
+        "pixel_deviation": 0.2,
+        **options,
+    }
+    return make_retrieval("market:Market-1501", data_dir=str(market), **options)
+
+
+@pytest.fixture(scope="module")
+def task(market):
+    return make(market)
+
+
+# --- data ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_splits_share_no_identity_and_the_test_set_is_the_published_one(task):
+    check_data(task)
+    assert set(np.unique(task.data[TRAIN]["identity"])) == set(range(6))
+    assert task.details["identities_search_eval"] == 4
+    test = task.data[TEST]
+    assert int(test["query"].sum()) == 10
+    assert int(test["gallery"].sum()) == 42
+    assert set(np.unique(test["identity"])) == {-1, 0, 20, 21, 22, 23, 24}
+    other = task.with_split(1)
+    assert not np.array_equal(other.data[SEARCH_EVAL]["image"], task.data[SEARCH_EVAL]["image"])
+    assert np.array_equal(other.data[TEST]["image"], test["image"])
+
+
+def test_all_training_identities_are_trained_on_when_asked_for(market):
+    task = make(market, train_on_all=True)
+    assert set(np.unique(task.data[TRAIN]["identity"])) == set(range(10))
+
+
+def test_a_foreign_test_set_takes_the_place_of_the_own_one(market, tmp_path):
+    folder = tmp_path / "other"
+    for part in ("bounding_box_train", "query", "bounding_box_test"):
+        (folder / part).mkdir(parents=True)
+        for person in (7, 8, 9):
+            for camera in (1, 2):
+                write_person(folder / part, person, camera, 5)
+    task = make(market, test_source=f"market:{folder}")
+    assert set(np.unique(task.data[TEST]["identity"])) == {7, 8, 9}
+    assert set(np.unique(task.data[TRAIN]["identity"])) == set(range(6))
+
+
+def test_epochs_are_made_of_pk_batches(task):
+    order = task.order(jax.random.key(0), task.data[TRAIN])
+    assert order.shape == (36,)
+    for batch in np.asarray(task.data[TRAIN]["identity"])[np.asarray(order)].reshape(6, 3, 2):
+        assert (batch[:, 0] == batch[:, 1]).all()
+        assert len(set(batch[:, 0])) == 3
+
+
+# --- what the loss sees --------------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_sees_cosines_to_the_training_identities(task):
+    variables = task.init(jax.random.key(0))
+    batch = jax.tree.map(lambda leaf: leaf[:5], task.data[TRAIN])
+    inputs, updated = task.forward(variables, batch, jax.random.key(1))
+    cosine, target = (inputs[BRANCH].arrays[name] for name in ("cosine", "target"))
+    assert cosine.shape == target.shape == (5, 1, 1, 6)
+    assert float(jnp.abs(cosine).max()) < 1
+    np.testing.assert_array_equal(target[:, 0, 0].argmax(-1), batch["identity"])
+    assert jax.tree.structure(updated) == jax.tree.structure(variables)
+
+
+def test_pair_cosines_leave_the_sample_itself_out():
+    random = np.random.default_rng(0)
+    heads, identities = random.normal(size=(4, 2, 3)).astype(np.float32), jnp.array([7, 7, 3, 7])
+    cosines, same = pair_cosines(jnp.asarray(heads), identities)
+    assert cosines.shape == same.shape == (4, 2, 3)
+    assert same[:, 0].sum(-1).tolist() == [2, 2, 0, 2]
+    unit = heads / np.linalg.norm(heads, axis=-1, keepdims=True)
+    wanted = [[unit[i, m] @ unit[j, m] for j in range(4) if j != i] for i in range(4) for m in range(2)]
+    np.testing.assert_allclose(np.sort(cosines.reshape(8, 3)), np.sort(wanted), atol=1e-5)
+
+
+def test_pairs_are_offered_in_place_of_classes(market):
+    task = make(market, cosines_to="samples")
+    batch = jax.tree.map(lambda leaf: leaf[:5], task.data[TRAIN])
+    variables = task.init(jax.random.key(0))
+    inputs, _ = task.forward(variables, batch, jax.random.key(1))
+    assert inputs[BRANCH].arrays["cosine"].shape == (5, 1, 1, 4)
+    assert "classes" not in variables["params"]
+
+
+def test_triplet_loss_by_hand():
+    vectors = jnp.array([[0.0, 0], [3, 4], [0, 1], [6, 8]])[:, None, None]  # [N, T = 1, 1, D]
+    identity = jnp.array([1, 1, 2, 2]).reshape(-1, 1, 1, 1)
+    inputs = LossInputs.create({"embedding": vectors, "identity": identity})
+    distance = lambda i, j: np.linalg.norm(np.asarray(vectors[i] - vectors[j]))  # noqa: E731
+    own = [distance(0, 1), distance(1, 0), distance(2, 3), distance(3, 2)]
+    other = [min(distance(i, j) for j in others) for i, others in ((0, (2, 3)), (1, (2, 3)), (2, (0, 1)), (3, (0, 1)))]
+    wanted = np.mean(np.maximum(np.array(own) - other + 0.3, 0))
+    assert float(batch_hard_triplet(inputs)) == pytest.approx(wanted, rel=1e-5)
+    gradient = jax.grad(lambda x: batch_hard_triplet(LossInputs.create({"embedding": x, "identity": identity})))(vectors * 0)
+    assert np.isfinite(gradient).all()
+
+
+def test_a_fixed_loss_is_trained_beside_the_candidate(task):
+    """The gradient of the sum, whichever family the candidate is of."""
+
+    def forward(variables, batch, key):
+        inputs, updated = task.forward(variables, batch, key)
+        return {**inputs, "extra": inputs[BRANCH]}, updated
+
+    extra = dataclasses.replace(
+        task, forward=forward, fixed={"extra": lambda inputs, axis_name: 3 * jnp.mean(inputs.arrays["cosine"])}
+    )
+    settings = TrainingSettings(batch_size=6, num_epochs=1)
+    cosface = family("cosface")
+    encoded, train = cosface.encode(cosface.defaults), task.data[TRAIN]
+    plain, both = (Training(one, cosface, settings) for one in (task, extra))
+    state = plain.begin(encoded, jax.random.key(0), train)
+    alone, _, _ = plain._gradients(state, encoded, train)
+    together, _, _ = both._gradients(state, encoded, train)
+    batch, key = plain._batch(state, train)
+    cosine = task.forward(state.variables, batch, key)[0][BRANCH].arrays["cosine"]
+    assert float(together - alone) == pytest.approx(3 * float(cosine.mean()), abs=1e-4)
+
+
+# --- training ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_training_learns_to_find_unseen_persons(task):
+    settings = TrainingSettings(batch_size=6, num_epochs=25, optimiser="adam")
+    training = Training(task, SPACE, settings)
+    encoded = SPACE.encode(SPACE.parse("t: Minus(x, 0.1) | n: x | log2_s: 4"))
+    before = task.scores(task.init(jax.random.key(0)), task.data[TEST])
+    outcome = training.run(encoded, 0.01, 0, task.data, TEST)
+    assert outcome.score == outcome.scores["mAP_step"]
+    assert outcome.score > max(0.6, float(before["mAP_step"]) + 0.1)
+    training.run(SPACE.encode(SPACE.parse("t: x | n: Exp(x) | log2_s: 2")), 0.01, 0, task.data, TEST)
+    assert training.compilations == 1
+
+
+def test_a_backbone_stands_still_while_it_is_frozen(task):
+    """Its parameters and its running statistics, bit by bit; then it moves."""
+    backbone = lambda tree: {  # noqa: E731 - the first convolution plays the part
+        **{name: jax.tree.map(lambda _: False, part) for name, part in tree.items() if name != "network"},
+        "network": {
+            name: jax.tree.map(lambda _, first=name.endswith("_0"): first, part) for name, part in tree["network"].items()
+        },
+    }
+    frozen = dataclasses.replace(task, backbone=backbone)
+    settings = TrainingSettings(batch_size=6, num_epochs=4, frozen_epochs=2, weight_decay=1e-2)
+    cosface = family("cosface")
+    training = Training(frozen, cosface, settings)
+    encoded, train = cosface.encode(cosface.defaults), task.data[TRAIN]
+    start = training.begin(encoded, jax.random.key(0), train)
+    half = training.advance(start, encoded, jnp.float32(0.1), train, 12)
+    end = training.advance(half, encoded, jnp.float32(0.1), train, 12)
+
+    def parts(state, collection, suffix):
+        return [leaf for name, part in state.variables[collection]["network"].items() if name.endswith(suffix)
+                for leaf in jax.tree.leaves(part)]  # fmt: skip
+
+    for collection in ("params", "batch_stats"):
+        before, middle, after = (parts(state, collection, "_0") for state in (start, half, end))
+        assert all(map(np.array_equal, before, middle))
+        assert not any(map(np.array_equal, middle, after))
+        assert not any(map(np.array_equal, *(parts(state, collection, "_1") for state in (start, half))))
+
+
+def test_steps_and_warm_up_follow_section_g():
+    """140 epochs: from 1% of the rate to all of it in 20 epochs, a tenth of it from epoch 60, a hundredth from epoch 100."""
+    settings = TrainingSettings(
+        num_epochs=140, schedule="steps", warmup_epochs=20, warmup_start=0.01, step_epochs=(60.0, 100.0), step_factor=0.1
+    )
+    factor = settings._factor(1400, 10)
+    found = [float(factor(step)) for step in (0, 100, 200, 599, 601, 999, 1001, 1399)]
+    np.testing.assert_allclose(found, [0.01, 0.505, 1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-4)
+    with pytest.raises(UserError, match="step_epochs must rise"):
+        TrainingSettings(warmup_epochs=20, step_epochs=(10.0,))
+
+
+def test_examples_in_chunks_are_those_at_once():
+    rows = jnp.arange(22.0).reshape(11, 2)
+    for most in (1, 4, 11, 50):
+        np.testing.assert_array_equal(map_chunks(lambda part: part**2, rows, most), rows**2)
+
+
+# --- mistakes ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "map"}, r"unknown task.retrieval.metric 'map'"),
+        ({"cosines_to": "class"}, r"Did you mean 'classes'"),
+        ({"triplet_weight": 1.0}, "'embedding_cnn' has none"),
+        ({"toy_variable": "angle"}, "toy_variable"),
+        ({"pretrained": "nowhere.safetensors"}, "nowhere.safetensors"),
+    ],
+)
+def test_mistakes_are_one_line(market, options, message):
+    with pytest.raises(UserError, match=message) as error:
+        task = make(market, **options)
+        task.rejection_problem(None, None, jax.random.key(0), 8)
+    assert "\n" not in str(error.value)
+
+
+MARKET_CONFIG = ROOT / "configs" / "autoloss_gms_market1501.py"
+TINY = {
+    "task.retrieval.image_size": "(16, 8)",
+    "task.retrieval.model": "embedding_cnn",
+    "task.retrieval.train_fraction": "0.6",
+    "task.retrieval.augmentation": "crop",
+    "task.retrieval.augmentation_options.padding": "1",
+    "task.retrieval.identities_per_batch": "3",
+    "task.retrieval.images_per_identity": "2",
+    "training.batch_size": "6",
+    "training.num_epochs": "3.0",
+    "training.warmup_epochs": "0.5",
+    "training.frozen_epochs": "0.5",
+    "training.step_epochs": "(1.0, 2.0)",
+}
+
+
+def test_market_config_is_the_papers():
+    config = load_config(str(MARKET_CONFIG))
+    space, search = config.space.autoloss_gms, config.search
+    table_2 = (space.num_constants, space.max_operators, space.scale_step, space.num_scales, space.constant_step)
+    assert (*table_2, space.num_constant_values) == (2, 10, 0.5, 20, 0.05, 20)
+    assert (space.crossover_probability, space.copy_probability, space.reinitialise_probability) == (0.6, 0.1, 0.4)
+    assert space.max_mutations == 3
+    properties = config.filters.properties
+    assert (properties.fraction, properties.num_points, properties.digits) == (0.8, 257, 13)
+    assert (config.filters.rejection.minimum_metric, config.filters.rejection.num_samples) == (0.9, 64)
+    chooser = search.chooser
+    assert (chooser.start_after, chooser.update_every, chooser.candidates) == (100, 100, 10)
+    predictor = chooser.predictor
+    assert (predictor.depth, predictor.batch_size, predictor.num_epochs, predictor.learning_rate) == (50, 16, 200, 0.0035)
+    assert (predictor.rank_temperature, predictor.rank_weight) == (0.01, 1.0)
+    evolution = search.evolution
+    assert (evolution.initial_population, evolution.population_size, evolution.tournament_ratio) == (20, 1000, 0.05)
+    assert (search.num_trainings, search.generation_size, len(search.seeds)) == (500, 1, 10)
+
+
+def test_batch_size_and_pk_must_agree(market):
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {**TINY, "data_dir": str(market), "training.batch_size": "64"})
+    with pytest.raises(UserError, match=r"training.batch_size \(64\) must be identities_per_batch x images_per_identity = 3 x 2"):
+        wiring.make_task(config)
+
+
+def launch(*arguments):
+    command = [sys.executable, "-m", "jaxloss.launch", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+
+
+def test_market_config_searches_a_tiny_folder(market, tmp_path):
+    """A whole run, with the chooser at work: curves, funnel and formulas in the report, t, n and s in the export."""
+    workdir = tmp_path / "run"
+    overrides = {
+        **TINY,
+        "data_dir": market,
+        "search.num_trainings": 10,
+        "search.seeds_per_candidate": 1,
+        "search.chooser.start_after": 4,
+        "search.chooser.update_every": 4,
+        "search.chooser.candidates": 3,
+        "search.chooser.predictor.depth": 10,
+        "search.chooser.predictor.width": 4,
+        "search.chooser.predictor.num_epochs": 2,
+        "search.evolution.initial_population": 4,
+        "search.seeds": "('t: Minus(x, 0.35) | n: x | log2_s: 5',)",
+        "filters.rejection.num_samples": 16,
+        "comparison.handcrafted": "('cosface',)",
+        "comparison.rank_candidates": 2,
+        "comparison.rank_seeds": 1,
+        "comparison.num_found": 1,
+        "comparison.tuning_trainings": 4,
+        "comparison.tuning_finalists": 1,
+        "comparison.tuning_seeds": 1,
+        "comparison.test_seeds": 2,
+    }
+    arguments = [f"--config.{key}={value}" for key, value in overrides.items()]
+    result = launch(f"--config={MARKET_CONFIG}", *arguments, f"--workdir={workdir}")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((workdir / "summary.json").read_text())
+    counts = summary["counts"]
+    assert counts["trained"] == 10
+    assert counts["rejected"]["not_promising"] > 0
+    assert counts["rejected"]["own_not_rising"] > 0
+    assert counts["proposed"] == counts["trained"] + counts["equivalent"] + sum(counts["rejected"].values())
+    assert set(summary["comparison"][0]["tuned"]["hyperparameters"]) == {"log2_s"}
+    assert set(summary["compilations"].values()) == {1}
+    page = (workdir / "report.html").read_text()
+    assert "a look at the curves" in page
+    assert "the choice of the most promising" in page
+    assert "Circle, m = 0.25, for reference" in page
+    export = subprocess.run(
+        [sys.executable, "-m", "jaxloss.export", workdir], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert export.returncode == 0, export.stderr
+    module = {}
+    exec(export.stdout, module)
+    cosine, target = jnp.array([[0.3, -0.2], [0.1, 0.5]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    space = autoloss_gms()
+    candidate = space.parse(summary["ranking"][0]["formula"])
+    inputs = {"identity": LossInputs.create({"cosine": cosine[:, None, None], "target": target[:, None, None]})}
+    assert float(module["loss"](cosine, target)) == pytest.approx(float(space.loss(space.encode(candidate), inputs)), rel=1e-5)
