@@ -5,9 +5,14 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import NoReturn
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130
 
 
 def raise_interrupt(number: int, frame) -> None:
@@ -22,12 +27,17 @@ def raise_interrupt(number: int, frame) -> None:
     raise KeyboardInterrupt
 
 
+def raise_interrupts() -> None:
+    """From now on Ctrl-C raises `KeyboardInterrupt`, and so does a termination asked for politely."""
+    for number in INTERRUPTS:
+        signal.signal(number, raise_interrupt)
+
+
 @contextlib.contextmanager
 def interrupts_wait() -> Iterator[None]:
     """Holds interrupts back until the end of the block: one that meets JAX's import can abort the interpreter."""
     caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in numbers}
+    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in INTERRUPTS}
     try:
         yield
     finally:
@@ -35,3 +45,13 @@ def interrupts_wait() -> Iterator[None]:
             signal.signal(number, handler)
     if caught:
         raise KeyboardInterrupt
+
+
+def leave(exit_code: int) -> NoReturn:
+    """Ends the process, after an interrupt at once."""
+    if exit_code == INTERRUPTED:
+        # A thread may still be inside a compiled call, and tearing the interpreter down under it can crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    sys.exit(exit_code)

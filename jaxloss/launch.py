@@ -5,14 +5,13 @@ Thin: everything it does can be done in a notebook with `jaxloss.config_file`, `
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.interrupts import interrupts_wait, raise_interrupt
+from jaxloss.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
 
@@ -71,13 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"stopped; nothing was done yet. To begin again: {command}", file=sys.stderr)
         else:
             print(f"stopped; everything done is saved. To go on: {command}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
-    # A termination asked for politely is treated as Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, raise_interrupt)
+    raise_interrupts()
     with interrupts_wait():
         from jaxloss.config import MAY_CHANGE
         from jaxloss.config_check import check_config
@@ -110,10 +107,4 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    if exit_code == 130:
-        # A thread may still be inside a compiled call, and tearing the interpreter down under it can crash.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(exit_code)
-    sys.exit(exit_code)
+    leave(main())

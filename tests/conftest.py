@@ -1,4 +1,4 @@
-"""The session of all tests: several host devices, and no warning from this project."""
+"""The session of all tests: several host devices, no warning from this project, and nothing compiled twice."""
 
 import os
 import tempfile
@@ -7,8 +7,11 @@ import tempfile
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4".strip()
 
 
-# Compiled programs are kept for the next run of the tests, but not in the user's own cache.
+# Compiled programs are kept for other tests that need the same, and for the next run, but not in the user's own cache.
 os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"jaxloss-tests-{os.getuid()}")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(os.environ["XDG_CACHE_HOME"], "jaxloss")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 def pytest_configure(config):

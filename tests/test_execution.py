@@ -211,21 +211,47 @@ def test_one_device_is_not_several(monkeypatch, mode):
         chosen(mode)
 
 
-def test_lanes_follow_from_the_memory(monkeypatch):
-    place = Workplace(TASK, SETTINGS)
+def lanes_within(monkeypatch, budget, needed, most=1000):
+    """The lanes that are chosen where `needed(lanes)` bytes are taken, beside the data, and how many were compiled for."""
+    compiled = []
+
+    def memory(self, trial):
+        compiled.append(self.lanes)
+        return self.data_bytes(trial.split) + needed(self.lanes)
+
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(choice, "memory_budget", lambda: 10**12)
-    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == choice.MOST_LANES
-    monkeypatch.setattr(PopulationExecution, "memory", lambda self, trial: self.data_bytes(trial.split) + 4 * 1000)
-    monkeypatch.setattr(choice, "memory_budget", lambda: 20_000)
-    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 16
-    monkeypatch.setattr(choice, "memory_budget", lambda: 10)
-    assert derived_lanes(1000, trial(CROSS_ENTROPY), place) == 1
+    monkeypatch.setattr(PopulationExecution, "memory", memory)
+    monkeypatch.setattr(choice, "memory_budget", lambda: budget)
+    return derived_lanes(most, trial(CROSS_ENTROPY), Workplace(TASK, SETTINGS)), compiled
 
 
-def test_the_memory_of_lanes_grows_with_them():
-    few, many = (make("vmap", lanes=lanes).memory(trial(CROSS_ENTROPY)) for lanes in (2, 16))
-    assert few < many
+@pytest.mark.parametrize(
+    ("budget", "needed", "most", "lanes", "compiled"),
+    [
+        (20_000, lambda lanes: 1000 * lanes, 1000, 16, [4, 16, 32]),
+        (10**12, lambda lanes: 1000 * lanes, 1000, choice.MOST_LANES, [4, choice.MOST_LANES]),
+        (10**12, lambda lanes: 1000 * lanes, 12, 12, [4, 12]),
+        (10, lambda lanes: 1000 * lanes, 1000, 1, [4, 2]),
+        # It grows faster than from the first few lanes on: the extrapolated 64 would not fit, nor would 32.
+        (64_000, lambda lanes: 250 * lanes**2, 1000, 16, [4, 64, 32, 16]),
+        (100_000, lambda lanes: 1000 * lanes + 60_000 * (lanes > 40), 50, 32, [4, 50, 32]),
+        # A part that all lanes share makes few of them look dear.
+        (50_000, lambda lanes: 30_000 + 1000 * lanes, 1000, 16, [4, 8, 16, 32]),
+    ],
+)
+def test_the_largest_population_that_fits_is_found(monkeypatch, budget, needed, most, lanes, compiled):
+    assert lanes_within(monkeypatch, budget, needed, most) == (lanes, compiled)
+
+
+def test_the_memory_of_a_population_is_that_of_its_compiled_step(monkeypatch):
+    """With just what eight lanes take, eight are chosen."""
+    example = Trial(FOCAL, FOCAL.encode({"gamma": 1.0}), 0.3, 0, 0, SEARCH_EVAL)
+    eight = make("vmap", lanes=8)
+    budget = eight.memory(example) - eight.data_bytes(0)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(choice, "memory_budget", lambda: budget)
+    assert derived_lanes(16, example, Workplace(TASK, SETTINGS)) == 8
+    assert not eight.compilations["training focal"]
 
 
 def test_a_measurement_looks_at_every_possible_mode():

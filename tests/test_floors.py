@@ -34,7 +34,8 @@ FLOORS = {
     "plan": 3,
     "experiment": 3,
     "modes": 3,
-    "export": 3,
+    "exporting": 3,
+    "export": 4,
     "launch": 4,
     "report": 4,
 }

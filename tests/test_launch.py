@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxloss import interrupts, launch, wiring
+from jaxloss import export, interrupts, launch, report, wiring
 from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
 from jaxloss.core.errors import UserError
@@ -431,6 +431,18 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
     assert len(json.loads((tmp_path / "run" / "config_history.json").read_text())) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "function"), [(export, "jaxloss.exporting.export"), (report, "jaxloss.runs.report.write_report")]
+)
+def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(function, interrupted)
+    assert command.main(["some run"]) == 130
+    assert capsys.readouterr() == ("", f"stopped. To begin again: python -m {command.__name__} 'some run'\n")
+
+
 # --- as a real command -------------------------------------------------------------------------------------------------------
 
 
@@ -457,18 +469,27 @@ def test_an_interrupt_in_a_garbage_collection_is_not_lost():
         signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("delay", [0.1, 1.0])
-def test_control_c_during_the_imports(tmp_path, delay):
+@pytest.mark.parametrize(
+    ("module", "delay", "message"),
+    [
+        ("launch", 0.1, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
+        ("launch", 1.0, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
+        ("export", 0.3, "stopped. To begin again: python -m jaxloss.export RUN"),
+        ("report", 0.3, "stopped. To begin again: python -m jaxloss.report RUN"),
+    ],
+)
+def test_control_c_during_the_imports(tmp_path, module, delay, message):
     """The start of the interpreter itself is beyond our reach: the delay begins when it is up."""
-    code = "print('up', flush=True); import runpy; runpy.run_module('jaxloss.launch', run_name='__main__', alter_sys=True)"
-    command = [sys.executable, "-c", code, f"--config={TINY}", f"--workdir={tmp_path / 'run'}"]
+    code = f"print('up', flush=True); import runpy; runpy.run_module('jaxloss.{module}', run_name='__main__', alter_sys=True)"
+    arguments = [f"--config={TINY}", f"--workdir={tmp_path / 'run'}"] if module == "launch" else ["RUN"]
+    command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
         assert process.stdout.readline() == "up\n"
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert error.startswith("stopped; nothing was done yet. To begin again: ")
+    assert error.startswith(message)
     assert error.count("\n") == 1
 
 

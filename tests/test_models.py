@@ -1,5 +1,6 @@
 """Networks: shapes, parameter counts, and two convolutions that must be the same function."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,6 +81,12 @@ def test_convolution_layers_share_parameters():
         convolution(4, implementation="patch")
     with pytest.raises(ValueError, match="no dilation and no groups"):
         convolve_by_patches(images, jnp.ones((3, 3, 1, 3)), (1, 1), "SAME", feature_group_count=3)
+
+
+def test_initial_kernels_are_those_of_he_et_al():
+    """Drawn as a matrix, for the compiler's sake, and still the numbers that Linen draws for four dimensions."""
+    key, shape = jax.random.key(3), (3, 2, 2, 4)
+    np.testing.assert_array_equal(convolution(4).kernel_init(key, shape, "float32"), nn.initializers.he_normal()(key, shape))
 
 
 @pytest.mark.parametrize("name", MODELS)

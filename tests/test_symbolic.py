@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import jaxloss
-from jaxloss import export
+from jaxloss import export, exporting
 from jaxloss.config import default_config
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
@@ -480,4 +480,4 @@ def test_export_needs_a_run(tmp_path, capsys):
     assert export.main([str(tmp_path / "nothing")]) == 2
     assert "is not the directory of a run" in capsys.readouterr().err
     with pytest.raises(UserError, match="not the directory of a run"):
-        export.export(tmp_path)
+        exporting.export(tmp_path)

@@ -14,6 +14,7 @@ from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
+from jaxloss.tasks import dispatch
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.fast import make_fast
 from jaxloss.tasks.settings import TrainingSettings
@@ -36,10 +37,6 @@ def train(training, text=CROSS_ENTROPY, rate=0.3, seed=0, task=TASK, evaluate_on
     return training.run(encoded(text), rate, seed, task.data, evaluate_on, keep_variables=True)
 
 
-def trained_with(text, rate, dispatch, **settings):
-    return train(Training(TASK, SPACE, dataclasses.replace(SETTINGS, **settings), dispatch), text, rate)
-
-
 def kernel(outcome):
     return np.asarray(outcome.variables["params"]["kernel"])
 
@@ -53,7 +50,7 @@ def training():
 
 
 def test_one_call_and_one_call_per_step_agree(training):
-    steps = Training(TASK, SPACE, SETTINGS, "steps")
+    steps = Training(TASK, SPACE, SETTINGS, "steps", training.preparation)
     for text in (CROSS_ENTROPY, "Square(Add(prediction, Neg(target)))"):
         one, other = train(training, text), train(steps, text)
         assert (one.steps, other.steps) == (NUM_STEPS, NUM_STEPS)
@@ -73,8 +70,7 @@ def test_the_score_is_that_of_the_split_asked_for(training):
         assert outcome.score == pytest.approx(float(TASK.scores(outcome.variables, TASK.data[name])["accuracy"]))
 
 
-def test_one_compilation_for_all_candidates_rates_seeds_and_splits():
-    training = Training(TASK, SPACE, SETTINGS)
+def test_one_compilation_for_all_candidates_rates_seeds_and_splits(training):
     for text, rate, seed, split in (
         (CROSS_ENTROPY, 0.1, 0, 0),
         ("Mul(prediction, Neg(target))", 0.2, 1, 1),
@@ -86,12 +82,11 @@ def test_one_compilation_for_all_candidates_rates_seeds_and_splits():
     assert training.preparation.begin._cache_size() == 1
 
 
-@functools.cache
-def plain_training(loss):
+def plain_training(preparation, loss):
     """A training written down plainly: shuffled batches, SGD with momentum, cosine decay."""
 
     def run(seed, rate, num_steps):
-        state = Training(TASK, SPACE, SETTINGS).preparation.begin(jax.random.key(seed), TASK.data[TRAIN])
+        state = preparation.begin(jax.random.key(seed), TASK.data[TRAIN])
         params, velocity = state.variables["params"], None
         for step in range(num_steps):
             rows = state.orders[step // 4, (step % 4) * 10 : (step % 4 + 1) * 10]
@@ -112,7 +107,7 @@ def plain_training(loss):
 @pytest.mark.parametrize("text", [CROSS_ENTROPY, "Neg(Log(Mul(target, Mean_nhw(prediction))))"])
 def test_training_is_momentum_descent_on_the_compiled_loss(training, text):
     """The interpreted graph inside the compiled training, against the unrolled graph in a loop of plain JAX."""
-    expected = plain_training(SPACE.compile(SPACE.parse(text)))(seed=3, rate=0.1, num_steps=NUM_STEPS)
+    expected = plain_training(training.preparation, SPACE.compile(SPACE.parse(text)))(seed=3, rate=0.1, num_steps=NUM_STEPS)
     np.testing.assert_allclose(kernel(train(training, text, rate=0.1, seed=3)), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -132,16 +127,21 @@ class Recorder:
         return encoded * jnp.sum(branch.arrays["prediction"]) * 0
 
 
-def batches_of(seed, value):
-    recorder = Recorder([])
-    training = Training(TASK, recorder, SETTINGS, "steps")
-    training.run(jnp.float32(value), 0.1, seed, TASK.data, SEARCH_EVAL)
+@pytest.fixture(scope="module")
+def recording(training):
+    return Training(TASK, Recorder([]), SETTINGS, "steps", training.preparation)
+
+
+def batches_of(recording, seed, value):
+    seen = recording.family.seen
+    seen.clear()
+    recording.run(jnp.float32(value), 0.1, seed, TASK.data, SEARCH_EVAL)
     jax.effects_barrier()
-    return [np.concatenate([target, prediction]) for target, prediction in recorder.seen]
+    return [np.concatenate([target, prediction]) for target, prediction in seen]
 
 
-def test_initialisation_and_data_order_depend_on_the_seed_alone():
-    first, other_loss, other_seed = batches_of(0, 1.0), batches_of(0, 2.0), batches_of(1, 1.0)
+def test_initialisation_and_data_order_depend_on_the_seed_alone(recording):
+    first, other_loss, other_seed = (batches_of(recording, *given) for given in ((0, 1.0), (0, 2.0), (1, 1.0)))
     assert len(first) == NUM_STEPS
     np.testing.assert_array_equal(first, other_loss)
     assert not np.array_equal(first, other_seed)
@@ -154,25 +154,86 @@ def test_every_epoch_shows_every_example_once_in_a_new_order(training):
     assert len({tuple(order) for order in orders}) == 5
 
 
-def test_batches_follow_the_order_of_the_epoch():
-    orders = np.asarray(Training(TASK, SPACE, SETTINGS).preparation.begin(jax.random.key(0), TASK.data[TRAIN]).orders)
+def test_batches_follow_the_order_of_the_epoch(training, recording):
+    orders = np.asarray(training.preparation.begin(jax.random.key(0), TASK.data[TRAIN]).orders)
     targets = np.eye(3)[np.asarray(TASK.data[TRAIN]["label"])[orders.reshape(-1, 10)]]
-    seen = [batch[:10, 0, 0] for batch in batches_of(0, 1.0)]
+    seen = [batch[:10, 0, 0] for batch in batches_of(recording, 0, 1.0)]
     np.testing.assert_array_equal(np.stack(seen), targets)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unrolled:
+    """One formula without the interpreter: it compiles quickly."""
+
+    text: str
+
+    @property
+    def name(self):
+        return self.text
+
+    def loss(self, encoded, inputs: BranchInputs, axis_name=None):
+        return SPACE.compile(SPACE.parse(self.text))(inputs)
 
 
 # --- NaN and infinity --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dispatch", ["whole", "steps"])
-def test_a_training_that_explodes_is_stopped(dispatch):
+@pytest.mark.parametrize("way", ["whole", "steps"])
+def test_a_training_that_explodes_is_stopped(way):
     """It has no score, and the state is the last finite one."""
-    outcome = trained_with(EXPLODES, rate=50.0, dispatch=dispatch, num_epochs=50, momentum=0.99)
+    settings = dataclasses.replace(SETTINGS, num_epochs=100, momentum=0.99)
+    training, calls = Training(TASK, Unrolled(EXPLODES), settings, way), []
+    name = "_whole" if way == "whole" else "_step"
+    step = getattr(training, name)
+    vars(training)[name] = lambda *arguments: calls.append(None) or step(*arguments)
+    outcome = training.run(None, 50.0, 0, TASK.data, SEARCH_EVAL, keep_variables=True)
     assert outcome.score is None
     assert not outcome.finite
     assert outcome.scores == {}
     assert outcome.steps < 200
     assert np.all(np.isfinite(kernel(outcome)))
+    # What was on its way when the flag came, of 400 steps.
+    assert len(calls) == 1 if way == "whole" else outcome.steps < len(calls) < outcome.steps + 100
+
+
+class Flag:
+    """An array that says it is there only after it was asked often enough, and may not be read before."""
+
+    def __init__(self, value, patience):
+        self.value, self.patience = value, patience
+
+    def is_ready(self):
+        self.patience -= 1
+        return self.patience < 0
+
+    def __array__(self, dtype=None, copy=None):
+        assert self.patience < 0, "the host would have waited"
+        return np.asarray(self.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    step: int
+    nan_from: int
+    patience: int
+
+    @property
+    def finite(self):
+        return Flag(self.step < self.nan_from, self.patience)
+
+    def next(self):
+        return dataclasses.replace(self, step=self.step + 1)
+
+
+@pytest.mark.parametrize(
+    ("nan_from", "patience", "steps"),
+    [(1000, 0, (200, 200)), (0, 1000, (200, 200)), (0, 0, (1, 3)), (50, 0, (50, 90)), (50, 30, (50, 130))],
+)
+def test_the_host_never_waits_for_a_step(monkeypatch, nan_from, patience, steps):
+    """It goes on while a flag is not there, and stops soon after one that says NaN."""
+    monkeypatch.setattr(dispatch.jnp, "copy", lambda flag: flag)
+    least, most = steps
+    assert least <= dispatch.dispatch_steps(Count.next, Count(0, nan_from, patience), 200).step <= most
 
 
 def test_a_loss_that_is_nan_at_once_takes_no_step(training):
@@ -186,9 +247,14 @@ def test_a_loss_that_is_nan_at_once_takes_no_step(training):
 SCE = family("sce")
 
 
+@functools.cache
+def sce_training(settings):
+    return Training(TASK, SCE, settings)
+
+
 def trained_sce(scale=1.0, rate=0.3, **settings):
     """A hand-crafted loss, times `scale`: its training compiles in no time."""
-    training = Training(TASK, SCE, dataclasses.replace(SETTINGS, **settings))
+    training = sce_training(dataclasses.replace(SETTINGS, **settings))
     hyperparameters = SCE.encode({"alpha": 0.5 * scale, "beta": 0.2 * scale})
     return training.run(hyperparameters, rate, 0, TASK.data, SEARCH_EVAL, keep_variables=True)
 
@@ -284,14 +350,13 @@ def run_all(workers):
     return [(one.score, one.scores, one.steps) for one in outcomes], execution.compilations
 
 
-def test_workers_change_nothing_but_the_time():
+def test_workers_change_nothing_but_the_time(training):
     one, two = run_all(1), run_all(2)
     assert one == two
     results, compilations = one
     assert compilations == {"training autoloss_zero": 1, "training focal": 1}
-    alone = Training(TASK, SPACE, SETTINGS)
     for trial, result in list(zip(trials(), results, strict=True))[:8]:
-        outcome = alone.run(trial.encoded, 0.2, trial.seed, TASK.with_split(trial.split).data, SEARCH_EVAL)
+        outcome = training.run(trial.encoded, 0.2, trial.seed, TASK.with_split(trial.split).data, SEARCH_EVAL)
         assert (outcome.score, outcome.scores, outcome.steps) == result
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.host_memory import free_host_memory
 from jaxloss.core.types import PyTree
 
 # Of the free memory, what one population may take; the rest is for the data, the networks and a second worker.
@@ -20,11 +20,11 @@ DEVICE_AXIS = "devices"
 
 
 def free_memory() -> int:
-    """Bytes that are free now on one device; on the CPU, of the machine."""
+    """Bytes that are free now on one device; on the CPU, of the machine, see `free_host_memory`."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"] - statistics["bytes_in_use"]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return free_host_memory()
 
 
 def memory_budget() -> int:

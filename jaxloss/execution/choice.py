@@ -1,6 +1,7 @@
 """The way in which a run trains. It is chosen once and pinned: over a whole training, rounding parts the ways."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = MODES = ("auto", "serial", "v
 
 # Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
 CPU_LANES, MOST_LANES = 4, 128
-# From so many lanes their memory is judged.
+# From so many lanes the memory of more is extrapolated.
 PROBE_LANES = 4
 MEASURED_STEPS = 20
 FEW_STEPS = 3
@@ -114,16 +115,32 @@ def _way(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial
 
 
 def derived_lanes(most: int, example: Trial, place: Workplace) -> int:
-    """Lanes that suit the device and its memory: a power of two, or `most` where that is fewer."""
+    """The most lanes that fit into the memory budget: a power of two, or `most` where that is fewer; 1 at least.
+
+    Extrapolated from a few lanes, then verified by compiling for the number itself, and for twice as many: memory need not grow
+    in proportion. Nothing is run.
+    """
+    most = max(1, most)
     if jax.default_backend() == "cpu":
-        return max(1, min(most, CPU_LANES))
-    probe = PopulationExecution(place.task, place.settings, PROBE_LANES, 1, 1, place.dispatch)
-    try:
-        per_lane = max(1, (probe.memory(example) - probe.data_bytes(example.split)) // PROBE_LANES)
-    finally:
-        probe.close()
-    fitting = max(1, memory_budget() // per_lane)
-    return max(1, min(most, MOST_LANES, 2 ** (fitting.bit_length() - 1)))
+        return min(most, CPU_LANES)
+    most, budget = min(most, MOST_LANES), memory_budget()
+
+    @functools.cache
+    def needed(lanes: int) -> int:
+        execution = PopulationExecution(place.task, place.settings, lanes, 1, 1, place.dispatch)
+        try:
+            return execution.memory(example) - execution.data_bytes(example.split)
+        finally:
+            execution.close()
+
+    likely = max(1, budget * PROBE_LANES // max(1, needed(PROBE_LANES)))
+    lanes = min(most, 2 ** (likely.bit_length() - 1))
+    while lanes > 1 and needed(lanes) > budget:
+        # Of `most`, which need not be one, down to a power of two.
+        lanes = 2 ** ((lanes - 1).bit_length() - 1)
+    while lanes < most and needed(min(most, 2 * lanes)) <= budget:
+        lanes = min(most, 2 * lanes)
+    return lanes
 
 
 def _measured(ways: Sequence[Way], examples: Sequence[Trial], place: Workplace) -> dict[str, float]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxloss.core.devices import memory_needed, over_devices
 from jaxloss.core.stacking import encoded_axes
 from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.dispatch import dispatch_steps
 from jaxloss.tasks.train import Preparation, Training, TrainState
 
 
@@ -77,9 +78,7 @@ class Lanes:
         if self.training.dispatch == "whole":
             ends = jnp.full((self.preparation.num_devices,), num_steps, jnp.int32)
             return self._block(states, encoded, rates, train, ends)
-        for _ in range(num_steps):
-            states = self._step(states, encoded, rates, train)
-        return states
+        return dispatch_steps(lambda states: self._step(states, encoded, rates, train), states, num_steps)
 
     def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree) -> int:
         """Bytes on one device for a block of steps, or for the scores where they take more; found by compiling.

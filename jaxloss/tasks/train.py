@@ -15,9 +15,8 @@ import optax
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import TRAIN, Task, num_examples
+from jaxloss.tasks.dispatch import dispatch_steps, resolve_dispatch
 from jaxloss.tasks.settings import TrainingSettings
-
-FINITE_CHECK_INTERVAL = 20
 
 
 @jax.tree_util.register_dataclass
@@ -63,6 +62,12 @@ class Outcome:
     @property
     def finite(self) -> bool:
         return self.score is not None
+
+
+def gradient_norm(gradients: PyTree) -> Array:
+    """The Euclidean norm of all gradients together, float `[]`."""
+    # The function of optax has another name since 0.2.5, and the old one warns.
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradients)))
 
 
 class Preparation:
@@ -128,12 +133,6 @@ class Preparation:
         return jax.jit(self.task.scores)
 
 
-def resolve_dispatch(dispatch: str, task: Task) -> str:
-    """`auto` is `steps` for networks with convolutions on a CPU, where a convolution inside a loop is slow, else `whole`."""
-    slow_loop = task.native_convolution and jax.default_backend() == "cpu"
-    return ("steps" if slow_loop else "whole") if dispatch == "auto" else dispatch
-
-
 class Training:
     """The compiled training of one task with one family of losses. Safe to call from several threads."""
 
@@ -151,7 +150,7 @@ class Training:
         family: a space, or a family of hand-crafted losses.
         settings: everything but the learning rate.
         dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`, see
-          `resolve_dispatch`.
+          `dispatch.resolve_dispatch`.
         preparation: shared by the families of one task; its own by default.
         axis_name: device axis of a data-parallel training, whose batches are divided over the devices; None for one device.
         """
@@ -192,11 +191,7 @@ class Training:
         """At most `num_steps` further steps: fewer where the training ends or is stopped before. `state` is given away."""
         if self.dispatch == "whole":
             return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
-        for step in range(num_steps):
-            state = self._step(state, encoded, rate, train)
-            if step % FINITE_CHECK_INTERVAL == 0 and not jnp.all(state.finite):
-                break
-        return state
+        return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps)
 
     def outcome(self, scores: Mapping[str, Array], finite: Array, step: Array, variables: PyTree) -> Outcome:
         """What a training that ended with these scores gave."""
@@ -207,7 +202,7 @@ class Training:
 
     def scale(self, state: TrainState, encoded: PyTree, train: PyTree) -> TrainState:
         """Sets the factor of the loss that makes the norm of its first gradient one."""
-        norm = optax.global_norm(self._gradients(state, encoded, train)[1])
+        norm = gradient_norm(self._gradients(state, encoded, train)[1])
         usable = jnp.isfinite(norm) & (norm > 0)
         return dataclasses.replace(state, loss_scale=jnp.where(usable, 1 / norm, 0), finite=usable)
 
@@ -216,7 +211,7 @@ class Training:
         loss, gradients, variables = self._gradients(state, encoded, train)
         gradients = jax.tree.map(lambda leaf: leaf * state.loss_scale, gradients)
         running = self.preparation.running(state, train)
-        healthy = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradients))
+        healthy = jnp.isfinite(loss) & jnp.isfinite(gradient_norm(gradients))
         params = state.variables["params"]
         updates, optimiser = self.preparation.optimiser(train).update(gradients, state.optimiser, params)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -learning_rate * leaf, updates))
