@@ -63,6 +63,9 @@ class Population(Protocol):
     def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree | None:
         """At most `lanes` graphs as arrays of fixed size; None is an empty lane. None where they are too large together."""
 
+    def stack(self, prepared: Sequence[PyTree]) -> PyTree:
+        """What several devices get, as one pytree with a leading axis."""
+
     def memory(self) -> PyTree:
         """Room for values, to be handed from call to call."""
 
@@ -150,6 +153,9 @@ class BlockPopulation:
     def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule | None:
         return make_schedule(encoded, self._shape)
 
+    def stack(self, prepared: Sequence[Schedule]) -> Schedule:
+        return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
+
     def memory(self) -> Array:
         return jnp.zeros((self._shape.num_rows, math.prod(self._tensor)), self._dtype)
 
@@ -197,6 +203,9 @@ class VmapPopulation:
     def prepare(self, encoded: Sequence[Program | None]) -> Program:
         rows = [_blank(self._layout) if program is None else program for program in encoded]
         return stack(rows + [_blank(self._layout)] * (self.lanes - len(rows)))
+
+    def stack(self, prepared: Sequence[Program]) -> Program:
+        return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
 
     def memory(self) -> PyTree:
         return ()
