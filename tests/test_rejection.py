@@ -11,8 +11,10 @@ import pytest
 
 from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.types import Reason
+from jaxloss.filters import population as populations
 from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings
 from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree, to_graph
@@ -162,6 +164,29 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
     assert found["vmap", 1] == found["vmap", 2]
     same = [one[2] == other[2] for one, other in zip(found["blocks", 1], found["vmap", 1], strict=True)]
     assert np.mean(same) > 0.97
+
+
+@pytest.mark.parametrize("guessed", [0.5, 4])
+def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
+    """Fewer than were guessed, or more, found by compiling once more; nothing is run to find out."""
+    budget, problem = 200_000, classification_problem()
+    population = make_population(problem, BRANCH.layout, "vmap", False, 100, int(guessed * budget))
+    population._budget, guess = budget, population.lanes
+    stage = GradientStage(problem, population)
+    assert 0.9 * budget < stage._memory_needed(population.prepare([])) <= budget
+    assert (population.lanes > guess) is (guessed < 1)
+    assert len(stage(any_graphs(population.lanes + 1, seed=6))["reason"]) == population.lanes + 1
+    assert stage.compilations == 2
+
+
+def test_graphs_of_one_size_share_a_program_on_an_accelerator(monkeypatch):
+    """Its loops have a fixed number of trips: one compilation for each number in use, and the same verdicts."""
+    graphs = [*large_graphs(4, seed=7), *any_graphs(20, seed=7)]
+    plain = protocol(batching="vmap", iterations=20, lanes=16)
+    monkeypatch.setattr(populations, "loops_ask_the_host", lambda: True)
+    fixed = protocol(batching="vmap", iterations=20, lanes=16)
+    assert_equal(fixed(graphs), plain(graphs))
+    assert (plain.compilations, fixed.compilations) == (1, 2)
 
 
 def test_iterations_need_not_be_a_multiple_of_those_between_two_looks():

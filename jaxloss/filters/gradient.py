@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.devices import over_devices, replicate
+from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree, Reason
@@ -42,6 +42,7 @@ class GradientStage:
         self._samples = replicate(samples, num_devices)
         self._compiled = over_devices(self._describe, num_devices)
         self.compilations = 0
+        population.fit(self._memory_needed)
 
     def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'norms' [M, B], 'projections' [M, NUM_PROJECTIONS]}`."""
@@ -55,6 +56,10 @@ class GradientStage:
                 whole[lanes.held[taken]] = np.asarray(column)[taken]
             lanes.leave(taken)
         return results
+
+    def _memory_needed(self, prepared: PyTree) -> int:
+        prepared = jax.tree.map(lambda leaf: np.stack([leaf] * self._num_devices), prepared)
+        return memory_needed(self._compiled, prepared, *self._samples)
 
     def _describe(self, population: PyTree, start: Array, context: PyTree, directions: Array) -> dict[str, Array]:
         self.compilations += 1  # counted while tracing: once per compilation

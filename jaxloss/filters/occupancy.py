@@ -26,7 +26,8 @@ class Occupancy:
         num_devices: `D`.
         """
         self._population = population
-        self._waiting = collections.deque(range(len(encoded)))
+        order = sorted(range(len(encoded)), key=lambda one: population.size(encoded[one]))
+        self._waiting = collections.deque(order)
         self._devices = [_Device(population, encoded) for _ in range(num_devices)]
         self.held = np.full((num_devices, population.lanes), -1)
         self.fresh = np.zeros((num_devices, population.lanes), bool)

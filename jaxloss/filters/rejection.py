@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloss.core.devices import over_devices, replicate
+from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
@@ -112,6 +112,7 @@ class RejectionProtocol:
         self._stride = min(ITERATIONS_PER_CALL, settings.iterations) if shortcuts else settings.iterations
         self._compiled = over_devices(self._advance, num_devices, donate_argnums=(1,))
         self.compilations = 0
+        population.fit(self._memory_needed)
 
     def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'gain' [M], 'steps' [M]}`; the steps are those that were needed."""
@@ -140,6 +141,11 @@ class RejectionProtocol:
                 results[name][lanes.held[done]] = column[done]
             lanes.leave(done)
         return results
+
+    def _memory_needed(self, prepared: PyTree) -> int:
+        prepared = jax.tree.map(lambda leaf: np.stack([leaf] * self._num_devices), prepared)
+        fresh = np.zeros((self._num_devices, self._population.lanes), bool)
+        return memory_needed(self._compiled, prepared, self._empty(), fresh, self._samples)
 
     def _empty(self) -> Lanes:
         start = self._problem.start
