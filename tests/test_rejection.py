@@ -17,7 +17,7 @@ from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings
-from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree, to_graph
+from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 
 ENOUGH_MEMORY = 2**28
@@ -94,7 +94,7 @@ def test_few_lanes_are_refilled_until_all_are_done():
 def large_graphs(count, seed):
     """Trees that nearly fill a program."""
     generator, vocabulary = np.random.default_rng(seed), Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(BRANCH.layout.inputs))
-    drawn = (to_graph(random_tree(generator, vocabulary, depth=5)) for _ in itertools.count())
+    drawn = (random_tree(generator, vocabulary, depth=5) for _ in itertools.count())
     sizes = range(18, BRANCH.layout.max_instructions + 1)
     return list(itertools.islice((graph for graph in drawn if graph.merged().num_operators in sizes), count))
 

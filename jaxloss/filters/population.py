@@ -160,7 +160,7 @@ class BlockPopulation:
         self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, _width(size), num_rows)
 
     def encode(self, graph: Graph) -> Lowered:
-        return lower(encode(graph, self._layout), self._layout, self._shape.varying)
+        return _lowered(graph, self._layout, self._shape.varying)
 
     def size(self, encoded: Lowered) -> int:
         return 0  # blocks take all sizes alike
@@ -201,6 +201,12 @@ class BlockPopulation:
     def _blocks(self, inputs: LossInputs) -> Blocks:
         cotangent = jnp.broadcast_to(inputs.mask, self._tensor).astype(self._dtype)
         return Blocks(self._shape, inputs.mask, cotangent, self._view.apart)
+
+
+# What has a gradient goes on to the protocol, with the same instructions.
+@functools.lru_cache(maxsize=4096)
+def _lowered(graph: Graph, layout: Layout, varying: tuple[int, ...]) -> Lowered:
+    return lower(encode(graph, layout), layout, varying)
 
 
 class VmapPopulation:
