@@ -1,8 +1,6 @@
 """The cascade of filters: a reason for every rejection, the protocol of the paper, and what is remembered."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,47 +185,11 @@ def test_no_headroom_is_one_line_that_says_what_to_change():
     assert "\n" not in str(caught.value)
 
 
-# --- batching and compilation ------------------------------------------------------------------------------------------------
+# --- what does not matter ----------------------------------------------------------------------------------------------------
 
 
 def summary(screened):
     return screened.verdict.reason, screened.signature, screened.sketch
-
-
-def test_blocks_and_vmap_come_to_the_same_verdicts():
-    graphs = random_graphs(240)
-    cascades = [make_cascade(batching=name, iterations=150, width=48) for name in ("blocks", "vmap")]
-    blocks, batched = (cascade.screen(graphs, GradientMemory()) for cascade in cascades)
-    verdicts = [(one.verdict.reason, other.verdict.reason) for one, other in zip(blocks, batched, strict=True)]
-    assert all(one is other for one, other in verdicts)
-    assert len({one for one, _ in verdicts}) >= 4  # the sample is not one-sided
-    # Norms may round differently where the two sum in another order: nearly all are equal, and none is far.
-    assert np.mean([one.signature == other.signature for one, other in zip(blocks, batched, strict=True)]) > 0.97
-
-
-@pytest.mark.parametrize("batching", ["blocks", "vmap"])
-def test_one_compilation_however_many_candidates(batching):
-    cascade = make_cascade(batching=batching, iterations=20)
-    for count, seed in ((1, 1), (3, 2), (8, 3), (29, 4)):
-        cascade.screen(random_graphs(count, seed), GradientMemory())
-    # Under `vmap` graphs without aggregation have a program of their own.
-    programs = 1 if batching == "blocks" else 2
-    assert cascade.compilations == {"gradient": programs, "rejection": programs}
-
-
-def test_threads_change_nothing_and_compile_once():
-    graphs = random_graphs(60)
-    with ThreadPoolExecutor(4) as workers:
-        cascade = make_cascade(workers=workers, num_workers=4, iterations=20)
-        used = []
-        cascade.rejection._workers = SimpleNamespace(map=lambda *arguments: used.append(1) or workers.map(*arguments))
-        first = cascade.screen(graphs, GradientMemory())
-        cascade._verdicts = Remembered(1000)
-        threaded = cascade.screen(graphs, GradientMemory())
-    assert used == [1]  # the first call compiles, the second is shared
-    assert cascade.compilations == {"gradient": 1, "rejection": 1}
-    alone = make_cascade(iterations=20).screen(graphs, GradientMemory())
-    assert list(map(summary, first)) == list(map(summary, threaded)) == list(map(summary, alone))
 
 
 @pytest.mark.parametrize(("samples", "classes"), [(5, 21), (5, 100), (10, 9)])

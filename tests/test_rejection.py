@@ -1,13 +1,23 @@
-"""The rejection protocol in lanes: leaving early, refilling, several devices and both ways change no verdict."""
+"""The rejection protocol in lanes: leaving early, refilling, and the way it is computed change no verdict."""
+
+import dataclasses
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
+from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.types import Reason
+from jaxloss.filters import population as populations
+from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings
+from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 
 ENOUGH_MEMORY = 2**28
@@ -81,25 +91,102 @@ def test_few_lanes_are_refilled_until_all_are_done():
     assert_equal(protocol(lanes=5, iterations=120)(graphs), protocol(lanes=256, iterations=120)(graphs))
 
 
-def test_candidates_that_do_not_fit_together_wait():
-    """A memory for one large program at a time: the others wait, and come to the same verdicts."""
-    graphs = any_graphs(40, seed=3)
-    tight = protocol(lanes=40, iterations=60)
-    shape = tight._population._shape
-    tight._population._shape = type(shape)(shape.layout, shape.varying, shape.lanes, shape.width, slots=12)
-    together = [tight._population.encode(graph) for graph in graphs]
-    assert tight._population.prepare(together) is None
-    assert_equal(tight(graphs), protocol(lanes=40, iterations=60)(graphs))
+def large_graphs(count, seed):
+    """Trees that nearly fill a program."""
+    generator, vocabulary = np.random.default_rng(seed), Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(BRANCH.layout.inputs))
+    drawn = (random_tree(generator, vocabulary, depth=5) for _ in itertools.count())
+    sizes = range(18, BRANCH.layout.max_instructions + 1)
+    return list(itertools.islice((graph for graph in drawn if graph.merged().num_operators in sizes), count))
 
 
-@pytest.mark.parametrize("batching", ["blocks", "vmap"])
-def test_several_devices_come_to_the_same_verdicts(batching):
+def test_large_candidates_that_do_not_fit_together_wait():
+    """Who is under way stays, so that each begins once; and how many fit is not found out again at every refill."""
+    graphs = large_graphs(40, seed=3)
+    tight = protocol(lanes=32, iterations=300)
+    prepare, compiled = tight._population.prepare, tight._compiled
+    tight._population._shape = dataclasses.replace(tight._population._shape, slots=40)
+    tries, sizes, begun = [], [], []
+
+    def counted_prepare(encoded):
+        prepared = prepare(encoded)
+        tries.append(prepared is not None)
+        if prepared is not None:
+            sizes.append(sum(one is not None for one in encoded))
+        return prepared
+
+    def counted_call(prepared, state, fresh, samples):
+        begun.append(int(fresh.sum()))
+        return compiled(prepared, state, fresh, samples)
+
+    tight._population.prepare, tight._compiled = counted_prepare, counted_call
+    found = tight(graphs)
+    assert_equal(found, protocol(lanes=32, iterations=300)(graphs))
+    assert sum(begun) == len(graphs)
+    assert tries.count(False) <= len(begun)
+    # The room is in use: about as many calls as it takes when as many stand side by side as usually fit.
+    assert len(begun) * np.median(sizes) < 1.25 * np.sum(-(-found["steps"] // 100))
+
+
+# --- one list, every way -------------------------------------------------------------------------------------------------------
+
+
+def summaries(cascade, graphs):
+    return [
+        (one.verdict.reason, str(one.verdict.value), one.signature, one.sketch)
+        for one in cascade.screen(graphs, GradientMemory())
+    ]
+
+
+def test_all_ways_come_to_the_same_verdicts(five_thousand):
+    """Blocks and vmap, each on one device and on two, and blocks in threads; each compiled once for lists of any length."""
     assert jax.local_device_count() >= 2
-    graphs = any_graphs(90, seed=4)
-    one = protocol(lanes=16, iterations=150, batching=batching)
-    two = protocol(lanes=16, iterations=150, batching=batching, num_devices=2)
-    assert_equal(one(graphs), two(graphs))
-    assert one.compilations == two.compilations == 1
+    graphs = [graph for graph in five_thousand if {"prediction", "target"} <= graph.input_names][:120]
+    elementwise = BRANCH.layout.operators.elementwise.by_name
+    assert sum(any(node.name not in elementwise for node in graph.nodes if node.is_operator) for graph in graphs) > 20
+    found, shared = {}, []
+    with ThreadPoolExecutor(3) as workers:
+        for batching, devices in (("vmap", 2), ("vmap", 1), ("blocks", 2), ("blocks", 1)):
+            cascade = make_cascade(batching=batching, num_devices=devices, iterations=150, width=16)
+            found[batching, devices] = [row for part in (graphs[:1], graphs[1:8], graphs[8:]) for row in summaries(cascade, part)]
+            # Under `vmap` graphs without aggregation have a program of their own.
+            programs = 1 if batching == "blocks" else 2
+            assert cascade.compilations == {"gradient": programs, "rejection": programs}
+        cascade.rejection._workers = SimpleNamespace(map=lambda *arguments: shared.append(1) or workers.map(*arguments))
+        cascade.rejection._num_workers, cascade._verdicts = 3, Remembered(1000)
+        found["threads"] = summaries(cascade, graphs)
+        assert shared == [1]
+        assert cascade.compilations == {"gradient": 1, "rejection": 1}
+    for way, rows in found.items():
+        assert [row[:2] for row in rows] == [row[:2] for row in found["blocks", 1]], way
+    assert len({reason for reason, *_ in found["threads"]}) >= 4  # the list is not one-sided
+    # To the bit on any number of devices. Norms of the two forms round differently where they sum in another order.
+    assert found["blocks", 1] == found["blocks", 2] == found["threads"]
+    assert found["vmap", 1] == found["vmap", 2]
+    same = [one[2] == other[2] for one, other in zip(found["blocks", 1], found["vmap", 1], strict=True)]
+    assert np.mean(same) > 0.97
+
+
+@pytest.mark.parametrize("guessed", [0.5, 4])
+def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
+    """Fewer than were guessed, or more, found by compiling once more; nothing is run to find out."""
+    budget, problem = 200_000, classification_problem()
+    population = make_population(problem, BRANCH.layout, "vmap", False, 100, int(guessed * budget))
+    population._budget, guess = budget, population.lanes
+    stage = GradientStage(problem, population)
+    assert 0.9 * budget < stage._memory_needed(population.prepare([])) <= budget
+    assert (population.lanes > guess) is (guessed < 1)
+    assert len(stage(any_graphs(population.lanes + 1, seed=6))["reason"]) == population.lanes + 1
+    assert stage.compilations == 2
+
+
+def test_graphs_of_one_size_share_a_program_on_an_accelerator(monkeypatch):
+    """Its loops have a fixed number of trips: one compilation for each number in use, and the same verdicts."""
+    graphs = [*large_graphs(4, seed=7), *any_graphs(20, seed=7)]
+    plain = protocol(batching="vmap", iterations=20, lanes=16)
+    monkeypatch.setattr(populations, "loops_ask_the_host", lambda: True)
+    fixed = protocol(batching="vmap", iterations=20, lanes=16)
+    assert_equal(fixed(graphs), plain(graphs))
+    assert (plain.compilations, fixed.compilations) == (1, 2)
 
 
 def test_iterations_need_not_be_a_multiple_of_those_between_two_looks():

@@ -65,7 +65,7 @@ INPUTS = ("prediction", "target", "1")
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 def test_every_path_holds_depth_operators(depth):
     for seed in range(100):
-        assert operators_per_path(trees.random_tree(np.random.default_rng(seed), VOCABULARY, depth)) == {depth}
+        assert operators_per_path(trees.from_graph(trees.random_tree(np.random.default_rng(seed), VOCABULARY, depth))) == {depth}
 
 
 def test_operators_and_leaves_are_uniform():

@@ -133,23 +133,40 @@ class Graph:
     def canonical(self, operators: OperatorSet) -> "Graph":
         """The one graph of all that share a key: commutative operands in a fixed order, equal parts computed once."""
         digests = self._digests(operators)
-        nodes = [
-            Node(node.name, tuple(sorted(node.operands, key=digests.__getitem__)), node.value)
-            if node.is_operator and operators[node.name].commutative
-            else node
-            for node in self.nodes
-        ]
-        return Graph.build(nodes).merged()
+        ordered: list[Node] = []
+        position: dict[str, int] = {}
+        stack = [(len(self.nodes) - 1, False)]
+        while stack:
+            index, operands_done = stack.pop()
+            if digests[index] in position:
+                continue
+            node, operands = self.nodes[index], self.nodes[index].operands
+            if operands and operators.by_name[node.name].commutative:
+                operands = sorted(operands, key=digests.__getitem__)
+            if operands_done or not operands:
+                position[digests[index]] = len(ordered)
+                ordered.append(Node(node.name, tuple([position[digests[i]] for i in operands]), node.value))
+            else:
+                stack.append((index, True))
+                stack.extend((operand, False) for operand in reversed(operands))
+        return Graph(tuple(ordered))
 
     def _digests(self, operators: OperatorSet) -> list[str]:
-        digests: list[str] = []
-        for node in self.nodes:
-            operands = [digests[i] for i in node.operands]
-            if node.is_operator and operators[node.name].commutative:
-                operands.sort()
-            content = f"{node.name}:{node.value!r}({','.join(operands)})"
-            digests.append(hashlib.blake2b(content.encode(), digest_size=12).hexdigest())
-        return digests
+        """A digest of every node, kept: a graph is asked for its key, then for its canonical form."""
+        if operators not in self._known_digests:
+            digests: list[str] = []
+            for node in self.nodes:
+                operands = [digests[i] for i in node.operands]
+                if operands and operators.by_name[node.name].commutative:
+                    operands.sort()
+                content = f"{node.name}:{node.value!r}({','.join(operands)})"
+                digests.append(hashlib.blake2b(content.encode(), digest_size=12).hexdigest())
+            self._known_digests[operators] = digests
+        return self._known_digests[operators]
+
+    @functools.cached_property
+    def _known_digests(self) -> dict[OperatorSet, list[str]]:
+        return {}
 
     def granularities(self, operators: OperatorSet, per_sample_inputs: frozenset[str] = frozenset()) -> tuple[Granularity, ...]:
         """For each node, whether it holds one value per element or one per sample."""

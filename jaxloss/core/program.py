@@ -151,4 +151,31 @@ def stack(programs: Sequence[Program]) -> Program:
     return dataclasses.replace(stacked, length=np.int32(stacked.length.max()))
 
 
-__all__ = ["CONSTANT", "POPULATION_AXES", "Layout", "Program", "ProgramOverflow", "decode", "encode", "fits", "stack"]
+# Random trees three operators deep have at most 7.
+NUM_SLOTS = (8, 16)
+
+
+def shortened(programs: Program) -> Program:
+    """Leaves out slots that none of the programs uses, down to one of a few numbers: what runs all slots is compiled for each."""
+    longest = int(np.max(programs.length))
+    slots = next((number for number in NUM_SLOTS if number >= longest), programs.opcodes.shape[-1])
+    return dataclasses.replace(
+        programs,
+        opcodes=programs.opcodes[..., :slots],
+        backward_opcodes=programs.backward_opcodes[..., :slots],
+        operands=programs.operands[..., :slots, :],
+    )
+
+
+__all__ = [
+    "CONSTANT",
+    "POPULATION_AXES",
+    "Layout",
+    "Program",
+    "ProgramOverflow",
+    "decode",
+    "encode",
+    "fits",
+    "shortened",
+    "stack",
+]

@@ -4,19 +4,19 @@ Two descriptions are made of it. The *norms* per sample are the paper's equivale
 are blind to sign. The *sketch*, signed random projections, tells L from -L and serves to remember rejected candidates.
 """
 
-import collections
 import dataclasses
-import itertools
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.devices import over_devices
+from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
 
 NUM_PROJECTIONS = 6
@@ -35,52 +35,50 @@ class GradientStage:
         population: takes all of them as one batch.
         num_devices: each takes `population.lanes` graphs at once.
         """
-        self._problem, self._population, self._num_devices = problem, population, num_devices
+        self._population, self._num_devices = population, num_devices
         directions = np.random.default_rng(0).standard_normal((NUM_PROJECTIONS, *problem.start.shape))
-        self._directions = jnp.asarray(directions, problem.start.dtype)
+        # Arguments of the compiled call: the compiler would spend seconds on folding constants of this size.
+        samples = (problem.start, problem.context, jnp.asarray(directions, problem.start.dtype))
+        self._samples = replicate(samples, num_devices)
         self._compiled = over_devices(self._describe, num_devices)
         self.compilations = 0
+        population.fit(self._memory_needed)
 
     def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'norms' [M, B], 'projections' [M, NUM_PROJECTIONS]}`."""
-        waiting = collections.deque(self._population.encode(graph) for graph in graphs)
-        results = []
-        while waiting:
-            # A short list is shared by all devices.
-            share = -(-len(waiting) // self._num_devices)
-            shares, counts = zip(*(self._take(waiting, share) for _ in range(self._num_devices)), strict=True)
-            found = self._compiled(jax.tree.map(lambda *slices: np.stack(slices), *shares))
-            for device, count in enumerate(counts):
-                results.append({name: np.asarray(column[device])[:count] for name, column in found.items()})
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+        results: dict[str, np.ndarray] = {}
+        lanes = Occupancy(self._population, [self._population.encode(graph) for graph in graphs], self._num_devices)
+        while lanes.refill():
+            found = self._compiled(lanes.prepared, *self._samples)
+            taken = lanes.held >= 0
+            for name, column in found.items():
+                whole = results.setdefault(name, np.zeros((len(graphs), *column.shape[2:]), column.dtype))
+                whole[lanes.held[taken]] = np.asarray(column)[taken]
+            lanes.leave(taken)
+        return results
 
-    def _take(self, waiting: collections.deque, most: int) -> tuple[PyTree, int]:
-        """As many of the first that wait as fit, prepared for one device, and their number."""
-        count = min(self._population.lanes, len(waiting), most)
-        while (prepared := self._population.prepare(list(itertools.islice(waiting, count)))) is None:
-            count -= max(1, count // 8)
-        for _ in range(count):
-            waiting.popleft()
-        return prepared, count
+    def _memory_needed(self, prepared: PyTree) -> int:
+        prepared = jax.tree.map(lambda leaf: np.stack([leaf] * self._num_devices), prepared)
+        return memory_needed(self._compiled, prepared, *self._samples)
 
-    def _describe(self, population: PyTree) -> dict[str, Array]:
+    def _describe(self, population: PyTree, start: Array, context: PyTree, directions: Array) -> dict[str, Array]:
         self.compilations += 1  # counted while tracing: once per compilation
-        start, context = self._problem.start, self._problem.context
         memory = self._population.begin(population, self._population.memory(), start, context)
         variable = jnp.broadcast_to(start, (self._population.lanes, *start.shape))
         gradients, _ = self._population.gradients(population, memory, variable, context)
-        return jax.vmap(self._describe_one)(gradients)
+        return jax.vmap(functools.partial(_describe_one, directions))(gradients)
 
-    def _describe_one(self, gradient: Array) -> dict[str, Array]:
-        norms = jnp.sqrt(jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim))))
-        finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(norms))
-        reason = jnp.where(jnp.any(norms > 0), Reason.ACCEPTED, Reason.ZERO_GRADIENT)
-        return {
-            "reason": jnp.where(finite, reason, Reason.NON_FINITE_GRADIENT).astype(jnp.int32),
-            "norms": norms,
-            # Not a matrix product: its rounding depends on the place of a row in the batch.
-            "projections": jnp.sum(self._directions * gradient, axis=tuple(range(1, self._directions.ndim))),
-        }
+
+def _describe_one(directions: Array, gradient: Array) -> dict[str, Array]:
+    norms = jnp.sqrt(jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim))))
+    finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(norms))
+    reason = jnp.where(jnp.any(norms > 0), Reason.ACCEPTED, Reason.ZERO_GRADIENT)
+    return {
+        "reason": jnp.where(finite, reason, Reason.NON_FINITE_GRADIENT).astype(jnp.int32),
+        "norms": norms,
+        # Not a matrix product: its rounding depends on the place of a row in the batch.
+        "projections": jnp.sum(directions * gradient, axis=tuple(range(1, directions.ndim))),
+    }
 
 
 @dataclasses.dataclass(frozen=True)

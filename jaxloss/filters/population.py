@@ -9,7 +9,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import jax
@@ -19,10 +19,10 @@ import numpy as np
 from jaxloss.core.blocks import Blocks
 from jaxloss.core.dependence import dependence
 from jaxloss.core.graph import Graph, Node
-from jaxloss.core.interpret import input_tensor, interpret
+from jaxloss.core.interpret import input_tensor, interpret, loops_ask_the_host
 from jaxloss.core.lowering import Lowered, lower
 from jaxloss.core.problem import RejectionProblem, batch_of_one
-from jaxloss.core.program import POPULATION_AXES, Layout, Program, encode, stack
+from jaxloss.core.program import POPULATION_AXES, Layout, Program, encode, shortened, stack
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.schedule import Schedule, Shape, make_schedule
 from jaxloss.core.types import Array, LossInputs, PyTree
@@ -37,6 +37,8 @@ ROW_SIZE, BLOCK_SIZE, MAX_BLOCK_SIZE, VECTOR = 128, 1024, 2048, 16
 # Rows that are in use at a time, for each lane: the variable, and results that are still to be read; usually, and at most.
 ROWS_PER_LANE, MOST_ROWS_PER_LANE = 6, 32
 MAX_LANES = {BLOCKS: 256, VMAP: 4096}
+# More lanes are worth compiling once more where the memory has room for so many times as many.
+WORTH_WHILE = 1.1
 
 
 def resolve_batching(batching: str) -> str:
@@ -60,8 +62,21 @@ class Population(Protocol):
     def encode(self, graph: Graph) -> PyTree:
         """What is needed of one graph, made once."""
 
+    def size(self, encoded: PyTree) -> int:
+        """Graphs of about the same size are best taken together, small ones first."""
+
+    def fit(self, needed: Callable[[PyTree], int]) -> None:
+        """Makes `lanes` as many as fit into the memory.
+
+        Args:
+          needed: bytes of a call with the present lanes, given what `prepare` makes of the largest graphs; found by compiling.
+        """
+
     def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree | None:
         """At most `lanes` graphs as arrays of fixed size; None is an empty lane. None where they are too large together."""
+
+    def stack(self, prepared: Sequence[PyTree]) -> PyTree:
+        """What several devices get, as one pytree with a leading axis."""
 
     def memory(self) -> PyTree:
         """Room for values, to be handed from call to call."""
@@ -145,10 +160,19 @@ class BlockPopulation:
         self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, _width(size), num_rows)
 
     def encode(self, graph: Graph) -> Lowered:
-        return lower(encode(graph, self._layout), self._layout, self._shape.varying)
+        return _lowered(graph, self._layout, self._shape.varying)
+
+    def size(self, encoded: Lowered) -> int:
+        return 0  # blocks take all sizes alike
+
+    def fit(self, needed: Callable[[PyTree], int]) -> None:
+        """Nothing to be done: the memory was made for the budget."""
 
     def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule | None:
         return make_schedule(encoded, self._shape)
+
+    def stack(self, prepared: Sequence[Schedule]) -> Schedule:
+        return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
 
     def memory(self) -> Array:
         return jnp.zeros((self._shape.num_rows, math.prod(self._tensor)), self._dtype)
@@ -179,6 +203,12 @@ class BlockPopulation:
         return Blocks(self._shape, inputs.mask, cotangent, self._view.apart)
 
 
+# What has a gradient goes on to the protocol, with the same instructions.
+@functools.lru_cache(maxsize=4096)
+def _lowered(graph: Graph, layout: Layout, varying: tuple[int, ...]) -> Lowered:
+    return lower(encode(graph, layout), layout, varying)
+
+
 class VmapPopulation:
     """See `Population`; the interpreter under `vmap`."""
 
@@ -186,17 +216,38 @@ class VmapPopulation:
         """See `make_population`; fewer than `lanes` where their values would not fit."""
         self._view, self._layout = _View(problem, apart), layout
         self.samples = samples
-        # Registers, their cotangents, and what every operator computes before one is selected, each twice: it takes a
-        # copy to change them. What the compiler asks for is about a fifth less.
+        self._most, self._budget = lanes, budget
+        self._all_slots = loops_ask_the_host()
+        # A guess on the safe side: registers, their cotangents, and what every operator computes before one is selected, each
+        # twice, as it takes a copy to change them. The compiler finds room for more, see `fit`.
         num_tensors = 4 * (layout.first_result + layout.max_instructions) + 4 * len(layout.operators.operators)
         self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start[:samples].nbytes)))
 
     def encode(self, graph: Graph) -> Program:
         return encode(graph, self._layout)
 
+    def size(self, encoded: Program) -> int:
+        return int(encoded.length)
+
+    def fit(self, needed: Callable[[PyTree], int]) -> None:
+        """See `Population.fit`. Where more lanes than are wanted seem to fit, nothing is compiled to find out."""
+        if self.lanes == self._most:
+            return
+        bytes_needed = needed(self.prepare([]))
+        if self._budget > WORTH_WHILE * bytes_needed:
+            self.lanes = min(self._most, self.lanes * self._budget // bytes_needed)
+            bytes_needed = needed(self.prepare([]))
+        while bytes_needed > self._budget and self.lanes > 1:
+            self.lanes = min(self.lanes - 1, max(1, self.lanes * self._budget // bytes_needed))
+            bytes_needed = needed(self.prepare([]))
+
     def prepare(self, encoded: Sequence[Program | None]) -> Program:
         rows = [_blank(self._layout) if program is None else program for program in encoded]
         return stack(rows + [_blank(self._layout)] * (self.lanes - len(rows)))
+
+    def stack(self, prepared: Sequence[Program]) -> Program:
+        stacked = jax.tree.map(lambda *slices: np.stack(slices), *prepared)
+        return shortened(stacked) if self._all_slots else stacked
 
     def memory(self) -> PyTree:
         return ()
@@ -208,7 +259,7 @@ class VmapPopulation:
     def gradients(self, population: Program, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
         def loss(variable: Array, context: PyTree, program: Program) -> Array:
             inputs = self._view.problem.inputs(variable, context)
-            return total_loss(interpret(program, self._layout, inputs), inputs)
+            return total_loss(interpret(program, self._layout, inputs, all_slots=self._all_slots), inputs)
 
         def of_lane(program: Program, variable: Array) -> Array:
             if not self._view.apart:

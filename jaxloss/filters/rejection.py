@@ -6,7 +6,6 @@ Many candidates descend side by side, each in a lane. Between blocks of iteratio
 take their lanes: all iterations are spent only on candidates that need them, and the verdicts are those of the whole descent.
 """
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -17,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloss.core.devices import over_devices, spread
+from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
 
 # Between two looks at which candidates are decided.
@@ -108,11 +108,11 @@ class RejectionProtocol:
         self._momentum = optax.trace(settings.momentum)
         self._start_metric = problem.metrics(problem.start)
         # An argument of the compiled call: the compiler would spend seconds on folding constants of this size.
-        samples = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_devices, *leaf.shape)), (problem.start, problem.context))
-        self._samples = spread(samples, num_devices)
+        self._samples = replicate((problem.start, problem.context), num_devices)
         self._stride = min(ITERATIONS_PER_CALL, settings.iterations) if shortcuts else settings.iterations
         self._compiled = over_devices(self._advance, num_devices, donate_argnums=(1,))
         self.compilations = 0
+        population.fit(self._memory_needed)
 
     def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'gain' [M], 'steps' [M]}`; the steps are those that were needed."""
@@ -130,39 +130,22 @@ class RejectionProtocol:
     # --- on the host -----------------------------------------------------------------------------------------------------------
 
     def _descend(self, encoded: Sequence[PyTree]) -> dict[str, np.ndarray]:
-        shape = (self._num_devices, self._population.lanes)
         results = {"reason": np.zeros(len(encoded), np.int32), "gain": np.zeros(len(encoded), np.float32)}
         results["steps"] = np.zeros(len(encoded), np.int32)
-        held = np.full(shape, -1)  # which candidate a lane holds
-        waiting = collections.deque(range(len(encoded)))
-        state, prepared, changed = self._empty(), None, True
-        while True:
-            fresh = np.zeros(shape, bool)
-            # Device by device in turn, so that a short list is shared by all of them.
-            free = np.argwhere(held.T < 0)[:, ::-1]
-            for lane in map(tuple, free[: len(waiting)]):
-                held[lane], fresh[lane] = waiting.popleft(), True
-            if not np.any(held >= 0):
-                return results
-            if changed or fresh.any():
-                prepared = [self._fit(encoded, lanes, waiting) for lanes in held]
-                prepared = jax.tree.map(lambda *slices: np.stack(slices), *prepared)
-                fresh &= held >= 0
-            state, report = self._compiled(prepared, state, fresh, self._samples)
+        state, lanes = self._empty(), Occupancy(self._population, encoded, self._num_devices)
+        while lanes.refill():
+            state, report = self._compiled(lanes.prepared, state, lanes.fresh, self._samples)
             report = {name: np.asarray(column) for name, column in report.items()}
-            done = (held >= 0) & report.pop("decided")
+            done = (lanes.held >= 0) & report.pop("decided")
             for name, column in report.items():
-                results[name][held[done]] = column[done]
-            held[done], changed = -1, bool(done.any())
+                results[name][lanes.held[done]] = column[done]
+            lanes.leave(done)
+        return results
 
-    def _fit(self, encoded: Sequence[PyTree], lanes: np.ndarray, waiting: collections.deque) -> PyTree:
-        """Prepares the lanes of one device; the last candidates go back and wait where all are too large together."""
-        while (prepared := self._population.prepare([encoded[i] if i >= 0 else None for i in lanes])) is None:
-            taken = np.flatnonzero(lanes >= 0)
-            leaving = taken[-max(1, len(taken) // 8) :]
-            waiting.extendleft(lanes[leaving][::-1].tolist())
-            lanes[leaving] = -1
-        return prepared
+    def _memory_needed(self, prepared: PyTree) -> int:
+        prepared = jax.tree.map(lambda leaf: np.stack([leaf] * self._num_devices), prepared)
+        fresh = np.zeros((self._num_devices, self._population.lanes), bool)
+        return memory_needed(self._compiled, prepared, self._empty(), fresh, self._samples)
 
     def _empty(self) -> Lanes:
         start = self._problem.start
@@ -170,8 +153,7 @@ class RejectionProtocol:
         state = Lanes(
             variable, self._momentum.init(variable), jnp.zeros(self._population.lanes, jnp.int32), self._population.memory()
         )
-        slices = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self._num_devices, *leaf.shape)), state)
-        return spread(slices, self._num_devices)
+        return replicate(state, self._num_devices)
 
     # --- on a device -----------------------------------------------------------------------------------------------------------
 

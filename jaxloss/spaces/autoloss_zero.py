@@ -55,7 +55,7 @@ def autoloss_zero(
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         del branch
         for _ in range(MAX_DRAWS):
-            graph = trees.to_graph(trees.random_tree(generator, vocabulary, initial_depth))
+            graph = trees.random_tree(generator, vocabulary, initial_depth)
             if fits(graph, layout):
                 return graph
         raise UserError(

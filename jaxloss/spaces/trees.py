@@ -30,8 +30,8 @@ class Vocabulary:
     def draw_operator(self, generator: np.random.Generator) -> Operator:
         return self.operators[generator.integers(len(self.operators))]
 
-    def draw_leaf(self, generator: np.random.Generator) -> Tree:
-        return Tree(self.leaves[generator.integers(len(self.leaves))])
+    def draw_leaf(self, generator: np.random.Generator) -> Node:
+        return self.leaves[generator.integers(len(self.leaves))]
 
 
 def leaves_of(inputs: Sequence[str], constants: Sequence[float] = (1.0,)) -> tuple[Node, ...]:
@@ -62,12 +62,24 @@ def from_graph(graph: Graph) -> Tree:
     return visit(len(graph.nodes) - 1)
 
 
-def random_tree(generator: np.random.Generator, vocabulary: Vocabulary, depth: int) -> Tree:
-    """`depth` operators on each path, then an input."""
-    if depth == 0:
-        return vocabulary.draw_leaf(generator)
-    operator = vocabulary.draw_operator(generator)
-    return Tree(Node(operator.name), [random_tree(generator, vocabulary, depth - 1) for _ in range(operator.arity)])
+def random_tree(generator: np.random.Generator, vocabulary: Vocabulary, depth: int) -> Graph:
+    """`depth` operators on each path, then an input.
+
+    Made as a graph at once: of all that a search does on the host, drawing such trees takes longest.
+    """
+    nodes: list[Node] = []
+
+    def draw(depth: int) -> int:
+        if depth == 0:
+            nodes.append(vocabulary.draw_leaf(generator))
+        else:
+            operator = vocabulary.draw_operator(generator)
+            operands = [draw(depth - 1) for _ in range(operator.arity)]
+            nodes.append(Node(operator.name, tuple(operands)))
+        return len(nodes) - 1
+
+    draw(depth)
+    return Graph(tuple(nodes))
 
 
 def _places(root: Tree) -> list[tuple[Tree, int]]:
@@ -86,7 +98,7 @@ def insert(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) -
     places = _places(root)
     parent, index = places[generator.integers(len(places))]
     operator = vocabulary.draw_operator(generator)
-    children = [parent.children[index]] + [vocabulary.draw_leaf(generator) for _ in range(operator.arity - 1)]
+    children = [parent.children[index]] + [Tree(vocabulary.draw_leaf(generator)) for _ in range(operator.arity - 1)]
     parent.children[index] = Tree(Node(operator.name), children)
     return True
 
@@ -112,7 +124,7 @@ def replace(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) 
     if len(children) > operator.arity:
         kept = sorted(generator.choice(len(children), operator.arity, replace=False))
         children = [children[i] for i in kept]
-    children = children + [vocabulary.draw_leaf(generator) for _ in range(operator.arity - len(children))]
+    children = children + [Tree(vocabulary.draw_leaf(generator)) for _ in range(operator.arity - len(children))]
     parent.children[index] = Tree(Node(operator.name), children)
     return True
 

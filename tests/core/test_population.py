@@ -9,7 +9,7 @@ import pytest
 
 from jaxloss.core.formula import parse
 from jaxloss.core.interpret import interpret
-from jaxloss.core.program import POPULATION_AXES, encode, stack
+from jaxloss.core.program import NUM_SLOTS, POPULATION_AXES, encode, shortened, stack
 from jaxloss.core.types import LossInputs
 from tests.core import forms
 from tests.core.random_graphs import FLAT, SETTINGS, random_batch, random_graphs
@@ -81,6 +81,22 @@ def test_unused_slots_do_not_matter(float64, setting):
     )
     larger = dataclasses.replace(setting, layout=layout)
     assert_identical(forms.population(graphs, setting, batch), forms.population(graphs, larger, batch))
+
+
+@every_setting
+def test_a_loop_over_all_slots_gives_the_same_bits(float64, setting):
+    """As on an accelerator, where the number of trips is known; slots that nobody uses are left out."""
+    graphs = [graph for graph in random_graphs(7, setting, 200) if graph.merged().num_operators <= NUM_SLOTS[0]][:60]
+    batch = random_batch(8, setting, FLAT, masked=True)
+    programs = stack([encode(graph, setting.layout) for graph in graphs])
+    short = shortened(programs)
+    assert short.opcodes.shape == (60, NUM_SLOTS[0])
+    assert shortened(dataclasses.replace(programs, length=9)).opcodes.shape == programs.opcodes.shape == (60, 16)
+
+    def one(program):
+        return forms.value_and_gradient(lambda inputs: interpret(program, setting.layout, inputs, all_slots=True), batch)
+
+    assert_identical(jax.jit(jax.vmap(one, in_axes=(POPULATION_AXES,)))(short), forms.population(graphs, setting, batch))
 
 
 @every_setting
