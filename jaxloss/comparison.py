@@ -138,13 +138,17 @@ class Comparison:
             ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
         return ranked
 
-    def tune(self, contenders: Sequence[Contender]) -> list[tuple[Setting, float]]:
+    def tune(self, contenders: Sequence[Contender], num_trainings: int | None = None) -> list[tuple[Setting, float]]:
         """For each contender, the best setting and its mean score on search_eval.
 
         Most of the trainings look widely, with one seed each; the finalists are trained again on fresh seeds.
+
+        Args:
+          contenders: that are tuned.
+          num_trainings: for each; by default those of the settings.
         """
         settings = self.settings
-        wide = settings.tuning_trainings - settings.tuning_finalists * settings.tuning_seeds
+        wide = (num_trainings or settings.tuning_trainings) - settings.tuning_finalists * settings.tuning_seeds
         grids = [
             tuning_settings(contender, wide, settings.learning_rate_low, settings.learning_rate_high) for contender in contenders
         ]
@@ -213,6 +217,7 @@ class Comparison:
                 score=outcome.score,
                 finite=outcome.finite,
                 steps=outcome.steps,
+                scores=dict(outcome.scores),
                 seconds=seconds,
             )
             self.archive.commit(trainings=[rows[index]])

@@ -20,6 +20,7 @@ MAY_CHANGE = (
             "rank_seeds",
             "num_found",
             "tuning_trainings",
+            "best_rival_trainings",
             "tuning_finalists",
             "tuning_seeds",
             "learning_rate_low",
@@ -269,6 +270,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "rank_seeds": 3,
                 "num_found": 3,
                 "tuning_trainings": 24,
+                # The best rival takes part once more, tuned with so many trainings: with those of a whole search, for example.
+                "best_rival_trainings": 0,
                 "tuning_finalists": 3,
                 "tuning_seeds": 3,
                 "learning_rate_low": 0.003,

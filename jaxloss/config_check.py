@@ -85,6 +85,7 @@ RANGES = {
     "comparison.rank_seeds": (1, 10_000),
     "comparison.num_found": (1, 10_000),
     "comparison.tuning_trainings": (1, 1_000_000),
+    "comparison.best_rival_trainings": (0, 1_000_000),
     "comparison.tuning_finalists": (1, 10_000),
     "comparison.tuning_seeds": (1, 10_000),
     "comparison.test_seeds": (1, 10_000),
@@ -146,6 +147,11 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         raise UserError(
             f"comparison.tuning_trainings must be at least tuning_finalists x (tuning_seeds + 1) = {least}, "
             f"not {comparison.tuning_trainings}"
+        )
+    if 0 < comparison.best_rival_trainings < comparison.tuning_trainings:
+        raise UserError(
+            f"comparison.best_rival_trainings ({comparison.best_rival_trainings}) must be 0, or at least "
+            f"comparison.tuning_trainings ({comparison.tuning_trainings})"
         )
     if config.search.num_trainings < config.search.seeds_per_candidate:
         raise UserError(

@@ -17,7 +17,7 @@ import jax
 import jaxloss
 from jaxloss import wiring
 from jaxloss.comparison import Comparison, Ranked, TestResult, paired_difference
-from jaxloss.contender import Contender, Setting
+from jaxloss.contender import HANDCRAFTED, Contender, Setting
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Way
@@ -138,11 +138,24 @@ class Experiment:
     def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
         """Tunes the contenders, then tests each of them untuned and tuned."""
         tuned = self.comparison.tune(contenders)
+        contenders = list(contenders)
+        if rival := self._best_rival(contenders, tuned):
+            contenders.append(rival)
+            tuned += self.comparison.tune([rival], self.config.comparison.best_rival_trainings)
         rate = self.config.training.learning_rate
         untuned_settings = [contender.default(rate) for contender in contenders]
         untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
         settings, scores = zip(*tuned, strict=True)
         return untuned, self.comparison.test(contenders, settings, scores, "test tuned")
+
+    def _best_rival(self, contenders: Sequence[Contender], tuned: Sequence[tuple[Setting, float]]) -> Contender | None:
+        """The hand-crafted loss with the best tuned score on search_eval, under a name of its own; None where none is wanted."""
+        scores = {one: score for one, (_, score) in zip(contenders, tuned, strict=True) if one.kind == HANDCRAFTED}
+        number = self.config.comparison.best_rival_trainings
+        if not number or not scores:
+            return None
+        best = max(scores, key=scores.get)
+        return dataclasses.replace(best, name=f"{best.name} ({number} tuning trainings)")
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -182,6 +195,7 @@ class Experiment:
             "task": self.task.name,
             "task_details": dict(self.task.details),
             "metric": self.task.metric,
+            "also_shown": list(self.task.also_shown),
             "space": self.space.name,
             "margin": self.config.comparison.margin,
             "compilations": compilations,
@@ -204,9 +218,9 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
     interval, setting = result.interval, result.setting
     wanted = (result.contender.identity, dict(setting.hyperparameters), setting.learning_rate)
     # A pair that is in two stages under one setting is the same training: it counts once.
-    stopped = {
-        (row.split, row.seed) for row in tests if not row.finite and (row.loss, row.hyperparameters, row.learning_rate) == wanted
-    } & result.scores.keys()
+    own = {(row.split, row.seed): row for row in tests if (row.loss, row.hyperparameters, row.learning_rate) == wanted}
+    rows = [own[pair] for pair in result.scores if pair in own]
+    names = sorted({name for row in rows for name in row.scores})
     return {
         "learning_rate": result.setting.learning_rate,
         "hyperparameters": dict(result.setting.hyperparameters),
@@ -215,7 +229,8 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         "test_ci95": [interval.low, interval.high],
         "test_deviation": interval.deviation,
         # A training that was stopped by NaN or infinity scores 0, which says little without this number.
-        "stopped_by_nan": len(stopped),
+        "stopped_by_nan": sum(not row.finite for row in rows),
+        "test_means": {name: sum(row.scores.get(name, 0.0) for row in rows) / len(rows) for name in names},
         "scores": [[split, seed, score] for (split, seed), score in result.scores.items()],
     }
 

@@ -7,10 +7,10 @@ import ml_collections
 
 from jaxloss import wiring
 from jaxloss.contender import GIVEN, HANDCRAFTED, Contender
-from jaxloss.core.errors import UserError
-from jaxloss.core.formula import FormulaError
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.spaces.base import GraphSpace, check_inputs
 from jaxloss.spaces.families import FAMILIES, family
+from jaxloss.spaces.published import PUBLISHED_FORMULAS
 from jaxloss.tasks.base import Task, check_data, check_ranges
 
 
@@ -77,25 +77,27 @@ def _refuse_twins(contenders: Sequence[Contender], space: GraphSpace) -> None:
 
 
 def make_contender(text: str, space: GraphSpace) -> Contender:
-    """A contender from the name of a hand-crafted loss, or from a formula.
+    """A contender from the name of a hand-crafted or published loss, or from a formula.
 
     Raises:
       UserError: when the text is neither.
     """
     if text in FAMILIES:
         return Contender(text, HANDCRAFTED, family(text))
+    formula = PUBLISHED_FORMULAS.get(text, text)
     try:
-        candidate = space.parse(text)
-    except FormulaError as error:
-        if text.replace("_", "").isalnum():
-            family(text)  # a single word is a mistyped name rather than a formula: lists the names
-        raise error
+        candidate = space.parse(formula)
+    except UserError:
+        if formula is text and text.replace("_", "").isalnum():
+            # A single word is a mistyped name rather than a formula.
+            raise unknown("loss", text, [*FAMILIES, *PUBLISHED_FORMULAS]) from None
+        raise
     for branch in space.branches:
         for _, names in branch.required:
             if not candidate[branch.name].input_names & names:
                 listed = " or ".join(sorted(names))
                 raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
-    return Contender(text, GIVEN, space, text)
+    return Contender(text, GIVEN, space, formula)
 
 
 def _check_handcrafted(name: str, task: Task) -> None:

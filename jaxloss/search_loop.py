@@ -260,6 +260,7 @@ class SearchLoop:
             score=outcome.score,
             finite=outcome.finite,
             steps=outcome.steps,
+            scores=dict(outcome.scores),
             seconds=seconds,
         )
 

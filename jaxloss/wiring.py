@@ -236,7 +236,8 @@ def _workplace(config: Config, task: Task) -> Workplace:
 def make_comparison_settings(config: Config) -> ComparisonSettings:
     """How finished losses are compared."""
     settings = config.comparison.to_dict()
-    settings.pop("handcrafted")
+    for key in ("handcrafted", "best_rival_trainings"):
+        settings.pop(key)
     return ComparisonSettings(**{**settings, "splits": tuple(settings["splits"])})
 
 

@@ -231,7 +231,7 @@ def test_a_range_holds_numbers_only(value):
     ("overrides", "says"),
     [
         (("mode=train",), "mode=train needs --config.loss"),
-        (("mode=train", "loss=focall"), "unknown hand-crafted loss 'focall'. Did you mean 'focal'?"),
+        (("mode=train", "loss=focall"), "unknown loss 'focall'. Did you mean 'focal'?"),
         (("mode=train", "loss=Neg(prediktion)"), "bad formula at character 5: unknown input 'prediktion'"),
         (("mode=train", "loss=Neg(prediction, target)"), "bad formula at character 1: Neg takes 1 operand, not 2"),
         (

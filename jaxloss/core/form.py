@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import parse
-from jaxloss.core.graph import Graph
+from jaxloss.core.graph import Graph, Node
 from jaxloss.core.interpret import interpret
 from jaxloss.core.program import Layout, Program, encode, fits
 from jaxloss.core.types import Array, LossInputs, PyTree
@@ -45,6 +45,9 @@ class Form(Protocol):
 
     def numbers(self, expression: Expression) -> Mapping[str, float]:
         """Numbers beside the graphs, by name."""
+
+    def blank(self) -> Expression:
+        """Some small expression, for lanes of a population that hold no candidate."""
 
     def encode(self, expression: Expression) -> PyTree:
         """As arrays of fixed shape; raises ProgramOverflow."""
@@ -84,6 +87,9 @@ class GraphForm:
 
     def numbers(self, expression: Graph) -> dict[str, float]:
         return {}
+
+    def blank(self) -> Graph:
+        return Graph((Node(self.layout.inputs[0]),))
 
     def encode(self, expression: Graph) -> Program:
         return encode(expression, self.layout)

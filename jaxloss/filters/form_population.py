@@ -5,7 +5,7 @@ On an accelerator all lanes are computed side by side, by `vmap`. On a CPU they 
 that every operator is a real branch: under `vmap` all operators would be computed and one selected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.stacking import encoded_axes, stack_encoded
 from jaxloss.core.types import Array, PyTree
+from jaxloss.filters.population import fit_lanes
 
 # On an accelerator, if they fit; on a CPU one lane is as fast as many, and idle ones cost.
 MAX_LANES = {"vmap": 1024, "map": 32}
@@ -34,21 +35,33 @@ class FormPopulation:
         self._problem, self._form = problem, form
         self._batching = batching if batching != "auto" else "map" if jax.default_backend() == "cpu" else "vmap"
         self.samples = problem.start.shape[0]
-        lanes = lanes or MAX_LANES[self._batching]
-        # Every graph keeps its registers and their cotangents, and under `vmap` what every operator computes; twice.
+        self._blank = form.encode(form.blank())
+        self._most, self._budget = lanes or MAX_LANES[self._batching], budget
+        # A guess on the safe side, see `fit`: every graph keeps its registers and their cotangents, and under `vmap` what every
+        # operator computes before one is selected.
         layout = form.layout
         num_tensors = 8 * (layout.first_result + layout.max_instructions) + 4 * len(layout.operators.operators)
-        self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start.nbytes)))
+        self.lanes = max(1, min(self._most, budget // (num_tensors * problem.start.nbytes)))
 
     def encode(self, expression: Expression) -> PyTree:
         return self._form.encode(expression)
 
+    def size(self, encoded: PyTree) -> int:
+        return 0  # all are computed in full
+
+    def fit(self, needed: Callable[[PyTree], int]) -> None:
+        """See `filters.population.Population.fit`."""
+        fit_lanes(self, needed, self._most, self._budget)
+
     def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree:
-        some = next(one for one in encoded if one is not None)
-        rows = [some if one is None else one for one in encoded]
+        rows = [self._blank if one is None else one for one in encoded]
+        rows += [self._blank] * (self.lanes - len(rows))
         if self._batching == "map":
             return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
         return jax.tree.map(lambda leaf: leaf[0], stack_encoded(rows, 1))
+
+    def stack(self, prepared: Sequence[PyTree]) -> PyTree:
+        return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
 
     def memory(self) -> PyTree:
         return ()

@@ -88,6 +88,19 @@ class Population(Protocol):
         """The gradient of every lane's total loss at its variable `[P, T, H, W, C]`, and the memory."""
 
 
+def fit_lanes(population: Population, needed: Callable[[PyTree], int], most: int, budget: int) -> None:
+    """Sets `population.lanes` to as many as fit, at most `most`, see `Population.fit`."""
+    if population.lanes == most:
+        return
+    bytes_needed = needed(population.prepare([]))
+    if budget > WORTH_WHILE * bytes_needed:
+        population.lanes = min(most, population.lanes * budget // bytes_needed)
+        bytes_needed = needed(population.prepare([]))
+    while bytes_needed > budget and population.lanes > 1:
+        population.lanes = min(population.lanes - 1, max(1, population.lanes * budget // bytes_needed))
+        bytes_needed = needed(population.prepare([]))
+
+
 def make_population(
     problem: RejectionProblem, layout: Layout, batching: str, apart: bool, lanes: int, budget: int
 ) -> "BlockPopulation | VmapPopulation":
@@ -231,15 +244,7 @@ class VmapPopulation:
 
     def fit(self, needed: Callable[[PyTree], int]) -> None:
         """See `Population.fit`. Where more lanes than are wanted seem to fit, nothing is compiled to find out."""
-        if self.lanes == self._most:
-            return
-        bytes_needed = needed(self.prepare([]))
-        if self._budget > WORTH_WHILE * bytes_needed:
-            self.lanes = min(self._most, self.lanes * self._budget // bytes_needed)
-            bytes_needed = needed(self.prepare([]))
-        while bytes_needed > self._budget and self.lanes > 1:
-            self.lanes = min(self.lanes - 1, max(1, self.lanes * self._budget // bytes_needed))
-            bytes_needed = needed(self.prepare([]))
+        fit_lanes(self, needed, self._most, self._budget)
 
     def prepare(self, encoded: Sequence[Program | None]) -> Program:
         rows = [_blank(self._layout) if program is None else program for program in encoded]

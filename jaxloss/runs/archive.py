@@ -19,7 +19,7 @@ from jaxloss.runs.rows import CandidateRow, Row, TrainingRow, column_to_sql
 
 # Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
 _APPLICATION_ID = int.from_bytes(b"jxls", "big")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 _BUSY_SECONDS = 60.0
 

@@ -144,6 +144,7 @@ class TrainingRow(Row):
       evaluated_on: `search_eval` or `test`.
       formula: the loss as text that its space can parse, where it has one.
       score: the metric; NaN and the infinities are kept as None, with `finite` False.
+      scores: all scores of the task by name, the metric among them; empty where the training was stopped.
       finite: whether the training ended with finite values.
       steps: optimiser steps that were taken.
       seconds: wall time.
@@ -164,6 +165,7 @@ class TrainingRow(Row):
     finite: bool = True
     steps: int
     seconds: float = 0.0
+    scores: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
@@ -171,4 +173,5 @@ class TrainingRow(Row):
             object.__setattr__(self, "finite", False)
         super().__post_init__()
         # What is read back must equal what was written, also where arrays or tuples came in.
-        object.__setattr__(self, "hyperparameters", json_text.loads(json_text.dumps(self.hyperparameters)))
+        for name in ("hyperparameters", "scores"):
+            object.__setattr__(self, name, json_text.loads(json_text.dumps(getattr(self, name))))

@@ -87,12 +87,15 @@ def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: C
     table.add_column("loss", overflow="fold", min_width=16)
     for heading in ("untuned", "tuned") if tuned_too else (summary["metric"],):
         table.add_column(heading, no_wrap=True, min_width=15)
+    also = summary.get("also_shown", [])
+    for name in also:
+        table.add_column(name, no_wrap=True, justify="right")
     table.add_column("rate", no_wrap=True, justify="right", min_width=6)
     table.add_column("hyper-parameters", overflow="fold")
     for row in sorted(summary["comparison"], key=lambda row: -row["tuned"]["test_mean"]):
         results = (row["untuned"], row["tuned"]) if tuned_too else (row["tuned"],)
-        cells = [_interval(result, console) for result in results]
-        tuned = row["tuned"]
+        cells, tuned = [_interval(result, console) for result in results], row["tuned"]
+        cells += [score(tuned.get("test_means", {}).get(name)) for name in also]
         table.add_row(Text(names[row["name"]]), *cells, number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"]))
     return table
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
 from jaxloss.core.form import parse_fitting, split_parts
-from jaxloss.core.graph import Graph
+from jaxloss.core.graph import Graph, Node
 from jaxloss.core.interpret import interpret
 from jaxloss.core.program import Layout, encode
 from jaxloss.core.types import Array, LossInputs, PyTree
@@ -122,6 +122,10 @@ class MarginForm:
 
     def numbers(self, expression: MarginLoss) -> dict[str, float]:
         return {LOG2_SCALE: expression.log2_scale}
+
+    def blank(self) -> MarginLoss:
+        curve = Graph((Node(CURVE_INPUT),))
+        return MarginLoss(curve, curve, self.log2_scales[0])
 
     def encode(self, expression: MarginLoss) -> dict[str, PyTree]:
         own, other = (encode(graph, self.layout) for graph in (expression.own, expression.other))

@@ -40,6 +40,8 @@ AUTOLOSS_GMS_FORMULAS = {
     ),
 }
 
+PUBLISHED_FORMULAS = {**AUTOLOSS_ZERO_FORMULAS, **AUTOLOSS_GMS_FORMULAS}
+
 # Hand-crafted margin-based softmax losses as candidates: the prior knowledge of AutoLoss-GMS (supplement, Section G.1). Margins
 # are customary ones; SphereFace and ArcFace go through the angle, which bends back where the guard of the originals sets in.
 MARGIN_SOFTMAX_FORMULAS = {

@@ -27,6 +27,7 @@ class Task:
     Attributes:
       name: for reports, for example `digits 40% symmetric noise`.
       metric: name of the score in `[0, 1]` that the search maximises, for example `accuracy`.
+      also_shown: names of further scores that tables show beside the metric.
       offers: branch name -> names of the arrays in the `LossInputs` that `forward` makes for it.
       init: `(key) -> variables`, a plain pytree: `{'params': ..., 'batch_stats': ...}`.
       forward: `(variables, batch, key) -> ({branch: LossInputs}, variables)`, in training mode; the second output carries
@@ -59,6 +60,7 @@ class Task:
     rejection_problem: Callable[[PyTree, PyTree, Array, int], Mapping[str, RejectionProblem]]
     data: Mapping[str, PyTree]
     with_split: Callable[[int], "Task"]
+    also_shown: tuple[str, ...] = ()
     augment: Callable[[PyTree, Array], PyTree] | None = None
     fixed: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     order: Callable[[Array, PyTree], Array] | None = None

@@ -22,7 +22,7 @@ from jaxloss.tasks.metrics.retrieval import retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
 from jaxloss.tasks.models.pretrained import load_pretrained
 from jaxloss.tasks.models.registry import make_embedding_model
-from jaxloss.tasks.toy_margin import toy_problem
+from jaxloss.tasks.toy_margin import VARIABLES, toy_problem
 from jaxloss.tasks.triplet import batch_hard_triplet
 
 BRANCH = "identity"
@@ -124,6 +124,7 @@ def make_retrieval(
         ("metric", metric, METRICS),
         ("cosines_to", cosines_to, COSINES_TO),
         ("precision", precision, PRECISIONS),
+        ("toy_variable", toy_variable, VARIABLES),
     ):
         if value not in choices:
             raise unknown(f"task.retrieval.{key}", value, choices)
@@ -181,6 +182,7 @@ def make_retrieval(
         return Task(
             name=images.name,
             metric=metric,
+            also_shown=tuple(name for name in ("mAP_step", "rank_1") if name != metric),
             offers={BRANCH: OFFERS},
             init=init,
             forward=forward,

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.errors import unknown
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.tasks.metrics.classification import correct
@@ -28,12 +27,7 @@ def toy_problem(key: Array, num_samples: int, num_classes: int, variable: str = 
 
     Returns:
       A problem with the inputs `cosine` and `target` `[B, 1, 1, C]`; the metric is accuracy.
-
-    Raises:
-      UserError: for an unknown variable.
     """
-    if variable not in VARIABLES:
-        raise unknown("task.retrieval.toy_variable", variable, VARIABLES)
     start_key, class_key = jax.random.split(key)
     start = _DEVIATION * jax.random.normal(start_key, (num_samples, 1, 1, num_classes))
     labels = jax.random.randint(class_key, (num_samples,), 0, num_classes)

@@ -215,6 +215,7 @@ class Training:
         params = state.variables["params"]
         updates, optimiser = self.preparation.optimiser(train).update(gradients, state.optimiser, params)
         params = optax.apply_updates(params, jax.tree.map(lambda leaf: -learning_rate * leaf, updates))
+        variables = self._with_frozen_statistics(variables, state, train)
         keep = functools.partial(jax.tree.map, functools.partial(jnp.where, running & healthy))
         return dataclasses.replace(
             state,
@@ -223,6 +224,23 @@ class Training:
             step=state.step + (running & healthy),
             finite=state.finite & (healthy | ~running),
         )
+
+    def _with_frozen_statistics(self, variables: PyTree, state: TrainState, train: PyTree) -> PyTree:
+        """Statistics of a backbone that is frozen stand still, as its parameters do (see `TrainingSettings.make_optimiser`)."""
+        backbone = self.task.backbone
+        if backbone is None or not self.settings.frozen_epochs:
+            return variables
+        frozen = state.step < round(self.settings.frozen_epochs * self.preparation.steps_per_epoch(train))
+
+        def kept(name: str, group: PyTree) -> PyTree:
+            if name == "params":
+                return group
+            before, chosen = state.variables[name], backbone(group)
+            return jax.tree.map(
+                lambda new, old, is_chosen: jnp.where(frozen, old, new) if is_chosen else new, group, before, chosen
+            )
+
+        return {name: kept(name, group) for name, group in variables.items()}
 
     def _gradients(self, state: TrainState, encoded: PyTree, train: PyTree) -> tuple[Array, PyTree, PyTree]:
         """The loss on the batch of the current step, its gradient, and the network's updated statistics."""
