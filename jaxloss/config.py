@@ -37,6 +37,11 @@ MAY_CHANGE = (
 )
 
 
+def _number_or_numbers(default: float) -> ml_collections.FieldReference:
+    """A key that takes one number, or one for each channel."""
+    return ml_collections.FieldReference(default, field_type=object)
+
+
 def default_config() -> ml_collections.ConfigDict:
     """The letter of AutoLoss-Zero, on scikit-learn's digits. Locked: a misspelt key is an error; `options` take any key."""
     config = ml_collections.ConfigDict(
@@ -77,8 +82,8 @@ def default_config() -> ml_collections.ConfigDict:
                     # float32, or bfloat16: what the network computes in. Parameters, statistics, logits and loss stay float32.
                     "precision": "float32",
                     "augmentation": "none",
-                    "pixel_mean": 0.0,
-                    "pixel_deviation": 1.0,
+                    "pixel_mean": _number_or_numbers(0.0),
+                    "pixel_deviation": _number_or_numbers(1.0),
                     "evaluation_batch": 500,
                 },
                 # Arguments of jaxloss.tasks.retrieval.make_retrieval, which says what they mean.
@@ -120,12 +125,19 @@ def default_config() -> ml_collections.ConfigDict:
                     "images_per_identity": 4,
                     "augmentation": "crop_flip_erase",
                     "augmentation_options": ml_collections.ConfigDict({}),
-                    "pixel_mean": 0.0,
-                    "pixel_deviation": 1.0,
+                    "pixel_mean": _number_or_numbers(0.0),
+                    "pixel_deviation": _number_or_numbers(1.0),
                     "flip_test": True,
                     # mAP_step, mAP_trapezoid, rank_1, ...
                     "metric": "mAP_step",
                     "evaluation_batch": 500,
+                    # k-reciprocal re-ranking of the test set with the network that the run keeps (Zhong et al., CVPR 2017).
+                    "rerank": False,
+                    "rerank_k1": 20,
+                    "rerank_k2": 6,
+                    "rerank_distance_weight": 0.3,
+                    # more_than (the published code) or at_least (the text) two thirds.
+                    "rerank_expansion": "more_than",
                     # Classes and variable (bounded, cosine) of the toy optimisation; filters.rejection has the rest.
                     "toy_classes": 16,
                     "toy_variable": "bounded",

@@ -139,6 +139,8 @@ def _convert(key: str, text: str, present: object) -> object:
         value = ast.literal_eval(text)
     except (SyntaxError, ValueError):
         value = (text,) if kind is tuple else None
+    if key in _ANY_TYPE and kind is float and isinstance(value, tuple | list) and all(type(one) in (int, float) for one in value):
+        return tuple(map(float, value))  # one for each channel
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if kind is tuple and isinstance(value, list):

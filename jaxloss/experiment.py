@@ -166,8 +166,8 @@ class Experiment:
         """How many of the run's trainings met NaN or infinity."""
         return sum(not row.finite for row in self.run.archive.trainings())
 
-    def keep_network(self, contender: Contender, setting: Setting) -> None:
-        """Trains the network once more with the best loss, and stores it with the loss as a checkpoint."""
+    def keep_network(self, contender: Contender, setting: Setting) -> dict[str, float]:
+        """Trains the network once more with the best loss, and stores it as a checkpoint; what the task says of it at the end."""
         encoded = contender.encode(setting)
         comparison = self.config.comparison
         seed = comparison.seed + 2000
@@ -176,6 +176,9 @@ class Experiment:
         )
         ((outcome, _),) = self.execution.run([trial])
         self.run.checkpoints.save("best_network", outcome.variables)
+        if self.task.final_scores is None:
+            return {}
+        return dict(self.task.final_scores(outcome.variables, self.task.data[TEST]))
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 

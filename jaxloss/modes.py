@@ -49,7 +49,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     untuned, tuned = experiment.compare([*contenders, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best, *other_found = _best_first(tuned, FOUND)
-    experiment.keep_network(best.contender, best.setting)
+    final_scores = experiment.keep_network(best.contender, best.setting)
     ranking = _ranking(loop, ranked, [best, *other_found])
     rows = experiment.rows(untuned, tuned)
     _describe(experiment, [*ranking, *rows])
@@ -61,6 +61,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
         "ranking": ranking,
         "best": {**{key: best_row[key] for key in ("kind", "simplified", "latex")}, **_headline(best)},
         "comparison": rows,
+        "final_scores": final_scores,
         "baselines": [_headline(result) for result in tuned if result.contender.kind == HANDCRAFTED],
         "differences": difference_rows(best, others, config.comparison.margin),
     }
@@ -92,10 +93,15 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     (contender,) = experiment.plan.contenders
     setting = contender.default(config.training.learning_rate)
     (result,) = experiment.comparison.test([contender], [setting], [float("nan")], "train")
-    experiment.keep_network(contender, setting)
+    final_scores = experiment.keep_network(contender, setting)
     rows = experiment.rows([result], [result])
     _describe(experiment, rows)
-    return {"comparison": rows, "baselines": [_headline(result)], "stopped_by_nan": experiment.stopped_by_nan()}
+    return {
+        "comparison": rows,
+        "final_scores": final_scores,
+        "baselines": [_headline(result)],
+        "stopped_by_nan": experiment.stopped_by_nan(),
+    }
 
 
 MODES: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {

@@ -41,18 +41,31 @@ class Workshop:
         problems = task.rejection_problem(task.init(init_key), task.data[TRAIN], sample_key, 5)
         self.cascades = wiring.make_cascades(self.config, self.plan.space, task, problems, None)
 
-    def loop(self, archive, execution=None, **changes):
+    def loop(self, archive, execution=None, chooser=None, **changes):
         config = self.config.copy_and_resolve_references()
         config.update_from_flattened_dict({f"search.{key}": value for key, value in changes.items()})
         search = wiring.make_search(config, self.plan.space, config.search.name)
         budget = wiring.make_budget(config)
-        return SearchLoop(search, self.cascades, execution or self.execution, archive, budget, Progress(quiet=True))
+        return SearchLoop(
+            search, self.cascades, execution or self.execution, archive, budget, Progress(quiet=True), None, chooser
+        )
 
     def finished(self, path, **changes):
         """What the archive of an undisturbed search holds."""
         with Archive(path) as archive:
             self.loop(archive, **changes).run()
             return archive.comparable()
+
+
+class LongestFormula:
+    """A chooser: after three trainings, the longest of four formulas; later on the longest that begins as the best so far."""
+
+    def candidates(self, num_evaluated):
+        return 4 if num_evaluated >= 3 else 1
+
+    def choose(self, evaluated, candidates):
+        best = max(evaluated, key=lambda one: (one.fitness, -one.number)).text
+        return max(range(len(candidates)), key=lambda index: (candidates[index][:3] == best[:3], len(candidates[index])))
 
 
 class Stopped(Exception):
@@ -80,9 +93,11 @@ def workshop():
     workshop.execution.close()
 
 
-@pytest.mark.parametrize(("generation_size", "seeds"), [(1, 1), (4, 1), (3, 2)])
-def test_a_search_that_stops_after_any_training_ends_the_same(workshop, tmp_path, generation_size, seeds):
-    changes = {"num_trainings": 8, "generation_size": generation_size, "seeds_per_candidate": seeds}
+@pytest.mark.parametrize(
+    ("generation_size", "seeds", "chooser"), [(1, 1, None), (4, 1, None), (3, 2, None), (2, 1, LongestFormula())]
+)
+def test_a_search_that_stops_after_any_training_ends_the_same(workshop, tmp_path, generation_size, seeds, chooser):
+    changes = {"num_trainings": 8, "generation_size": generation_size, "seeds_per_candidate": seeds, "chooser": chooser}
     expected = workshop.finished(tmp_path / "whole", **changes)
     assert len(expected["trainings"]) == 8
     for count in range(8):
@@ -103,6 +118,29 @@ def test_a_larger_budget_goes_on_as_if_it_had_been_there(workshop, tmp_path, gen
             workshop.loop(archive, num_trainings=first, **size).run()
             assert len(archive.trainings()) == first
         assert workshop.finished(path, num_trainings=11, **size) == expected
+
+
+def test_a_chooser_passes_over_all_but_one_of_each_round(workshop, tmp_path):
+    """What it passes over has a row and no score, is no parent, and is not trained; known losses do not compete."""
+    with Archive(tmp_path / "archive") as archive:
+        loop = workshop.loop(archive, num_trainings=9, generation_size=2, chooser=LongestFormula())
+        loop.run()
+        rows = [row for row in archive.candidates() if row.branch == "*"]
+        again = workshop.loop(archive, num_trainings=9, generation_size=2, chooser=LongestFormula())
+    passed_over = [row for row in rows if row.reason == "not_promising"]
+    assert len(passed_over) == loop.counts.rejected["not_promising"] > 3
+    assert all(row.score is None and not row.training for row in passed_over)
+    assert sum(row.training for row in rows) == 9
+    numbers = {row.proposal for row in passed_over}
+    assert not numbers & {one.number for one in loop.search.population}
+    assert not numbers & {row.parent for row in rows}
+    assert again.search.individuals == loop.search.individuals
+    assert again.search.population == loop.search.population
+    trained = [row.proposal for row in rows if row.training]
+    first = trained[4]  # the first round of four begins at proposal 4
+    round_of_four = [row for row in rows if 4 <= row.proposal < 8]
+    assert first in {row.proposal for row in round_of_four}
+    assert sum(row.training for row in round_of_four) == 1
 
 
 def test_what_is_remembered_can_be_read_from_the_archive(workshop, tmp_path):

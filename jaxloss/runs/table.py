@@ -44,6 +44,8 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
     if summary.get("comparison"):
         console.print(_comparison(summary, names, console))
         _stopped(summary, names, console)
+    for name, value in summary.get("final_scores", {}).items():
+        _line(console, f"{name} of the network that was kept: {number(value)}")
     for row in summary.get("comparison", []):
         if row["formula"] and not (best and row["name"] == best["name"]):
             _line(console, f"{names[row['name']]}:")

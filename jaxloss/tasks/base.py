@@ -44,6 +44,8 @@ class Task:
       order: `(key, train) -> int32 [M]`, the order in which one epoch takes the rows of the training split, for batches that
         are put together in a way of their own; `M` is whole batches. None is a random order of all rows.
       backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.
+      final_scores: `(variables, examples) -> {name: number}`, on the host, what takes too long after every training: computed
+        once, on the test split, for the network that a run keeps. None for nothing.
       native_convolution: True when the network holds convolutions that are slow inside a loop on the CPU, so that steps are
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
@@ -65,6 +67,7 @@ class Task:
     fixed: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     order: Callable[[Array, PyTree], Array] | None = None
     backbone: Callable[[PyTree], PyTree] | None = None
+    final_scores: Callable[[PyTree, PyTree], Mapping[str, float]] | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
@@ -18,6 +19,7 @@ from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySourc
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
+from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_scores
 from jaxloss.tasks.metrics.retrieval import retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
 from jaxloss.tasks.models.pretrained import load_pretrained
@@ -68,6 +70,11 @@ def make_retrieval(
     flip_test: bool = False,
     metric: str = "mAP_step",
     evaluation_batch: int = 500,
+    rerank: bool = False,
+    rerank_k1: int = 20,
+    rerank_k2: int = 6,
+    rerank_distance_weight: float = 0.3,
+    rerank_expansion: str = "more_than",
     toy_classes: int = 16,
     toy_variable: str = "bounded",
 ) -> Task:
@@ -110,6 +117,8 @@ def make_retrieval(
       flip_test: features are means over an image and its mirror image.
       metric: in `METRICS`, what the search maximises.
       evaluation_batch: the most images that go through the network at once in `scores`.
+      rerank: the test set is ranked again with the network that a run keeps, see `metrics.reranking`, which says what the other
+        `rerank_` settings are.
       toy_classes: `C` of the toy optimisation.
       toy_variable: see `toy_margin`.
 
@@ -194,6 +203,7 @@ def make_retrieval(
             fixed=fixed,
             order=order,
             backbone=_backbone,
+            final_scores=final_scores,
             native_convolution=native,
             details={
                 **{f"num_{name}": len(part) for name, part in splits.items()},
@@ -217,7 +227,12 @@ def make_retrieval(
     fixed = {}
     if triplet_weight:
         fixed[TRIPLET] = lambda inputs, axis_name: triplet_weight * batch_hard_triplet(inputs, axis_name, triplet_margin)
-    scores = _make_scores(module, prepare, evaluation_batch, flip_test, unroll=native)
+    features = _make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
+    scores = _make_scores(features)
+    final_scores = None
+    if rerank:
+        settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)
+        final_scores = functools.partial(_reranked, jax.jit(features), settings)
     rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
     return build(split_seed)
 
@@ -296,20 +311,27 @@ def _make_forward(
     return forward
 
 
-def _make_scores(
+def _make_features(
     module: CosineClassifiers, prepare: Callable[[Array], Array], evaluation_batch: int, flip_test: bool, unroll: bool
-) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
-    """Features in chunks of equal size, so that memory is bounded by `evaluation_batch` images; then the metrics."""
+) -> Callable[[PyTree, Array], Array]:
+    """`(variables, images) -> [M, F]`, in chunks, so that memory is bounded by `evaluation_batch` images."""
 
-    def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
-        def features(images: Array) -> Array:
-            prepared = prepare(images)
+    def features(variables: PyTree, images: Array) -> Array:
+        def of_chunk(part: Array) -> Array:
+            prepared = prepare(part)
             found = module.apply(variables, prepared, train=False)[0].feature
             if flip_test:
                 found = found + module.apply(variables, prepared[:, :, ::-1], train=False)[0].feature
             return found
 
-        vectors = map_chunks(features, examples["image"], evaluation_batch, unroll)
+        return map_chunks(of_chunk, images, evaluation_batch, unroll)
+
+    return features
+
+
+def _make_scores(features: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
+    def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
+        vectors = features(variables, examples["image"])
         return retrieval_scores(
             vectors,
             vectors,
@@ -323,6 +345,26 @@ def _make_scores(
         )
 
     return scores
+
+
+def _reranked(
+    features: Callable[[PyTree, Array], Array], settings: RerankingSettings, variables: PyTree, examples: Mapping[str, Array]
+) -> dict[str, float]:
+    """The metrics after re-ranking, under their names with `reranked_` before them."""
+    vectors = np.asarray(features(variables, examples["image"]))
+    query, gallery = (np.asarray(examples[role]) for role in ("query", "gallery"))
+    identity, camera = np.asarray(examples["identity"]), np.asarray(examples["camera"])
+    found = reranked_scores(
+        vectors[query],
+        vectors[gallery],
+        identity[query],
+        identity[gallery],
+        camera[query],
+        camera[gallery],
+        settings=settings,
+        ranks=RANKS,
+    )
+    return {f"reranked_{name}": float(value) for name, value in found.items()}
 
 
 def _rejection_problem(
