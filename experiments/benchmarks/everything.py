@@ -20,7 +20,7 @@ def commands(accelerator: bool) -> dict[str, list[str]]:
     rejection = ["rejection", "--growth", "256,512,1024"]
     others = {"population": ["population"], "interpreter": ["interpreter"]}
     if not accelerator:
-        spatial = ["rejection", "--spatial", "--entries", "32", "--eager", "0", "--jit", "4", "--stream", "0"]
+        spatial = ["rejection", "--spatial", "--entries", "32", "--eager", "1", "--jit", "4", "--stream", "1000"]
         return {"rejection": rejection, "rejection_spatial": spatial, **others}
     found = {}
     for batching in ("vmap", "blocks"):

@@ -16,37 +16,26 @@ the whole sample).
 """
 
 import argparse
-import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from experiments.benchmarks import common
-from experiments.benchmarks.common import BRANCH
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.devices import memory_budget
+from experiments.benchmarks.interpreter_ways import LAYOUT, alone, prepare
 from jaxloss.core.errors import unknown
 from jaxloss.core.formula import parse
 from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import interpret
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import POPULATION_AXES
-from jaxloss.core.reduce import total_loss
-from jaxloss.core.types import Array, PyTree
-from jaxloss.filters.population import BLOCKS, VMAP, Population, make_population
+from jaxloss.core.types import Array
 
-LAYOUT = BRANCH.layout
 JIT_WAYS = ("jit_forward", "jit_gradient")
 WAYS = ("vmap_forward", "vmap_gradient", "blocks_gradient", *JIT_WAYS)
 COLUMNS = ("way", "population", "shape", "lanes", "seconds", "evaluations_per_second", "compile_seconds", "prepare_seconds")
 # Short calls are repeated until so many seconds have passed.
 LEAST_SECONDS = 0.2
-# More tensors than the forward and backward operations of a tree of depth three have.
-RESULTS_OF_A_TREE = 32
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,28 +99,6 @@ def _ways(text: str) -> list[str]:
     return names
 
 
-# --- a population in few calls -------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class _Calls:
-    """A population as calls of one compiled function, each with up to `lanes` graphs."""
-
-    call: Callable[..., tuple[Array, PyTree]]
-    shares: list[PyTree]
-    memory: PyTree
-    problem: RejectionProblem
-    compile_seconds: float
-    prepare_seconds: float
-    lanes: int
-
-    def __call__(self) -> None:
-        # One result at a time: those of a large population would fill the memory.
-        for share in self.shares:
-            result, self.memory = self.call(share, self.memory, self.problem.start, self.problem.context)
-            jax.block_until_ready(result)
-
-
 def _grow(
     way: str, problem: RejectionProblem, graphs: Sequence[Graph], populations: Sequence[int], options: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -143,7 +110,7 @@ def _grow(
         if expected > options.limit:
             left_out.append({"way": way, "population": count, "shape": list(problem.start.shape), "expected_seconds": expected})
             continue
-        calls = _prepare(way, problem, graphs[:count])
+        calls = prepare(way, problem, graphs[:count])
         seconds = common.best_seconds(calls, options.repetitions, LEAST_SECONDS)
         rows.append(
             _row(way, count, problem, seconds, calls.compile_seconds, lanes=calls.lanes, prepare_seconds=calls.prepare_seconds)
@@ -151,60 +118,12 @@ def _grow(
     return rows, left_out
 
 
-def _prepare(way: str, problem: RejectionProblem, graphs: Sequence[Graph]) -> _Calls:
-    batching, budget = VMAP, memory_budget()
-    if way == "blocks_gradient":
-        batching, budget = BLOCKS, min(budget, RESULTS_OF_A_TREE * len(graphs) * problem.start.nbytes)
-    population = make_population(problem, LAYOUT, batching, False, len(graphs), budget)
-    shares, prepare_seconds = common.timed(lambda: jax.device_put(list(_shares(population, graphs))))
-    function = jax.jit(_losses(problem) if way == "vmap_forward" else _gradients(population), donate_argnums=1)
-    memory = population.memory()
-    arguments = (shares[0], memory, problem.start, problem.context)
-    call, compile_seconds = common.timed(lambda: function.lower(*arguments).compile())
-    return _Calls(call, shares, memory, problem, compile_seconds, prepare_seconds, population.lanes)
-
-
-def _shares(population: Population, graphs: Sequence[Graph]) -> Iterator[PyTree]:
-    """The graphs in groups that fit into one call."""
-    encoded = [population.encode(graph) for graph in graphs]
-    while encoded:
-        count = min(population.lanes, len(encoded))
-        while (prepared := population.prepare(encoded[:count])) is None:
-            count -= max(1, count // 8)
-        yield prepared
-        encoded = encoded[count:]
-
-
-def _losses(problem: RejectionProblem) -> Callable[..., tuple[Array, PyTree]]:
-    def losses(programs: PyTree, memory: PyTree, start: Array, context: PyTree) -> tuple[Array, PyTree]:
-        inputs = problem.inputs(start, context)
-
-        def loss(program: PyTree) -> Array:
-            return total_loss(interpret(program, LAYOUT, inputs), inputs)
-
-        return jax.vmap(loss, in_axes=(POPULATION_AXES,))(programs), memory
-
-    return losses
-
-
-def _gradients(population: Population) -> Callable[..., tuple[Array, PyTree]]:
-    def gradients(prepared: PyTree, memory: PyTree, start: Array, context: PyTree) -> tuple[Array, PyTree]:
-        memory = population.begin(prepared, memory, start, context)
-        variable = jnp.broadcast_to(start, (population.lanes, *start.shape))
-        return population.gradients(prepared, memory, variable, context)
-
-    return gradients
-
-
-# --- one call for each graph ---------------------------------------------------------------------------------------------------
-
-
 def _one_by_one(way: str, problem: RejectionProblem, graphs: Sequence[Graph], repetitions: int) -> list[dict[str, Any]]:
     """Two rows: without and with the time of compiling."""
     arguments = (problem.start, problem.context)
 
     def compiled() -> list[Callable[..., Array]]:
-        functions = [_alone(graph, problem, way == "jit_gradient") for graph in graphs]
+        functions = [alone(graph, problem, way == "jit_gradient") for graph in graphs]
         return [jax.jit(function).lower(*arguments).compile() for function in functions]
 
     calls, compile_seconds = common.timed(compiled)
@@ -213,19 +132,6 @@ def _one_by_one(way: str, problem: RejectionProblem, graphs: Sequence[Graph], re
         _row(name, len(graphs), problem, total, compile_seconds, lanes=1, prepare_seconds=None)
         for name, total in ((way, seconds), (f"{way}_compiling", seconds + compile_seconds))
     ]
-
-
-def _alone(graph: Graph, problem: RejectionProblem, gradient: bool) -> Callable[[Array, PyTree], Array]:
-    values = compile_graph(graph, LAYOUT.operators)
-
-    def loss(variable: Array, context: PyTree) -> Array:
-        inputs = problem.inputs(variable, context)
-        return total_loss(values(inputs), inputs)
-
-    return jax.grad(loss) if gradient else loss
-
-
-# --- results -------------------------------------------------------------------------------------------------------------------
 
 
 def _row(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.core.aggregations import Neighbourhood
-from jaxloss.core.interpret import full_shape, input_tensor
+from jaxloss.core.interpret import full_shape, input_tensor, pull_back
 from jaxloss.core.lowering import Backward, backward_operations
 from jaxloss.core.primitives import Operator
 from jaxloss.core.schedule import Schedule, Shape
@@ -88,7 +88,9 @@ class Blocks:
         ]
 
     def _forward(self, operator: Operator):
-        function = self._on_rows(operator)
+        function = operator.function
+        if operator.aggregates:
+            function = self._on_rows(lambda neighbourhood: full_shape(operator, neighbourhood))
 
         def branch(memory: Array, operands: Array) -> Array:
             return function(*(_rows(memory, operands[i]) for i in range(operator.arity)))
@@ -96,29 +98,33 @@ class Blocks:
         return branch
 
     def _backward(self, one: Backward, operator: Operator):
-        function = self._on_rows(operator)
+        def function(cotangent: Array, *values: Array) -> Array:
+            return jax.vjp(operator.function, *values)[1](cotangent)[one.operand]
+
+        if operator.aggregates:
+            function = self._on_rows(
+                lambda neighbourhood: lambda *tensors: pull_back(operator, neighbourhood)(*tensors)[one.operand]
+            )
 
         def branch(memory: Array, operands: Array) -> Array:
             values = [_rows(memory, operands[i]) for i in range(operator.arity)]
-            return jax.vjp(function, *values)[1](_rows(memory, operands[2]))[one.operand]
+            return function(_rows(memory, operands[2]), *values)
 
         return branch
 
-    def _on_rows(self, operator: Operator) -> Callable[..., Array]:
-        """The operator on rows `[G, N * H * W * C]`."""
-        if not operator.aggregates:
-            return operator.function
+    def _on_rows(self, function: Callable[[Neighbourhood], Callable[..., Array]]) -> Callable[..., Array]:
+        """What `function` gives for a neighbourhood, a function of tensors, on rows `[G, N * H * W * C]`."""
 
         def on_rows(*rows: Array) -> Array:
             tensors = [row.reshape(-1, *self.tensor) for row in rows]
             return jax.vmap(on_tensor)(*tensors).reshape(rows[0].shape)
 
         def on_sample(mask: Array, *samples: Array) -> Array:
-            return full_shape(operator, Neighbourhood(mask[None]))(*(sample[None] for sample in samples))[0]
+            return function(Neighbourhood(mask[None]))(*(sample[None] for sample in samples))[0]
 
         def on_tensor(*tensors: Array) -> Array:
             if not self.apart:
-                return full_shape(operator, Neighbourhood(self.mask))(*tensors)
+                return function(Neighbourhood(self.mask))(*tensors)
             return jax.vmap(on_sample)(self.mask, *tensors)
 
         return on_rows

@@ -135,14 +135,24 @@ def full_shape(operator: Operator, neighbourhood: Neighbourhood):
     return lambda *operands: jnp.broadcast_to(operator(operands, neighbourhood), operands[0].shape)
 
 
+def pull_back(operator: Operator, neighbourhood: Neighbourhood):
+    """`(cotangent, *operands)` to the cotangents of the operands, all of them registers."""
+
+    def of_operands(cotangent: Array, *operands: Array) -> tuple[Array, ...]:
+        if operator.pull_back is not None:
+            return (operator.pull_back(*operands, neighbourhood, cotangent),)
+        return jax.vjp(full_shape(operator, neighbourhood), *operands)[1](cotangent)
+
+    return of_operands
+
+
 def _forward_branch(operator: Operator, neighbourhood: Neighbourhood):
     return lambda x, y: full_shape(operator, neighbourhood)(*(x, y)[: operator.arity])
 
 
 def _backward_branch(operator: Operator, neighbourhood: Neighbourhood):
     def branch(x, y, cotangent):
-        _, pull_back = jax.vjp(full_shape(operator, neighbourhood), *(x, y)[: operator.arity])
-        gradients = pull_back(cotangent)
+        gradients = pull_back(operator, neighbourhood)(cotangent, *(x, y)[: operator.arity])
         return gradients if operator.arity == 2 else (gradients[0], jnp.zeros_like(x))
 
     return branch

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxloss.core.aggregations import Neighbourhood
 from jaxloss.core.dependence import dependence, identities
-from jaxloss.core.interpret import full_shape
+from jaxloss.core.interpret import pull_back
 from jaxloss.core.primitives import OperatorSet
 from jaxloss.core.program import Layout, Program
 
@@ -51,12 +51,9 @@ def backward_operations(operators: OperatorSet) -> dict[tuple[int, int], Backwar
     for position, operator in enumerate(operators.operators):
         if not operator.passes_gradient:
             continue
-
-        def pull_back(cotangent, *operands, operator=operator):
-            return jax.vjp(full_shape(operator, neighbourhood), *operands)[1](cotangent)
-
+        function = pull_back(operator, neighbourhood)
         arguments = [tensor] * (1 + operator.arity)
-        depends, identical = dependence(pull_back, *arguments), identities(pull_back, *arguments)
+        depends, identical = dependence(function, *arguments), identities(function, *arguments)
         for operand in range(operator.arity):
             reads = tuple(int(i) - 1 for i in np.flatnonzero(depends[operand]) if i > 0)
             number = 1 + len(operators.operators) + len(found)

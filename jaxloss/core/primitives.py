@@ -14,7 +14,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxloss.core.aggregations import Neighbourhood, dot, max_pooling, mean_c, mean_nhw, min_pooling, softmax
+from jaxloss.core.aggregations import (
+    Neighbourhood,
+    dot,
+    max_pooling,
+    max_pooling_pull_back,
+    mean_c,
+    mean_nhw,
+    min_pooling,
+    min_pooling_pull_back,
+    softmax,
+)
 from jaxloss.core.errors import unknown
 from jaxloss.core.types import Array
 
@@ -35,6 +45,8 @@ class Operator:
       passes_gradient: False for Detach.
       yields_sample: the result is one value per sample, whatever the operands (Dot).
       on_samples: the hidden operator that takes its place where every operand is one value per sample.
+      pull_back: `(x, neighbourhood, cotangent) -> cotangent of x` of an aggregation with one operand, where reverse mode is
+        slow; None takes reverse mode.
       hidden: never sampled nor parsed; stands only for another operator (see `on_samples`).
     """
 
@@ -48,6 +60,7 @@ class Operator:
     passes_gradient: bool = True
     yields_sample: bool = False
     on_samples: str | None = None
+    pull_back: Callable[[Array, Neighbourhood, Array], Array] | None = None
     hidden: bool = False
 
     def __call__(self, operands: tuple[Array, ...], neighbourhood: Neighbourhood) -> Array:
@@ -119,6 +132,11 @@ def _binary(name: str, function: Callable, sympy: str, latex: str, **options) ->
     return Operator(name, 2, function, sympy, latex, **options)
 
 
+def _pooling(name: str, function: Callable, pull_back: Callable) -> Operator:
+    latex = rf"\mathrm{{{{{name}}}}}\left({{0}}\right)"
+    return _unary(f"{name}3x3", function, f"{name}3x3({{0}})", latex, aggregates=True, pull_back=pull_back)
+
+
 ADD = _binary("Add", lambda x, y: x + y, "({0}) + ({1})", r"\left({0} + {1}\right)", commutative=True)
 MUL = _binary("Mul", lambda x, y: x * y, "({0})*({1})", r"{0} \cdot {1}", commutative=True)
 NEG = _unary("Neg", lambda x: -x, "-({0})", r"\left(-{0}\right)")
@@ -160,8 +178,8 @@ AUTOLOSS_ZERO = OperatorSet(
         ),
         _unary("Mean_nhw", mean_nhw, "Mean_nhw({0})", r"\mathrm{{Mean}}_{{nhw}}\left({0}\right)", aggregates=True),
         _unary("Mean_c", mean_c, "Mean_c({0})", r"\mathrm{{Mean}}_{{c}}\left({0}\right)", aggregates=True),
-        _unary("MaxPool3x3", max_pooling, "MaxPool3x3({0})", r"\mathrm{{MaxPool}}\left({0}\right)", aggregates=True),
-        _unary("MinPool3x3", min_pooling, "MinPool3x3({0})", r"\mathrm{{MinPool}}\left({0}\right)", aggregates=True),
+        _pooling("MaxPool", max_pooling, max_pooling_pull_back),
+        _pooling("MinPool", min_pooling, min_pooling_pull_back),
     ),
 )
 

@@ -243,3 +243,23 @@ def test_softmax_over_channels(float64):
     x = np.log([[1.0, 2, 5], [1, 1, 2]]).reshape(2, 1, 1, 3)
     expected = [[0.125, 0.25, 0.625], [0.25, 0.25, 0.5]]
     np.testing.assert_allclose(apply(CSE["Softmax"], [x + 900])[:, 0, 0], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 1, 1, 3), (1, 2, 7, 1)])
+@pytest.mark.parametrize("name", ["MaxPool3x3", "MinPool3x3"])
+def test_the_pull_back_of_pooling_is_reverse_mode(name, shape):
+    """To the bit, with ties, void positions, and NaN and infinity among values and cotangents."""
+    operator = ZERO[name]
+
+    @jax.jit
+    def both(x, cotangent, mask):
+        neighbourhood = Neighbourhood(mask)
+        (expected,) = jax.vjp(lambda value: operator((value,), neighbourhood), x)[1](cotangent)
+        return operator.pull_back(x, neighbourhood, cotangent), expected
+
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        x = random.choice([0.0, 0.5, 1.0, -1.0, 2.0, 1e30, *([nan, inf, -inf] if seed % 2 else [])], shape)
+        cotangent = random.choice([1.0, 0.3, -2.0, 0.0, *([nan, inf] if seed % 3 else [])], shape)
+        mask = random.random((*shape[:-1], 1)) < 0.8
+        np.testing.assert_array_equal(*both(x.astype(np.float32), cotangent.astype(np.float32), mask))
