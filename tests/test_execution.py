@@ -150,7 +150,8 @@ FEW_STEPS = TrainingSettings(batch_size=16, num_epochs=1)
 
 
 def scaled_trials():
-    return [trial(text, rate=0.05) for text in TEXTS]
+    """The last one has no finite gradient that could be scaled."""
+    return [Trial(FOCAL, {"gamma": np.float32(gamma)}, 0.05, 0, 0, SEARCH_EVAL, keep_variables=True) for gamma in (1, 2, np.nan)]
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,7 @@ def scaled_expected():
 
 @pytest.mark.parametrize("mode", ALL_MODES)
 def test_the_scale_of_a_loss_is_taken_away_in_every_mode(scaled_expected, mode):
+    assert [one.finite for one in scaled_expected] == [True, True, False]
     assert_agree(scaled_expected, outcomes(make(mode, settings=ADAM), scaled_trials()))
 
 
@@ -314,7 +316,8 @@ def test_the_memory_of_a_population_is_that_of_its_compiled_step(monkeypatch):
 
 
 def test_a_measurement_looks_at_every_possible_mode():
-    way, seconds = chosen("measure")
+    examples = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.2, 0, 0, SEARCH_EVAL) for gamma in (1.0, 2.0)]
+    way, seconds = choose("measure", 0, None, examples, Workplace(TASK, SETTINGS))
     several = {"pmap", "data_parallel"} if jax.device_count() > 1 else set()
     assert set(seconds) >= {"serial", "vmap"} | several - {"data_parallel"}
     assert way.mode == min(seconds, key=seconds.get)
