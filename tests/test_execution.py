@@ -228,7 +228,7 @@ def test_batch_norm_on_two_devices_is_that_of_the_halves_of_a_batch(images, imag
     trial = image_trials()[1]
     execution = make("data_parallel", images, FEW_STEPS)
     train = execution.data(0)[TRAIN]
-    state = execution.training(FOCAL)._trained(trial.encoded, trial.learning_rate, trial.seed, train, None)
+    state = execution.training(FOCAL).trained(trial.encoded, trial.learning_rate, trial.seed, train)
     expected = trained_on_halves(images, trial)
     for leaf, wanted in zip(jax.tree.leaves(state.variables), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(leaf[0], leaf[1])
