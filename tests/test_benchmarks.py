@@ -10,6 +10,8 @@ import pytest
 from experiments.benchmarks import common, everything, interpreter, population, rejection
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import parse
+from jaxloss.execution.base import Trial
+from jaxloss.tasks.base import SEARCH_EVAL
 
 FACTS = {"device", "jax", "commit", "command"}
 
@@ -158,9 +160,11 @@ def test_population(tmp_path):
 
 
 def test_a_population_that_does_not_fit_is_not_run(tmp_path, monkeypatch):
+    candidate = common.SPACE.encode(common.SPACE.parse("Neg(Mul(target, Log(prediction)))"))
+    monkeypatch.setattr(population, "_trials", lambda place: [Trial(common.SPACE, candidate, 0.003, 0, 0, SEARCH_EVAL)])
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(population, "free_memory", lambda: 1000)
-    (row,) = population_rows(tmp_path / "out.json", "vmap")
+    (row,) = population_rows(tmp_path / "out.json", "vmap", "--candidates", "2")
     assert not row["fits"]
     assert row["memory_mib"] > row["free_mib"]
     assert "step_ms" not in row

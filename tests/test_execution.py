@@ -1,6 +1,9 @@
 """All ways of carrying trainings out agree: serial, a population on one device and on several, a batch on several."""
 
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -19,10 +22,11 @@ from jaxloss.progress import Progress
 from jaxloss.runs import RunDirectory
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
-from jaxloss.tasks.base import SEARCH_EVAL, TEST
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
 from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.train import Training
 
 TASK = make_fast(size=40)
 SPACE = autoloss_zero()
@@ -146,7 +150,8 @@ FEW_STEPS = TrainingSettings(batch_size=16, num_epochs=1)
 
 
 def scaled_trials():
-    return [trial(text, rate=0.05) for text in TEXTS]
+    """The last one has no finite gradient that could be scaled."""
+    return [Trial(FOCAL, {"gamma": np.float32(gamma)}, 0.05, 0, 0, SEARCH_EVAL, keep_variables=True) for gamma in (1, 2, np.nan)]
 
 
 @pytest.fixture(scope="module")
@@ -156,19 +161,21 @@ def scaled_expected():
 
 @pytest.mark.parametrize("mode", ALL_MODES)
 def test_the_scale_of_a_loss_is_taken_away_in_every_mode(scaled_expected, mode):
+    assert [one.finite for one in scaled_expected] == [True, True, False]
     assert_agree(scaled_expected, outcomes(make(mode, settings=ADAM), scaled_trials()))
 
 
 @pytest.fixture(scope="module")
 def images():
-    """Digits with random crops and a small network with native convolutions."""
-    options = {"features": (4, 8), "convolution": "native"}
+    """Digits with random crops and a small residual network: native convolutions, BatchNorm."""
+    options = {"depth": 8, "features": (2, 2, 4), "convolution": "native"}
     limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
-    return make_classification("digits", model="small_cnn", model_options=options, augmentation="crop_flip", **limits)
+    return make_classification("digits", model="resnet20", model_options=options, augmentation="crop_flip", **limits)
 
 
 def image_trials():
-    return [trial(text, rate=0.05, seed=seed) for seed, text in enumerate(TEXTS)]
+    encoded = [FOCAL.encode({"gamma": gamma}) for gamma in (1.0, 2.0, 0.5)]
+    return [Trial(FOCAL, of, 0.05, seed, 0, SEARCH_EVAL, keep_variables=True) for seed, of in enumerate(encoded)]
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +183,65 @@ def images_expected(images):
     return outcomes(make("serial", images, FEW_STEPS), image_trials())
 
 
-@pytest.mark.parametrize("mode", ALL_MODES)
-def test_a_small_network_of_images_agrees_in_every_mode(images, images_expected, mode):
-    """Batches and augmentation are those of a single training."""
+@pytest.mark.parametrize("mode", POPULATIONS)
+def test_a_network_of_images_agrees_in_every_population(images, images_expected, mode):
+    """Batches, augmentation and the running statistics of BatchNorm are those of a single training."""
     assert images_expected[0].steps == 4
+    assert "batch_stats" in images_expected[0].variables
     assert_agree(images_expected, outcomes(make(mode, images, FEW_STEPS, lanes=2), image_trials()), tolerance=1e-3)
+
+
+def trained_on_halves(task, trial):
+    """Written down plainly, on one device: each half of a batch is normalised by itself, losses and statistics are averaged."""
+    training, train = Training(task, trial.family, FEW_STEPS), task.data[TRAIN]
+
+    @jax.jit
+    def step(state, params, statistics, velocity):
+        batch, key = training._batch(state, train)
+        halves = jax.tree.map(lambda leaf: leaf.reshape(2, 8, *leaf.shape[1:]), batch)
+
+        def loss_of_half(params, half):
+            inputs, variables = task.forward({"params": params, "batch_stats": statistics}, half, key)
+            return trial.family.loss(trial.encoded, inputs), variables["batch_stats"]
+
+        def loss_of(params):
+            losses, updated = jax.vmap(loss_of_half, (None, 0))(params, halves)
+            return losses.mean(), jax.tree.map(lambda leaf: leaf.mean(axis=0), updated)
+
+        gradients, statistics = jax.grad(loss_of, has_aux=True)(params)
+        velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, gradients)
+        rate = trial.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * state.step / 4))
+        return jax.tree.map(lambda p, v: p - rate * v, params, velocity), statistics, velocity
+
+    state = training.preparation.begin(jax.random.key(trial.seed), train)
+    params, statistics = state.variables["params"], state.variables["batch_stats"]
+    velocity = jax.tree.map(jnp.zeros_like, params)
+    for number in range(4):
+        state = dataclasses.replace(state, step=jnp.int32(number))
+        params, statistics, velocity = step(state, params, statistics, velocity)
+    return {"params": params, "batch_stats": statistics}
+
+
+@needs_devices
+def test_batch_norm_on_two_devices_is_that_of_the_halves_of_a_batch(images, images_expected):
+    """Each device normalises its own share, so that the steps are not those of one device; the devices stay equal."""
+    trial = image_trials()[1]
+    execution = make("data_parallel", images, FEW_STEPS)
+    train = execution.data(0)[TRAIN]
+    state = execution.training(FOCAL).trained(trial.encoded, trial.learning_rate, trial.seed, train)
+    expected = trained_on_halves(images, trial)
+    for leaf, wanted in zip(jax.tree.leaves(state.variables), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(leaf[0], leaf[1])
+        np.testing.assert_allclose(leaf[0], wanted, rtol=1e-3, atol=1e-4)
+    # What is kept and scored is what the devices agree on.
+    (outcome,) = outcomes(execution, [trial])
+    jax.tree.map(np.testing.assert_array_equal, outcome.variables, jax.tree.map(lambda leaf: leaf[0], state.variables))
+    assert outcome.steps == 4
+    one_device = images_expected[1].variables["batch_stats"]
+    assert any(
+        not np.allclose(leaf, of_one, rtol=1e-2)
+        for leaf, of_one in zip(jax.tree.leaves(outcome.variables["batch_stats"]), jax.tree.leaves(one_device), strict=True)
+    )
 
 
 # --- the choice --------------------------------------------------------------------------------------------------------------
@@ -255,7 +316,8 @@ def test_the_memory_of_a_population_is_that_of_its_compiled_step(monkeypatch):
 
 
 def test_a_measurement_looks_at_every_possible_mode():
-    way, seconds = chosen("measure")
+    examples = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.2, 0, 0, SEARCH_EVAL) for gamma in (1.0, 2.0)]
+    way, seconds = choose("measure", 0, None, examples, Workplace(TASK, SETTINGS))
     several = {"pmap", "data_parallel"} if jax.device_count() > 1 else set()
     assert set(seconds) >= {"serial", "vmap"} | several - {"data_parallel"}
     assert way.mode == min(seconds, key=seconds.get)

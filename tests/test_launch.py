@@ -165,7 +165,7 @@ def test_options_of_a_config_take_any_key():
         ("search.control=maybe", "takes true or false"),
         ("mode=find", "unknown mode 'find'. Choices: compare, search, train"),
         ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, fast, module:factory"),
-        ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_zero'?"),
+        ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_gms'?"),
         ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),
         ("comparison.handcrafted=crossentropy", "unknown hand-crafted loss 'crossentropy'. Did you mean 'cross_entropy'?"),
         (
@@ -213,7 +213,7 @@ def test_every_range_belongs_to_a_key_whose_default_is_in_it():
     check_config(default_config())
     values = flatten(default_config().to_dict())
     assert {*RANGES, *CHOICES} <= set(values)
-    several = {f"task.classification.pixel_{name}" for name in ("mean", "deviation")}
+    several = {f"task.{task}.pixel_{name}" for task in ("classification", "retrieval") for name in ("mean", "deviation")}
     assert {key for key, value in values.items() if type(value) in (int, float)} == {*RANGES} | several
     assert all(math.isfinite(bound) for bounds in RANGES.values() for bound in bounds)
 

@@ -1,7 +1,7 @@
 """One network at a time, each of its batches divided over several devices: for networks that are large for one."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -45,31 +45,17 @@ class DataParallelTraining(Training):
         self.num_devices = preparation.num_devices
         super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
 
-    def run(
-        self,
-        encoded: PyTree,
-        learning_rate: float,
-        seed: int,
-        data: Mapping[str, PyTree],
-        evaluate_on: str,
-        keep_variables: bool = False,
-    ) -> Outcome:
-        """See `Training.run`; the training split has a leading axis `[D]`."""
-        state = self._trained(encoded, learning_rate, seed, data[TRAIN], None)
-        variables, finite, step = first_device((state.variables, state.finite, state.step))
-        scores = self.preparation.scores(variables, data[evaluate_on])
-        return self.outcome(scores, finite, step, variables if keep_variables else None)
-
-    def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
-        """See `Training.first_steps`; `train` has a leading axis `[D]`."""
-        return int(first_device(self._trained(encoded, learning_rate, seed, train, num_steps).step))
-
-    def _trained(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None) -> TrainState:
-        """The state after so many steps, None for all, on every device."""
+    def trained(
+        self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None = None
+    ) -> TrainState:
+        """See `Training.trained`; `train` and the state, which is the same on all devices, have a leading axis `[D]`."""
         all_steps = self.preparation.num_steps(slice_shapes(train))
         encoded, rate, key = replicate((encoded, jnp.float32(learning_rate), jax.random.key(seed)), self.num_devices)
         state = self.begin(encoded, key, train)
-        return self.advance(state, encoded, rate, train, all_steps if num_steps is None else min(num_steps, all_steps))
+        return self.advance(state, encoded, rate, train, min(num_steps or all_steps, all_steps))
+
+    def _on_one_device(self, tree: PyTree) -> PyTree:
+        return first_device(tree)
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """See `Training.advance`; all arguments but the last have a leading axis `[D]`."""

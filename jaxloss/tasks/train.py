@@ -170,17 +170,25 @@ class Training:
         keep_variables: bool = False,
     ) -> Outcome:
         """Trains one network from scratch and scores it on the split `evaluate_on`."""
-        rate, train = jnp.float32(learning_rate), data[TRAIN]
-        state = self.begin(encoded, jax.random.key(seed), train)
-        state = self.advance(state, encoded, rate, train, self.preparation.num_steps(train))
-        scores = self.preparation.scores(state.variables, data[evaluate_on])
-        return self.outcome(scores, state.finite, state.step, state.variables if keep_variables else None)
+        state = self.trained(encoded, learning_rate, seed, data[TRAIN])
+        variables, finite, step = self._on_one_device((state.variables, state.finite, state.step))
+        scores = self.preparation.scores(variables, data[evaluate_on])
+        return self.outcome(scores, finite, step, variables if keep_variables else None)
 
     def first_steps(self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int) -> int:
         """Waits for the first steps, and says how many were done; for measurements."""
+        return int(self._on_one_device(self.trained(encoded, learning_rate, seed, train, num_steps).step))
+
+    def trained(
+        self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None = None
+    ) -> TrainState:
+        """The state after all steps, or after so many."""
+        all_steps = self.preparation.num_steps(train)
         state = self.begin(encoded, jax.random.key(seed), train)
-        num_steps = min(num_steps, self.preparation.num_steps(train))
-        return int(self.advance(state, encoded, jnp.float32(learning_rate), train, num_steps).step)
+        return self.advance(state, encoded, jnp.float32(learning_rate), train, min(num_steps or all_steps, all_steps))
+
+    def _on_one_device(self, tree: PyTree) -> PyTree:
+        return tree
 
     def begin(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
         """The state before the first step."""
