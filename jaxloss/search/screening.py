@@ -175,29 +175,31 @@ def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], m
     """Takes the first accepted draw; what came before it counts, what comes behind it does not."""
     for draw, result in zip(draws, screened, strict=True):
         slot.structural.update(draw.rejected_before)
-        if result.verdict.reason.is_structural:
-            slot.structural[result.verdict.reason.label] += 1
-            if draw.origin == SEED_ORIGIN:
-                message(_rejected_seed(slot.branch, draw.expression, result.verdict))
-            continue
-        gain = result.verdict.value
-        attempt = Attempt(
-            branch=slot.branch.name,
-            number=draw.number,
-            formula=slot.branch.form.write(draw.expression),
-            key=slot.branch.form.key(draw.expression),
-            origin=draw.origin,
-            reason=result.verdict.reason.label,
-            gain=None if gain != gain else gain,
-            signature=result.signature,
-            sketch=result.sketch,
-        )
-        slot.attempts.append(attempt)
+        reason = result.verdict.reason
+        if reason.is_structural:
+            slot.structural[reason.label] += 1
+        else:
+            slot.attempts.append(_attempt(slot, draw, result))
         if result.verdict.accepted:
             slot.accepted = draw.expression
             return
         if draw.origin == SEED_ORIGIN:
             message(_rejected_seed(slot.branch, draw.expression, result.verdict))
+
+
+def _attempt(slot: _Slot, draw: _Draw, result: Screened) -> Attempt:
+    gain = result.verdict.value
+    return Attempt(
+        branch=slot.branch.name,
+        number=draw.number,
+        formula=slot.branch.form.write(draw.expression),
+        key=slot.branch.form.key(draw.expression),
+        origin=draw.origin,
+        reason=result.verdict.reason.label,
+        gain=None if gain != gain else gain,
+        signature=result.signature,
+        sketch=result.sketch,
+    )
 
 
 def _resolved(search: Search, proposal: Proposal, slots: Sequence[_Slot]) -> Resolved:
