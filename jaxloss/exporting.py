@@ -72,7 +72,11 @@ def _other(description: Description, format: str) -> str:
         return description.latex
     if format == "sympy":
         return description.sympy
-    lines = [description.text, description.simplified_text]
+    lines = [
+        description.text,
+        description.simplified_text,
+        *([f"~ {description.decimal_text}"] if description.decimal_text else []),
+    ]
     return "\n".join([*lines, f"simplified for {description.domain}"] if description.domain else lines)
 
 

@@ -59,7 +59,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
         "counts": loop.counts.to_json(),
         "seconds": {name: loop.seconds[name] for name in ("rejection", "choosing", "training") if name in loop.seconds},
         "ranking": ranking,
-        "best": {**{key: best_row[key] for key in ("kind", "simplified", "latex")}, **_headline(best)},
+        "best": {**{key: best_row[key] for key in ("kind", "simplified", "decimal", "latex")}, **_headline(best)},
         "comparison": rows,
         "final_scores": final_scores,
         "baselines": [_headline(result) for result in tuned if result.contender.kind == HANDCRAFTED],
@@ -163,3 +163,4 @@ def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     for row in with_formula:
         description = descriptions[row["formula"]]
         row["simplified"], row["latex"], row["domain"] = description.simplified_text, description.latex, description.domain
+        row["decimal"] = description.decimal_text

@@ -35,7 +35,7 @@ def facts() -> dict[str, str]:
     return {
         "device": f"{_num_cores()} CPU cores" if device.platform == "cpu" else device.device_kind,
         "jax": jax.__version__,
-        "commit": _commit(),
+        "commit": _COMMIT,
         "command": shlex.join(["python", *sys.orig_argv[1:]]),
     }
 
@@ -51,6 +51,10 @@ def _commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+# Asked for at the start: a long benchmark may outlive the commit.
+_COMMIT = _commit()
 
 
 def write_json(path: str | os.PathLike, results: dict[str, Any]) -> None:

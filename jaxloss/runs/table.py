@@ -67,8 +67,10 @@ def _line(console: Console, text: str) -> None:
 
 
 def _formula(console: Console, row: Mapping[str, Any]) -> None:
-    texts = dict.fromkeys([row["formula"], row.get("simplified") or row["formula"]])
-    for label, text in zip(("", "= "), texts, strict=False):
+    # With its constants computed, a formula is easier to read than with exact ones.
+    short = row.get("decimal") or row.get("simplified") or row["formula"]
+    texts = dict.fromkeys([row["formula"], short])
+    for label, text in zip(("", "~ " if row.get("decimal") else "= "), texts, strict=False):
         console.print(Padding(Text(label + text, overflow="fold"), (0, 0, 0, 4), expand=False))
 
 

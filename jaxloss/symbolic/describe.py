@@ -49,13 +49,21 @@ class Description:
         return self._each(render.to_text, " | ", "{}: ")
 
     @property
+    def decimal_text(self) -> str:
+        """The simplified form with its constants computed to four digits, where numbers stand beside the formulas; else ''."""
+        return self._each(render.to_decimal_text, " | ", "{}: ") if self.numbers else ""
+
+    @property
     def latex(self) -> str:
-        """Without dollar signs; several formulas are joined by semicolons."""
+        """Without dollar signs; several formulas are joined by semicolons.
+
+        Where numbers stand beside the formulas, constants are computed to four digits: a searched one is no round number.
+        """
         if not self.numbers:
             return self._each(render.to_latex, r";\quad ", "")
         # The names are those of functions of their one input.
         named = dataclasses.replace(self, numbers={_LATEX_NUMBERS.get(name, name): x for name, x in self.numbers.items()})
-        return named._each(render.to_latex, r";\quad ", r"{}(x) = ", "{} = {:g}")
+        return named._each(render.to_decimal_latex, r";\quad ", r"{}(x) = ", "{} = {:g}")
 
     @property
     def latex_by_branch(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Formulas for people: text, LaTeX (also for matplotlib's mathtext) and SymPy text."""
 
+import dataclasses
 import re
 
 import sympy
@@ -39,6 +40,28 @@ def latex_name(name: str) -> str:
 def to_text(formula: Formula, simplified: Simplified) -> str:
     """The simplified form as one line, for example `-target*log(prediction)`; the formula itself where there is none."""
     return str(formula.graph) if simplified.expression is None else str(simplified.expression)
+
+
+def to_decimal_text(formula: Formula, simplified: Simplified) -> str:
+    """`to_text` with what has no input computed, to four digits: `1.216*x + 0.5` for `x*exp(sqrt(22)/24) + 1/2`."""
+    return to_text(formula, _in_decimals(simplified))
+
+
+def to_decimal_latex(formula: Formula, simplified: Simplified) -> str:
+    """`to_latex`, likewise."""
+    return to_latex(formula, _in_decimals(simplified))
+
+
+def _in_decimals(simplified: Simplified) -> Simplified:
+    if simplified.expression is None:
+        return simplified
+
+    def short(number: sympy.Float) -> sympy.Expr:
+        rounded = sympy.Float(f"{float(number):.4g}")
+        return sympy.Integer(int(rounded)) if rounded == int(rounded) else rounded
+
+    computed = sympy.N(simplified.expression, 15)
+    return dataclasses.replace(simplified, expression=computed.xreplace({one: short(one) for one in computed.atoms(sympy.Float)}))
 
 
 def to_sympy(formula: Formula, simplified: Simplified) -> str:

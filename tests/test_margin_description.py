@@ -1,0 +1,71 @@
+"""What people read of a margin-based loss: formulas, a Python file, curves."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss.core.types import LossInputs
+from jaxloss.runs.curve_shape import curve_shapes, is_margin_loss
+from jaxloss.spaces.autoloss_gms import autoloss_gms
+from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
+
+SPACE = autoloss_gms()
+(BRANCH,) = SPACE.branches
+FORMULAS = {**AUTOLOSS_GMS_FORMULAS, "circle": MARGIN_SOFTMAX_FORMULAS["circle"]}
+
+
+@pytest.fixture(scope="module")
+def descriptions():
+    candidates = [SPACE.parse(text) for text in FORMULAS.values()]
+    return dict(zip(FORMULAS, describe_formulas([candidate_formulas(SPACE, one) for one in candidates]), strict=True))
+
+
+def test_the_text_is_what_searches_write(descriptions):
+    for name, description in descriptions.items():
+        assert description.text == SPACE.write(SPACE.parse(FORMULAS[name]))
+
+
+def test_formulas_are_simplified_between_minus_one_and_one(descriptions):
+    zero = descriptions["autoloss_gms_zero"]
+    assert zero.simplified_text == "t: x*(11/50 + exp(sqrt(22)/10)) + asin(11/50)**2 | n: x + 17/20 | log2_s: 5.5"
+    assert zero.decimal_text == "t: 1.818*x + 0.04919 | n: x + 0.85 | log2_s: 5.5"
+    assert zero.domain == "t: x in (-1, 1) | n: x in (-1, 1)"
+    assert zero.latex == r"t(x) = 1.818 x + 0.04919;\quad n(x) = x + 0.85;\quad \log_2 s = 5.5"
+
+
+def test_the_exported_file_is_the_loss(descriptions):
+    """Value and gradient, to the bit, without jaxloss."""
+    random = np.random.default_rng(0)
+    cosine = jnp.asarray(random.uniform(-1, 1, (6, 5)), jnp.float32)
+    target = jax.nn.one_hot(random.integers(0, 5, 6), 5)
+    for name, description in descriptions.items():
+        source = description.python("Found in a test.")
+        assert "jaxloss" not in source
+        module = {}
+        exec(source, module)
+        candidate = SPACE.encode(SPACE.parse(FORMULAS[name]))
+
+        def ours(x, candidate=candidate):
+            inputs = LossInputs.create({"cosine": x[:, None, None], "target": target[:, None, None]})
+            return SPACE.loss(candidate, {BRANCH.name: inputs})
+
+        found, wanted = (jax.value_and_grad(loss)(cosine) for loss in (lambda x, m=module: m["loss"](x, target), ours))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+        assert module["LOG2_SCALE"] == SPACE.parse(FORMULAS[name])[BRANCH.name].log2_scale
+
+
+def test_curves_and_slopes_that_train():
+    """Nothing flows through a Detach: the slope of Circle loss is that of its second factor, scaled."""
+    shape, broken = curve_shapes([FORMULAS["circle"], "t: Nothing(x) | n: x | log2_s: 1"], "autoloss_gms")
+    x = shape.cosine
+    np.testing.assert_allclose(shape.own, np.maximum(1.25 - x, 0) * (x - 0.75), atol=1e-6)
+    np.testing.assert_allclose(shape.own_slope, np.maximum(1.25 - x, 0), atol=1e-6)
+    np.testing.assert_allclose(shape.other_slope, np.maximum(x + 0.25, 0), atol=1e-6)
+    assert broken is None
+
+
+def test_margin_losses_are_known_by_their_form():
+    assert is_margin_loss("t: x | n: x | log2_s: 4")
+    assert not is_margin_loss("Neg(Mul(target, Log(prediction)))")
