@@ -30,9 +30,9 @@ def test_the_text_is_what_searches_write(descriptions):
 def test_formulas_are_simplified_between_minus_one_and_one(descriptions):
     zero = descriptions["autoloss_gms_zero"]
     assert zero.simplified_text == "t: x*(11/50 + exp(sqrt(22)/10)) + asin(11/50)**2 | n: x + 17/20 | log2_s: 5.5"
-    assert zero.decimal_text == "t: 1.818*x + 0.04919 | n: x + 0.85 | log2_s: 5.5"
+    assert zero.decimal_text == "t: 1.818*x + 0.0492 | n: x + 0.85 | log2_s: 5.5"
     assert zero.domain == "t: x in (-1, 1) | n: x in (-1, 1)"
-    assert zero.latex == r"t(x) = 1.818 x + 0.04919;\quad n(x) = x + 0.85;\quad \log_2 s = 5.5"
+    assert zero.latex == r"t(x) = 1.818 x + 0.0492;\quad n(x) = x + 0.85;\quad \log_2 s = 5.5"
 
 
 def test_the_exported_file_is_the_loss(descriptions):

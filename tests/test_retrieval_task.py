@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 from jaxloss import wiring
 from jaxloss.config_file import apply_overrides, load_config
@@ -25,6 +26,7 @@ from jaxloss.tasks.retrieval import BRANCH, make_retrieval
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 from jaxloss.tasks.triplet import batch_hard_triplet
+from tests.pytorch_networks import resnet_state
 
 ROOT = Path(__file__).parents[1]
 SPACE = autoloss_gms()
@@ -230,6 +232,29 @@ def test_a_backbone_stands_still_while_it_is_frozen(task):
         assert all(map(np.array_equal, before, middle))
         assert not any(map(np.array_equal, middle, after))
         assert not any(map(np.array_equal, *(parts(state, collection, "_1") for state in (start, half))))
+
+
+def test_pretrained_weights_reach_the_backbone_and_nothing_else(market, tmp_path):
+    """The same in every training; the classifiers and the layers behind the backbone are initialised by the seed."""
+    depths, width = (1, 1, 1, 1), 4
+    shapes = resnet_state(depths, width)
+    random = np.random.default_rng(0)
+    tensors = {name: random.uniform(0.5, 1, np.shape(tensor)).astype(np.float32) for name, tensor in shapes.items()}
+    save_file(tensors, tmp_path / "weights.safetensors")
+    options = {"model": "resnet50", "model_options": {"depths": depths, "width": width}, "image_size": (32, 16)}
+    task = make(market, pretrained=str(tmp_path / "weights.safetensors"), **options)
+    first, second = (jax.jit(task.init)(jax.random.key(seed)) for seed in (0, 1))
+    stem = first["params"]["network"]["backbone"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(stem, tensors["conv1.weight"].transpose(2, 3, 1, 0))
+    mask = task.backbone(first["params"])
+    same = jax.tree.map(np.array_equal, first["params"], second["params"])
+    assert all(jax.tree.leaves(same["network"]["backbone"]))
+    assert not same["classes"]
+    assert all(jax.tree.leaves(mask["network"]["backbone"]))
+    assert not mask["classes"]
+    assert not any(jax.tree.leaves({name: part for name, part in mask["network"].items() if name != "backbone"}))
+    statistics = first["batch_stats"]["network"]["backbone"]["bn1"]
+    np.testing.assert_array_equal(statistics["mean"], tensors["bn1.running_mean"])
 
 
 def test_steps_and_warm_up_follow_section_g():

@@ -7,23 +7,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
-from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
-from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_scores
-from jaxloss.tasks.metrics.retrieval import retrieval_scores
+from jaxloss.tasks.metrics.reranking import RerankingSettings
+from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
-from jaxloss.tasks.models.pretrained import load_pretrained
 from jaxloss.tasks.models.registry import make_embedding_model
+from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores, reranked
 from jaxloss.tasks.toy_margin import VARIABLES, toy_problem
 from jaxloss.tasks.triplet import batch_hard_triplet
 
@@ -31,7 +29,6 @@ BRANCH = "identity"
 OFFERS = ("cosine", "target")
 TRIPLET = "triplet"
 COSINES_TO = ("classes", "samples")
-RANKS = (1, 2, 4, 5, 8, 10)
 METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS))
 PRECISIONS = ("float32", "bfloat16")
 
@@ -173,7 +170,7 @@ def make_retrieval(
         return module.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)), train=False)
 
     if pretrained:
-        init = _with_pretrained(init, network, pretrained)
+        init = with_pretrained(init, network, pretrained)
     shapes = jax.eval_shape(init, jax.random.key(0))
     example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     embeddings, _ = jax.eval_shape(module.apply, shapes, example)
@@ -202,7 +199,7 @@ def make_retrieval(
             with_split=build,
             fixed=fixed,
             order=order,
-            backbone=_backbone,
+            backbone=backbone_mask,
             final_scores=final_scores,
             native_convolution=native,
             details={
@@ -227,12 +224,12 @@ def make_retrieval(
     fixed = {}
     if triplet_weight:
         fixed[TRIPLET] = lambda inputs, axis_name: triplet_weight * batch_hard_triplet(inputs, axis_name, triplet_margin)
-    features = _make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
-    scores = _make_scores(features)
+    features = make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
+    scores = make_scores(features)
     final_scores = None
     if rerank:
         settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)
-        final_scores = functools.partial(_reranked, jax.jit(features), settings)
+        final_scores = functools.partial(reranked, jax.jit(features), settings)
     rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
     return build(split_seed)
 
@@ -245,36 +242,6 @@ def _same_pixels(images: IdentitySource, other: IdentitySource) -> IdentifiedIma
             f"images of '{images.name}' are {own}, those of '{other.name}' are {foreign}: set task.retrieval.image_size"
         )
     return other.test
-
-
-def _with_pretrained(init: Callable[[Array], PyTree], network, path: str) -> Callable[[Array], PyTree]:
-    """`init` with the weights of a file in the network; they are read once."""
-    shapes = jax.eval_shape(init, jax.random.key(0))
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    collections = {name: group["network"] for name, group in blank.items() if "network" in group}
-    loaded = load_pretrained(collections, network, path)
-
-    def pretrained(key: Array) -> PyTree:
-        variables = init(key)
-        merged = {}
-        for name, group in variables.items():
-            merged[name] = dict(group)
-            if name in loaded:
-                chosen = {part: loaded[name][part] for part in loaded[name] if network.in_backbone(part)}
-                merged[name]["network"] = {**group["network"], **chosen}
-        return merged
-
-    return pretrained
-
-
-def _backbone(params: PyTree) -> PyTree:
-    """Which parameters belong to the backbone of the network."""
-
-    def of_part(name: str, part: PyTree) -> PyTree:
-        return jax.tree.map(lambda _: name.startswith("backbone"), part)
-
-    classes = {name: False for name in params if name != "network"}
-    return {**classes, "network": {name: of_part(name, part) for name, part in params["network"].items()}}
 
 
 def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identity: int, key: Array, train: PyTree) -> Array:
@@ -309,62 +276,6 @@ def _make_forward(
         return inputs, {**variables, **updated}
 
     return forward
-
-
-def _make_features(
-    module: CosineClassifiers, prepare: Callable[[Array], Array], evaluation_batch: int, flip_test: bool, unroll: bool
-) -> Callable[[PyTree, Array], Array]:
-    """`(variables, images) -> [M, F]`, in chunks, so that memory is bounded by `evaluation_batch` images."""
-
-    def features(variables: PyTree, images: Array) -> Array:
-        def of_chunk(part: Array) -> Array:
-            prepared = prepare(part)
-            found = module.apply(variables, prepared, train=False)[0].feature
-            if flip_test:
-                found = found + module.apply(variables, prepared[:, :, ::-1], train=False)[0].feature
-            return found
-
-        return map_chunks(of_chunk, images, evaluation_batch, unroll)
-
-    return features
-
-
-def _make_scores(features: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
-    def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
-        vectors = features(variables, examples["image"])
-        return retrieval_scores(
-            vectors,
-            vectors,
-            examples["identity"],
-            examples["identity"],
-            examples["camera"],
-            examples["camera"],
-            query_mask=examples["query"],
-            gallery_mask=examples["gallery"],
-            ranks=RANKS,
-        )
-
-    return scores
-
-
-def _reranked(
-    features: Callable[[PyTree, Array], Array], settings: RerankingSettings, variables: PyTree, examples: Mapping[str, Array]
-) -> dict[str, float]:
-    """The metrics after re-ranking, under their names with `reranked_` before them."""
-    vectors = np.asarray(features(variables, examples["image"]))
-    query, gallery = (np.asarray(examples[role]) for role in ("query", "gallery"))
-    identity, camera = np.asarray(examples["identity"]), np.asarray(examples["camera"])
-    found = reranked_scores(
-        vectors[query],
-        vectors[gallery],
-        identity[query],
-        identity[gallery],
-        camera[query],
-        camera[gallery],
-        settings=settings,
-        ranks=RANKS,
-    )
-    return {f"reranked_{name}": float(value) for name, value in found.items()}
 
 
 def _rejection_problem(

@@ -1,0 +1,71 @@
+"""Scores of a retrieval task: features of all images, and the metrics of queries against the gallery."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.chunks import map_chunks
+from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_scores
+from jaxloss.tasks.metrics.retrieval import retrieval_scores
+from jaxloss.tasks.models.cosine import CosineClassifiers
+
+RANKS = (1, 2, 4, 5, 8, 10)
+
+
+def make_features(
+    module: CosineClassifiers, prepare: Callable[[Array], Array], evaluation_batch: int, flip_test: bool, unroll: bool
+) -> Callable[[PyTree, Array], Array]:
+    """`(variables, images) -> [M, F]`, in chunks, so that memory is bounded by `evaluation_batch` images."""
+
+    def features(variables: PyTree, images: Array) -> Array:
+        def of_chunk(part: Array) -> Array:
+            prepared = prepare(part)
+            found = module.apply(variables, prepared, train=False)[0].feature
+            if flip_test:
+                found = found + module.apply(variables, prepared[:, :, ::-1], train=False)[0].feature
+            return found
+
+        return map_chunks(of_chunk, images, evaluation_batch, unroll)
+
+    return features
+
+
+def make_scores(features: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
+    """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable."""
+
+    def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
+        vectors = features(variables, examples["image"])
+        return retrieval_scores(
+            vectors,
+            vectors,
+            examples["identity"],
+            examples["identity"],
+            examples["camera"],
+            examples["camera"],
+            query_mask=examples["query"],
+            gallery_mask=examples["gallery"],
+            ranks=RANKS,
+        )
+
+    return scores
+
+
+def reranked(
+    features: Callable[[PyTree, Array], Array], settings: RerankingSettings, variables: PyTree, examples: Mapping[str, Array]
+) -> dict[str, float]:
+    """The metrics after re-ranking, under their names with `reranked_` before them."""
+    vectors = np.asarray(features(variables, examples["image"]))
+    query, gallery = (np.asarray(examples[role]) for role in ("query", "gallery"))
+    identity, camera = np.asarray(examples["identity"]), np.asarray(examples["camera"])
+    found = reranked_scores(
+        vectors[query],
+        vectors[gallery],
+        identity[query],
+        identity[gallery],
+        camera[query],
+        camera[gallery],
+        settings=settings,
+        ranks=RANKS,
+    )
+    return {f"reranked_{name}": float(value) for name, value in found.items()}
