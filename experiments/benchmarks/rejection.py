@@ -170,7 +170,7 @@ def _cascade_maker(
             shortcuts=shortcuts,
             num_devices=options.devices,
         )
-        return Cascade(BRANCH.name, LAYOUT, BRANCH.required, problem, how, pool, workers)
+        return Cascade(BRANCH.name, BRANCH.form, BRANCH.required, problem, how, pool, workers)
 
     return make
 
