@@ -234,14 +234,14 @@ def test_every_pair_of_operator_and_operands_is_equally_likely():
     """Algorithm 1 draws from the enumerated set: with three nodes, 3 pairs for an operator of one operand, 9 for one of two."""
     vocabulary = dataclasses.replace(VOCABULARY, num_constants=2, max_operators=1)
     counts = collections.Counter()
-    for seed in range(6000):
+    for seed in range(3000):
         graph = dags.random_graph(np.random.default_rng(seed), vocabulary)
         names = [node.name for node in graph.nodes if node.is_operator]
         # The operator that was drawn, among the Adds that join what is left over.
         counts[next((name for name in names if name != "Add"), "Add")] += 1
     binary = sum(counts[name] for name in ("Minus", "Mul", "Div"))
-    assert binary / 6000 == pytest.approx(3 * 9 / (20 * 3 + 4 * 9), abs=0.03)
-    assert counts["Exp"] / 6000 == pytest.approx(3 / 96, abs=0.01)
+    assert binary / 3000 == pytest.approx(3 * 9 / (20 * 3 + 4 * 9), abs=0.03)
+    assert counts["Exp"] / 3000 == pytest.approx(3 / 96, abs=0.01)
 
 
 # --- mutations -----------------------------------------------------------------------------------------------------------------
@@ -317,19 +317,19 @@ FIRST = FORM.parse("t: Sin(x) | n: Exp(x) | log2_s: 4")
 SECOND = FORM.parse("t: Tanh(x) | n: Erf(x) | log2_s: 7")
 
 
-def offspring(space=SPACE, number=4000):
+def offspring(space=SPACE, number=2000):
     return [space.offspring(np.random.default_rng(seed), BRANCH, [FIRST, SECOND]) for seed in range(number)]
 
 
 def test_offspring_come_about_in_the_proportions_of_algorithm_3():
     origins = [origin for _, origin in offspring()]
     share = lambda words: sum(words in origin for origin in origins) / len(origins)  # noqa: E731
-    assert share("crossover t") == pytest.approx(0.3, abs=0.02)
-    assert share("crossover n") == pytest.approx(0.3, abs=0.02)
+    assert share("crossover t") == pytest.approx(0.3, abs=0.03)
+    assert share("crossover n") == pytest.approx(0.3, abs=0.03)
     for part in "tns":
-        assert share(f"{part} copy") == pytest.approx(0.1, abs=0.015)
-        assert share(f"{part} reinitialise") == pytest.approx(0.3, abs=0.025)
-        assert share(f"{part} mutation") == pytest.approx(0.6, abs=0.025)
+        assert share(f"{part} copy") == pytest.approx(0.1, abs=0.02)
+        assert share(f"{part} reinitialise") == pytest.approx(0.3, abs=0.035)
+        assert share(f"{part} mutation") == pytest.approx(0.6, abs=0.035)
 
 
 def test_a_graph_that_comes_in_brings_half_of_its_scale():
@@ -348,7 +348,7 @@ def test_numbers_move_freely_or_on_the_grid():
     reached = {}
     for kind in ("normal", "grid"):
         space = autoloss_gms(number_mutation=kind, crossover_probability=0, copy_probability=0, reinitialise_probability=0)
-        children = [space.offspring(np.random.default_rng(seed), BRANCH, [parent, parent])[0] for seed in range(3000)]
+        children = [space.offspring(np.random.default_rng(seed), BRANCH, [parent, parent])[0] for seed in range(800)]
         assert {child.log2_scale for child in children} <= {0.5 * k for k in range(1, 21)}
         constants = {node.value for child in children for node in child.own.nodes if node.is_constant}
         assert all(value == round(value, 2) for value in constants)
