@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.benchmarks import common, everything, interpreter, population, rejection
+from experiments.equivalence import memory
 from jaxloss.core.errors import UserError
 from jaxloss.core.formula import parse
 from jaxloss.execution.base import Trial
@@ -69,6 +70,7 @@ def test_rejection(tmp_path, capsys):
         ("[1]", "must hold a JSON list of formulas"),
         ('["1"]', "holds 1 formulas, --entries asks for 2"),
         ('["1", "Lg(1)"]', "unknown operator 'Lg'"),
+        (json.dumps(["1", "Exp(" * 31 + "prediction" + ")" * 31]), "is too large: a program of this space holds 24 operators"),
         (None, "cannot read"),
     ],
 )
@@ -78,6 +80,44 @@ def test_trees_that_cannot_be_read(tmp_path, content, message):
         trees.write_text(content)
     with pytest.raises(UserError, match=message):
         rejection.main(["--trees", str(trees), "--entries", "2"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--growth", "2,2"], "--growth takes different numbers of at most --entries = 8"),
+        (["--growth", "16"], "--growth takes different numbers of at most --entries = 8"),
+        (["--devices", "99"], "--devices asks for 99 devices, there are"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_before_the_work(arguments, message):
+    with pytest.raises(UserError, match=message):
+        rejection.main(["--entries", "8", *arguments])
+
+
+@pytest.mark.parametrize("arguments", [["--growth", "abc"], ["--width", "-3"], ["--eager", "-1"], ["--seed", "x"]])
+def test_numbers_that_are_none_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        rejection.main(arguments)
+    assert "whole number" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_fails_is_said_at_the_end(tmp_path, monkeypatch, capsys):
+    """All others run; nobody takes the failure for a success."""
+    monkeypatch.setattr(everything, "commands", lambda accelerator: {"one": ["nowhere"], "two": ["interpreter", "--help"]})
+    with pytest.raises(SystemExit) as error:
+        everything.main(["--out", str(tmp_path)])
+    assert error.value.code == 1
+    assert "one failed with exit code 1" in capsys.readouterr().err
+
+
+def test_memory_of_rejected_losses(tmp_path, capsys):
+    memory.main(["--trees", "200", "--json", str(tmp_path / "out.json")])
+    results = json.loads((tmp_path / "out.json").read_text())
+    assert results.keys() > FACTS
+    assert 200 > results["with_inputs"] >= results["with_gradient"] > results["passing"] > 0
+    assert {row["memory"] for row in results["rows"]} >= {"norms, 2 digits", "signed sketch, 4 digits"}
+    assert "have a gradient" in capsys.readouterr().out
 
 
 def test_everything_names_existing_benchmarks(tmp_path, capsys):

@@ -94,7 +94,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def seed(text: str) -> int:
+def whole(text: str) -> int:
     """An argparse type: zero or a whole number above it."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")

@@ -43,15 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     chosen = commands(_backend() != "cpu")
-    for name in options.only.split(",") if options.only else chosen:
+    names = options.only.split(",") if options.only else list(chosen)
+    for name in names:
         if name not in chosen:
             parser.error(f"no results '{name}'; there are {', '.join(chosen)}")
+    failed = []
+    for name in names:
         module, *rest = chosen[name]
         command = [sys.executable, "-m", f"experiments.benchmarks.{module}", *rest, "--json", str(options.out / f"{name}.json")]
         print(" ".join(command), flush=True)
         done = subprocess.run(command, check=False)
         if done.returncode:
+            failed.append(name)
             print(f"{name} failed with exit code {done.returncode}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

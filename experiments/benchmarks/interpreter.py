@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jit", type=common.positive, default=12, help="graphs with a jit of their own")
     parser.add_argument("--repetitions", type=common.positive, default=3, help="of which the best counts")
     parser.add_argument("--limit", type=float, default=4.0, help="seconds; populations that would take longer are left out")
-    parser.add_argument("--seed", type=common.seed, default=0, help="of graphs and predictions")
+    parser.add_argument("--seed", type=common.whole, default=0, help="of graphs and predictions")
     parser.add_argument("--json", type=common.output_path, help="file to write")
     parser.add_argument("--plot", type=common.output_path, help="PNG file: seconds against population")
     options = parser.parse_args(arguments)

@@ -29,6 +29,7 @@ from experiments.benchmarks.common import BRANCH
 from experiments.benchmarks.separate_descents import Descent, descend_compiled, descend_eagerly, separately
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
+from jaxloss.core.form import parse_fitting
 from jaxloss.core.formula import parse
 from jaxloss.core.graph import Graph
 from jaxloss.core.lowering import lower
@@ -52,17 +53,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--iterations", type=common.positive, default=500, help="of gradient descent")
     parser.add_argument("--spatial", action="store_true", help="5 samples of 32 x 32 x 21 in place of 64 of 16 classes")
     parser.add_argument("--batching", choices=BATCHINGS, default="auto", help="how our own ways run")
-    parser.add_argument("--width", type=int, default=0, help="candidates per call, 0 for as many as suit the device")
-    parser.add_argument("--workers", type=int, default=0, help="threads on a CPU, 0 for one per core")
-    parser.add_argument("--devices", type=int, default=0, help="0 for all accelerators, or the one CPU")
-    parser.add_argument("--eager", type=int, default=2, help="trees for the eager way, 0 to leave it out")
-    parser.add_argument("--jit", type=int, default=24, help="trees with a jit of their own, 0 to leave them out")
-    parser.add_argument("--stream", type=int, default=100_000, help="trees of the random stream, 0 to leave it out")
-    parser.add_argument("--growth", default="", help="numbers of entries, such as 256,512,1024: how the cost of `full` grows")
-    parser.add_argument("--seed", type=int, default=0, help="of samples and random trees")
+    parser.add_argument("--width", type=common.whole, default=0, help="candidates per call, 0 for as many as suit the device")
+    parser.add_argument("--workers", type=common.whole, default=0, help="threads on a CPU, 0 for one per core")
+    parser.add_argument("--devices", type=common.whole, default=0, help="0 for all accelerators, or the one CPU")
+    parser.add_argument("--eager", type=common.whole, default=2, help="trees for the eager way, 0 to leave it out")
+    parser.add_argument("--jit", type=common.whole, default=24, help="trees with a jit of their own, 0 to leave them out")
+    parser.add_argument("--stream", type=common.whole, default=100_000, help="trees of the random stream, 0 to leave it out")
+    growth = "numbers of entries, such as 256,512,1024: how the cost of `full` grows"
+    parser.add_argument("--growth", type=common.numbers, default=(), help=growth)
+    parser.add_argument("--seed", type=common.whole, default=0, help="of samples and random trees")
     parser.add_argument("--json", type=common.output_path, help="file to write")
     options = parser.parse_args(arguments)
 
+    if len(set(options.growth)) < len(options.growth) or max(options.growth, default=0) > options.entries:
+        raise UserError(f"--growth takes different numbers of at most --entries = {options.entries}, not {options.growth}")
+    if options.devices > jax.local_device_count():
+        raise UserError(f"--devices asks for {options.devices} devices, there are {jax.local_device_count()}")
     graphs = _read(options.trees, options.entries, options.seed)
     size = (5, 32, 32, 21) if options.spatial else (64, 1, 1, 16)
     problem = common.random_problem(*size, options.seed)
@@ -84,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.stream:
             rows.append(_shipped_random(make, options.stream, options.seed))
         host = _host(whole, graphs[:256])
-        growth = [_grow(whole, graphs, count) for count in common.numbers(options.growth)] if options.growth else []
+        growth = [_grow(whole, graphs, count) for count in options.growth]
 
     expected = {str(graph): int(reason) for graph, reason in zip(graphs, found["reason"], strict=True)}
     differing = sorted(text for text, reason in verdicts.items() if reason != expected[text])
@@ -123,7 +129,7 @@ def _read(path: str | None, entries: int, seed: int) -> list[Graph]:
             raise UserError(f"{path} must hold a JSON list of formulas in text form")
         if len(texts) < entries:
             raise UserError(f"{path} holds {len(texts)} formulas, --entries asks for {entries}")
-    return [parse(text, LAYOUT.operators, LAYOUT.inputs) for text in texts[:entries]]
+    return [parse_fitting(text, LAYOUT) for text in texts[:entries]]
 
 
 def _spread(graphs: Sequence[Graph], count: int) -> list[Graph]:
@@ -272,8 +278,6 @@ def _host(cascade: Cascade, graphs: Sequence[Graph]) -> dict[str, float]:
 
 
 def _grow(cascade: Cascade, graphs: Sequence[Graph], count: int) -> dict[str, Any]:
-    if count > len(graphs):
-        raise UserError(f"--growth asks for {count} entries, there are {len(graphs)}")
     begin = time.perf_counter()
     cascade.rejection(graphs[:count])
     return {"entries": count, "seconds": time.perf_counter() - begin}

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--chunk", type=common.positive, help="queries at once, by default as many as suit the gallery")
     parser.add_argument("--sorted", type=int, default=64, help="queries that are ranked by sorting too, 0 for none")
     parser.add_argument("--rerank", action="store_true", help="measure re-ranking in place of the metrics alone")
-    parser.add_argument("--seed", type=common.seed, default=0)
+    parser.add_argument("--seed", type=common.whole, default=0)
     parser.add_argument("--json", type=common.output_path, help="file to write")
     options = parser.parse_args(arguments)
 

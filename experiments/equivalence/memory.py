@@ -29,10 +29,10 @@ DIGITS = (2, 3, 4, 5)
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trees", type=int, default=20_000, help="random trees, before any filter")
-    parser.add_argument("--samples", type=int, default=5, help="of the rejection problem")
-    parser.add_argument("--classes", type=int, default=10, help="of the rejection problem")
-    parser.add_argument("--seed", type=int, default=0, help="of trees and samples")
+    parser.add_argument("--trees", type=common.positive, default=20_000, help="random trees, before any filter")
+    parser.add_argument("--samples", type=common.positive, default=5, help="of the rejection problem")
+    parser.add_argument("--classes", type=common.positive, default=10, help="of the rejection problem")
+    parser.add_argument("--seed", type=common.whole, default=0, help="of trees and samples")
     parser.add_argument("--json", type=common.output_path, help="file to write")
     options = parser.parse_args(arguments)
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from jaxloss.execution.base import Execution, Trial
 
-REPEATS = 2
+REPEATS = 3
+# Shorter than this, the steps cannot be told from the scatter of a call.
+LEAST_SECONDS = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +37,16 @@ def that_train(execution: Execution, trials: Sequence[Trial], num_steps: int) ->
 
 
 def measure(execution: Execution, trials: Sequence[Trial], num_steps: int) -> Timing:
-    """Times the first `num_steps` (2 at least) steps of as many trials as the execution takes at once, the given ones in turn.
+    """Times the first steps of as many trials as the execution takes at once, the given ones in turn.
 
-    The time of a first step is subtracted, so that what comes before it does not count as a step.
+    The time of a first step is subtracted, so that what comes before it does not count as a step. Where the rest drowns in the
+    scatter of that time, more steps are taken; where the training has no more, what comes before counts as steps too: no mode
+    looks faster than it was seen to be.
+
+    Args:
+      execution: that is timed.
+      trials: that train, see `that_train`.
+      num_steps: 2 at least.
     """
     trials = list(itertools.islice(itertools.cycle(trials), execution.at_once))
 
@@ -47,8 +56,14 @@ def measure(execution: Execution, trials: Sequence[Trial], num_steps: int) -> Ti
         return time.perf_counter() - started, steps
 
     first, _ = timed(1)
-    start, start_steps = min(timed(1) for _ in range(REPEATS))
-    whole, whole_steps = min(timed(num_steps) for _ in range(REPEATS))
-    # A clock that is too coarse must not make a mode infinitely fast.
-    steps = max(1, whole_steps - start_steps)
-    return Timing(max(0.0, first - start), start, max(whole - start, 1e-9) / steps, len(trials))
+    starts = [timed(1) for _ in range(REPEATS)]
+    start, start_steps = min(starts)
+    least = max(LEAST_SECONDS, 2 * (max(starts)[0] - start))
+    whole, steps = min(timed(num_steps) for _ in range(REPEATS))
+    while whole - start < least:
+        num_steps *= 2
+        longer, more = min(timed(num_steps) for _ in range(REPEATS))
+        if more == steps:
+            return Timing(max(0.0, first - start), start, whole / max(1, steps), len(trials))
+        whole, steps = longer, more
+    return Timing(max(0.0, first - start), start, (whole - start) / max(1, steps - start_steps), len(trials))
