@@ -17,8 +17,9 @@ from jaxloss.core.stacking import encoded_axes, stack_encoded
 from jaxloss.core.types import Array, PyTree
 from jaxloss.filters.population import fit_lanes
 
-# On an accelerator, if they fit; on a CPU one lane is as fast as many, and idle ones cost.
-MAX_LANES = {"vmap": 1024, "map": 32}
+# On an accelerator, if they fit. On a CPU lanes are computed one after the other, the empty ones too: few candidates pass the
+# look at their curves, and wide calls would be mostly empty.
+MAX_LANES = {"vmap": 1024, "map": 4}
 
 
 class FormPopulation:
@@ -28,7 +29,7 @@ class FormPopulation:
         """Args:
         problem: whose inputs the losses read.
         form: of the losses.
-        lanes: candidates at once, 0 for as many as suit the device.
+        lanes: the most candidates at once, 0 for as many as suit the device.
         budget: bytes that the population may take.
         batching: `map`, `vmap`, or `auto` for what suits the device.
         """
@@ -36,7 +37,8 @@ class FormPopulation:
         self._batching = batching if batching != "auto" else "map" if jax.default_backend() == "cpu" else "vmap"
         self.samples = problem.start.shape[0]
         self._blank = form.encode(form.blank())
-        self._most, self._budget = lanes or MAX_LANES[self._batching], budget
+        most = MAX_LANES[self._batching]
+        self._most, self._budget = min(lanes or most, most), budget
         # A guess on the safe side, see `fit`: every graph keeps its registers and their cotangents, and under `vmap` what every
         # operator computes before one is selected.
         layout = form.layout
