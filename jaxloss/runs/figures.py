@@ -123,7 +123,8 @@ def _robust_limits(axes: Axes, values: np.ndarray) -> None:
         return
     low, high = values.min(), values.max()
     inner_low, inner_high = np.percentile(values, [6, 94])
-    span = max(inner_high - inner_low, 1e-3 * max(1.0, abs(high)), 1e-6)
+    # A flat curve is flat, not the noise of its last digits.
+    span = max(inner_high - inner_low, 0.1 * max(1e-3, abs(high)))
     low, high = max(low, inner_low - 1.5 * span), min(high, inner_high + 1.5 * span)
     margin = 0.06 * max(high - low, span)
     axes.set_ylim(low - margin, high + margin)

@@ -56,12 +56,26 @@ def _in_decimals(simplified: Simplified) -> Simplified:
     if simplified.expression is None:
         return simplified
 
-    def short(number: sympy.Float) -> sympy.Expr:
-        rounded = sympy.Float(f"{float(number):.4g}")
-        return sympy.Integer(int(rounded)) if rounded == int(rounded) else rounded
+    def compute(part: sympy.Expr) -> sympy.Expr:
+        if part.is_number and not part.is_Integer:
+            return _four_digits(part)
+        if not part.args:
+            return part
+        if part.is_Pow and part.exp.is_Rational:  # roots and squares stay what they are
+            return sympy.Pow(compute(part.base), part.exp)
+        if part.is_Add or part.is_Mul:
+            # Numbers of a sum or a product are computed together.
+            numbers, others = sympy.sift(part.args, lambda one: bool(one.is_number), binary=True)
+            together = [_four_digits(part.func(*numbers))] if numbers else []
+            return part.func(*together, *map(compute, others))
+        return part.func(*map(compute, part.args))
 
-    computed = sympy.N(simplified.expression, 15)
-    return dataclasses.replace(simplified, expression=computed.xreplace({one: short(one) for one in computed.atoms(sympy.Float)}))
+    return dataclasses.replace(simplified, expression=compute(simplified.expression))
+
+
+def _four_digits(number: sympy.Expr) -> sympy.Expr:
+    value = float(f"{float(number):.4g}")
+    return sympy.Integer(int(value)) if value == int(value) else sympy.Float(repr(value))
 
 
 def to_sympy(formula: Formula, simplified: Simplified) -> str:
