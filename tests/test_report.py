@@ -13,7 +13,7 @@ from rich.console import Console
 from jaxloss import report as command
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Reason
-from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow
+from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow, report
 from jaxloss.runs.curves import search_curve
 from jaxloss.runs.formula_svg import formula_svg
 from jaxloss.runs.funnel import EXPLANATIONS, make_funnel
@@ -501,3 +501,16 @@ class TestCommand:
         (run / "report.html").mkdir()
         with pytest.raises(UserError, match=r"report\.html"):
             write_report(run)
+
+
+def test_without_cross_entropy_the_headline_names_the_best_hand_crafted_loss():
+    """Best on search_eval, not on the test; a found loss is no rival."""
+    rows = [
+        {"name": name, "kind": kind, "tuned": {"search_eval": score}}
+        for name, kind, score in (("cosface", "handcrafted", 0.5), ("arcface", "handcrafted", 0.6), ("found 2", "found", 0.9))
+    ]
+    differences = [{"second": name, "mean": 0.0} for name in ("cosface", "arcface", "found 2")]
+    assert report._rival(rows, differences)["second"] == "arcface"
+    rows.append({"name": "cross_entropy", "kind": "handcrafted", "tuned": {"search_eval": 0.1}})
+    assert report._rival(rows, [*differences, {"second": "cross_entropy", "mean": 0.0}])["second"] == "cross_entropy"
+    assert report._rival([], []) is None
