@@ -21,58 +21,11 @@ from jaxloss.runs.metrics import MetricWriter
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.screening import Resolved, resolve
+from jaxloss.search_budget import Counts, SearchBudget
 from jaxloss.tasks.base import SEARCH_EVAL
-from jaxloss.tasks.train import Outcome
+from jaxloss.tasks.preparation import Outcome
 
 PROTOCOL_REASONS = (Reason.NO_METRIC_GAIN.label, Reason.NON_FINITE_OPTIMISATION.label)
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchBudget:
-    """Attributes:
-    num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
-    learning_rate: of every training.
-    seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
-      initialisation and data order. The papers train once.
-    split: division of the data.
-    batch: draws per round that go through the filters together.
-    max_attempts: bound on the draws for one branch of one individual.
-    """
-
-    num_trainings: int
-    learning_rate: float
-    seeds: tuple[int, ...]
-    split: int = 0
-    batch: int = 64
-    max_attempts: int = 50_000
-
-
-@dataclasses.dataclass
-class Counts:
-    """What became of all draws.
-
-    Attributes:
-      proposed: draws of a branch.
-      rejected: reason label -> draws.
-      equivalent: individuals that took over the score of an equivalent one.
-      trained: individuals that were trained.
-      trainings: networks that were trained for them.
-      stopped_by_nan: individuals of which a training met NaN or infinity.
-    """
-
-    proposed: int = 0
-    rejected: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    equivalent: int = 0
-    trained: int = 0
-    trainings: int = 0
-    stopped_by_nan: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "rejected": dict(sorted(self.rejected.items()))}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Counts":
-        return cls(**{**stored, "rejected": collections.Counter(stored["rejected"])})
 
 
 class Chooser(Protocol):

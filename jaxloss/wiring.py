@@ -26,7 +26,8 @@ from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
-from jaxloss.search_loop import Chooser, SearchBudget
+from jaxloss.search_budget import SearchBudget
+from jaxloss.search_loop import Chooser
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs

@@ -19,7 +19,7 @@ from jaxloss.runs import Archive
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
-from jaxloss.tasks.train import Outcome
+from jaxloss.tasks.preparation import Outcome
 
 SPACE = autoloss_zero()
 FORMULA = "Neg(Mul(target, Log(prediction)))"

@@ -21,6 +21,7 @@ FLOORS = {
     "predictors": 2,
     "progress": 2,
     "interrupts": 2,
+    "search_budget": 3,
     "search_loop": 3,
     "choosing": 3,
     "statistics": 3,

@@ -11,7 +11,7 @@ import jax
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import Task
-from jaxloss.tasks.train import Outcome
+from jaxloss.tasks.preparation import Outcome
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,9 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.preparation import Outcome, Preparation, TrainState
 from jaxloss.tasks.settings import TrainingSettings
-from jaxloss.tasks.train import Outcome, Preparation, Training, TrainState
+from jaxloss.tasks.train import Training
 
 
 class _Preparation(Preparation):

@@ -15,7 +15,8 @@ from jaxloss.core.devices import memory_needed, over_devices
 from jaxloss.core.stacking import encoded_axes
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.dispatch import dispatch_steps
-from jaxloss.tasks.train import Preparation, Training, TrainState
+from jaxloss.tasks.preparation import Preparation, TrainState
+from jaxloss.tasks.train import Training
 
 
 class LanePreparation:

@@ -16,8 +16,9 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.execution.lanes import LanePreparation, Lanes, without_empty
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.preparation import Outcome, Preparation, TrainState
 from jaxloss.tasks.settings import TrainingSettings
-from jaxloss.tasks.train import Outcome, Preparation, Training, TrainState
+from jaxloss.tasks.train import Training
 
 # The host looks at the lanes so often: a lane that met NaN stands idle for one part of a training at most.
 BLOCKS_PER_TRAINING = 16

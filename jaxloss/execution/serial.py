@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from jaxloss.core.family import LossFamily
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.preparation import Outcome, Preparation
 from jaxloss.tasks.settings import TrainingSettings
-from jaxloss.tasks.train import Outcome, Preparation, Training
+from jaxloss.tasks.train import Training
 
 
 class SerialExecution(Resources):

@@ -13,6 +13,7 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.data.load import load_source
 from jaxloss.tasks.data.noise import noisy_labels
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
@@ -190,22 +191,8 @@ def _make_scores(
     """Scores in chunks of equal size, so that memory is bounded by `evaluation_batch` images."""
 
     def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
-        total = len(examples["label"])
-        num_chunks = -(-total // evaluation_batch)
-        chunk = -(-total // num_chunks)
-        padding = num_chunks * chunk - total
-
-        def chunked(array: Array) -> Array:
-            padded = jnp.pad(array, [(0, padding)] + [(0, 0)] * (array.ndim - 1))
-            return padded.reshape(num_chunks, chunk, *array.shape[1:])
-
-        def count(_: None, part: tuple[Array, Array, Array]) -> tuple[None, tuple[Array, Array]]:
-            images, labels, weights = part
-            return None, class_counts(predict(variables, images), labels, weights)
-
-        parts = (chunked(examples["image"]), chunked(examples["label"]), chunked(jnp.ones(total)))
-        _, (hits, totals) = jax.lax.scan(count, None, parts, unroll=num_chunks if unroll else 1)
-        hits, totals = hits.sum(axis=0), totals.sum(axis=0)
+        logits = map_chunks(functools.partial(predict, variables), examples["image"], evaluation_batch, unroll)
+        hits, totals = class_counts(logits, examples["label"])
         return {
             "accuracy": accuracy_from_counts(hits, totals),
             "mean_class_accuracy": mean_class_accuracy_from_counts(hits, totals),
