@@ -112,8 +112,6 @@ def default_config() -> ml_collections.ConfigDict:
                     "search_eval_limit": 0,
                     "model": "resnet50",
                     "model_options": ml_collections.ConfigDict({}),
-                    # A .safetensors file with ImageNet weights, or empty.
-                    "pretrained": "",
                     "precision": "float32",
                     # classes, or samples: the pair-wise form of the loss.
                     "cosines_to": "classes",
@@ -143,6 +141,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "toy_variable": "bounded",
                 },
             },
+            # Of the network of task.retrieval: a .safetensors file with ImageNet weights, or empty.
+            "model": {"pretrained": ""},
             "space": {
                 # A name in jaxloss.wiring.SPACES, or 'module:factory' with `options`.
                 "name": "autoloss_zero",

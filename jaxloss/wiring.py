@@ -95,7 +95,12 @@ def make_task(config: Config) -> Task:
         options["data_dir"] = config.data_dir or os.environ.get("JAXLOSS_DATA_DIR")
     if factory is make_retrieval:
         options["image_size"] = options["image_size"] if any(options["image_size"]) else None
+        options["pretrained"] = config.model.pretrained
         _check_retrieval(config)
+    elif config.model.pretrained:
+        raise UserError(
+            f"model.pretrained is for the networks of task.name=retrieval; the task '{config.task.name}' reads no weights"
+        )
     if factory is make_classification:
         options["rejection_variable"] = config.filters.rejection.variable
         options["rejection_minimum_gain"] = config.filters.rejection.minimum_gain

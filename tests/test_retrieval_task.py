@@ -338,6 +338,16 @@ def test_batch_size_and_pk_must_agree(market):
         wiring.make_task(config)
 
 
+def test_pretrained_file_of_a_config(market):
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {**TINY, "data_dir": str(market), "model.pretrained": "nowhere.safetensors"})
+    with pytest.raises(UserError, match="'embedding_cnn' has no|nowhere.safetensors"):
+        wiring.make_task(config)
+    config.task.name = "fast"
+    with pytest.raises(UserError, match="model.pretrained is for .*; the task 'fast' reads no weights"):
+        wiring.make_task(config)
+
+
 def launch(*arguments):
     command = [sys.executable, "-m", "jaxloss.launch", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)

@@ -18,7 +18,12 @@ from experiments.benchmarks import common
 def commands(accelerator: bool) -> dict[str, list[str]]:
     """Name of the file of results -> module and arguments."""
     rejection = ["rejection", "--growth", "256,512,1024"]
-    others = {"population": ["population"], "interpreter": ["interpreter"]}
+    others = {
+        "population": ["population"],
+        "interpreter": ["interpreter"],
+        "retrieval": ["retrieval"],
+        "reranking": ["retrieval", "--rerank", "--queries", "3368", "--gallery", "15913"],
+    }
     if not accelerator:
         spatial = ["rejection", "--spatial", "--entries", "32", "--eager", "1", "--jit", "4", "--stream", "1000"]
         return {"rejection": rejection, "rejection_spatial": spatial, **others}
