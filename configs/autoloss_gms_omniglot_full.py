@@ -18,7 +18,7 @@ def get_config():
     config.mode = "compare"
     config.losses = (*(name for name in AUTOLOSS_GMS_FORMULAS if name != "autoloss_gms_cub"), *MARGIN_FAMILIES)
     config.training.num_epochs = 20.0
-    config.comparison.tuning_trainings = 12
+    config.comparison.tuning_trainings = 16
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
     config.comparison.test_seeds = 5

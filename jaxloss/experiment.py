@@ -235,6 +235,8 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         "stopped_by_nan": sum(not row.finite for row in rows),
         "test_means": {name: sum(row.scores.get(name, 0.0) for row in rows) / len(rows) for name in names},
         "scores": [[split, seed, score] for (split, seed), score in result.scores.items()],
+        # Every score of the task, in the order of `scores`.
+        "test_scores": {name: [row.scores.get(name, 0.0) for row in rows] for name in names},
     }
 
 
