@@ -43,9 +43,12 @@ def main() -> None:
     parser.add_argument("--workdir", required=True, help="folder of the runs")
     parser.add_argument("--trainings", type=positive, default=300)
     parser.add_argument("--seeds", type=positive, default=3)
+    parser.add_argument("--start_after", type=positive, default=100, help="trainings before the predictor is fitted (E_0)")
+    parser.add_argument("--update_every", type=positive, default=100, help="trainings between two fits (Delta E)")
     parser.add_argument("--json", required=True, type=output_path)
     options = parser.parse_args()
-    result: dict[str, Any] = {**facts(), "trainings": options.trainings, "rows": []}
+    numbers = {name: getattr(options, name) for name in ("trainings", "start_after", "update_every")}
+    result: dict[str, Any] = {**facts(), **numbers, "rows": []}
     for seed in range(options.seeds):
         for chooser in (True, False):
             result["rows"].append(_one_search(options, seed, chooser))
@@ -56,7 +59,13 @@ def main() -> None:
 
 def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[str, Any]:
     config = load_config(str(_CONFIG))
-    overrides = {"seed": seed, "search.num_trainings": options.trainings, "search.chooser.enabled": str(chooser).lower()}
+    overrides = {
+        "seed": seed,
+        "search.num_trainings": options.trainings,
+        "search.chooser.enabled": str(chooser).lower(),
+        "search.chooser.start_after": options.start_after,
+        "search.chooser.update_every": options.update_every,
+    }
     apply_overrides(config, {**_PROXY, "data_dir": options.data_dir, **{key: str(value) for key, value in overrides.items()}})
     plan = make_plan(config)
     started = time.perf_counter()
