@@ -1,7 +1,9 @@
 """The retrieval task, from a folder in Market's layout to a search, and what it owes to the paper."""
 
+import ast
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -331,6 +333,33 @@ def test_market_config_is_the_papers():
     assert (search.num_trainings, search.generation_size, len(search.seeds)) == (500, 1, 10)
 
 
+def test_market_config_trains_as_section_g_says():
+    config = load_config(str(MARKET_CONFIG))
+    training, task = config.training, config.task.retrieval
+    assert (training.optimiser, training.momentum, training.weight_decay) == ("sgd", 0.9, 5e-4)
+    assert (training.num_epochs, training.warmup_epochs, training.frozen_epochs) == (140.0, 20.0, 20.0)
+    assert training.learning_rate == 0.01
+    assert training.learning_rate * training.warmup_start == pytest.approx(0.0001)
+    assert (training.schedule, training.step_epochs, training.step_factor) == ("steps", (60.0, 100.0), 0.1)
+    assert (task.identities_per_batch, task.images_per_identity, training.batch_size) == (16, 4, 64)
+    assert (task.image_size, task.train_fraction, task.train_on_all) == ((128, 64), 0.8, False)
+    assert (task.model, task.augmentation, task.flip_test) == ("resnet50", "crop_flip_erase", True)
+    assert config.filters.rejection.enabled
+    assert config.filters.properties.enabled
+    assert config.search.chooser.enabled
+
+
+def test_the_final_training_of_the_market_config_halves_nothing():
+    """By the command that the config itself gives: full resolution, the padding that goes with it, all identities."""
+    document = ast.get_docstring(ast.parse(MARKET_CONFIG.read_text()))
+    (command,) = (shlex.split(line) for line in document.splitlines() if "mode=train" in line)
+    given = dict(part.removeprefix("--config.").split("=", 1) for part in command if part.startswith("--config."))
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {key: value for key, value in given.items() if key.startswith("task.")})
+    task = config.task.retrieval
+    assert (task.image_size, task.augmentation_options.padding, task.train_on_all) == ((256, 128), 10, True)
+
+
 def test_batch_size_and_pk_must_agree(market):
     config = load_config(str(MARKET_CONFIG))
     apply_overrides(config, {**TINY, "data_dir": str(market), "training.batch_size": "64"})
@@ -341,10 +370,10 @@ def test_batch_size_and_pk_must_agree(market):
 def test_pretrained_file_of_a_config(market):
     config = load_config(str(MARKET_CONFIG))
     apply_overrides(config, {**TINY, "data_dir": str(market), "model.pretrained": "nowhere.safetensors"})
-    with pytest.raises(UserError, match="'embedding_cnn' has no|nowhere.safetensors"):
+    with pytest.raises(UserError, match=r"'embedding_cnn' has no|nowhere\.safetensors"):
         wiring.make_task(config)
     config.task.name = "fast"
-    with pytest.raises(UserError, match="model.pretrained is for .*; the task 'fast' reads no weights"):
+    with pytest.raises(UserError, match=r"model\.pretrained is for .*; the task 'fast' reads no weights"):
         wiring.make_task(config)
 
 
