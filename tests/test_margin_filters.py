@@ -131,6 +131,15 @@ def test_equal_curves_and_scales_are_one_loss(describer):
     assert len(set(signatures)) == 4
 
 
+def test_values_are_compared_to_13_decimal_places(describer):
+    """Rounding alone tells 0.3 from what float64 makes of 0.7 - 0.4."""
+    near = [loss("Add(x, 0.3)", "Add(x, 1)"), loss("Minus(Add(x, 0.7), 0.4)", "Add(x, 1)")]
+    assert len({one.signature for one in describer(near)}) == 1
+    assert len({one.signature for one in CurveDescriber(FORM, PropertySettings(digits=17))(near)}) == 2
+    apart = [loss(f"Add(x, {number})", "Add(x, 1)") for number in ("0.3", "0.30000000000001", "0.3000000000003")]
+    assert [one.signature == describer(apart[:1])[0].signature for one in describer(apart)] == [True, True, False]
+
+
 def test_a_loss_is_not_taken_for_its_detached_twin(describer, cascade):
     """Equal values, other slopes: the twin teaches nothing, is rejected, and must not take the loss with it."""
     plain, blind, half = loss(), loss("Detach(x)", "Detach(x)"), loss("Detach(x)", "x")
@@ -176,6 +185,7 @@ def test_losses_that_teach_nothing_fail_the_toy_optimisation(cascade):
 
 def test_toy_problem_starts_at_chance_and_stays_in_range():
     problem = toy_problem(jax.random.key(1), 400, 10)
+    assert float(problem.start.std()) == pytest.approx(0.2, abs=0.01)
     assert float(problem.metrics(problem.start).mean()) == pytest.approx(0.1, abs=0.05)
     far = problem.inputs(100 * problem.start, problem.context)
     assert float(np.abs(far.arrays["cosine"]).max()) <= 1
