@@ -11,7 +11,11 @@ each of several accelerators. The loss that was found is then trained at full re
 
     python -m jaxloss.launch --config=configs/autoloss_gms_market1501.py --config.data_dir=DIR \
         --config.model.pretrained=FILE.safetensors --config.mode=train --config.loss='t: ... | n: ... | log2_s: ...' \
-        --config.task.retrieval.image_size='(256, 128)' --config.task.retrieval.train_on_all=true --workdir=runs/gms_market_final
+        --config.task.retrieval.image_size='(256, 128)' --config.task.retrieval.augmentation_options.padding=10 \
+        --config.task.retrieval.train_on_all=true --workdir=runs/gms_market_final
+
+OSNet takes the same images: `--config.task.retrieval.model=osnet`. MGN takes images of 384 x 128, and half of that in the search:
+`--config.task.retrieval.model=mgn --config.task.retrieval.image_size='(192, 64)' --config.task.retrieval.triplet_weight=1`.
 
 Other data sets: `--config.task.retrieval.source=market:DukeMTMC-reID` (the same layout), `market:cuhk03-np/labeled`,
 `msmt17:MSMT17_V1`. To test on another one than was trained on: `--config.task.retrieval.test_source=msmt17:MSMT17_V1`.

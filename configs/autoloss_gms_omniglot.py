@@ -36,6 +36,7 @@ def get_config():
     # 5% of a small population is a tournament of one, which selects nothing.
     config.search.evolution.tournament_ratio = 0.1
     config.search.control = False
+    # With the small predictor of the default: the paper's takes minutes to fit.
     config.search.chooser.enabled = True
 
     config.filters.rejection.num_samples = 64

@@ -115,6 +115,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "precision": "float32",
                     # classes, or samples: the pair-wise form of the loss.
                     "cosines_to": "classes",
+                    # Of the numbers that the classes' directions begin with: the smaller, the faster they turn.
+                    "class_deviation": 1.0,
                     # Of the triplet loss beside every candidate, for networks with embeddings for it (mgn).
                     "triplet_weight": 0.0,
                     "triplet_margin": 0.3,
@@ -235,8 +237,9 @@ def default_config() -> ml_collections.ConfigDict:
                 },
                 # signed: the signs of projections of the gradient count too; norms (the paper) cannot tell L from -L.
                 "equivalence": {"significant_digits": 2, "scale_free": False, "signed": False},
-                # Of margin-based losses (AutoLoss-GMS, Table 2): tau_p, N, Gamma.
-                "properties": {"enabled": True, "fraction": 0.8, "num_points": 257, "digits": 13},
+                # Of margin-based losses (AutoLoss-GMS, Table 2): tau_p, N, Gamma. slopes: those with detached parts are told from
+                # others by the slopes that train as well; values alone (the paper) cannot tell x from a detached x.
+                "properties": {"enabled": True, "fraction": 0.8, "num_points": 257, "digits": 13, "slopes": True},
                 # Draws that go through the filters together, and how many of them one jitted call takes (0: all of them).
                 "batch": 64,
                 "width": 0,

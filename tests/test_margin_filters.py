@@ -51,7 +51,8 @@ def test_curves_are_the_functions_on_257_points_in_float64():
     graphs = [loss(text).own for text in ("Tanh(x)", "Log(x)", "Square(Arcsin(x))", "0.3")]
     found = CurveSampler(FORM.layout, 257)(graphs)
     assert found.dtype == np.float64
-    np.testing.assert_allclose(found, wanted, atol=1e-14)
+    np.testing.assert_allclose(found[:, 0], wanted, atol=1e-14)
+    np.testing.assert_allclose(found[0, 1], 1 - np.tanh(x) ** 2, atol=1e-14)  # slopes
 
 
 def test_a_population_takes_one_compilation(describer):
@@ -130,6 +131,38 @@ def test_equal_curves_and_scales_are_one_loss(describer):
     assert len(set(signatures)) == 4
 
 
+def test_values_are_compared_to_13_decimal_places(describer):
+    """Rounding alone tells 0.3 from what float64 makes of 0.7 - 0.4."""
+    near = [loss("Add(x, 0.3)", "Add(x, 1)"), loss("Minus(Add(x, 0.7), 0.4)", "Add(x, 1)")]
+    assert len({one.signature for one in describer(near)}) == 1
+    assert len({one.signature for one in CurveDescriber(FORM, PropertySettings(digits=17))(near)}) == 2
+    apart = [loss(f"Add(x, {number})", "Add(x, 1)") for number in ("0.3", "0.30000000000001", "0.3000000000003")]
+    assert [one.signature == describer(apart[:1])[0].signature for one in describer(apart)] == [True, True, False]
+
+
+def test_a_loss_is_not_taken_for_its_detached_twin(describer, cascade):
+    """Equal values, other slopes: the twin teaches nothing, is rejected, and must not take the loss with it."""
+    plain, blind, half = loss(), loss("Detach(x)", "Detach(x)"), loss("Detach(x)", "x")
+    signatures = [one.signature for one in describer([plain, blind, half, loss("x", "Detach(x)")])]
+    assert len(set(signatures)) == 4
+    memory = GradientMemory()
+    (screened,) = cascade.screen([blind], memory)
+    memory.remember_rejected("identity", screened.sketch)
+    assert screened.verdict.reason is Reason.NO_METRIC_GAIN
+    assert cascade.screen([plain], memory)[0].verdict.accepted
+
+
+def test_detached_parts_are_compared_by_their_slopes_only_where_they_hold_one_back(describer):
+    circle = loss("Mul(Detach(Minus(1.3, x)), Minus(x, 1))")
+    same = loss("Mul(Minus(x, 1), Detach(Neg(Minus(x, 1.3))))")
+    assert len({one.signature for one in describer([circle, same])}) == 1
+    # A kink has many slopes, a constant none.
+    same = [loss("Relu(x)", "Add(x, 1)"), loss("Mul(Add(x, Abs(x)), 0.5)", "Add(x, 1)"), loss("Relu(x)", "Add(x, Detach(1))")]
+    assert len({one.signature for one in describer(same)}) == 1
+    by_values = CurveDescriber(FORM, PropertySettings(slopes=False))
+    assert len({one.signature for one in by_values([loss(), loss("Detach(x)")])}) == 1
+
+
 def test_a_loss_with_known_curves_takes_over_the_verdict(cascade):
     first, again = loss("Add(x, 0.1)", "Add(x, 0.3)"), loss("Minus(0.1, Neg(x))", "Add(0.3, x)")
     memory = GradientMemory()
@@ -152,6 +185,7 @@ def test_losses_that_teach_nothing_fail_the_toy_optimisation(cascade):
 
 def test_toy_problem_starts_at_chance_and_stays_in_range():
     problem = toy_problem(jax.random.key(1), 400, 10)
+    assert float(problem.start.std()) == pytest.approx(0.2, abs=0.01)
     assert float(problem.metrics(problem.start).mean()) == pytest.approx(0.1, abs=0.05)
     far = problem.inputs(100 * problem.start, problem.context)
     assert float(np.abs(far.arrays["cosine"]).max()) <= 1

@@ -74,6 +74,31 @@ def test_published_losses_have_the_values_of_table_3(name):
     np.testing.assert_allclose(values.reshape(-1), wanted, rtol=2e-5, atol=2e-5)
 
 
+# By hand: the slopes of t and n that train, with detached factors as constants.
+SLOPES = {
+    "autoloss_gms_zero": (lambda x: 0.22 + np.exp(np.sqrt(0.22)) + 0 * x, lambda x: 1 + 0 * x),
+    "autoloss_gms_a": (lambda x: 1 - x, lambda x: (x > 1 / (1 + np.exp(-0.25))) / np.cosh(x - 1 / (1 + np.exp(-0.25)))),
+    "autoloss_gms_b": (lambda x: 1.3 - x, lambda x: 0.35 + 0 * x),
+    "autoloss_gms_c": (lambda x: 0.84 + 0.95 - 2 * x, lambda x: np.maximum(np.arcsin(x), 0)),
+    "autoloss_gms_d": (lambda x: 1 + 0 * x, lambda x: 1 + 0 * x),
+    "autoloss_gms_cub": (lambda x: 1.4 - x, lambda x: 2 * (0.05 + x * np.maximum(np.sin(x), 0)) * np.maximum(np.sin(x), 0)),
+}
+
+
+def test_published_losses_detach_what_table_3_detaches():
+    """Their values do not show it; at a scale of 1 their gradients do."""
+    cosine, target = cosines(num_samples=20)
+    losses = [FORM.compile(dataclasses.replace(FORM.parse(FORMULAS[name]), log2_scale=0.0)) for name in SLOPES]
+    gradients = jax.jit(lambda x: [jax.grad(lambda x, one=one: one(inputs_of(x, target)).sum())(x) for one in losses])(cosine)
+    x = cosine.astype(float)
+    for name, gradient in zip(SLOPES, gradients, strict=True):
+        (own, other, _), (own_slope, other_slope) = CURVES[name], SLOPES[name]
+        logits = np.where(target > 0, own(x), other(x))
+        p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        wanted = np.where(target > 0, -own_slope(x) * (1 - p), other_slope(x) * p)
+        np.testing.assert_allclose(gradient, wanted, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
 def test_interpreted_and_compiled_forms_agree_in_value_and_gradient():
     cosine, target = cosines()
     candidates = [FORM.parse(text) for text in FORMULAS.values()]
@@ -295,6 +320,31 @@ def test_replacement_keeps_operands_as_far_as_the_arities_go():
     assert set(shapes) == {1, 2}
 
 
+def test_a_second_operand_is_any_node_before_it_on_either_side():
+    """An insertion behind Sin may read Sin itself and the constants beside the graph; a replacement reads what Sin could."""
+    draft = draft_of("Sin(x)")
+    leaves = {"x", *(f"{draft.nodes[index].value:g}" for index in draft.constants)}
+    assert len(leaves) == 3
+    for mutation, first in ((dags.insert, "Sin(x)"), (dags.replace, "x")):
+        found = {text for text in outcomes(mutation, "Sin(x)", 1500) if text.startswith(("Minus", "Div"))}
+        operands = {text.removeprefix("Minus").removeprefix("Div") for text in found}
+        assert operands == {pair for leaf in leaves for pair in (f"({first}, {leaf})", f"({leaf}, {first})")}
+    assert any("(t1, t1)" in text for text in outcomes(dags.insert, "Sin(x)", 400))
+
+
+def test_the_three_mutations_are_equally_likely():
+    """From a graph of two operators one is taken away, one comes, or their number stays."""
+    graph = FORM.parse("t: Sin(Exp(x)) | n: x | log2_s: 1").own
+    counts = collections.Counter()
+    for seed in range(1500):
+        random = np.random.default_rng(seed)
+        draft = dags.from_graph(random, VOCABULARY, graph)
+        dags.mutate_structure(random, VOCABULARY, draft)
+        counts[len(draft.operators)] += 1
+    assert set(counts) == {1, 2, 3}
+    assert max(abs(count / 1500 - 1 / 3) for count in counts.values()) < 0.05
+
+
 def test_drafts_stay_graphs_through_many_mutations():
     """Operands come before what reads them, n_o is kept, and the text form comes back."""
     for seed in range(60):
@@ -356,6 +406,23 @@ def test_numbers_move_freely_or_on_the_grid():
     assert any(value > 1 for value in reached["normal"])
     assert any(round(100 * value) % 5 for value in reached["normal"])
     assert reached["grid"] <= {round(0.05 * k, 2) for k in range(1, 21)}
+
+
+def test_a_part_mutates_once_to_n_m_times(monkeypatch):
+    """Graphs: 2 to 6 mutations of both together. The scale: one to three steps of a half up or down, which part and meet."""
+    mutations = collections.Counter()
+    monkeypatch.setattr(dags, "mutate_structure", lambda *arguments: mutations.update(["one"]))
+    options = {"crossover_probability": 0, "copy_probability": 0, "reinitialise_probability": 0, "number_mutation": "grid"}
+    space, totals, scales = autoloss_gms(**options), collections.Counter(), collections.Counter()
+    for seed in range(1200):
+        mutations.clear()
+        child, _ = space.offspring(np.random.default_rng(seed), BRANCH, [FIRST, FIRST])
+        totals[mutations["one"]] += 1
+        scales[abs(child.log2_scale - FIRST.log2_scale)] += 1
+    for total, ways in ((2, 1), (3, 2), (4, 3), (5, 2), (6, 1)):
+        assert totals[total] / 1200 == pytest.approx(ways / 9, abs=0.045)
+    for distance, share in ((0.0, 1 / 6), (0.5, 7 / 12), (1.0, 1 / 6), (1.5, 1 / 12)):
+        assert scales[distance] / 1200 == pytest.approx(share, abs=0.045)
 
 
 def test_wrong_settings_are_named():

@@ -240,6 +240,7 @@ def test_every_epoch_sees_every_loss_and_no_batch_is_small():
     assert order.shape == (5, 16)
     for epoch in order.ravel().reshape(8, 10):
         assert sorted(epoch) == list(range(10))
+    assert len({tuple(epoch) for epoch in order.ravel().reshape(8, 10)}) == 8
     assert row_order(3, 1, 16, 0).shape == (1, 16)
     assert row_order(100, 200, 16, 0).shape == (1250, 16)
 

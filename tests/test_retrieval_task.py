@@ -1,7 +1,9 @@
 """The retrieval task, from a folder in Market's layout to a search, and what it owes to the paper."""
 
+import ast
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +24,12 @@ from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, check_data
 from jaxloss.tasks.chunks import map_chunks
-from jaxloss.tasks.models.cosine import pair_cosines
+from jaxloss.tasks.metrics.retrieval import retrieval_scores
+from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
+from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
+from jaxloss.tasks.models.embeddings import Embeddings
 from jaxloss.tasks.retrieval import BRANCH, make_retrieval
+from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 from jaxloss.tasks.triplet import batch_hard_triplet
@@ -135,6 +141,48 @@ def test_the_loss_sees_cosines_to_the_training_identities(task):
     assert jax.tree.structure(updated) == jax.tree.structure(variables)
 
 
+def test_cosines_are_those_of_embeddings_and_directions():
+    """In NumPy; the directions begin with the deviation that is asked for."""
+    network = EmbeddingCNN(features=(4,), embedding_size=8)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(5, 6, 4, 3)), jnp.float32)
+    module = CosineClassifiers(network, 300, 0.25)
+    (embeddings, cosine), variables = module.init_with_output(jax.random.key(0), images)
+    directions = np.asarray(variables["params"]["classes"])[0]
+    assert directions.std() == pytest.approx(0.25, rel=0.05)
+    heads = np.asarray(embeddings.heads)[:, 0]
+    wanted = heads @ directions / np.linalg.norm(heads, axis=1)[:, None] / np.linalg.norm(directions, axis=0)
+    np.testing.assert_allclose(cosine[:, 0], wanted, atol=1e-5)
+
+
+def test_features_are_those_of_an_image_and_its_mirror_image():
+    class Pixels:
+        def apply(self, variables, images, train):
+            assert not train
+            return Embeddings(heads=None, feature=images.reshape(len(images), -1)), None
+
+    images = np.random.default_rng(0).normal(size=(3, 4, 2, 1)).astype(np.float32)
+    for flip, wanted in ((False, images), (True, images + images[:, :, ::-1])):
+        features = make_features(Pixels(), lambda part: part, 2, flip, unroll=False)
+        np.testing.assert_array_equal(features({}, images), wanted.reshape(3, -1))
+
+
+def test_scores_are_those_of_queries_against_the_gallery():
+    """Queries are no answers, gallery images do not ask, and an image of the same camera does not count."""
+    random = np.random.default_rng(0)
+    query = np.arange(40) < 12
+    examples = {
+        "image": jnp.asarray(random.normal(size=(40, 4)), jnp.float32),
+        "identity": jnp.asarray(random.integers(0, 6, 40)),
+        "camera": jnp.asarray(random.integers(0, 2, 40)),
+        "query": jnp.asarray(query),
+        "gallery": jnp.asarray(~query),
+    }
+    found = {name: float(value) for name, value in make_scores(lambda variables, images: images)({}, examples).items()}
+    parts = [np.asarray(examples[name])[chosen] for name in ("image", "identity", "camera") for chosen in (query, ~query)]
+    wanted = {name: float(value) for name, value in retrieval_scores(*parts, ranks=RANKS).items()}
+    assert found == pytest.approx(wanted, abs=1e-6)
+
+
 def test_pair_cosines_leave_the_sample_itself_out():
     random = np.random.default_rng(0)
     heads, identities = random.normal(size=(4, 2, 3)).astype(np.float32), jnp.array([7, 7, 3, 7])
@@ -235,6 +283,18 @@ def test_a_backbone_stands_still_while_it_is_frozen(task):
         assert not any(map(np.array_equal, *(parts(state, collection, "_1") for state in (start, half))))
 
 
+def test_no_momentum_builds_up_while_the_backbone_is_frozen():
+    settings = TrainingSettings(frozen_epochs=3, schedule="constant", weight_decay=0.1)
+    ones = {"backbone": jnp.ones(2), "rest": jnp.ones(2)}
+    optimiser = settings.make_optimiser(10, 1, lambda tree: {"backbone": True, "rest": False})
+    state, updates = optimiser.init(ones), []
+    for _ in range(4):
+        update, state = optimiser.update(ones, state, ones)
+        updates.append({name: float(leaf[0]) for name, leaf in update.items()})
+    assert [update["backbone"] for update in updates] == pytest.approx([0, 0, 0, 1.1])
+    assert updates[3]["rest"] == pytest.approx(1.1 * (1 + 0.9 + 0.81 + 0.729))
+
+
 def test_pretrained_weights_reach_the_backbone_and_nothing_else(market, tmp_path):
     """The same in every training; the classifiers and the layers behind the backbone are initialised by the seed."""
     depths, width = (1, 1, 1, 1), 4
@@ -330,6 +390,45 @@ def test_market_config_is_the_papers():
     evolution = search.evolution
     assert (evolution.initial_population, evolution.population_size, evolution.tournament_ratio) == (20, 1000, 0.05)
     assert (search.num_trainings, search.generation_size, len(search.seeds)) == (500, 1, 10)
+
+
+def test_market_config_trains_as_section_g_says():
+    config = load_config(str(MARKET_CONFIG))
+    training, task = config.training, config.task.retrieval
+    assert (training.optimiser, training.momentum, training.weight_decay) == ("sgd", 0.9, 5e-4)
+    assert (training.num_epochs, training.warmup_epochs, training.frozen_epochs) == (140.0, 20.0, 20.0)
+    assert training.learning_rate == 0.01
+    assert training.learning_rate * training.warmup_start == pytest.approx(0.0001)
+    assert (training.schedule, training.step_epochs, training.step_factor) == ("steps", (60.0, 100.0), 0.1)
+    assert (task.identities_per_batch, task.images_per_identity, training.batch_size) == (16, 4, 64)
+    assert (task.image_size, task.train_fraction, task.train_on_all) == ((128, 64), 0.8, False)
+    assert (task.model, task.augmentation, task.flip_test) == ("resnet50", "crop_flip_erase", True)
+    assert config.filters.rejection.enabled
+    assert config.filters.properties.enabled
+    assert config.search.chooser.enabled
+
+
+def test_the_final_training_of_the_market_config_halves_nothing():
+    """By the command that the config itself gives: full resolution, the padding that goes with it, all identities."""
+    document = ast.get_docstring(ast.parse(MARKET_CONFIG.read_text()))
+    (command,) = (shlex.split(line) for line in document.splitlines() if "mode=train" in line)
+    given = dict(part.removeprefix("--config.").split("=", 1) for part in command if part.startswith("--config."))
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {key: value for key, value in given.items() if key.startswith("task.")})
+    task = config.task.retrieval
+    assert (task.image_size, task.augmentation_options.padding, task.train_on_all) == ((256, 128), 10, True)
+
+
+def test_the_toy_optimisation_asks_for_90_percent_and_not_for_a_gain(market):
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {**TINY, "data_dir": str(market)})
+    task, space = wiring.make_task(config), wiring.make_space(config)
+    problems = task.rejection_problem(None, None, jax.random.key(0), config.filters.rejection.num_samples)
+    (cascade,) = wiring.make_cascades(config, space, task, problems, None).values()
+    problem = problems[BRANCH]
+    assert problem.start.shape == (64, 1, 1, 16)
+    start = float(problem.metrics(problem.start).mean())
+    assert cascade.settings.rejection.minimum_gain + start == pytest.approx(0.9)
 
 
 def test_batch_size_and_pk_must_agree(market):

@@ -3,7 +3,8 @@
 1. `t' >= 0`, 2. `n' >= 0`, 3. `n - t >= 0` on [-1, 1], each on a part of it only: Circle loss keeps the second roughly.
 
 Values are judged, not derivatives: with a detached factor, as in Circle loss, the derivative that trains is not that of the
-curve. The same values tell equivalent losses, and are what a predictor sees of a loss.
+curve. The same values tell equivalent losses, and are what a predictor sees of a loss. Where something that depends on the cosine
+is detached, they do not: `x` trains a network, and a detached `x`, with the same values, teaches nothing.
 """
 
 import dataclasses
@@ -35,16 +36,18 @@ class PropertySettings:
       fraction: `tau_p`, the part of the points on which each property has to hold.
       num_points: `N`, evenly spread over [-1, 1].
       digits: `Gamma`, decimal places of the values that are compared.
+      slopes: curves with detached parts are compared by the slopes that train, too; False: by their values alone.
     """
 
     enabled: bool = True
     fraction: float = 0.8
     num_points: int = 257
     digits: int = 13
+    slopes: bool = True
 
 
 class CurveSampler:
-    """Values of graphs of one input on [-1, 1], in float64, many graphs in one call.
+    """Values and slopes of graphs of one input on [-1, 1], in float64, many graphs in one call.
 
     The call runs on the CPU whatever the device: it takes a real branch at every operator, and other devices may lack float64.
     """
@@ -59,9 +62,9 @@ class CurveSampler:
         self._compiled = jax.jit(self._sample)
 
     def __call__(self, graphs: Sequence[Graph]) -> np.ndarray:
-        """Float64 `[M, N]`; NaN and infinities where the operators give them."""
+        """Float64 `[M, 2, N]`: values, and the slopes that train; NaN and infinities where the operators give them."""
         programs = [encode(graph, self._layout) for graph in graphs]
-        parts = [np.zeros((0, self.num_points))]
+        parts = [np.zeros((0, 2, self.num_points))]
         with float64_on_cpu():
             for first in range(0, len(programs), _GRAPHS_PER_CALL):
                 chosen = programs[first : first + _GRAPHS_PER_CALL]
@@ -73,8 +76,15 @@ class CurveSampler:
     def _sample(self, programs: Program) -> Array:
         self.compilations += 1  # counted while tracing: once per compilation
         points = jnp.linspace(-1.0, 1.0, self.num_points).reshape(-1, 1, 1, 1)
-        inputs = LossInputs.create({self._layout.inputs[0]: points})
-        return jax.lax.map(lambda program: interpret(program, self._layout, inputs).reshape(-1), programs)
+
+        def values_and_slopes(program: Program) -> Array:
+            def curve(points: Array) -> Array:
+                return interpret(program, self._layout, LossInputs.create({self._layout.inputs[0]: points}))
+
+            values, pull_back = jax.vjp(curve, points)
+            return jnp.stack([values.reshape(-1), pull_back(jnp.ones_like(values))[0].reshape(-1)])
+
+        return jax.lax.map(values_and_slopes, programs)
 
 
 class CurveDescriber:
@@ -96,23 +106,46 @@ class CurveDescriber:
 
     def curves(self, expressions: Sequence[Expression]) -> np.ndarray:
         """The rounded values `f_t` and `f_n`, float64 `[M, 2, N]`."""
+        return self._sampled(expressions)[:, :, 0]
+
+    def __call__(self, expressions: Sequence[Expression]) -> list[Screened]:
+        return [self._describe(*pair) for pair in zip(expressions, self._sampled(expressions), strict=True)]
+
+    def _sampled(self, expressions: Sequence[Expression]) -> np.ndarray:
+        """Rounded values and slopes of both curves, float64 `[M, 2, 2, N]`."""
         graphs = [graph for expression in expressions for graph in (expression.own, expression.other)]
         different = list(dict.fromkeys(graphs))
         rows = dict(zip(different, np.round(self._sampler(different), self._settings.digits) + 0.0, strict=True))
-        return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, self._settings.num_points)
+        return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, 2, self._settings.num_points)
 
-    def __call__(self, expressions: Sequence[Expression]) -> list[Screened]:
-        return [self._describe(*pair) for pair in zip(expressions, self.curves(expressions), strict=True)]
-
-    def _describe(self, expression: Expression, curves: np.ndarray) -> Screened:
+    def _describe(self, expression: Expression, sampled: np.ndarray) -> Screened:
+        curves, slopes = sampled[:, 0], sampled[:, 1]
         reason, share = self._judge(curves)
         if self._settings.enabled and reason is not Reason.ACCEPTED:
             return Screened(Verdict(reason, share))
-        # One bit pattern for all NaNs.
-        content = np.where(np.isnan(curves), np.nan, curves).tobytes() + repr(float(expression.log2_scale)).encode()
+        compared = [curves]
+        if self._settings.slopes:
+            # Only where values do not tell them: elsewhere a kink or a pole would part what is the same.
+            for graph, slope in zip((expression.own, expression.other), slopes, strict=True):
+                compared.append(slope if self._detaches_input(graph) else slope[:0])
+        # One bit pattern for all NaNs; where a slope is left out, its place stays.
+        content = b"|".join(np.where(np.isnan(part), np.nan, part).tobytes() for part in compared)
+        content += repr(float(expression.log2_scale)).encode()
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
-        # Equal curves are the same loss: trained and rejected ones are told by the same description.
+        # Trained and rejected ones are told by the same description.
         return Screened(UNDECIDED, signature, signature)
+
+    def _detaches_input(self, graph: Graph) -> bool:
+        """Whether the graph holds back the gradient of something that depends on the input."""
+        depends: list[bool] = []
+        for node in graph.nodes:
+            depends.append(node.is_input or any(depends[operand] for operand in node.operands))
+        operators = self._form.layout.operators
+        return any(
+            depends[index] and not operators[node.name].passes_gradient
+            for index, node in enumerate(graph.nodes)
+            if node.is_operator
+        )
 
     def _judge(self, curves: np.ndarray) -> tuple[Reason, float]:
         """The first property that does not hold, and the share of points on which it does."""
