@@ -115,8 +115,8 @@ def default_config() -> ml_collections.ConfigDict:
                     "precision": "float32",
                     # classes, or samples: the pair-wise form of the loss.
                     "cosines_to": "classes",
-                    # Of the numbers that the classes' directions begin with: the smaller, the faster they turn.
-                    "class_deviation": 1.0,
+                    # About how long the classes' directions begin: the shorter, the faster they turn.
+                    "class_length": 1.0,
                     # Of the triplet loss beside every candidate, for networks with embeddings for it (mgn).
                     "triplet_weight": 0.0,
                     "triplet_margin": 0.3,

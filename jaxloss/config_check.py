@@ -61,7 +61,7 @@ RANGES = {
     "task.retrieval.split_seed": (0, 2**30),
     "task.retrieval.train_limit": (0, 10**9),
     "task.retrieval.search_eval_limit": (0, 10**9),
-    "task.retrieval.class_deviation": (1e-6, 1e6),
+    "task.retrieval.class_length": (1e-6, 1e6),
     "task.retrieval.triplet_weight": (0.0, 1e6),
     "task.retrieval.triplet_margin": (0.0, 1e6),
     "task.retrieval.identities_per_batch": (0, 100_000),

@@ -56,7 +56,7 @@ def make_retrieval(
     pretrained: str = "",
     precision: str = "float32",
     cosines_to: str = "classes",
-    class_deviation: float = 1.0,
+    class_length: float = 1.0,
     triplet_weight: float = 0.0,
     triplet_margin: float = 0.3,
     identities_per_batch: int = 16,
@@ -104,7 +104,7 @@ def make_retrieval(
       pretrained: a `.safetensors` file with ImageNet weights of the network, or empty.
       precision: what the network computes in, `float32` or `bfloat16`; embeddings, cosines and loss are float32.
       cosines_to: `classes` (the margin-based softmax) or `samples` (its pair-wise form, supplement, Eq. 20).
-      class_deviation: of the numbers that the classes' directions begin with, see `models.cosine.CosineClassifiers`.
+      class_length: about how long the classes' directions begin, see `models.cosine.CosineClassifiers`.
       triplet_weight: of the triplet loss on the network's `metric` embeddings, trained beside every candidate; 0 without.
       triplet_margin: of it.
       identities_per_batch: `P`; 0 takes images in random order.
@@ -163,7 +163,7 @@ def make_retrieval(
 
     num_identities = splits_of(split_seed)[TRAIN].num_identities
     network = make_embedding_model(model, {**(model_options or {}), "dtype": precision})
-    module = CosineClassifiers(network, num_identities if cosines_to == "classes" else 0, class_deviation)
+    module = CosineClassifiers(network, num_identities if cosines_to == "classes" else 0, class_length)
     image_shape = images.train.images.shape[1:]
     prepare = functools.partial(standardise, mean=pixel_mean, deviation=pixel_deviation)
     native = getattr(network, "convolution", "native") == "native"

@@ -27,13 +27,13 @@ class CosineClassifiers(nn.Module):
     Attributes:
       network: gives the embeddings.
       num_classes: `C`, identities in training; 0 for a network that is trained on pairs and needs none.
-      deviation: of the normal numbers that the directions begin with. Only their angles count, and the shorter they are the
-        faster they turn: at 1 they have the length sqrt(D), at 1 / sqrt(D) about length one, as by Xavier's initialisation.
+      class_length: about how long the directions begin (normal numbers of deviation `class_length / sqrt(D)`). Only their
+        angles count, and the shorter they are the faster they turn.
     """
 
     network: EmbeddingNetwork
     num_classes: int
-    deviation: float = 1.0
+    class_length: float = 1.0
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> tuple[Embeddings, Array | None]:
@@ -42,7 +42,8 @@ class CosineClassifiers(nn.Module):
         if not self.num_classes:
             return embeddings, None
         _, heads, size = embeddings.heads.shape
-        directions = self.param("classes", nn.initializers.normal(self.deviation), (heads, size, self.num_classes))
+        initialise = nn.initializers.normal(self.class_length / size**0.5)
+        directions = self.param("classes", initialise, (heads, size, self.num_classes))
         # In full precision: a scale of 2^7 and more makes much of small differences.
         cosines = jnp.einsum("nmd,mdc->nmc", unit(embeddings.heads), unit(directions, axis=1), precision=lax.Precision.HIGHEST)
         return embeddings, clipped(cosines)
