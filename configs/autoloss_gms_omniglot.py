@@ -28,7 +28,7 @@ def get_config():
     task.flip_test = False
 
     config.space.name = "autoloss_gms"
-    config.search.num_trainings = 300
+    config.search.num_trainings = 240
     config.search.evolution.initial_population = 20
     config.search.evolution.population_size = 1000
     # Two cores train two candidates at once.
@@ -45,17 +45,18 @@ def get_config():
     config.filters.rejection.learning_rate = 0.01
 
     config.training.optimiser = "sgd"
-    config.training.learning_rate = 0.1
+    config.training.learning_rate = 0.2
     config.training.weight_decay = 5e-4
     config.training.batch_size = 64
-    config.training.num_epochs = 6.0
+    config.training.num_epochs = 5.0
 
-    config.comparison.handcrafted = ("normalised_softmax", "sphereface", "cosface", "arcface", "circle")
-    config.comparison.learning_rate_low = 0.02
-    config.comparison.learning_rate_high = 0.5
+    # Two rivals for a first look: all of them take part in the full trainings.
+    config.comparison.handcrafted = ("normalised_softmax", "arcface")
+    config.comparison.learning_rate_low = 0.03
+    config.comparison.learning_rate_high = 1.0
     config.comparison.rank_candidates = 12
     config.comparison.rank_seeds = 3
-    config.comparison.num_found = 3
+    config.comparison.num_found = 2
     config.comparison.tuning_trainings = 8
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2

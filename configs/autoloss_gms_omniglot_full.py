@@ -17,7 +17,7 @@ def get_config():
     config = autoloss_gms_omniglot.get_config()
     config.mode = "compare"
     config.losses = (*(name for name in AUTOLOSS_GMS_FORMULAS if name != "autoloss_gms_cub"), *MARGIN_FAMILIES)
-    config.training.num_epochs = 20.0
+    config.training.num_epochs = 12.0
     config.comparison.tuning_trainings = 16
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
