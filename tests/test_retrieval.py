@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from experiments.benchmarks import retrieval as benchmark
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.metrics.retrieval import JUNK, normalise, recall_scores, retrieval_scores, score_queries
+from jaxloss.tasks.metrics.retrieval import JUNK, normalise, recalls, retrieval_scores, score_queries
 
 RANKS = (1, 5, 10)
 
@@ -131,8 +131,8 @@ def test_what_is_not_finite_never_scores():
     features = np.full((6, 3), nan, np.float32)
     ids = np.array([0, 0, 0, 1, 1, 1])
     for broken in (features, np.full_like(features, np.inf)):
-        found = recall_scores(broken, ids, ranks=(8,))
-        assert float(found["mAP_step"]) == float(found["mAP_trapezoid"]) == float(found["recall_8"]) == 0.0
+        found = retrieval_scores(broken, broken, ids, ids, same_images=True, ranks=(8,))
+        assert float(found["mAP_step"]) == float(found["mAP_trapezoid"]) == float(found["rank_8"]) == 0.0
         assert int(found["num_queries"]) == 6
 
 
@@ -185,8 +185,24 @@ def test_recall_is_every_image_against_all_others():
     features, ids, _ = random_images(generator, 50, 9)
     images = features, ids, None
     expected = reference_scores(images, images, ranks=(1, 2, 4, 8), same_images=True)
-    expected = {name.replace("rank_", "recall_"): value for name, value in expected.items()}
-    assert_same(recall_scores(features, ids, chunk=7), expected)
+    found = retrieval_scores(features, features, ids, ids, same_images=True, ranks=(1, 2, 4, 8), chunk=7)
+    assert_same(found, expected)
+    named = recalls(found)
+    assert set(named) == {"recall_1", "recall_2", "recall_4", "recall_8"}
+    assert all(float(value) == float(found[name.replace("recall", "rank")]) for name, value in named.items())
+
+
+def test_chunks_without_queries_are_left_out():
+    """And change nothing: here three chunks of four, and a part of the last one."""
+    features, ids, cameras = random_images(np.random.default_rng(3), 40, 6)
+    is_query = np.arange(40) < 7
+    arguments = [array for array in (features, ids, cameras) for _ in range(2)]
+    found = retrieval_scores(*arguments, query_mask=is_query, same_images=True, chunk=10)
+    queries = tuple(array[is_query] for array in (features, ids, cameras))
+    # An image has its own camera, so that it is never its own answer either way.
+    assert_same(found, reference_scores(queries, (features, ids, cameras)))
+    conditional = jax.make_jaxpr(lambda mask: retrieval_scores(*arguments, query_mask=mask, chunk=10))(is_query)
+    assert "cond[" in str(conditional)
 
 
 def test_features_are_normalised_whatever_their_size():

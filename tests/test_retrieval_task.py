@@ -177,10 +177,27 @@ def test_scores_are_those_of_queries_against_the_gallery():
         "query": jnp.asarray(query),
         "gallery": jnp.asarray(~query),
     }
-    found = {name: float(value) for name, value in make_scores(lambda variables, images: images)({}, examples).items()}
+    found = {name: float(value) for name, value in make_scores(lambda variables, images: images, True)({}, examples).items()}
     parts = [np.asarray(examples[name])[chosen] for name in ("image", "identity", "camera") for chosen in (query, ~query)]
     wanted = {name: float(value) for name, value in retrieval_scores(*parts, ranks=RANKS).items()}
     assert found == pytest.approx(wanted, abs=1e-6)
+
+
+def test_without_cameras_there_are_recalls(tmp_path):
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (48, 8, 8, 1), dtype=np.uint8), np.repeat(np.arange(12), 4)
+    np.savez(tmp_path / "set.npz", images=images, identities=labels)
+    options = {
+        "source": "npz:set.npz",
+        "source_options": {"camera_key": "", "split_key": ""},
+        "image_size": None,
+        "augmentation": "none",
+    }
+    task = make_retrieval(**options, data_dir=str(tmp_path), model="embedding_cnn", metric="recall_2", identities_per_batch=2)
+    assert task.also_shown == ("mAP_step", "recall_1")
+    scores = task.scores(task.init(jax.random.key(0)), task.data[TEST])
+    for rank in (1, 2, 4, 8):
+        assert float(scores[f"recall_{rank}"]) == float(scores[f"rank_{rank}"])
 
 
 def test_pair_cosines_leave_the_sample_itself_out():
@@ -343,6 +360,7 @@ def test_examples_in_chunks_are_those_at_once():
     ("options", "message"),
     [
         ({"metric": "map"}, r"unknown task.retrieval.metric 'map'"),
+        ({"metric": "recall_1"}, "recall_1 is for images without cameras; .* rank_1"),
         ({"cosines_to": "class"}, r"Did you mean 'classes'"),
         ({"triplet_weight": 1.0}, "'embedding_cnn' has none"),
         ({"toy_variable": "angle"}, "toy_variable"),

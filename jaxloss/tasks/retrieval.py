@@ -29,7 +29,8 @@ BRANCH = "identity"
 OFFERS = ("cosine", "target")
 TRIPLET = "triplet"
 COSINES_TO = ("classes", "samples")
-METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS))
+RECALLS = tuple(f"recall_{rank}" for rank in RANKS)
+METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS)
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -114,7 +115,7 @@ def make_retrieval(
       pixel_mean: taken from every pixel, on the scale of 0 to 1; one number or one per channel.
       pixel_deviation: what pixels are divided by then.
       flip_test: features are means over an image and its mirror image.
-      metric: in `METRICS`, what the search maximises.
+      metric: in `METRICS`, what the search maximises; `recall_k`, which is `rank_k` without cameras, only where there are none.
       evaluation_batch: the most images that go through the network at once in `scores`.
       rerank: the test set is ranked again with the network that a run keeps, see `metrics.reranking`, which says what the other
         `rerank_` settings are.
@@ -146,6 +147,12 @@ def make_retrieval(
     images = load(source, source_options)
     if test_source:
         images = dataclasses.replace(images, test=_same_pixels(images, load(test_source, test_source_options)))
+    has_cameras = images.test.cameras is not None
+    if has_cameras and metric in RECALLS:
+        raise UserError(
+            f"task.retrieval.metric: {metric} is for images without cameras; these have cameras, for which there is "
+            f"{metric.replace('recall', 'rank')}"
+        )
     divide = functools.partial(
         split_identities,
         images,
@@ -190,7 +197,7 @@ def make_retrieval(
         return Task(
             name=images.name,
             metric=metric,
-            also_shown=tuple(name for name in ("mAP_step", "rank_1") if name != metric),
+            also_shown=tuple(name for name in ("mAP_step", "rank_1" if has_cameras else "recall_1") if name != metric),
             offers={BRANCH: OFFERS},
             init=init,
             forward=forward,
@@ -209,7 +216,7 @@ def make_retrieval(
                 **{f"identities_{name}": part.num_identities for name, part in splits.items()},
                 "queries_search_eval": int(splits[SEARCH_EVAL].is_query.sum()),
                 "queries_test": int(splits[TEST].is_query.sum()),
-                "cameras": images.train.cameras is not None,
+                "cameras": has_cameras,
                 "image_shape": list(image_shape),
                 "split_seed": seed,
                 "train_on_all": train_on_all,
@@ -227,7 +234,7 @@ def make_retrieval(
     if triplet_weight:
         fixed[TRIPLET] = lambda inputs, axis_name: triplet_weight * batch_hard_triplet(inputs, axis_name, triplet_margin)
     features = make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
-    scores = make_scores(features)
+    scores = make_scores(features, has_cameras)
     final_scores = None
     if rerank:
         settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)

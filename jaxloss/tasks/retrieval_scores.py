@@ -7,7 +7,7 @@ import numpy as np
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_scores
-from jaxloss.tasks.metrics.retrieval import retrieval_scores
+from jaxloss.tasks.metrics.retrieval import recalls, retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers
 
 RANKS = (1, 2, 4, 5, 8, 10)
@@ -31,12 +31,12 @@ def make_features(
     return features
 
 
-def make_scores(features: Callable[[PyTree, Array], Array]) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
-    """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable."""
+def make_scores(features: Callable[[PyTree, Array], Array], has_cameras: bool) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
+    """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable. Without cameras recalls are named besides."""
 
     def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
         vectors = features(variables, examples["image"])
-        return retrieval_scores(
+        found = retrieval_scores(
             vectors,
             vectors,
             examples["identity"],
@@ -47,6 +47,7 @@ def make_scores(features: Callable[[PyTree, Array], Array]) -> Callable[[PyTree,
             gallery_mask=examples["gallery"],
             ranks=RANKS,
         )
+        return found if has_cameras else {**found, **recalls(found)}
 
     return scores
 

@@ -25,6 +25,7 @@ References:
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -103,8 +104,8 @@ def retrieval_scores(
     num_queries, num_gallery = len(query_ids), len(gallery_ids)
     gallery = normalise(gallery_features)
 
-    def score(part: tuple[Array, Array, Array | None, Array]) -> QueryScores:
-        features, ids, cameras, rows = part
+    def score(part: tuple[Array, Array, Array | None, Array, Array]) -> QueryScores:
+        features, ids, cameras, rows, _ = part
         similarities = cosines(normalise(features), gallery)
         right, wrong = answers(ids, gallery_ids, cameras, gallery_cameras, gallery_mask)
         if same_images:
@@ -112,6 +113,11 @@ def retrieval_scores(
             right, wrong = right & others, wrong & others
         return score_queries(similarities, right, wrong)
 
+    def score_if_asked(part: tuple[Array, ...]) -> QueryScores:
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(score, part))
+        return jax.lax.cond(part[-1].any(), score, lambda _: blank, part)
+
+    is_query = asked(query_ids, query_mask)
     size = min(chunk or chunk_size(num_gallery), num_queries)
     num_chunks = -(-num_queries // size)
 
@@ -119,32 +125,20 @@ def retrieval_scores(
         padded = jnp.pad(array, [(0, num_chunks * size - num_queries)] + [(0, 0)] * (array.ndim - 1))
         return padded.reshape(num_chunks, size, *array.shape[1:])
 
-    parts = (query_features, query_ids, query_cameras, jnp.arange(num_queries))
-    scores = jax.lax.map(score, jax.tree.map(lambda array: chunked(jnp.asarray(array)), parts))
+    parts = (query_features, query_ids, query_cameras, jnp.arange(num_queries), is_query)
+    # Where one set is query and gallery at once, most images are often no queries: whole chunks of them cost nothing.
+    scores = jax.lax.map(score_if_asked, jax.tree.map(lambda array: chunked(jnp.asarray(array)), parts))
     scores = jax.tree.map(lambda array: array.reshape(num_chunks * size)[:num_queries], scores)
-    return mean_scores(scores, asked(query_ids, query_mask), ranks)
+    return mean_scores(scores, is_query, ranks)
 
 
-def recall_scores(
-    features: Array, ids: Array, *, mask: Array | None = None, ranks: tuple[int, ...] = (1, 2, 4, 8), chunk: int | None = None
-) -> dict[str, Array]:
-    """Recall@k of retrieval without cameras: every image is a query against all others; see `retrieval_scores`.
+def recalls(scores: Mapping[str, Array]) -> dict[str, Array]:
+    """The matching rates of `retrieval_scores` under the names that they have in retrieval without cameras.
 
-    Args:
-      features: float `[N, F]`.
-      ids: int `[N]`, `JUNK` to be ignored.
-      mask: bool `[N]`, False for padding; None for all True.
-      ranks: the k.
-      chunk: queries at once, or None.
-
-    Returns:
-      As `retrieval_scores`, with `recall_1`, `recall_2`, ... in place of `rank_1`: the share of the images that have an image of
-      the same identity among the k most similar others.
+    Without cameras a query's right answers are all other images of its identity, and the share of queries that have one of them
+    among the k most similar is called `recall_k`, not `rank_k`.
     """
-    scores = retrieval_scores(
-        features, features, ids, ids, query_mask=mask, gallery_mask=mask, same_images=True, ranks=ranks, chunk=chunk
-    )
-    return {name.replace("rank_", "recall_"): value for name, value in scores.items()}
+    return {name.replace("rank_", "recall_"): value for name, value in scores.items() if name.startswith("rank_")}
 
 
 @jax.jit
