@@ -169,6 +169,12 @@ def test_it_orders_losses_that_it_has_not_seen(fitted):
     assert rank_correlation(predict(fitted, features), scores)["kendall"] > 0.7
 
 
+def test_it_predicts_scores_and_not_only_their_order(fitted):
+    """By the rank loss alone it is off by 2, the scores lie in [0, 1]."""
+    features, scores = made_up_losses(200, 1)
+    assert np.mean(np.abs(predict(fitted, features) - scores)) < 0.15
+
+
 def test_it_does_not_order_by_itself():
     """Shuffled scores teach nothing: what it learns comes from the features."""
     features, scores = made_up_losses(100, 0)
