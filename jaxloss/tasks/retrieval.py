@@ -16,7 +16,7 @@ from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
-from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
+from jaxloss.tasks.data.preprocess import AUGMENTATIONS, make_augmentation, standardise
 from jaxloss.tasks.metrics.reranking import RerankingSettings
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
@@ -179,9 +179,7 @@ def make_retrieval(
     order = None
     if identities_per_batch:
         order = functools.partial(_pk_epoch, num_identities, identities_per_batch, images_per_identity)
-    augment = AUGMENTATIONS[augmentation]
-    if augment is not None and augmentation_options:
-        augment = functools.partial(augment, **augmentation_options)
+    augment = make_augmentation(augmentation, augmentation_options or {})
 
     def build(seed: int) -> Task:
         splits = splits_of(seed)
@@ -231,7 +229,14 @@ def make_retrieval(
         settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)
         final_scores = functools.partial(reranked, jax.jit(features), settings)
     rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
-    return build(split_seed)
+    made = build(split_seed)
+    # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
+    key, train = jax.random.key(0), made.data[TRAIN]
+    if augment is not None:
+        jax.eval_shape(augment, train, key)
+    if order is not None:
+        jax.eval_shape(order, key, train)
+    return made
 
 
 def _same_pixels(images: IdentitySource, other: IdentitySource) -> IdentifiedImages:
