@@ -293,6 +293,9 @@ def test_examples_in_chunks_are_those_at_once():
         ({"augmentation": "crop", "augmentation_options": {"pading": 1}}, "Did you mean 'padding'"),
         ({"augmentation": "crop", "augmentation_options": {"fill": 0.5}}, "unknown option of the augmentation 'crop' 'fill'"),
         ({"augmentation": "crop", "augmentation_options": {"padding": -1}}, "padding of an augmentation"),
+        ({"augmentation": "crop_erase", "augmentation_options": {"area": 0.5}}, "task.retrieval.augmentation_options do not fit"),
+        ({"model_options": {"features": ("many",)}}, "task.retrieval.model_options do not fit"),
+        ({"test_source_options": {"validation": "unused"}}, "test_source_options are of a test_source"),
         ({"augmentation": "crop_erase", "augmentation_options": {"probability": 2}}, "random erasing cannot have probability 2"),
     ],
 )
