@@ -3,6 +3,7 @@
 import math
 
 import ml_collections
+import numpy as np
 
 from jaxloss.config import MODES
 from jaxloss.core.errors import UserError, unknown
@@ -137,6 +138,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
         # One number, or one per channel.
         if not all(_is_finite(one) for one in (values[key] if isinstance(values[key], tuple | list) else [values[key]])):
             raise UserError(f"config key {key} must be finite, not {values[key]}")
+        if key.endswith("deviation") and np.min(values[key], initial=1.0) <= 0:
+            raise UserError(f"config key {key} must be above 0, not {values[key]}")
     for key, choices in CHOICES.items():
         if values[key] not in choices:
             raise unknown(key, values[key], choices)

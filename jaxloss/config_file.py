@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import importlib.util
 import re
 import sys
@@ -113,6 +114,9 @@ def _check_keys(path: str, config: ml_collections.ConfigDict, default: ml_collec
 def apply_overrides(config: ml_collections.ConfigDict, overrides: dict[str, str]) -> None:
     """Sets keys from text, as the types of the present values ask for.
 
+    A section of options takes any key, such as `task.retrieval.source_options.image_key`; given as a whole, as `{...}`, it is
+    replaced.
+
     Args:
       config: changed in place.
       overrides: dotted key -> text, for example `{'search.num_trainings': '500'}`.
@@ -122,9 +126,36 @@ def apply_overrides(config: ml_collections.ConfigDict, overrides: dict[str, str]
     """
     for key, text in overrides.items():
         known = flatten(config.to_dict())
-        if key not in known:
+        section, _, name = key.rpartition(".")
+        if _takes_any_key(key):
+            parent = functools.reduce(lambda inside, part: inside[part], section.split("."), config)
+            parent[name] = ml_collections.ConfigDict(_convert(key, text, {}))
+        elif key in known:
+            config.update_from_flattened_dict({key: _convert(key, text, known[key])})
+        elif name.isidentifier() and _takes_any_key(section):
+            config.update_from_flattened_dict({key: _value(text)})
+        else:
             raise UserError(f"unknown config key '{key}'.{did_you_mean(key, known)} jaxloss/config.py lists all keys")
-        config.update_from_flattened_dict({key: _convert(key, text, known[key])})
+
+
+def _takes_any_key(section: str) -> bool:
+    """Whether a dotted key is that of a section of options."""
+    config = default_config()
+    for part in section.split("."):
+        if not isinstance(config, ml_collections.ConfigDict) or part not in config:
+            return False
+        config = config[part]
+    return isinstance(config, ml_collections.ConfigDict) and not config.is_locked
+
+
+def _value(text: str) -> object:
+    """What a text means where no present value says it: a truth value, a Python literal, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _convert(key: str, text: str, present: object) -> object:

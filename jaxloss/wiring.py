@@ -119,6 +119,13 @@ def _check_retrieval(config: Config) -> None:
         raise UserError(
             f"task.retrieval.train_on_all is for mode=train: a mode={config.mode} needs identities that were not trained on"
         )
+    if task.train_on_all and len(config.comparison.splits) > 1:
+        raise UserError(
+            "task.retrieval.train_on_all leaves nothing to divide, and every training would be repeated for each of "
+            f"comparison.splits: name one, such as (0,), not {tuple(config.comparison.splits)}"
+        )
+    if task.rerank and config.mode == "compare":
+        raise UserError("task.retrieval.rerank is for the network that a run keeps, and mode=compare keeps none: use mode=train")
 
 
 def make_space(config: Config) -> GraphSpace:

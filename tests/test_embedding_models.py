@@ -218,6 +218,8 @@ def test_pretrained_branches_of_mgn_begin_as_equals(tmp_path):
             r"'conv1.weight' has shape \(7, 7, 3, 4\), ResNet50 needs \(4, 3, 7, 7\)",
         ),
         ({"layer4.9.conv1.weight": np.zeros(1, np.float32)}, "ResNet50 has no place for 'layer4.9.conv1.weight'$"),
+        ({"bn1.bias": np.zeros(4, np.int8)}, r"tensor 'bn1.bias' \(int8\) does not hold finite floating-point numbers"),
+        ({"bn1.bias": np.full(4, np.nan, np.float32)}, r"tensor 'bn1.bias' .* does not hold finite"),
     ],
 )
 def test_pretrained_weights_that_do_not_fit(tmp_path, change, message):

@@ -17,6 +17,7 @@ import pytest
 from jaxloss import export, interrupts, launch, report, wiring
 from jaxloss.config import default_config
 from jaxloss.config_check import CHOICES, RANGES, check_config
+from jaxloss.config_file import apply_overrides
 from jaxloss.core.errors import UserError
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.runs import open_for_reading
@@ -151,6 +152,31 @@ def test_options_of_a_config_take_any_key():
         config.task.nothing = 1
 
 
+def test_options_can_be_given_on_the_command_line():
+    config = default_config()
+    config.task.retrieval.source_options = {"image_key": "images28", "camera_key": "drawer"}
+    overrides = {
+        "task.retrieval.source_options": "{}",
+        "task.retrieval.test_source_options.image_key": "faces",
+        "task.retrieval.test_source_options.camera_key": "",
+        "task.retrieval.model_options.features": "(4, 8)",
+        "task.retrieval.model_options.bnneck": "true",
+        "task.retrieval.augmentation_options": "{'padding': 2}",
+        "task.retrieval.augmentation_options.padding": "5",
+    }
+    apply_overrides(config, overrides)
+    retrieval = config.task.retrieval
+    assert retrieval.source_options.to_dict() == {}
+    assert retrieval.test_source_options.to_dict() == {"image_key": "faces", "camera_key": ""}
+    assert retrieval.model_options.to_dict() == {"features": (4, 8), "bnneck": True}
+    assert retrieval.augmentation_options.to_dict() == {"padding": 5}
+    for key in ("task.retrieval.model_option.bnneck", "task.retrieval.bnneck", "task.retrieval.model_options.a.b", "bnneck"):
+        with pytest.raises(UserError, match=f"unknown config key '{key}'"):
+            apply_overrides(config, {key: "true"})
+    with pytest.raises(UserError, match="model_options takes a value of type dict"):
+        apply_overrides(config, {"task.retrieval.model_options": "bnneck"})
+
+
 # --- keys and values ---------------------------------------------------------------------------------------------------------
 
 
@@ -172,6 +198,9 @@ def test_options_of_a_config_take_any_key():
             "training.schedule=linear",
             "unknown training.schedule 'linear'. Did you mean 'cosine'? Choices: constant, cosine, polynomial",
         ),
+        ("training.step_epochs=('late',)", "training.step_epochs takes numbers of epochs, not ('late',)"),
+        ("task.retrieval.pixel_deviation=0.0", "config key task.retrieval.pixel_deviation must be above 0, not 0.0"),
+        ("task.retrieval.pixel_deviation=(0.2, -1.0, 0.2)", "task.retrieval.pixel_deviation must be above 0"),
         ("comparison.splits=()", "comparison.splits must name different divisions"),
         ("comparison.splits=('a',)", "--config.comparison.splits takes a value of type tuple like"),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),

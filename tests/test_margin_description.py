@@ -35,6 +35,13 @@ def test_formulas_are_simplified_between_minus_one_and_one(descriptions):
     assert zero.latex == r"t(x) = 1.818 x + 0.0492;\quad n(x) = x + 0.85;\quad \log_2 s = 5.5"
 
 
+def test_decimals_are_rounded_at_the_end():
+    """e^0.8 e^0.8 is 4.953; the product of 2.226 with itself would be 4.955076."""
+    candidate = SPACE.parse("t: Minus(x, 0.35) | n: Mul(Exp(0.8), Add(Exp(0.8), Sig(x))) | log2_s: 5")
+    (description,) = describe_formulas([candidate_formulas(SPACE, candidate)])
+    assert description.decimal_text == "t: x - 0.35 | n: 4.953 + 2.226/(1 + exp(-x)) | log2_s: 5"
+
+
 def test_the_exported_file_is_the_loss(descriptions):
     """Value and gradient, to the bit, without jaxloss."""
     random = np.random.default_rng(0)

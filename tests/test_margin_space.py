@@ -382,6 +382,17 @@ def test_offspring_come_about_in_the_proportions_of_algorithm_3():
         assert share(f"{part} mutation") == pytest.approx(0.6, abs=0.035)
 
 
+def test_offspring_fit_however_long_their_line():
+    """Sums at the end can grow by mutation; in a small space they would soon outgrow the program."""
+    space = autoloss_gms(max_operators=1, num_constants=1, crossover_probability=0, reinitialise_probability=0.1)
+    random = np.random.default_rng(0)
+    child = space.sample(random, space.branches[0])
+    for _ in range(400):
+        child, _ = space.offspring(random, space.branches[0], [child, child])
+        space.encode({"identity": child})
+        space.parse(space.write({"identity": child}))
+
+
 def test_a_graph_that_comes_in_brings_half_of_its_scale():
     """Eq. 7, reconstructed: the geometric mean of both scales, on the grid; or one of them."""
     wanted = {"mean": {5.5}, "first": {4.0}, "either": {4.0, 7.0}}
@@ -430,6 +441,9 @@ def test_wrong_settings_are_named():
         autoloss_gms(scale_crossover="means")
     with pytest.raises(UserError, match="must not be below it"):
         autoloss_gms(copy_probability=0.5)
+    for scales in ((), (2.0,), (8.0, 2.0), (2.0, float("inf")), (2.0, 4.0, 8.0)):
+        with pytest.raises(UserError, match=r"tuned_scales must be \(lowest, highest\)"):
+            autoloss_gms(tuned_scales=scales)
 
 
 def test_the_scale_is_what_a_comparison_tunes():

@@ -266,6 +266,8 @@ def test_a_stored_predictor_predicts_the_same(fitted):
         ({"depth": 20}, r"unknown predictor\.depth '20'.*Choices: 10, 18, 34, 50"),
         ({"rank_loss": "kendal"}, "Did you mean 'kendall'"),
         ({"score_scale": "log"}, r"predictor\.score_scale"),
+        ({"hidden": ("a",)}, r"predictor\.hidden takes whole numbers above 0, not \('a',\)"),
+        ({"hidden": (8, 0)}, r"predictor\.hidden"),
         ({"rank_temperature": 0.0}, r"predictor\.rank_temperature must be above 0"),
         ({"rank_weight": 0.0, "regression_weight": 0.0}, "not both 0"),
     ],

@@ -8,9 +8,10 @@ from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_distance
 from jaxloss.tasks.metrics.retrieval import JUNK, retrieval_scores
 
 
-def reference_distances(query, gallery, k1, k2, weight, at_least):
-    """Dense matrices in float64."""
-    features = np.concatenate([query, gallery]).astype(float)
+def reference_distances(query, gallery, k1, k2, weight, at_least, same=False):
+    """Dense matrices in float64; with `same` queries and gallery are the same images."""
+    features = (query if same else np.concatenate([query, gallery])).astype(float)
+    first = 0 if same else len(query)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     distances = ((features[:, None] - features[None]) ** 2).sum(axis=2)
     distances /= distances.max(axis=1, keepdims=True)
@@ -36,9 +37,9 @@ def reference_distances(query, gallery, k1, k2, weight, at_least):
     final = np.zeros((len(query), len(gallery)))
     for row in range(len(query)):
         for column in range(len(gallery)):
-            pair = encoding[[row, len(query) + column]]
+            pair = encoding[[row, first + column]]
             jaccard = 1 - pair.min(axis=0).sum() / pair.max(axis=0).sum()
-            final[row, column] = (1 - weight) * jaccard + weight * distances[row, len(query) + column]
+            final[row, column] = (1 - weight) * jaccard + weight * distances[row, first + column]
     return final
 
 
@@ -115,6 +116,36 @@ def test_junk_is_nobodys_neighbour():
     gallery[1][junk] = JUNK
     kept = tuple(array[~junk] for array in gallery)
     assert reranked_scores(*arguments(query, gallery)) == reranked_scores(*arguments(query, kept))
+
+
+def test_an_image_that_is_query_and_in_the_gallery_is_one_image():
+    """Twice among all images, it would be its own nearest neighbour, and k1 and k2 would reach half as far."""
+    generator = np.random.default_rng(6)
+    (features, ids, cameras), _ = images(6, num_queries=40)
+    is_query, is_gallery = generator.random(40) < 0.6, generator.random(40) < 0.8
+    ids[is_query & ~is_gallery & (ids == 0)] = JUNK
+    for cameras_or_none in (cameras, None):
+        found = reranked_scores(
+            *(features, features, ids, ids, cameras_or_none, cameras_or_none),
+            query_mask=is_query,
+            gallery_mask=is_gallery,
+            same_images=True,
+            chunk=7,
+        )
+        asked, kept = np.flatnonzero(is_query & (ids != JUNK)), np.flatnonzero(is_gallery & (ids != JUNK))
+        union = np.union1d(asked, kept)
+        distances = reference_distances(features[union], features[union], 20, 6, 0.3, at_least=False, same=True)
+        precisions = []
+        for query in asked:
+            rivals = [image for image in kept if image != query]
+            if cameras_or_none is not None:
+                rivals = [image for image in rivals if (ids[image], cameras[image]) != (ids[query], cameras[query])]
+            row = dict(zip(union, distances[np.searchsorted(union, query)], strict=True))
+            right = ids[sorted(rivals, key=row.get)] == ids[query]
+            if right.any():
+                precisions.append(np.mean((np.cumsum(right) / np.arange(1, len(right) + 1))[right]))
+        assert found["num_queries"] == len(precisions)
+        assert found["mAP_step"] == pytest.approx(np.mean(precisions), abs=1e-5)
 
 
 def test_re_ranking_helps_where_neighbours_tell():

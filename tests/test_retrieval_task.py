@@ -28,6 +28,7 @@ from jaxloss.tasks.metrics.retrieval import retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
 from jaxloss.tasks.models.embeddings import Embeddings
+from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.retrieval import BRANCH, make_retrieval
 from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores
 from jaxloss.tasks.settings import TrainingSettings
@@ -365,6 +366,16 @@ def test_examples_in_chunks_are_those_at_once():
         ({"triplet_weight": 1.0}, "'embedding_cnn' has none"),
         ({"toy_variable": "angle"}, "toy_variable"),
         ({"pretrained": "nowhere.safetensors"}, "nowhere.safetensors"),
+        ({"pixel_mean": (0.1, 0.2)}, "pixel_mean takes one number, or one for each of 3 channels"),
+        ({"pixel_deviation": ()}, "pixel_deviation takes one number"),
+        ({"identities_per_batch": 7}, "identities_per_batch is 7, but there are 6 training identities"),
+        ({"augmentation": "crop", "augmentation_options": {"pading": 1}}, "Did you mean 'padding'"),
+        ({"augmentation": "crop", "augmentation_options": {"fill": 0.5}}, "unknown option of the augmentation 'crop' 'fill'"),
+        ({"augmentation": "crop", "augmentation_options": {"padding": -1}}, "padding of an augmentation"),
+        ({"augmentation": "crop_erase", "augmentation_options": {"area": 0.5}}, "task.retrieval.augmentation_options do not fit"),
+        ({"model_options": {"features": ("many",)}}, "task.retrieval.model_options do not fit"),
+        ({"test_source_options": {"validation": "unused"}}, "test_source_options are of a test_source"),
+        ({"augmentation": "crop_erase", "augmentation_options": {"probability": 2}}, "random erasing cannot have probability 2"),
     ],
 )
 def test_mistakes_are_one_line(market, options, message):
@@ -454,6 +465,28 @@ def test_batch_size_and_pk_must_agree(market):
     apply_overrides(config, {**TINY, "data_dir": str(market), "training.batch_size": "64"})
     with pytest.raises(UserError, match=r"training.batch_size \(64\) must be identities_per_batch x images_per_identity = 3 x 2"):
         wiring.make_task(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"mode": "train", "comparison.splits": "(0, 1)", "task.retrieval.train_on_all": "true"}, "name one, such as"),
+        ({"mode": "compare", "task.retrieval.rerank": "true"}, "mode=compare keeps none"),
+    ],
+)
+def test_settings_that_would_be_repeated_or_ignored(market, overrides, message):
+    config = load_config(str(MARKET_CONFIG))
+    apply_overrides(config, {**TINY, "data_dir": str(market), **overrides})
+    with pytest.raises(UserError, match=message):
+        wiring.make_task(config)
+
+
+def test_a_batch_is_whole_where_identities_have_fewer_images(market):
+    """3 identities x 20 images a batch, of 36 images in all: an epoch is one batch, with repetitions."""
+    task = make(market, identities_per_batch=3, images_per_identity=20)
+    preparation = Preparation(task, TrainingSettings(batch_size=60))
+    train = task.data[TRAIN]
+    assert (preparation.batch_size(train), preparation.steps_per_epoch(train)) == (60, 1)
 
 
 def test_pretrained_file_of_a_config(market):

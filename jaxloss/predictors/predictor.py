@@ -76,6 +76,8 @@ class PredictorSettings:
         for name in ("width", "num_epochs", "batch_size", "learning_rate", "rank_temperature"):
             if getattr(self, name) <= 0:
                 raise UserError(f"predictor.{name} must be above 0, not {getattr(self, name)}")
+        if not all(type(width) is int and width > 0 for width in self.hidden):
+            raise UserError(f"predictor.hidden takes whole numbers above 0, not {self.hidden}")
         if min(self.rank_weight, self.regression_weight) < 0 or self.rank_weight + self.regression_weight == 0:
             raise UserError("predictor.rank_weight and predictor.regression_weight must be 0 or more, and not both 0")
 

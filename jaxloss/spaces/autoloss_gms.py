@@ -8,7 +8,7 @@ import numpy as np
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.graph import Graph, Node
 from jaxloss.core.primitives import AUTOLOSS_GMS
-from jaxloss.core.program import Layout
+from jaxloss.core.program import Layout, fits
 from jaxloss.spaces import dags
 from jaxloss.spaces.base import Branch, GraphSpace
 from jaxloss.spaces.hyperparameters import Range
@@ -22,6 +22,9 @@ SCALE_CROSSOVERS = (MEAN, FIRST, EITHER)
 # Nor is Eq. 8: how a number moves. Published constants (0.22, 0.84, 1.3) lie between the steps and above 1: they move freely.
 NORMAL, GRID = "normal", "grid"
 NUMBER_MUTATIONS = (NORMAL, GRID)
+
+# Mutants that are drawn before a random graph takes their place: nearly all of them fit.
+MAX_DRAWS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +100,7 @@ def autoloss_gms(
       tuned_scales: `log2 s` from where to where it is tuned for a comparison (the paper tunes s alone for a new network).
 
     Raises:
-      UserError: for a name that is no choice, and for probabilities out of order.
+      UserError: for a name that is no choice, and for probabilities or tuned scales out of order.
 
     References:
       H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Person Re-identification, CVPR 2022.
@@ -114,12 +117,15 @@ def autoloss_gms(
             f"space.autoloss_gms.reinitialise_probability ({reinitialise_probability}) is compared with the same draw as "
             f"copy_probability ({copy_probability}), after it, and must not be below it"
         )
+    if len(tuned_scales) != 2 or not np.isfinite(tuned_scales).all() or tuned_scales[0] > tuned_scales[1]:
+        raise UserError(f"space.autoloss_gms.tuned_scales must be (lowest, highest) log2 s, finite, not {tuple(tuned_scales)}")
     scales = _Numbers(scale_step, num_scales, scale_step, number_mutation, bounded=True)
     constants = _Numbers(constant_step, num_constant_values, constant_precision, number_mutation, bounded=False)
     vocabulary = dags.Vocabulary(
         AUTOLOSS_GMS.visible, CURVE_INPUT, constants.values, num_constants, max_operators, operator_sampling
     )
-    # Room for the Adds that join what is left over: at most one for each node but one.
+    # Room for the Adds that join what is left over of a random graph: at most one for each node but one. Sums may grow in the
+    # course of mutations, rarely beyond that; what does not fit is drawn again.
     layout = Layout(AUTOLOSS_GMS, (CURVE_INPUT,), 2 * max_operators + num_constants, max(1, num_constants))
     form = MarginForm(layout, (scales.values[0], scales.values[-1]))
 
@@ -138,11 +144,15 @@ def autoloss_gms(
             return parent, COPY
         if draw < reinitialise_probability:
             return dags.random_graph(generator, vocabulary), REINITIALISE
-        draft = dags.from_graph(generator, vocabulary, parent)
-        for _ in range(generator.integers(1, max_mutations, endpoint=True)):
-            move_constants(generator, draft)
-            dags.mutate_structure(generator, vocabulary, draft)
-        return draft.to_graph(), MUTATION
+        for _ in range(MAX_DRAWS):
+            draft = dags.from_graph(generator, vocabulary, parent)
+            for _ in range(generator.integers(1, max_mutations, endpoint=True)):
+                move_constants(generator, draft)
+                dags.mutate_structure(generator, vocabulary, draft)
+            graph = draft.to_graph()
+            if fits(graph, layout):
+                return graph, MUTATION
+        return dags.random_graph(generator, vocabulary), REINITIALISE
 
     def new_scale(generator: np.random.Generator, parent: float) -> tuple[float, str]:
         draw = generator.random()

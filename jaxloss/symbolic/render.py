@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 
 import sympy
 from sympy.printing.latex import LatexPrinter
@@ -56,21 +57,23 @@ def _in_decimals(simplified: Simplified) -> Simplified:
     if simplified.expression is None:
         return simplified
 
-    def compute(part: sympy.Expr) -> sympy.Expr:
+    def compute(part: sympy.Expr, number: Callable[[sympy.Expr], sympy.Expr]) -> sympy.Expr:
         if part.is_number and not part.is_Integer:
-            return _four_digits(part)
+            return number(part)
         if not part.args:
             return part
         if part.is_Pow and part.exp.is_Rational:  # roots and squares stay what they are
-            return sympy.Pow(compute(part.base), part.exp)
+            return sympy.Pow(compute(part.base, number), part.exp)
         if part.is_Add or part.is_Mul:
             # Numbers of a sum or a product are computed together.
             numbers, others = sympy.sift(part.args, lambda one: bool(one.is_number), binary=True)
-            together = [_four_digits(part.func(*numbers))] if numbers else []
-            return part.func(*together, *map(compute, others))
-        return part.func(*map(compute, part.args))
+            together = [number(part.func(*numbers))] if numbers else []
+            return part.func(*together, *(compute(one, number) for one in others))
+        return part.func(*(compute(one, number) for one in part.args))
 
-    return dataclasses.replace(simplified, expression=compute(simplified.expression))
+    # Rounded at the end: SymPy multiplies a number into a sum, and a product of rounded numbers has wrong digits.
+    precise = compute(simplified.expression, lambda one: sympy.N(one, 30))
+    return dataclasses.replace(simplified, expression=compute(precise, _four_digits))
 
 
 def _four_digits(number: sympy.Expr) -> sympy.Expr:

@@ -66,14 +66,17 @@ class Preparation:
 
     def steps_per_epoch(self, train: PyTree) -> int:
         """Whole batches in an epoch (static)."""
-        num_rows = num_examples(train)
-        if self.task.order is not None:
-            num_rows = jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
-        return num_rows // self.batch_size(train)
+        return self._rows_per_epoch(train) // self.batch_size(train)
 
     def batch_size(self, train: PyTree) -> int:
-        """The batch size, or the size of a smaller split (static)."""
-        return min(self.settings.batch_size, num_examples(train))
+        """The batch size, or the size of a smaller epoch (static)."""
+        return min(self.settings.batch_size, self._rows_per_epoch(train))
+
+    def _rows_per_epoch(self, train: PyTree) -> int:
+        """Examples in an epoch; an order of the task's own may repeat some (static)."""
+        if self.task.order is None:
+            return num_examples(train)
+        return jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
 
     def num_steps(self, train: PyTree) -> int:
         """Steps of a whole training (static)."""

@@ -1,8 +1,9 @@
 """Retrieval of identities, such as person re-identification: an embedding network, cosines to identities, mAP on unseen ones."""
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
-from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
+from jaxloss.tasks.data.preprocess import AUGMENTATIONS, make_augmentation, standardise
 from jaxloss.tasks.metrics.reranking import RerankingSettings
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
@@ -140,6 +141,9 @@ def make_retrieval(
     if "dtype" in (model_options or {}):
         raise UserError("model_options has no dtype: what the network computes in is task.retrieval.precision")
 
+    if test_source_options and not test_source:
+        raise UserError("task.retrieval.test_source_options are of a test_source, and none is named")
+
     def load(name: str, options: Mapping[str, str] | None) -> IdentitySource:
         loaded = load_identities(name, data_dir, download, image_size, resampling, options)
         return with_held_out_test(loaded, test_fraction, test_seed)
@@ -179,8 +183,10 @@ def make_retrieval(
         return module.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)), train=False)
 
     if pretrained:
-        init = with_pretrained(init, network, pretrained)
-    shapes = jax.eval_shape(init, jax.random.key(0))
+        with _options_of_the_user("model_options", model_options):
+            init = with_pretrained(init, network, pretrained)
+    with _options_of_the_user("model_options", model_options):
+        shapes = jax.eval_shape(init, jax.random.key(0))
     example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     embeddings, _ = jax.eval_shape(module.apply, shapes, example)
     if triplet_weight and embeddings.metric is None:
@@ -188,9 +194,7 @@ def make_retrieval(
     order = None
     if identities_per_batch:
         order = functools.partial(_pk_epoch, num_identities, identities_per_batch, images_per_identity)
-    augment = AUGMENTATIONS[augmentation]
-    if augment is not None and augmentation_options:
-        augment = functools.partial(augment, **augmentation_options)
+    augment = make_augmentation(augmentation, augmentation_options or {})
 
     def build(seed: int) -> Task:
         splits = splits_of(seed)
@@ -240,7 +244,26 @@ def make_retrieval(
         settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)
         final_scores = functools.partial(reranked, jax.jit(features), settings)
     rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
-    return build(split_seed)
+    made = build(split_seed)
+    # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
+    key, train = jax.random.key(0), made.data[TRAIN]
+    if augment is not None:
+        with _options_of_the_user("augmentation_options", augmentation_options):
+            jax.eval_shape(augment, train, key)
+    if order is not None:
+        jax.eval_shape(order, key, train)
+    return made
+
+
+@contextlib.contextmanager
+def _options_of_the_user(key: str, options: Mapping[str, Any] | None) -> Iterator[None]:
+    """Where options of the user's are at work, an error of types and shapes is in their values."""
+    try:
+        yield
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        if not options or isinstance(error, UserError):
+            raise
+        raise UserError(f"task.retrieval.{key} do not fit ({dict(options)}): {str(error).splitlines()[0]}") from error
 
 
 def _same_pixels(images: IdentitySource, other: IdentitySource) -> IdentifiedImages:

@@ -57,15 +57,16 @@ def reranked(
 ) -> dict[str, float]:
     """The metrics after re-ranking, under their names with `reranked_` before them."""
     vectors = np.asarray(features(variables, examples["image"]))
-    query, gallery = (np.asarray(examples[role]) for role in ("query", "gallery"))
-    identity, camera = np.asarray(examples["identity"]), np.asarray(examples["camera"])
     found = reranked_scores(
-        vectors[query],
-        vectors[gallery],
-        identity[query],
-        identity[gallery],
-        camera[query],
-        camera[gallery],
+        vectors,
+        vectors,
+        examples["identity"],
+        examples["identity"],
+        examples["camera"],
+        examples["camera"],
+        query_mask=examples["query"],
+        gallery_mask=examples["gallery"],
+        same_images=True,
         settings=settings,
         ranks=RANKS,
     )

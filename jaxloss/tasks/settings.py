@@ -57,6 +57,8 @@ class TrainingSettings:
         for kind, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss_scale", LOSS_SCALES)):
             if getattr(self, kind) not in choices:
                 raise unknown(f"training.{kind}", getattr(self, kind), choices)
+        if not all(type(epoch) in (int, float) for epoch in self.step_epochs):
+            raise UserError(f"training.step_epochs takes numbers of epochs, not {self.step_epochs}")
         epochs = (self.warmup_epochs, *self.step_epochs)
         if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
             raise UserError(

@@ -1,11 +1,15 @@
 """What happens to images inside jit: scaling, and the random changes of training."""
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.types import Array
 from jaxloss.tasks.data.erasing import erase
 
@@ -17,7 +21,14 @@ def standardise(images: Array, mean: float | Sequence[float], deviation: float |
       images: uint8 (taken as 0 to 1 in steps of 1 / 255) or float `[N, H, W, C]`.
       mean: of a pixel on the scale of 0 to 1, one number or one per channel.
       deviation: likewise.
+
+    Raises:
+      UserError: for another number of values than of channels.
     """
+    channels = images.shape[-1]
+    for name, value in (("mean", mean), ("deviation", deviation)):
+        if np.size(value) not in (1, channels):
+            raise UserError(f"pixel_{name} takes one number, or one for each of {channels} channels, not {value}")
     if images.dtype == jnp.uint8:
         images = images.astype(jnp.float32) / 255.0
     mean, deviation = (jnp.asarray(value, images.dtype).reshape(1, 1, 1, -1) for value in (mean, deviation))
@@ -60,6 +71,8 @@ def crop_flip_erase(batch: Mapping[str, Array], key: Array, padding: int = 10, *
 
 
 def _shifted(images: Array, key: Array, padding: int) -> Array:
+    if type(padding) is not int or padding < 0:
+        raise UserError(f"the padding of an augmentation must be a number of pixels, 0 or more, not {padding!r}")
     padded = jnp.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     corners = jax.random.randint(key, (len(images), 2), 0, 2 * padding + 1)
 
@@ -82,3 +95,26 @@ AUGMENTATIONS: Mapping[str, Callable[..., Mapping[str, Array]] | None] = {
     "crop_erase": crop_erase,
     "crop_flip_erase": crop_flip_erase,
 }
+
+
+def make_augmentation(name: str, options: Mapping[str, Any]) -> Callable[..., Mapping[str, Array]] | None:
+    """An augmentation with its settings; without one, None.
+
+    Args:
+      name: in `AUGMENTATIONS`.
+      options: settings; those of `erasing.erase` for an augmentation that erases.
+
+    Raises:
+      UserError: for a setting that the augmentation does not have.
+    """
+    augment = AUGMENTATIONS[name]
+    if augment is None:
+        return None
+    known = dict(inspect.signature(augment).parameters)
+    if known.pop("erasing", None) is not None:
+        known |= inspect.signature(erase).parameters
+    known = sorted(set(known) - {"batch", "images", "key"})
+    for option in options:
+        if option not in known:
+            raise unknown(f"option of the augmentation '{name}'", option, known)
+    return functools.partial(augment, **options)

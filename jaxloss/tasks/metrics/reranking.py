@@ -1,7 +1,7 @@
 """k-reciprocal re-ranking: who has the same neighbours is more alike than the features alone say.
 
 On the host, after a training, for figures reported 'with re-ranking'. The published algorithm, on all images (queries, then
-gallery) with distances d(i, j) = (2 - 2 cos) / (the largest such distance of i):
+gallery; one that is both stands there once) with distances d(i, j) = (2 - 2 cos) / (the largest such distance of i):
 
 1. R(i): the j among the k1 nearest of i, and i itself, that have i among theirs.
 2. R*(i): R(i) and, of each c in R(i), the same set R_h(c) for h = k1 / 2 (rounded half to even), where R(i) holds enough of it.
@@ -30,8 +30,8 @@ from scipy import sparse
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.types import Array
 from jaxloss.tasks.metrics.retrieval import (
-    JUNK,
     answers,
+    asked,
     check_arguments,
     chunk_size,
     cosines,
@@ -79,6 +79,9 @@ def reranked_scores(
     query_cameras: np.ndarray | None = None,
     gallery_cameras: np.ndarray | None = None,
     *,
+    query_mask: np.ndarray | None = None,
+    gallery_mask: np.ndarray | None = None,
+    same_images: bool = False,
     settings: RerankingSettings | None = None,
     ranks: tuple[int, ...] = (1, 5, 10),
     chunk: int | None = None,
@@ -94,30 +97,45 @@ def reranked_scores(
       gallery_ids: int `[G]`.
       query_cameras: int `[Q]`, or None.
       gallery_cameras: int `[G]`, or None.
+      query_mask: bool `[Q]`, False for what is no query; None for all True.
+      gallery_mask: bool `[G]`, likewise.
+      same_images: whether row i of the queries and row i of the gallery are one image, which is its own neighbour once and never
+        its own answer.
       settings: of the re-ranking; None for the published ones.
       ranks: at which CMC is given.
       chunk: queries at once; None for as many as have 4 million distances.
 
     Raises:
-      UserError: see `retrieval.check_arguments`.
+      UserError: see `retrieval.check_arguments`; for `same_images` with different numbers.
     """
-    is_query, is_kept = np.asarray(query_ids) != JUNK, np.asarray(gallery_ids) != JUNK
+    if same_images and len(query_ids) != len(gallery_ids):
+        raise UserError(f"same_images needs as many queries as gallery images, not {len(query_ids)} and {len(gallery_ids)}")
+    is_query, is_kept = (np.asarray(asked(*pair)) for pair in ((query_ids, query_mask), (gallery_ids, gallery_mask)))
     query_ids, gallery_ids = np.asarray(query_ids)[is_query], np.asarray(gallery_ids)[is_kept]
     query_cameras = None if query_cameras is None else np.asarray(query_cameras)[is_query]
     gallery_cameras = None if gallery_cameras is None else np.asarray(gallery_cameras)[is_kept]
-    query_features, gallery_features = np.asarray(query_features)[is_query], np.asarray(gallery_features)[is_kept]
-    check_arguments(query_features, gallery_features, query_cameras, gallery_cameras, ranks, chunk)
+    query_features, gallery_features = np.asarray(query_features), np.asarray(gallery_features)[is_kept]
+    check_arguments(query_features[is_query], gallery_features, query_cameras, gallery_cameras, ranks, chunk)
+    if same_images:
+        features = query_features[is_query | is_kept]
+        place = np.cumsum(is_query | is_kept) - 1
+        query_rows, gallery_rows = place[is_query], place[is_kept]
+    else:
+        features = np.concatenate([query_features[is_query], gallery_features])
+        query_rows, gallery_rows = np.split(np.arange(len(features)), [is_query.sum()])
     parts = []
-    for rows, distances in reranked_distances(query_features, gallery_features, settings, chunk):
+    for rows, distances in _reranked(features, query_rows, gallery_rows, settings, chunk):
         cameras = None if query_cameras is None else query_cameras[rows]
-        parts.append(_score_chunk(distances, query_ids[rows], gallery_ids, cameras, gallery_cameras))
+        others = query_rows[rows, None] != gallery_rows
+        parts.append(_score_chunk(distances, others, query_ids[rows], gallery_ids, cameras, gallery_cameras))
     scores = jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)
     return {name: float(value) for name, value in mean_scores(scores, np.ones(len(query_ids), bool), ranks).items()}
 
 
 @jax.jit
-def _score_chunk(distances, query_ids, gallery_ids, query_cameras, gallery_cameras):
-    return score_queries(-distances, *answers(query_ids, gallery_ids, query_cameras, gallery_cameras))
+def _score_chunk(distances, others, query_ids, gallery_ids, query_cameras, gallery_cameras):
+    right, wrong = answers(query_ids, gallery_ids, query_cameras, gallery_cameras)
+    return score_queries(-distances, right & others, wrong)
 
 
 def reranked_distances(
@@ -137,29 +155,42 @@ def reranked_distances(
     Raises:
       UserError: for no queries or an empty gallery, for features of different length, for a chunk below 1.
     """
-    settings = settings or RerankingSettings()
     check_arguments(query_features, gallery_features, None, None, (), chunk)
-    num_queries, num_gallery = len(query_features), len(gallery_features)
-    features = np.concatenate([np.asarray(normalise(query_features)), np.asarray(normalise(gallery_features))])
+    features = np.concatenate([np.asarray(query_features), np.asarray(gallery_features)])
+    yield from _reranked(features, *np.split(np.arange(len(features)), [len(query_features)]), settings, chunk)
+
+
+def _reranked(
+    features: np.ndarray,
+    query_rows: np.ndarray,
+    gallery_rows: np.ndarray,
+    settings: RerankingSettings | None,
+    chunk: int | None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """`reranked_distances` of images `[N, F]`, of which some are queries, some are in the gallery, and some may be both."""
+    settings = settings or RerankingSettings()
+    num_queries, num_gallery = len(query_rows), len(gallery_rows)
+    features = np.array(normalise(features))
     broken = ~np.isfinite(features).all(axis=1)
     features[broken] = 0
     count = min(max(settings.k1 + 1, settings.k2), len(features))
     nearest, farthest = _neighbours(features, count)
     nearest[broken] = -1
     encoding = _encoding(features, nearest, farthest, settings)
-    queries = encoding[:num_queries]
-    gallery = encoding[num_queries:].tocsc()
-    gallery_features = jnp.asarray(features[num_queries:])
+    queries = encoding[query_rows]
+    gallery = encoding[gallery_rows].tocsc()
+    gallery_features = jnp.asarray(features[gallery_rows])
     size = chunk or chunk_size(num_gallery)
     for begin in range(0, num_queries, size):
         rows = slice(begin, min(begin + size, num_queries))
         shared = _shared(queries[rows], gallery)
-        distances = np.array(_distances(features[rows], gallery_features, farthest[rows]))
+        images = query_rows[rows]
+        distances = np.array(_distances(features[images], gallery_features, farthest[images]))
         distances *= settings.distance_weight
         # Rows of the encoding add up to 1, so that the sum of the maxima is 2 - that of the minima.
         distances += (1 - settings.distance_weight) * (1 - shared / (2 - shared))
-        distances[broken[rows]] = np.nan
-        distances[:, broken[num_queries:]] = np.nan
+        distances[broken[images]] = np.nan
+        distances[:, broken[gallery_rows]] = np.nan
         yield rows, distances
 
 

@@ -43,7 +43,7 @@ def load_pretrained(variables: PyTree, network: EmbeddingNetwork, path: str | Pa
       Variables of the same shapes; outside the backbone they are the given ones.
 
     Raises:
-      UserError: if the file cannot be read, or has a tensor too few, too many or of another shape.
+      UserError: if the file cannot be read, or has a tensor too few, too many, of another shape or type, or with NaN.
     """
     kind = type(network).__name__
     if not any(network.in_backbone(top) for top in variables["params"]):
@@ -61,6 +61,8 @@ def load_pretrained(variables: PyTree, network: EmbeddingNetwork, path: str | Pa
         expected = pytorch_shape(leaf.shape)
         if tensors[name].shape != expected:
             raise UserError(f"{path}: tensor '{name}' has shape {tensors[name].shape}, {kind} needs {expected}")
+        if not jnp.issubdtype(tensors[name].dtype, jnp.floating) or not np.isfinite(tensors[name]).all():
+            raise UserError(f"{path}: tensor '{name}' ({tensors[name].dtype}) does not hold finite floating-point numbers alone")
         used.add(name)
         return jnp.asarray(in_flax_layout(tensors[name]), leaf.dtype)
 
