@@ -16,8 +16,10 @@ from jaxloss.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tun
 from jaxloss.experiment import Experiment, difference_rows
 from jaxloss.progress import Progress
 from jaxloss.runs import Archive
+from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
+from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.preparation import Outcome
 
@@ -107,6 +109,17 @@ def test_settings_cover_the_ranges():
         # Every quarter of either range holds about a quarter of the settings.
         assert np.all((positions >= 0) & (positions <= 1))
         assert all(3 <= count <= 5 for count in np.histogram(positions, 4, (0, 1))[0])
+
+
+def test_margin_losses_are_tuned_over_the_same_rates_and_scales():
+    """Those with a margin over different margins besides: a loss is not ahead for having met a better pair."""
+
+    def pairs(contender):
+        return [(one.learning_rate, one.hyperparameters["log2_s"]) for one in tuning_settings(contender, 12, 0.03, 1.0)]
+
+    found = pairs(Contender("found 1", FOUND, autoloss_gms(), "t: x | n: x | log2_s: 4"))
+    for name, rival in MARGIN_FAMILIES.items():
+        np.testing.assert_allclose(pairs(Contender(name, HANDCRAFTED, rival)), found)
 
 
 # --- what may be seen when ---------------------------------------------------------------------------------------------------

@@ -70,7 +70,8 @@ def circle(inputs: LossInputs, margin: Array, log2_s: Array) -> Array:
 
 
 def _family(name: str, values, source: str, **ranges: Range) -> HandcraftedFamily:
-    return HandcraftedFamily(name, values, {**ranges, LOG2_SCALE: _SCALE}, source, INPUTS)
+    # The scale first: the tuning then looks at the same pairs of rate and scale for every loss, with a margin or without.
+    return HandcraftedFamily(name, values, {LOG2_SCALE: _SCALE, **ranges}, source, INPUTS)
 
 
 MARGIN_FAMILIES: Mapping[str, HandcraftedFamily] = {
