@@ -120,7 +120,11 @@ class Experiment:
         return loop
 
     def leaders(self, loop: SearchLoop, kind: str, stage: str) -> list[Ranked]:
-        """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place."""
+        """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place.
+
+        A loss that the user gave to the search is not passed off as found by it.
+        """
+        given = {self.space.key(self.space.parse(text)) for text in self.config.search.seeds}
         best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
@@ -129,7 +133,9 @@ class Experiment:
         names = (f"{kind.replace('_', ' ')} {place}" for place in itertools.count(1))
 
         def named(one: Ranked) -> Ranked:
-            return dataclasses.replace(one, contender=dataclasses.replace(one.contender, name=next(names)))
+            is_given = self.space.key(self.space.parse(one.contender.formula)) in given
+            name = next(names) + (" (a seed)" if is_given else "")
+            return dataclasses.replace(one, contender=dataclasses.replace(one.contender, name=name))
 
         return [one if one.same_as else named(one) for one in ranked]
 

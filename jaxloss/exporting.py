@@ -87,6 +87,10 @@ def _found(space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[s
     for key, words in (("search_eval", "mean score on search_eval"), ("search_score", "score in the search")):
         if isinstance(entry.get(key), (int, float)):
             lines.append(f"{words.capitalize()}: {entry[key]:.6g}.")
+    if tuned := entry.get("tuned"):
+        values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
+        words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
     if len(space.branches) > 1:
         lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """What a run does, by `config.mode`: search a loss, train with one, or compare several."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -132,8 +133,10 @@ def _headline(result: TestResult) -> dict[str, Any]:
 def _ranking(loop: SearchLoop, ranked: Sequence[Ranked], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
     """The best of the search: the tuned ones, those that were ranked on fresh seeds, the others by their search score.
 
-    `same_as` is the rank of the loss that a row is a copy of, or None.
+    `same_as` is the rank of the loss that a row is a copy of, or None; `tuned` are the rate and the hyper-parameters of the
+    comparison, for the losses that took part.
     """
+    settings = {result.contender.formula: dataclasses.asdict(result.setting) for result in tuned}
     place = {result.contender.name: index for index, result in enumerate(tuned)}
     ranked = sorted(ranked, key=lambda one: place.get(one.contender.name, len(place)))
     scores = {one.text: one.score for one in loop.search.best()}
@@ -143,12 +146,14 @@ def _ranking(loop: SearchLoop, ranked: Sequence[Ranked], tuned: Sequence[TestRes
             "search_eval": one.score,
             "search_score": scores[one.contender.formula],
             "same_as": one.same_as,
+            "tuned": settings.get(one.contender.formula),
         }
         for one in ranked
     ]
     again = {row["formula"] for row in rows}
     rest = [one for one in loop.search.best() if one.text not in again][: max(0, NUM_DESCRIBED - len(rows))]
-    rows += [{"formula": one.text, "search_eval": None, "search_score": one.score, "same_as": None} for one in rest]
+    blank = {"search_eval": None, "same_as": None, "tuned": None}
+    rows += [{"formula": one.text, "search_score": one.score, **blank} for one in rest]
     ranks = {row["formula"]: index + 1 for index, row in enumerate(rows)}
     return [{"rank": index + 1, **row, "same_as": ranks.get(row["same_as"])} for index, row in enumerate(rows)]
 

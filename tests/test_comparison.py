@@ -212,6 +212,8 @@ def test_a_copy_takes_no_place_among_the_found(archive):
     ranked = Experiment.leaders(experiment, loop, FOUND, "rank")
     assert [one.contender.name for one in ranked] == ["found 1", texts[1], "found 2"]
     assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]
+    experiment.config.search.seeds = (f" {texts[2]}",)
+    assert [one.contender.name for one in Experiment.leaders(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
 
 
 @pytest.mark.parametrize("scores", [[0.7, 0.9, 0.8], [0.9, 0.9, 0.8, 0.9, 0.9, 0.7]])

@@ -443,13 +443,15 @@ def test_export_of_a_run_without_ranges_assumes_nothing(tmp_path, capsys):
 
 
 def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path, capsys):
-    ranking = [{"rank": 1, "formula": SECOND, "search_eval": 0.7}, {"rank": 2, "formula": CROSS_ENTROPY, "search_eval": 0.6}]
+    tuned = {"learning_rate": 0.22361, "hyperparameters": {"log2_s": 2.6667}}
+    ranking = [{"rank": 1, "formula": SECOND, "search_eval": 0.7, "tuned": tuned}, {"rank": 2, "formula": CROSS_ENTROPY}]
     (run / "summary.json").write_text(json.dumps({"ranking": ranking}))
     output = tmp_path / "loss.py"
     assert export.main([str(run), "--output", str(output)]) == 0
     assert capsys.readouterr().out == ""
     module = load(output.read_text(), tmp_path)
     assert "rank 1 of 2" in module.__doc__
+    assert "Tuned for the comparison of that run: learning_rate 0.2236, log2_s 2.667." in module.__doc__
     assert "for prediction in (0, 1), target in [0, 1]: (prediction - target)**2" in module.__doc__
     assert "0.7" in module.__doc__
     np.testing.assert_allclose(module.loss(jnp.full((2, 3), 0.5), jnp.ones((2, 3))), 0.75)
