@@ -98,10 +98,14 @@ def _curves(run: Run, searches: Mapping[str, Any], summary: Mapping[str, Any] | 
 
 
 def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The best losses with everything that is drawn of them; of an unfinished run, those with the best single scores."""
-    operators = run.config.get("space", {}).get("name", "")
+    """The best losses with everything that is drawn of them; of an unfinished run, those with the best single scores.
+
+    Where nothing was searched, the losses that were given as formulas.
+    """
+    # A space from outside the package has a name of its own in the config, and tells in the summary whose operators it has.
+    operators = (summary or {}).get("space") or run.config.get("space", {}).get("name", "")
     if summary is not None:
-        rows = summary.get("ranking", [])
+        rows = summary.get("ranking") or _given(summary)
     elif searches:
         scored = [row for row in run.archive.candidates(search=next(iter(searches))) if row.training and row.score is not None]
         best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
@@ -128,6 +132,15 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
         note = "Cross-entropy, for reference"
         leaders.insert(0, {**empty, "rank": None, "formula": CROSS_ENTROPY, "figures": drawn, "math": math, "note": note})
     return leaders
+
+
+def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [row for row in summary.get("comparison", []) if row.get("formula")]
+    shown = ("formula", "latex", "simplified")
+    return [
+        {"rank": index + 1, "search_score": None, "search_eval": None, **{key: row[key] for key in shown if key in row}}
+        for index, row in enumerate(rows)
+    ]
 
 
 def _with_curves(leaders: list[dict[str, Any]], empty: Mapping[str, Any], operators: str) -> list[dict[str, Any]]:
