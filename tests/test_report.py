@@ -14,6 +14,7 @@ from jaxloss import report as command
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Reason
 from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow, report
+from jaxloss.runs.curve_shape import REFERENCES
 from jaxloss.runs.curves import search_curve
 from jaxloss.runs.formula_svg import formula_svg
 from jaxloss.runs.funnel import EXPLANATIONS, make_funnel
@@ -289,6 +290,21 @@ class TestEveryPage:
         expected = {"search": search + tables, "compare": given[0], "train": given[1], "unfinished": search}
         assert headings == [*expected[kind], "How it was done"]
         assert ("This run is unfinished" in pages[kind]) == (kind == "unfinished")
+
+
+def test_given_margin_losses_are_drawn_beside_known_ones(tmp_path):
+    """Of a space from outside the package as well: the summary tells whose operators it has."""
+    with RunDirectory.open(tmp_path / "run", CONFIG | {"mode": "compare", "space": {"name": "own:space"}}) as run:
+        summary = summary_of("compare")
+        found, *others = [row for row in summary["comparison"] if row["kind"] == "handcrafted" or row is summary["comparison"][0]]
+        formula = "t: Minus(x, 0.3) | n: x | log2_s: 5"
+        rows = [{**found, "name": formula, "formula": formula, "simplified": "t: x - 0.3 | n: x", "latex": "x - 0.3"}, *others]
+        run.write_summary({**summary, "space": "autoloss_gms", "comparison": rows, "differences": differences_of(rows)})
+    page = write_report(tmp_path / "run").read_text()
+    Page(page)
+    assert page.count("<p>slopes: ") == 1 + len(REFERENCES)
+    assert "Circle, m = 0.25, for reference" in page
+    assert "in the search" not in page
 
 
 class TestSearchPage:
