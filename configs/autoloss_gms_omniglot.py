@@ -54,6 +54,7 @@ def get_config():
     config.comparison.handcrafted = ("normalised_softmax", "arcface")
     config.comparison.learning_rate_low = 0.03
     config.comparison.learning_rate_high = 1.0
+    config.comparison.tune_untuned = True
     config.comparison.rank_candidates = 12
     config.comparison.rank_seeds = 3
     config.comparison.num_found = 2

@@ -57,6 +57,7 @@ class ComparisonSettings:
     tuning_finalists: settings that are trained again on fresh seeds.
     tuning_seeds: seeds of that.
     learning_rate_low, learning_rate_high: range of the tuned rate, logarithmic.
+    tune_untuned: a loss's own values, or its customary ones, at the rate of the search are one of the settings of its tuning.
     test_seeds: per division of the data.
     splits: divisions of the data, the first being the one of the search.
     margin: a loss is 'not behind' a rival when the lower end of the interval is above minus this.
@@ -71,6 +72,7 @@ class ComparisonSettings:
     tuning_seeds: int = 3
     learning_rate_low: float = 0.003
     learning_rate_high: float = 3.0
+    tune_untuned: bool = False
     test_seeds: int = 5
     splits: tuple[int, ...] = (0, 1)
     margin: float = 0.005
@@ -138,20 +140,25 @@ class Comparison:
             ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
         return ranked
 
-    def tune(self, contenders: Sequence[Contender], num_trainings: int | None = None) -> list[tuple[Setting, float]]:
+    def tune(
+        self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
+    ) -> list[tuple[Setting, float]]:
         """For each contender, the best setting and its mean score on search_eval.
 
         Most of the trainings look widely, with one seed each; the finalists are trained again on fresh seeds.
 
         Args:
           contenders: that are tuned.
+          learning_rate: of the search; see `ComparisonSettings.tune_untuned`.
           num_trainings: for each; by default those of the settings.
         """
         settings = self.settings
         wide = (num_trainings or settings.tuning_trainings) - settings.tuning_finalists * settings.tuning_seeds
-        grids = [
-            tuning_settings(contender, wide, settings.learning_rate_low, settings.learning_rate_high) for contender in contenders
-        ]
+        low, high = settings.learning_rate_low, settings.learning_rate_high
+        grids = []
+        for contender in contenders:
+            own = [contender.default(learning_rate)] if settings.tune_untuned else []
+            grids.append(own + tuning_settings(contender, wide - len(own), low, high))
         first_seed = settings.seed + 1000
         jobs = [
             Job(contender, setting, first_seed, settings.splits[0])

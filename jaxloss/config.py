@@ -25,6 +25,7 @@ MAY_CHANGE = (
             "tuning_seeds",
             "learning_rate_low",
             "learning_rate_high",
+            "tune_untuned",
             "test_seeds",
             "margin",
             "seed",
@@ -180,7 +181,7 @@ def default_config() -> ml_collections.ConfigDict:
                     "number_mutation": "normal",
                     "constant_precision": 0.01,
                     # log2 s from where to where it is tuned for a comparison.
-                    "tuned_scales": (2.0, 8.0),
+                    "tuned_scales": (1.0, 7.0),
                 },
             },
             "search": {
@@ -291,6 +292,8 @@ def default_config() -> ml_collections.ConfigDict:
                 "tuning_seeds": 3,
                 "learning_rate_low": 0.003,
                 "learning_rate_high": 3.0,
+                # One of the tuned settings is the loss as it is, at the rate of the search.
+                "tune_untuned": False,
                 "test_seeds": 5,
                 "splits": (0, 1),
                 # A loss is 'not behind' a rival when the interval of the difference stays above minus this.

@@ -113,6 +113,8 @@ class Experiment:
         if name == self.config.search.name:
             metrics = self.run.metrics
             chooser = wiring.make_chooser(self.config, self.space, self.cascades, self.run.checkpoints)
+            if chooser is not None and chooser.candidates(self.config.search.num_trainings - 1) == 1:
+                self.progress.message("search.num_trainings ends before search.chooser.start_after: nothing will be chosen")
         budget = wiring.make_budget(self.config)
         loop = SearchLoop(search, self.cascades, self.execution, self.run.archive, budget, self.progress, metrics, chooser)
         loop.run()
@@ -143,12 +145,12 @@ class Experiment:
 
     def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
         """Tunes the contenders, then tests each of them untuned and tuned."""
-        tuned = self.comparison.tune(contenders)
+        rate = self.config.training.learning_rate
+        tuned = self.comparison.tune(contenders, rate)
         contenders = list(contenders)
         if rival := self._best_rival(contenders, tuned):
             contenders.append(rival)
-            tuned += self.comparison.tune([rival], self.config.comparison.best_rival_trainings)
-        rate = self.config.training.learning_rate
+            tuned += self.comparison.tune([rival], rate, self.config.comparison.best_rival_trainings)
         untuned_settings = [contender.default(rate) for contender in contenders]
         untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
         settings, scores = zip(*tuned, strict=True)

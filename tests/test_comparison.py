@@ -66,7 +66,7 @@ def comparison(archive, execution=None, settings=SETTINGS):
 
 def all_stages(compared, contenders=CONTENDERS):
     compared.rank(contenders[:2], 0.3, "rank")
-    settings, scores = zip(*compared.tune(contenders), strict=True)
+    settings, scores = zip(*compared.tune(contenders, 0.3), strict=True)
     return settings, compared.test(contenders, settings, scores, "test tuned")
 
 
@@ -75,7 +75,7 @@ def all_stages(compared, contenders=CONTENDERS):
 
 def test_every_contender_gets_the_same_number_of_trainings(archive):
     execution = Pretence()
-    comparison(archive, execution).tune(CONTENDERS)
+    comparison(archive, execution).tune(CONTENDERS, 0.3)
     counts = collections.Counter(row.loss for row in archive.trainings("tune"))
     assert counts == dict.fromkeys([one.identity for one in CONTENDERS], 11)
     assert len(execution.trials) == 11 * len(CONTENDERS)
@@ -83,7 +83,7 @@ def test_every_contender_gets_the_same_number_of_trainings(archive):
 
 def test_tuning_finds_the_rate(archive):
     """From a grid over three decades the two nearest to the best go to the finals, and the better one wins."""
-    for contender, (setting, score) in zip(CONTENDERS, comparison(archive).tune(CONTENDERS), strict=True):
+    for contender, (setting, score) in zip(CONTENDERS, comparison(archive).tune(CONTENDERS, 0.3), strict=True):
         assert abs(math.log10(setting.learning_rate / BEST_RATE)) < 0.5, contender.name
         rows = [row for row in archive.trainings("tune") if row.loss == contender.identity]
         finals = [row.score for row in rows[5:] if row.learning_rate == setting.learning_rate]
@@ -92,13 +92,23 @@ def test_tuning_finds_the_rate(archive):
 
 
 def test_finals_use_fresh_seeds(archive):
-    comparison(archive).tune(CONTENDERS[:1])
+    comparison(archive).tune(CONTENDERS[:1], 0.3)
     rows = archive.trainings("tune")
     wide, finals = rows[:5], rows[5:]
     assert len({row.learning_rate for row in wide}) == 5
     assert len({row.learning_rate for row in finals}) == 2
     assert not {row.seed for row in wide} & {row.seed for row in finals}
     assert len({row.seed for row in finals}) == 3
+
+
+def test_the_untuned_loss_may_be_among_its_settings(archive):
+    """In place of another one: the number of trainings stays."""
+    for index, settings in enumerate((SETTINGS, dataclasses.replace(SETTINGS, tune_untuned=True))):
+        execution = Pretence()
+        comparison(archive, execution, settings).tune(CONTENDERS[3:4], 0.123 + index)
+        own = CONTENDERS[3].default(0.123 + index)
+        asked = [row for row in archive.trainings() if row.learning_rate == own.learning_rate]
+        assert [dict(row.hyperparameters) for row in asked[:1]] == [dict(own.hyperparameters)] * index
 
 
 def test_settings_cover_the_ranges():
@@ -298,7 +308,7 @@ def test_a_killed_comparison_goes_on_where_it_was(archive):
 def test_one_formula_under_two_names_is_trained_once(archive):
     execution = Pretence()
     twins = [CONTENDERS[0], Contender("random search", FOUND, SPACE, FORMULA)]
-    (one, other) = comparison(archive, execution).tune(twins)
+    (one, other) = comparison(archive, execution).tune(twins, 0.3)
     assert one == other
     assert len(execution.trials) == 11
     results = comparison(archive, execution).test(twins, [one[0], other[0]], [0.0, 0.0], "test")

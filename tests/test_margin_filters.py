@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 from jaxloss.filters.equivalence import GradientMemory, Known
@@ -35,6 +36,12 @@ def cascade():
     gain = TAU_TOY - float(problem.metrics(problem.start).mean())
     settings = CascadeSettings(rejection=RejectionSettings(200, 0.01, 0.9, gain))
     return Cascade("identity", FORM, BRANCH.required, problem, settings)
+
+
+def test_blocks_are_refused():
+    problem = toy_problem(jax.random.key(0), 8, 4)
+    with pytest.raises(UserError, match="those of two curves have auto or vmap"):
+        Cascade("identity", FORM, BRANCH.required, problem, CascadeSettings(rejection=None, batching="blocks"))
 
 
 def loss(own="x", other="x", log2_scale=4):

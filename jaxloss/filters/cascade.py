@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxloss.core.devices import memory_budget
+from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression, Form, GraphForm
 from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
@@ -152,9 +153,11 @@ class Cascade:
             make_rejection = functools.partial(make_stage, make_protocol, apart=True)
         else:
             self.describe = CurveDescriber(form, settings.properties)
+            if settings.batching == BLOCKS:
+                raise UserError(f"filters.batching={BLOCKS} is for losses of one graph; those of two curves have auto or vmap")
 
             def make_rejection() -> RejectionProtocol:
-                return make_protocol(FormPopulation(problem, form, settings.width, budget))
+                return make_protocol(FormPopulation(problem, form, settings.width, budget, settings.batching))
 
         self._descriptions: Remembered[Screened] = Remembered(settings.remembered)
         self._verdicts: Remembered[Verdict] = Remembered(settings.remembered)

@@ -74,7 +74,7 @@ def autoloss_gms(
     scale_crossover: str = MEAN,
     number_mutation: str = NORMAL,
     constant_precision: float = 0.01,
-    tuned_scales: tuple[float, float] = (2.0, 8.0),
+    tuned_scales: tuple[float, float] = (1.0, 7.0),
 ) -> GraphSpace:
     """Makes the space; the defaults are those of Table 2.
 

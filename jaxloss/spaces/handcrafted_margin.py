@@ -16,7 +16,7 @@ from jaxloss.spaces.margin import INPUTS, LOG2_SCALE, margin_softmax
 
 # Keeps arccos, whose slope is infinite at 1 and -1, off its ends.
 _INSIDE = 1e-6
-_SCALE = Range(2.0, 8.0, 5.0)
+_SCALE = Range(1.0, 7.0, 5.0)
 
 
 def _loss(inputs: LossInputs, own: Array, other: Array, log2_s: Array) -> Array:
