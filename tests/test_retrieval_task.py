@@ -546,7 +546,7 @@ def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
     table.main([str(workdir / "summary.json"), "--first", "cosface"])
     lines = capsys.readouterr().out.splitlines()
     ours, theirs = (np.array(row["tuned"]["test_scores"]["mAP_step"]) for row in summary["comparison"])
-    (paired,) = [line for line in lines if line.startswith("| found 1: ") and "[" in line]
+    (paired,) = [line for line in lines if line.startswith("| found 1") and "[" in line]
     assert f" {np.mean(theirs - ours):+.4f} [" in paired
     assert set(summary["compilations"].values()) == {1}
     page = (workdir / "report.html").read_text()
