@@ -8,35 +8,6 @@ import ml_collections
 
 MODES = ("search", "train", "compare")
 
-# Keys that may differ when a run is continued. All others decide what is in the archive already.
-MAY_CHANGE = (
-    "search.num_trainings",
-    # All of `comparison` but `splits`, the first of which is the one that is searched on.
-    *(
-        f"comparison.{key}"
-        for key in (
-            "handcrafted",
-            "rank_candidates",
-            "rank_seeds",
-            "num_found",
-            "tuning_trainings",
-            "best_rival_trainings",
-            "tuning_finalists",
-            "tuning_seeds",
-            "learning_rate_low",
-            "learning_rate_high",
-            "tune_untuned",
-            "test_seeds",
-            "margin",
-            "seed",
-        )
-    ),
-    "execution.workers",
-    "data_dir",
-    "quiet",
-    "compilation_cache",
-)
-
 
 def _number_or_numbers(default: float) -> ml_collections.FieldReference:
     """A key that takes one number, or one for each channel."""
@@ -308,3 +279,15 @@ def default_config() -> ml_collections.ConfigDict:
     for options in (config.task.options, config.task.classification.model_options, config.space.options, *free):
         options.unlock()
     return config
+
+
+# Keys that may differ when a run is continued; all others decide what is in the archive already. Of `comparison` all but
+# `splits`, the first of which is the one that is searched on.
+MAY_CHANGE = (
+    "search.num_trainings",
+    *(f"comparison.{key}" for key in default_config().comparison if key != "splits"),
+    "execution.workers",
+    "data_dir",
+    "quiet",
+    "compilation_cache",
+)

@@ -389,8 +389,9 @@ def test_offspring_fit_however_long_their_line():
     child = space.sample(random, space.branches[0])
     for _ in range(400):
         child, _ = space.offspring(random, space.branches[0], [child, child])
-        space.encode({"identity": child})
-        space.parse(space.write({"identity": child}))
+        assert space.encode({"identity": child}).keys() == {"identity"}, "a graph that does not fit is refused here"
+        text = space.write({"identity": child})
+        assert space.write(space.parse(text)) == text
 
 
 def test_a_graph_that_comes_in_brings_half_of_its_scale():

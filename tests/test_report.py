@@ -482,6 +482,15 @@ class TestTerminal:
             assert (row["formula"] or "") in text
         assert ("untuned" in text) == (mode == "compare")
 
+    def test_a_rival_that_was_tuned_longer_keeps_its_name(self):
+        summary = summary_of("compare")
+        rows = [row for row in summary["comparison"] if row["kind"] == "handcrafted"]
+        rows[0]["name"], rows[1]["name"] = "arcface (240 tuning trainings)", "normalised_softmax (240 tuning trainings)"
+        summary["differences"] = []
+        text = " ".join(printed(summary).split())
+        assert "ArcFace (240 tuning trainings)" in text
+        assert "normalised softmax (240 tuning trainings)" in text
+
     def test_a_long_formula_is_folded_not_cut(self):
         summary = summary_of("search")
         summary["best"]["formula"] = "Add(target, " * 40 + "prediction" + ")" * 40

@@ -29,7 +29,8 @@ from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
 from jaxloss.tasks.models.embeddings import Embeddings
 from jaxloss.tasks.preparation import Preparation
-from jaxloss.tasks.retrieval import BRANCH, make_retrieval
+from jaxloss.tasks.retrieval import make_retrieval
+from jaxloss.tasks.retrieval_inputs import BRANCH
 from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training

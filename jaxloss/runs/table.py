@@ -80,7 +80,8 @@ def _short_names(rows: list[Mapping[str, Any]]) -> dict[str, str]:
     names = {}
     for row in rows:
         name = loss_name(row["name"])
-        names[row["name"]] = name if len(name) <= _NAME_WIDTH else f"loss {next(letters, '*')}"
+        is_long_formula = row["kind"] == "given" and len(name) > _NAME_WIDTH
+        names[row["name"]] = f"loss {next(letters, '*')}" if is_long_formula else name
     return names
 
 

@@ -43,10 +43,12 @@ def duration(seconds: float) -> str:
 
 
 def loss_name(name: str) -> str:
-    """Names of hand-crafted losses as people write them; anything else as it is."""
+    """Names of hand-crafted losses as people write them, a note in brackets behind them kept; anything else as it is."""
     known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
     known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
-    return known.get(name) or (name.replace("_", " ") if name.replace("_", "").isalnum() else name)
+    own, bracket, note = name.partition(" (")
+    own = known.get(own) or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
+    return own + bracket + note
 
 
 def hyperparameters(values: Mapping[str, Any]) -> str:

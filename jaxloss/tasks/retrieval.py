@@ -1,9 +1,8 @@
 """Retrieval of identities, such as person re-identification: an embedding network, cosines to identities, mAP on unseen ones."""
 
 import contextlib
-import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -11,25 +10,21 @@ import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
 from jaxloss.tasks.data.identities.load import load_identities
-from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource
+from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource, with_test_of
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, make_augmentation, standardise
 from jaxloss.tasks.metrics.reranking import RerankingSettings
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
-from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
+from jaxloss.tasks.models.cosine import CosineClassifiers
 from jaxloss.tasks.models.registry import make_embedding_model
+from jaxloss.tasks.retrieval_inputs import BRANCH, COSINES_TO, OFFERS, make_forward, triplet_branch
 from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores, reranked
 from jaxloss.tasks.toy_margin import VARIABLES, toy_problem
-from jaxloss.tasks.triplet import batch_hard_triplet
 
-BRANCH = "identity"
-OFFERS = ("cosine", "target")
-TRIPLET = "triplet"
-COSINES_TO = ("classes", "samples")
 RECALLS = tuple(f"recall_{rank}" for rank in RANKS)
 METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS)
 PRECISIONS = ("float32", "bfloat16")
@@ -150,7 +145,7 @@ def make_retrieval(
 
     images = load(source, source_options)
     if test_source:
-        images = dataclasses.replace(images, test=_same_pixels(images, load(test_source, test_source_options)))
+        images = with_test_of(images, load(test_source, test_source_options))
     has_cameras = images.test.cameras is not None
     if has_cameras and metric in RECALLS:
         raise UserError(
@@ -233,10 +228,8 @@ def make_retrieval(
             },
         )
 
-    forward = _make_forward(module, prepare, cosines_to, bool(triplet_weight))
-    fixed = {}
-    if triplet_weight:
-        fixed[TRIPLET] = lambda inputs, axis_name: triplet_weight * batch_hard_triplet(inputs, axis_name, triplet_margin)
+    forward = make_forward(module, prepare, cosines_to, bool(triplet_weight))
+    fixed = triplet_branch(triplet_weight, triplet_margin)
     features = make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
     scores = make_scores(features, has_cameras)
     final_scores = None
@@ -266,16 +259,6 @@ def _options_of_the_user(key: str, options: Mapping[str, Any] | None) -> Iterato
         raise UserError(f"task.retrieval.{key} do not fit ({dict(options)}): {str(error).splitlines()[0]}") from error
 
 
-def _same_pixels(images: IdentitySource, other: IdentitySource) -> IdentifiedImages:
-    """The test set of another source, for a network that was trained on this one."""
-    own, foreign = (list(part.test.images.shape[1:]) for part in (images, other))
-    if own != foreign:
-        raise UserError(
-            f"images of '{images.name}' are {own}, those of '{other.name}' are {foreign}: set task.retrieval.image_size"
-        )
-    return other.test
-
-
 def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identity: int, key: Array, train: PyTree) -> Array:
     num_batches = num_pk_batches(len(train["identity"]), identities_per_batch, images_per_identity)
     return pk_order(key, train["identity"], num_identities, identities_per_batch, images_per_identity, num_batches)
@@ -286,28 +269,6 @@ def _arrays(part: IdentifiedImages, evaluated: bool) -> dict[str, Array]:
     if evaluated:
         arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
     return {name: jnp.asarray(array) for name, array in arrays.items()}
-
-
-def _make_forward(
-    module: CosineClassifiers, prepare: Callable[[Array], Array], cosines_to: str, with_metric: bool
-) -> Callable[..., tuple[dict[str, LossInputs], PyTree]]:
-    def forward(variables: PyTree, batch: Mapping[str, Array], key: Array) -> tuple[dict[str, LossInputs], PyTree]:
-        statistics = [name for name in variables if name != "params"]
-        (embeddings, cosine), updated = module.apply(
-            variables, prepare(batch["image"]), train=True, mutable=statistics, rngs={"dropout": key}
-        )
-        if cosines_to == "classes":
-            target = jax.nn.one_hot(batch["identity"], cosine.shape[-1], dtype=cosine.dtype)
-            target = jnp.broadcast_to(target[:, None], cosine.shape)
-        else:
-            cosine, target = pair_cosines(embeddings.heads, batch["identity"])
-        inputs = {BRANCH: LossInputs.create({"cosine": cosine[:, :, None], "target": target[:, :, None]})}
-        if with_metric:
-            arrays = {"embedding": embeddings.metric[:, :, None], "identity": batch["identity"].reshape(-1, 1, 1, 1)}
-            inputs[TRIPLET] = LossInputs.create(arrays)
-        return inputs, {**variables, **updated}
-
-    return forward
 
 
 def _rejection_problem(

@@ -31,22 +31,19 @@ def make_features(
     return features
 
 
+def _both_roles(vectors: Array, examples: Mapping[str, Array]) -> dict[str, Array]:
+    """Arguments of the metrics for a set whose images are query and gallery at once, as the masks say."""
+    both = {"features": vectors, "ids": examples["identity"], "cameras": examples["camera"]}
+    roles = {f"{role}_{name}": array for role in ("query", "gallery") for name, array in both.items()}
+    return {**roles, "query_mask": examples["query"], "gallery_mask": examples["gallery"]}
+
+
 def make_scores(features: Callable[[PyTree, Array], Array], has_cameras: bool) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
     """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable. Without cameras recalls are named besides."""
 
     def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
         vectors = features(variables, examples["image"])
-        found = retrieval_scores(
-            vectors,
-            vectors,
-            examples["identity"],
-            examples["identity"],
-            examples["camera"],
-            examples["camera"],
-            query_mask=examples["query"],
-            gallery_mask=examples["gallery"],
-            ranks=RANKS,
-        )
+        found = retrieval_scores(**_both_roles(vectors, examples), ranks=RANKS)
         return found if has_cameras else {**found, **recalls(found)}
 
     return scores
@@ -57,17 +54,5 @@ def reranked(
 ) -> dict[str, float]:
     """The metrics after re-ranking, under their names with `reranked_` before them."""
     vectors = np.asarray(features(variables, examples["image"]))
-    found = reranked_scores(
-        vectors,
-        vectors,
-        examples["identity"],
-        examples["identity"],
-        examples["camera"],
-        examples["camera"],
-        query_mask=examples["query"],
-        gallery_mask=examples["gallery"],
-        same_images=True,
-        settings=settings,
-        ranks=RANKS,
-    )
+    found = reranked_scores(**_both_roles(vectors, examples), same_images=True, settings=settings, ranks=RANKS)
     return {f"reranked_{name}": float(value) for name, value in found.items()}

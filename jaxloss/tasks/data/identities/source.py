@@ -155,3 +155,17 @@ def make_identity_source(name: str, train: IdentifiedImages, test: IdentifiedIma
         if test.has_roles and not (test.is_query.any() and test.is_gallery.any()):
             raise UserError(f"{origin}: the test set has no {'gallery' if test.is_query.any() else 'queries'}")
     return IdentitySource(name, train, test)
+
+
+def with_test_of(images: IdentitySource, other: IdentitySource) -> IdentitySource:
+    """The test set of another source, for a network that was trained on this one: cross-domain evaluation.
+
+    Raises:
+      UserError: where the images of the two have other shapes.
+    """
+    own, foreign = (list(part.test.images.shape[1:]) for part in (images, other))
+    if own != foreign:
+        raise UserError(
+            f"images of '{images.name}' are {own}, those of '{other.name}' are {foreign}: set task.retrieval.image_size"
+        )
+    return dataclasses.replace(images, test=other.test)
