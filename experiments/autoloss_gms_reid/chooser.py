@@ -11,7 +11,6 @@ trainings, as the chooser would, and asked about those that follow up to the nex
 import argparse
 import pathlib
 import statistics
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,7 +67,6 @@ def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[s
     }
     apply_overrides(config, {**_PROXY, "data_dir": options.data_dir, **{key: str(value) for key, value in overrides.items()}})
     plan = make_plan(config)
-    started = time.perf_counter()
     workdir = pathlib.Path(options.workdir) / f"seed{seed}_{'with' if chooser else 'without'}"
     with RunDirectory.open(str(workdir), config.to_dict(), MAY_CHANGE) as directory:
         experiment = Experiment(plan, directory, Progress(quiet=True))
@@ -83,11 +81,17 @@ def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[s
         "best_single_score": next(loop.search.best()).score,
         "best_on_fresh_seeds": leaders[0].score,
         "mean_of_leaders_on_fresh_seeds": statistics.mean(one.score for one in leaders),
+        "mean_single_score_once_chosen": _mean_once_chosen(loop, options.start_after),
         "seconds": {name: round(value, 1) for name, value in loop.seconds.items()},
-        "wall_seconds": round(time.perf_counter() - started, 1),
         "proposed": loop.counts.proposed,
     }
     return row if chooser else {**row, "rank_correlation": _correlations(plan, loop)}
+
+
+def _mean_once_chosen(loop: SearchLoop, start_after: int) -> float:
+    """The mean score of the trainings after the first `start_after`; one that met NaN or infinity scores 0."""
+    scores = [one.score or 0.0 for one in loop.search.individuals if one.trained]
+    return statistics.mean(scores[start_after:])
 
 
 def _correlations(plan, loop: SearchLoop) -> list[dict[str, Any]]:
@@ -117,7 +121,8 @@ def _difference(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         found = {(row["seed"], row["chooser"]): row[key] for row in rows}
         return [found[seed, True] - found[seed, False] for seed in sorted({row["seed"] for row in rows})]
 
-    return {key: by_seed(key) for key in ("best_on_fresh_seeds", "mean_of_leaders_on_fresh_seeds")}
+    keys = ("best_on_fresh_seeds", "mean_of_leaders_on_fresh_seeds", "mean_single_score_once_chosen")
+    return {key: by_seed(key) for key in keys}
 
 
 if __name__ == "__main__":
