@@ -30,7 +30,7 @@ RANGES = {
     "search.chooser.predictor.regression_weight": (0.0, 1e6),
     "search.evolution.initial_population": (1, 10**9),
     "search.evolution.population_size": (1, 10**9),
-    "search.evolution.tournament_ratio": (0.0, 1.0),
+    "search.evolution.tournament_ratio": (1e-9, 1.0),
     "space.autoloss_zero.initial_depth": (1, 10),
     "space.autoloss_zero.max_instructions": (1, 10_000),
     "space.autoloss_zero.max_constants": (1, 1_000),
@@ -152,7 +152,8 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     for key in ("search.seeds", "losses", "comparison.handcrafted"):
         wrong = [value for value in values[key] if not isinstance(value, str)]
         if wrong:
-            raise UserError(f"config key {key} takes formulas or names, not {wrong[0]!r}")
+            taken = "formulas" if key == "search.seeds" else "formulas or names"
+            raise UserError(f"config key {key} takes {taken}, not {wrong[0]!r}")
         twice = [value for index, value in enumerate(values[key]) if value in values[key][:index]]
         if twice:
             raise UserError(f"config key {key} names '{twice[0]}' twice")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+import jax
 import ml_collections
 
 from jaxloss import wiring
@@ -12,6 +13,12 @@ from jaxloss.spaces.base import GraphSpace, check_inputs
 from jaxloss.spaces.families import FAMILIES, family
 from jaxloss.spaces.published import PUBLISHED_FORMULAS
 from jaxloss.tasks.base import Task, check_data, check_ranges
+
+_OTHER_LOSSES = {
+    "search": "leave it out of comparison.handcrafted",
+    "compare": "leave it out of config key losses",
+    "train": "name another in config key loss",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +55,9 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     check_inputs(space, task.offers, task.name)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:
-            _check_handcrafted(contender.name, task)
+            _check_handcrafted(contender.name, task, config.mode)
+    if config.training.frozen_epochs:
+        _check_backbone(task)
     return Plan(config, task, space, contenders)
 
 
@@ -62,7 +71,7 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
             raise UserError("mode=compare needs --config.losses, formulas or names of hand-crafted losses")
         return tuple(config.losses)
     if not config.loss:
-        raise UserError("mode=train needs --config.loss, a formula such as 'Neg(Mul(target, Log(prediction)))'")
+        raise UserError(f"mode=train needs --config.loss, a formula of the space {config.space.name} or the name of a loss")
     return (config.loss,)
 
 
@@ -93,6 +102,8 @@ def make_contender(text: str, space: GraphSpace) -> Contender:
             raise unknown("loss", text, [*FAMILIES, *PUBLISHED_FORMULAS]) from None
         raise
     for branch in space.branches:
+        if not candidate[branch.name].input_names:
+            raise UserError(f"the formula '{text}' is a constant: nothing can be learned with it")
         for _, names in branch.required:
             if not candidate[branch.name].input_names & names:
                 listed = " or ".join(sorted(names))
@@ -100,7 +111,13 @@ def make_contender(text: str, space: GraphSpace) -> Contender:
     return Contender(text, GIVEN, space, formula)
 
 
-def _check_handcrafted(name: str, task: Task) -> None:
+def _check_backbone(task: Task) -> None:
+    params = jax.eval_shape(task.init, jax.random.key(0))["params"]
+    if task.backbone is None or not any(jax.tree.leaves(task.backbone(params))):
+        raise UserError(f"training.frozen_epochs needs a network with a backbone, and that of the task {task.name} has none")
+
+
+def _check_handcrafted(name: str, task: Task, mode: str) -> None:
     if len(task.offers) != 1:
         raise UserError(f"the hand-crafted loss '{name}' has one branch, the task {task.name} has {sorted(task.offers)}")
     ((branch, offered),) = task.offers.items()
@@ -108,5 +125,5 @@ def _check_handcrafted(name: str, task: Task) -> None:
     if missing:
         raise UserError(
             f"the hand-crafted loss '{name}' needs the input '{missing[0]}', the branch {branch} of the task {task.name} offers "
-            f"{sorted(offered)}; leave it out of comparison.handcrafted"
+            f"{sorted(offered)}; {_OTHER_LOSSES[mode]}"
         )

@@ -36,9 +36,9 @@ class Progress:
     def search(self, stage: str, counts: _Counts, best, total: int) -> None:
         """The line of a search."""
         reasons = sorted(counts.rejected.items(), key=lambda item: -item[1])
-        rejected = ", ".join(f"{reason} {number}" for reason, number in reasons)
+        rejected = f" ({', '.join(f'{reason} {number}' for reason, number in reasons)})" if reasons else ""
         shown = f"best {best.score:.4f} {best.text}" if best is not None else "best -"
-        detail = f"proposed {counts.proposed} ({rejected}); equivalent {counts.equivalent}; {shown}"
+        detail = f"proposed {counts.proposed}{rejected}; equivalent {counts.equivalent}; {shown}"
         self.step(stage, counts.trainings, total, detail)
 
     def step(self, stage: str, done: int, total: int, detail: str = "") -> None:

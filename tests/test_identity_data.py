@@ -61,6 +61,7 @@ def numbers_of(part):
 def test_market_layout(tmp_path):
     folder = write_images(tmp_path / "market", MARKET)
     (folder / "bounding_box_test" / "Thumbs.db").write_bytes(b"no image")
+    (folder / "bounding_box_test" / "._0002_c1s1_000451_03.jpg").write_bytes(b"what a Mac leaves on foreign disks")
     write_images(folder, {"gt_bbox/0003_c1s1_000001_00.jpg": 1})
     source = load_identities(f"market:{folder}")
     assert source.name == "market"

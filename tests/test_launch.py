@@ -198,6 +198,15 @@ def test_options_can_be_given_on_the_command_line():
             "training.schedule=linear",
             "unknown training.schedule 'linear'. Did you mean 'cosine'? Choices: constant, cosine, polynomial",
         ),
+        ("training.schedule=steps", "training.schedule=steps needs the epochs of its steps: training.step_epochs"),
+        ("training.step_epochs=(2.0,)", "training.step_epochs need training.schedule=steps, not cosine"),
+        ("training.warmup_epochs=50.0", "training.warmup_epochs (50) must end before the training does: training.num_epochs is"),
+        ("training.frozen_epochs=50.0", "training.frozen_epochs (50) must end before the training does"),
+        (
+            "training.frozen_epochs=0.5",
+            "training.frozen_epochs needs a network with a backbone, and that of the task fast",
+        ),
+        ("search.evolution.tournament_ratio=0.0", "config key search.evolution.tournament_ratio must be at least 1e-09, not 0.0"),
         ("training.step_epochs=('late',)", "training.step_epochs takes numbers of epochs, not ('late',)"),
         ("task.retrieval.pixel_deviation=0.0", "config key task.retrieval.pixel_deviation must be above 0, not 0.0"),
         ("task.retrieval.pixel_deviation=(0.2, -1.0, 0.2)", "task.retrieval.pixel_deviation must be above 0"),
@@ -223,7 +232,7 @@ def test_options_can_be_given_on_the_command_line():
         ("task.classification.pixel_mean=1e999", "config key task.classification.pixel_mean must be finite, not inf"),
         ("task.classification.pixel_deviation=1e999", "task.classification.pixel_deviation must be finite, not inf"),
         ("space.autoloss_zero.branch_weights=(1.0, 2.0)", "has 1 branches and 2 branch_weights"),
-        ("search.seeds=(1,)", "config key search.seeds takes formulas or names, not 1"),
+        ("search.seeds=(1,)", "config key search.seeds takes formulas, not 1"),
         ("task.name=no_such_module:make", "cannot import the task 'no_such_module:make'"),
         ("task.name=:make", "cannot import the task ':make'"),
         ("task.name=jaxloss.tasks.fast:absent", "the module 'jaxloss.tasks.fast' has no 'absent'"),
@@ -501,7 +510,7 @@ def test_an_interrupt_in_a_garbage_collection_is_not_lost():
 @pytest.mark.parametrize(
     ("module", "delay", "message"),
     [
-        ("launch", 0.1, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
+        ("launch", 0.3, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
         ("launch", 1.0, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
         ("export", 0.3, "stopped. To begin again: python -m jaxloss.export RUN"),
         ("report", 0.3, "stopped. To begin again: python -m jaxloss.report RUN"),

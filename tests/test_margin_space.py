@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss.contender import GIVEN
 from jaxloss.core.errors import UserError
 from jaxloss.core.graph import Graph
 from jaxloss.core.primitives import AUTOLOSS_GMS
 from jaxloss.core.types import LossInputs
+from jaxloss.plan import make_contender
 from jaxloss.spaces import dags
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.families import FAMILIES
@@ -452,3 +454,16 @@ def test_the_scale_is_what_a_comparison_tunes():
     assert SPACE.hyperparameters(candidate) == {"log2_s": 4.0}
     moved = SPACE.with_hyperparameters(candidate, {"log2_s": 6.25})
     assert SPACE.encode(moved)["identity"]["scale"] == pytest.approx(2**6.25)
+
+
+def test_mistakes_in_a_curve_say_which():
+    for text, message in (
+        ("t: Foo(x) | n: x | log2_s: 4", "bad formula of t at character 1: unknown operator 'Foo'"),
+        ("t: x | n: Add(x) | log2_s: 4", "bad formula of n at character 1: Add takes 2 operands"),
+        ("t: x | n: x ? | log2_s: 4", r"bad formula of n at character 3: unexpected character '\?'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            FORM.parse(text)
+    with pytest.raises(UserError, match="is a constant: nothing can be learned with it"):
+        make_contender("t: 0.3 | n: 0.5 | log2_s: 4", SPACE)
+    assert make_contender("t: 0.3 | n: x | log2_s: 4", SPACE).kind == GIVEN

@@ -117,6 +117,7 @@ def test_a_foreign_test_set_takes_the_place_of_the_own_one(market, tmp_path):
             for camera in (1, 2):
                 write_person(folder / part, person, camera, 5)
     task = make(market, test_source=f"market:{folder}")
+    assert task.name == "Market-1501, tested on other"
     assert set(np.unique(task.data[TEST]["identity"])) == {7, 8, 9}
     assert set(np.unique(task.data[TRAIN]["identity"])) == set(range(6))
 
@@ -347,6 +348,8 @@ def test_steps_and_warm_up_follow_section_g():
     np.testing.assert_allclose(found, [0.01, 0.505, 1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-4)
     with pytest.raises(UserError, match="step_epochs must rise"):
         TrainingSettings(warmup_epochs=20, step_epochs=(10.0,))
+    with pytest.raises(UserError, match=r"step_epochs \(100\) must end before the training does: training.num_epochs is 80"):
+        TrainingSettings(num_epochs=80, schedule="steps", step_epochs=(60.0, 100.0))
 
 
 def test_examples_in_chunks_are_those_at_once():
@@ -365,6 +368,11 @@ def test_examples_in_chunks_are_those_at_once():
         ({"metric": "recall_1"}, "recall_1 is for images without cameras; .* rank_1"),
         ({"cosines_to": "class"}, r"Did you mean 'classes'"),
         ({"triplet_weight": 1.0}, "'embedding_cnn' has none"),
+        (
+            {"cosines_to": "samples", "images_per_identity": 1},
+            "cosines_to=samples compares the images of a batch: .* 3 and 1",
+        ),
+        ({"triplet_weight": 1.0, "identities_per_batch": 1}, "triplet_weight compares the images of a batch: .* not 1 and 2"),
         ({"toy_variable": "angle"}, "toy_variable"),
         ({"pretrained": "nowhere.safetensors"}, "nowhere.safetensors"),
         ({"pixel_mean": (0.1, 0.2)}, "pixel_mean takes one number, or one for each of 3 channels"),
@@ -397,7 +405,7 @@ TINY = {
     "training.batch_size": "6",
     "training.num_epochs": "3.0",
     "training.warmup_epochs": "0.5",
-    "training.frozen_epochs": "0.5",
+    "training.frozen_epochs": "0.0",
     "training.step_epochs": "(1.0, 2.0)",
 }
 

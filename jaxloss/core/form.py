@@ -107,7 +107,7 @@ def parse_fitting(text: str, layout: Layout, whose: str = "") -> Graph:
     Raises:
       UserError: names the position in the formula, or the size that is exceeded.
     """
-    graph = parse(text, layout.operators, layout.inputs)
+    graph = parse(text, layout.operators, layout.inputs, whose)
     if not fits(graph, layout):
         raise UserError(
             f"the formula '{text[:80]}{'...' * (len(text) > 80)}'{whose} is too large: a program of this space holds "

@@ -19,10 +19,10 @@ MAX_DEPTH = 100
 class FormulaError(UserError):
     """A formula that cannot be read. `position` counts characters from 0."""
 
-    def __init__(self, message: str, text: str, position: int):
+    def __init__(self, message: str, text: str, position: int, whose: str = ""):
         text = " ".join(text.split())
         excerpt = text if len(text) <= 120 else text[:117] + "..."
-        super().__init__(f"bad formula at character {position + 1}: {message} (in '{excerpt}')")
+        super().__init__(f"bad formula{whose} at character {position + 1}: {message} (in '{excerpt}')")
         self.position = position
 
 
@@ -36,13 +36,13 @@ class _Token:
     position: int
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str, whose: str) -> Iterator[_Token]:
     position = 0
     while text[position:].strip():
         match = _TOKEN.match(text, position)
         if match is None:
             position += len(text[position:]) - len(text[position:].lstrip())
-            raise FormulaError(f"unexpected character '{text[position]}'", text, position)
+            raise FormulaError(f"unexpected character '{text[position]}'", text, position, whose)
         kind = match.lastgroup
         yield _Token(kind, match.group(kind), match.start(kind))
         position = match.end()
@@ -52,14 +52,15 @@ def _tokens(text: str) -> Iterator[_Token]:
 class _Reader:
     """A recursive-descent reader; nodes are appended as they are read."""
 
-    def __init__(self, text: str, operators: OperatorSet, inputs: Sequence[str]):
-        self.text, self.operators, self.inputs = text, operators, tuple(inputs)
-        self.tokens = list(_tokens(text))
+    def __init__(self, text: str, operators: OperatorSet, inputs: Sequence[str], whose: str):
+        self.text, self.operators, self.inputs, self.whose = text, operators, tuple(inputs), whose
+        self.tokens = list(_tokens(text, whose))
         self.nodes: list[Node] = []
         self.named: dict[str, int] = {}
+        self.unused: dict[str, _Token] = {}
 
     def fail(self, message: str, token: _Token):
-        raise FormulaError(message, self.text, token.position)
+        raise FormulaError(message, self.text, token.position, self.whose)
 
     def take(self, mark: str) -> None:
         token = self.tokens.pop(0)
@@ -85,6 +86,7 @@ class _Reader:
         if self.tokens[0].text == "(":
             return self.call(token, depth)
         if token.text in self.named:
+            self.unused.pop(token.text, None)
             return self.named[token.text]
         if token.text not in self.inputs:
             names = ", ".join(self.inputs)
@@ -114,24 +116,30 @@ class _Reader:
             token = self.tokens.pop(0)
             if token.text in self.inputs:
                 self.fail(f"'{token.text}' is an input and cannot be assigned", token)
+            if token.text in self.named:
+                self.fail(f"'{token.text}' is assigned twice", token)
             self.take("=")
             self.named[token.text] = self.expression()
+            self.unused[token.text] = token
             self.take(";")
         output = self.expression()
         if self.tokens[0].kind != "end":
             self.fail(f"unexpected '{self.tokens[0].text}' after the end of the formula", self.tokens[0])
+        for name, token in self.unused.items():
+            self.fail(f"'{name}' is assigned and never used", token)
         return Graph.build(self.nodes, output)
 
 
-def parse(text: str, operators: OperatorSet, inputs: Sequence[str]) -> Graph:
+def parse(text: str, operators: OperatorSet, inputs: Sequence[str], whose: str = "") -> Graph:
     """Reads the text form; the inverse of `str(graph)`.
 
     Args:
       text: for example `Neg(Mul(target, Log(prediction)))`.
       operators: the set that the operators' names belong to.
       inputs: names that may stand at the leaves; numbers may always.
+      whose: such as ` of t`, for the message.
 
     Raises:
       FormulaError: names the position, what was found there and what would be right.
     """
-    return _Reader(text, operators, inputs).read()
+    return _Reader(text, operators, inputs, whose).read()

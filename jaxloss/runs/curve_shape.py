@@ -22,7 +22,7 @@ _PARTS = {"t": "FORMULA", "n": "FORMULA", "log2_s": "NUMBER"}
 REFERENCES = {
     "normalised softmax": "t: x | n: x | log2_s: 4",
     "CosFace, m = 0.35": "t: Minus(x, 0.35) | n: x | log2_s: 5",
-    "ArcFace, m = 0.5": "t: Cos(Add(Arccos(x), 0.5)) | n: x | log2_s: 5",
+    "ArcFace, m = 0.5, unguarded": "t: Cos(Add(Arccos(x), 0.5)) | n: x | log2_s: 5",
     "Circle, m = 0.25": (
         "t: Mul(Detach(Relu(Minus(1.25, x))), Minus(x, 0.75)) | n: Mul(Detach(Relu(Add(x, 0.25))), Minus(x, 0.25)) | log2_s: 6"
     ),

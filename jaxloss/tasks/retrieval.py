@@ -136,6 +136,13 @@ def make_retrieval(
     if "dtype" in (model_options or {}):
         raise UserError("model_options has no dtype: what the network computes in is task.retrieval.precision")
 
+    needs_pairs = {"cosines_to=samples": cosines_to == "samples", "triplet_weight": triplet_weight > 0}
+    for key in (key for key, is_set in needs_pairs.items() if is_set and identities_per_batch):
+        if identities_per_batch < 2 or images_per_identity < 2:
+            raise UserError(
+                f"task.retrieval.{key} compares the images of a batch: identities_per_batch and images_per_identity must be at "
+                f"least 2, not {identities_per_batch} and {images_per_identity}"
+            )
     if test_source_options and not test_source:
         raise UserError("task.retrieval.test_source_options are of a test_source, and none is named")
 
@@ -216,6 +223,7 @@ def make_retrieval(
                 "queries_search_eval": int(splits[SEARCH_EVAL].is_query.sum()),
                 "queries_test": int(splits[TEST].is_query.sum()),
                 "cameras": has_cameras,
+                "test_source": test_source or source,
                 "image_shape": list(image_shape),
                 "split_seed": seed,
                 "train_on_all": train_on_all,

@@ -64,6 +64,16 @@ class TrainingSettings:
             raise UserError(
                 f"training.step_epochs must rise, from above the warm-up of {self.warmup_epochs:g} epochs, not {self.step_epochs}"
             )
+        if self.schedule == "steps" and not self.step_epochs:
+            raise UserError("training.schedule=steps needs the epochs of its steps: training.step_epochs, such as (60.0, 100.0)")
+        if self.schedule != "steps" and self.step_epochs:
+            raise UserError(f"training.step_epochs need training.schedule=steps, not {self.schedule}")
+        last = max(self.step_epochs, default=0)
+        for key, end in (("warmup_epochs", self.warmup_epochs), ("step_epochs", last), ("frozen_epochs", self.frozen_epochs)):
+            if end and end >= self.num_epochs:
+                raise UserError(
+                    f"training.{key} ({end:g}) must end before the training does: training.num_epochs is {self.num_epochs:g}"
+                )
 
     def make_optimiser(
         self, num_steps: int, steps_per_epoch: int, backbone: Callable[[PyTree], PyTree] | None = None

@@ -85,10 +85,6 @@ def test_names_of_shared_nodes_avoid_inputs():
     assert str(graph) == "t2 = Exp(t1); Mul(t2, t2)"
 
 
-def test_what_the_output_does_not_need_is_dropped():
-    assert read("unused = Exp(target); Neg(prediction)") == read("Neg(prediction)")
-
-
 def test_operand_order_counts_where_it_matters():
     keys = {read(text, GMS).key(GMS.layout.operators) for text in ("Minus(cosine, 1)", "Minus(1, cosine)", "Add(1, cosine)")}
     assert len(keys) == 3
@@ -129,12 +125,14 @@ BAD = [
     ("t1 = Exp(target)", 16, "expected ';'"),
     ("t1 = ; t1", 5, "expected an operator, an input or a number but found ';'"),
     ("t1 = Exp(t1); t1", 9, "unknown input 't1'"),
+    ("unused = Exp(target); Neg(prediction)", 0, "'unused' is assigned and never used"),
+    ("t1 = Exp(target); t1 = Neg(t1); t1", 18, "'t1' is assigned twice"),
     ("target = Exp(target); target", 0, "'target' is an input and cannot be assigned"),
     ("Neg(t = target)", 4, "unknown input 't'"),
     ("t1 = Exp(target);", 17, "found 'the end'"),
     (";", 0, "found ';'"),
     ("Neg(" * (MAX_DEPTH + 2) + "target", 4 * MAX_DEPTH + 4, f"nested deeper than {MAX_DEPTH}"),
-    ("t = target; " * 4 * MAX_NODES, 12 * MAX_NODES + 4, f"more than {MAX_NODES} nodes"),
+    ("".join(f"t{n:04} = target; " for n in range(2 * MAX_NODES)), 16 * MAX_NODES + 8, f"more than {MAX_NODES} nodes"),
 ]
 
 

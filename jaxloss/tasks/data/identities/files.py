@@ -32,14 +32,14 @@ class ImageFile:
 
 
 def image_paths(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The image files in a folder, by name; other files, such as `Thumbs.db`, are passed over.
+    """The image files in a folder, by name; other files, `Thumbs.db` and hidden ones, are passed over.
 
     Raises:
       UserError: for a folder that does not exist or holds no image.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not paths:
         raise UserError(f"no images in {folder} (file names that end in {', '.join(SUFFIXES)})")
     return paths

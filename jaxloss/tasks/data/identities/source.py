@@ -168,4 +168,4 @@ def with_test_of(images: IdentitySource, other: IdentitySource) -> IdentitySourc
         raise UserError(
             f"images of '{images.name}' are {own}, those of '{other.name}' are {foreign}: set task.retrieval.image_size"
         )
-    return dataclasses.replace(images, test=other.test)
+    return dataclasses.replace(images, name=f"{images.name}, tested on {other.name}", test=other.test)
