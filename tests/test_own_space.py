@@ -66,3 +66,10 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
     assert "all numbers moved" in origins
     assert "Sin" not in summary["best"]["formula"]
     assert set(summary["compilations"].values()) == {1}
+
+
+def test_the_documentation_shows_the_examples_as_they_are():
+    page = (REPOSITORY / "README.md").read_text()
+    for name, start in (("own_task", "import jax\n"), ("own_space", "def parabolas")):
+        source = (REPOSITORY / "examples" / f"{name}.py").read_text()
+        assert source[source.index(start) :] in page
