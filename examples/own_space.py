@@ -15,7 +15,7 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
 
 def parabolas(branch: str = "identity", step: float = 0.1) -> GraphSpace:
-    form = autoloss_gms(branch, num_constants=3, max_operators=4)
+    whole = autoloss_gms(branch, num_constants=3, max_operators=4)
 
     def loss(branch, numbers):
         """t and n are a x^2 + b x + c; the seventh number is log2 s."""
@@ -30,4 +30,4 @@ def parabolas(branch: str = "identity", step: float = 0.1) -> GraphSpace:
         numbers = np.array(NUMBER.findall(branch.form.write(parents[0])), float)
         return loss(branch, numbers + generator.normal(0, step, len(numbers))), "all numbers moved"
 
-    return dataclasses.replace(form, name="parabolas", sample=sample, offspring=offspring, num_parents=1)
+    return dataclasses.replace(whole, name="parabolas", sample=sample, offspring=offspring, num_parents=1)

@@ -130,6 +130,7 @@ def summary_of(mode):
         "task": "digits 40% symmetric noise",
         "metric": "accuracy",
         "space": "autoloss_zero",
+        "operators": "autoloss_zero",
         "margin": 0.005,
         "task_details": {"num_train": 898, "noise": "40% symmetric", "network": "mlp", "image_shape": [8, 8, 1]},
         "compilations": {"train": 2, "gradient classification": 1},
@@ -299,7 +300,7 @@ def test_given_margin_losses_are_drawn_beside_known_ones(tmp_path):
         found, *others = [row for row in summary["comparison"] if row["kind"] == "handcrafted" or row is summary["comparison"][0]]
         formula = "t: Minus(x, 0.3) | n: x | log2_s: 5"
         rows = [{**found, "name": formula, "formula": formula, "simplified": "t: x - 0.3 | n: x", "latex": "x - 0.3"}, *others]
-        run.write_summary({**summary, "space": "autoloss_gms", "comparison": rows, "differences": differences_of(rows)})
+        run.write_summary({**summary, "operators": "autoloss_gms", "comparison": rows, "differences": differences_of(rows)})
     page = write_report(tmp_path / "run").read_text()
     Page(page)
     assert page.count("<p>slopes: ") == 1 + len(REFERENCES)

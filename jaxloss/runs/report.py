@@ -103,7 +103,7 @@ def _leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str,
     Where nothing was searched, the losses that were given as formulas.
     """
     # A space from outside the package has a name of its own in the config, and tells in the summary whose operators it has.
-    operators = (summary or {}).get("space") or run.config.get("space", {}).get("name", "")
+    operators = (summary or {}).get("operators") or run.config.get("space", {}).get("name", "")
     if summary is not None:
         rows = summary.get("ranking") or _given(summary)
     elif searches:
