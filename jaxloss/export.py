@@ -1,6 +1,6 @@
 """Writes a found loss as Python, LaTeX, SymPy or text: `python -m jaxloss.export WORKDIR --rank=1 --format=python`.
 
-Thin: what it does can be done in a notebook with `jaxloss.exporting`.
+Thin: what it does can be done in a notebook with `jaxloss.cli.exporting`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError
-from jaxloss.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
+from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> None:
     raise_interrupts()
     with interrupts_wait():
-        from jaxloss.exporting import DEFAULT_TIME_LIMIT, FORMATS, export
+        from jaxloss.cli.exporting import DEFAULT_TIME_LIMIT, FORMATS, export
         from jaxloss.runs import atomic
 
     parser = _Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")

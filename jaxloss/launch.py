@@ -1,6 +1,6 @@
 """The command line: `python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]`.
 
-Thin: everything it does can be done in a notebook with `jaxloss.config_file`, `jaxloss.runs` and `jaxloss.modes`.
+Thin: everything it does can be done in a notebook with `jaxloss.config.file`, `jaxloss.runs` and `jaxloss.study.modes`.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
+from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
 
@@ -77,24 +77,24 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
     raise_interrupts()
     with interrupts_wait():
         from jaxloss.config import MAY_CHANGE
-        from jaxloss.config_check import check_config
-        from jaxloss.config_file import apply_overrides, load_config
+        from jaxloss.config.check import check_config
+        from jaxloss.config.file import apply_overrides, load_config
 
     config = load_config(path)
     apply_overrides(config, overrides)
     check_config(config)
 
     with interrupts_wait():
-        from jaxloss.compilation_cache import use_compilation_cache
-        from jaxloss.modes import run_experiment
-        from jaxloss.plan import make_plan
-        from jaxloss.progress import Progress
+        from jaxloss.cli.compilation_cache import use_compilation_cache
+        from jaxloss.cli.progress import ConsoleProgress
+        from jaxloss.config.plan import make_plan
+        from jaxloss.report.page import write_report
+        from jaxloss.report.table import print_summary
         from jaxloss.runs.directory import RunDirectory
-        from jaxloss.runs.report import write_report
-        from jaxloss.runs.table import print_summary
+        from jaxloss.study.modes import run_experiment
 
     use_compilation_cache(config.compilation_cache)
-    progress = Progress(quiet=config.quiet)
+    progress = ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)
     with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
         if run.resumed:

@@ -10,8 +10,8 @@ import pytest
 from experiments.benchmarks import common, everything, interpreter, population, rejection
 from experiments.equivalence import memory
 from jaxloss.core.errors import UserError
-from jaxloss.core.formula import parse
 from jaxloss.execution.base import Trial
+from jaxloss.graphs.formula import parse
 from jaxloss.tasks.base import SEARCH_EVAL
 
 FACTS = {"device", "jax", "commit", "command"}

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloss.comparison import Comparison, ComparisonSettings, different, mean_interval, paired_difference
-from jaxloss.comparison import TestResult as Result  # pytest would collect it by its own name
+from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import default_config
-from jaxloss.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tuning_settings
-from jaxloss.experiment import Experiment, difference_rows
-from jaxloss.progress import Progress
 from jaxloss.runs import Archive
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
+from jaxloss.study.comparison import Comparison, ComparisonSettings, different, mean_interval, paired_difference
+from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
+from jaxloss.study.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tuning_settings
+from jaxloss.study.experiment import Experiment, difference_rows
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.preparation import Outcome
 
@@ -61,7 +61,7 @@ def archive(tmp_path):
 
 
 def comparison(archive, execution=None, settings=SETTINGS):
-    return Comparison(execution or Pretence(), archive, settings, Progress(quiet=True))
+    return Comparison(execution or Pretence(), archive, settings, ConsoleProgress(quiet=True))
 
 
 def all_stages(compared, contenders=CONTENDERS):

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import MAY_CHANGE
-from jaxloss.config_file import load_config
+from jaxloss.config.file import load_config
+from jaxloss.config.plan import make_plan
 from jaxloss.core.errors import UserError
 from jaxloss.execution import choice, measure
 from jaxloss.execution.base import Trial
@@ -17,12 +19,10 @@ from jaxloss.execution.choice import Way, Workplace, choose, derived_lanes
 from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
-from jaxloss.experiment import Experiment
-from jaxloss.plan import make_plan
-from jaxloss.progress import Progress
 from jaxloss.runs import RunDirectory
 from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
+from jaxloss.study.experiment import Experiment
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
@@ -360,7 +360,7 @@ def opened(tmp_path, mode):
     config = load_config("tests/configs/tiny.py")
     config.execution.mode, config.execution.lanes = mode, 2
     with RunDirectory.open(tmp_path / "run", config.to_dict(), MAY_CHANGE) as run:
-        experiment = Experiment(make_plan(config), run, Progress(quiet=True))
+        experiment = Experiment(make_plan(config), run, ConsoleProgress(quiet=True))
         experiment.close()
         return experiment.way
 

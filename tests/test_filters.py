@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.program import decode, encode
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory, Known
 from jaxloss.filters.gradient import GradientStage, describe_gradient
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionSettings, check_headroom
+from jaxloss.graphs.program import decode, encode
 from tests.problems import BRANCH, LABELS, SPACE, START, classification_problem, graph, make_cascade
 
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"

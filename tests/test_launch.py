@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxloss import export, interrupts, launch, report, wiring
-from jaxloss.config import default_config
-from jaxloss.config_check import CHOICES, RANGES, check_config
-from jaxloss.config_file import apply_overrides
+from jaxloss import export, launch
+from jaxloss.config import default_config, wiring
+from jaxloss.config.check import CHOICES, RANGES, check_config
+from jaxloss.config.file import WHERE, apply_overrides
+from jaxloss.core import interrupts
 from jaxloss.core.errors import UserError
 from jaxloss.execution.serial import SerialExecution
+from jaxloss.report import __main__ as report
 from jaxloss.runs import open_for_reading
 from jaxloss.runs.directory import flatten
 from jaxloss.tasks.base import STORED_RANGES
@@ -101,12 +103,12 @@ def test_help_and_no_arguments(capsys):
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
             "    c.search.num_training = 5\n    return c",
-            "names an unknown config key 'num_training'. Did you mean 'search.num_trainings'? jaxloss/config.py lists all keys",
+            "names an unknown config key 'num_training'. Did you mean 'search.num_trainings'? " + WHERE,
         ),
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
             "    c.serch.num_trainings = 5\n    return c",
-            "names an unknown config key 'serch'. Did you mean 'search'? jaxloss/config.py lists all keys",
+            "names an unknown config key 'serch'. Did you mean 'search'? " + WHERE,
         ),
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n    c.unlock()\n"
@@ -115,7 +117,7 @@ def test_help_and_no_arguments(capsys):
         ),
         (
             "from ml_collections import ConfigDict\ndef get_config():\n    return ConfigDict({'a': 1})",
-            "a config without the key 'comparison': begin it with jaxloss.config.default_config()",
+            "a config without the key 'comparison': begin it with jaxloss.config.defaults.default_config()",
         ),
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
@@ -379,7 +381,7 @@ def test_the_folder_of_compiled_programs(refused, tmp_path):
 def test_compiled_programs_are_kept(tmp_path):
     """A new process finds them."""
     script = (
-        "import jax, jaxloss.compilation_cache as cache\n"
+        "import jax, jaxloss.cli.compilation_cache as cache\n"
         "cache.LEAST_SECONDS = 0\n"
         "hits = []; jax.monitoring.register_event_listener(lambda name, **_: hits.append(name))\n"
         f"cache.use_compilation_cache({str(tmp_path / 'cache')!r})\n"
@@ -470,7 +472,7 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("command", "function"), [(export, "jaxloss.exporting.export"), (report, "jaxloss.runs.report.write_report")]
+    ("command", "function"), [(export, "jaxloss.cli.exporting.export"), (report, "jaxloss.report.page.write_report")]
 )
 def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function):
     def interrupted(*_, **__):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss.core.types import LossInputs
-from jaxloss.runs.curve_shape import curve_shapes, is_margin_loss
+from jaxloss.report.curve_shape import curve_shapes, is_margin_loss
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
 from jaxloss.symbolic.describe import candidate_formulas, describe_formulas

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.contender import GIVEN
+from jaxloss.config.plan import make_contender
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph
-from jaxloss.core.primitives import AUTOLOSS_GMS
 from jaxloss.core.types import LossInputs
-from jaxloss.plan import make_contender
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
 from jaxloss.spaces import dags
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.study.contender import GIVEN
 
 SPACE = autoloss_gms()
 (BRANCH,) = SPACE.branches

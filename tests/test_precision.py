@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from jaxloss.config import default_config
+from jaxloss.config.wiring import make_task
 from jaxloss.core.errors import UserError
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.classification import BRANCH, make_classification
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
-from jaxloss.wiring import make_task
 
 SMALL = {
     "mlp": {"features": (16,)},

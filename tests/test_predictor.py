@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
-from jaxloss.predictors import predictor
-from jaxloss.predictors.chooser import ChooserSettings, PromisingLossChooser
-from jaxloss.predictors.features import LIMIT, FeatureScale, curve_features
-from jaxloss.predictors.predictor import PredictorSettings, finite_scores, fit, from_bytes, predict, row_order, to_bytes
-from jaxloss.predictors.ranking import PAIR_LOSSES, rank_correlation, rank_loss
-from jaxloss.predictors.resnet1d import ResNet1D
+from jaxloss.systems.autoloss_gms.predictor import predictor
+from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings, PromisingLossChooser
+from jaxloss.systems.autoloss_gms.predictor.features import LIMIT, FeatureScale, curve_features
+from jaxloss.systems.autoloss_gms.predictor.predictor import (
+    PredictorSettings,
+    finite_scores,
+    fit,
+    from_bytes,
+    predict,
+    row_order,
+    to_bytes,
+)
+from jaxloss.systems.autoloss_gms.predictor.ranking import PAIR_LOSSES, rank_correlation, rank_loss
+from jaxloss.systems.autoloss_gms.predictor.resnet1d import ResNet1D
 
 POINTS = np.linspace(-1, 1, 257)
 # All fits of this file share one compiled training.

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.types import Reason
 from jaxloss.filters import population as populations
 from jaxloss.filters.cascade import Remembered
@@ -17,6 +16,7 @@ from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxloss import report as command
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Reason
-from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow, report
-from jaxloss.runs.curve_shape import REFERENCES
-from jaxloss.runs.curves import search_curve
-from jaxloss.runs.formula_svg import formula_svg
-from jaxloss.runs.funnel import EXPLANATIONS, make_funnel
-from jaxloss.runs.intervals import difference_axis, score_axis
-from jaxloss.runs.loss_shape import CROSS_ENTROPY, loss_shapes
-from jaxloss.runs.report import write_report
-from jaxloss.runs.table import print_summary
+from jaxloss.report import __main__ as command
+from jaxloss.report import page as report
+from jaxloss.report.curve_shape import REFERENCES
+from jaxloss.report.curves import search_curve
+from jaxloss.report.formula_svg import formula_svg
+from jaxloss.report.funnel import EXPLANATIONS, make_funnel
+from jaxloss.report.intervals import difference_axis, score_axis
+from jaxloss.report.loss_shape import CROSS_ENTROPY, loss_shapes
+from jaxloss.report.page import write_report
+from jaxloss.report.table import print_summary
+from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow
 
 FORMULAS = {
     "Exp(Square(Add(target, Neg(Sqrt(prediction)))))": r"\exp\left(\left(y - \sqrt{\hat{y}}\right)^{2}\right)",

@@ -14,12 +14,12 @@ from pathlib import Path
 import jax
 import pytest
 
-from jaxloss import wiring
-from jaxloss.config_file import load_config
-from jaxloss.plan import make_plan
-from jaxloss.progress import Progress
+from jaxloss.cli.progress import ConsoleProgress
+from jaxloss.config import wiring
+from jaxloss.config.file import load_config
+from jaxloss.config.plan import make_plan
 from jaxloss.runs import Archive, open_for_reading
-from jaxloss.search_loop import SearchLoop
+from jaxloss.search.loop import SearchLoop
 from jaxloss.tasks.base import TRAIN
 
 REPOSITORY = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ class Workshop:
         search = wiring.make_search(config, self.plan.space, config.search.name)
         budget = wiring.make_budget(config)
         return SearchLoop(
-            search, self.cascades, execution or self.execution, archive, budget, Progress(quiet=True), None, chooser
+            search, self.cascades, execution or self.execution, archive, budget, ConsoleProgress(quiet=True), None, chooser
         )
 
     def finished(self, path, **changes):

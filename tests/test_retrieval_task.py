@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from experiments.autoloss_gms_reid import table
-from jaxloss import wiring
-from jaxloss.config_file import apply_overrides, load_config
+from jaxloss.config import wiring
+from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.autoloss_gms import autoloss_gms

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss import wiring
-from jaxloss.config import default_config
+from jaxloss.config import default_config, wiring
 from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs, Reason

@@ -16,20 +16,21 @@ import numpy as np
 import pytest
 
 import jaxloss
-from jaxloss import export, exporting
+from jaxloss import export
+from jaxloss.cli import exporting
 from jaxloss.config import default_config
-from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
-from jaxloss.core.formula import parse
-from jaxloss.core.graph import Graph, Node, constant
-from jaxloss.core.interpret import interpret
-from jaxloss.core.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS, OPERATOR_SETS
-from jaxloss.core.program import Layout, encode
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.graph import Graph, Node, constant
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS, OPERATOR_SETS
+from jaxloss.graphs.program import Layout, encode
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import CandidateRow
-from jaxloss.search_loop import WHOLE
+from jaxloss.search.loop import WHOLE
 from jaxloss.spaces.published import AUTOLOSS_ZERO_FORMULAS
 from jaxloss.symbolic import symbols
 from jaxloss.symbolic.client import SimplificationWorker
@@ -236,8 +237,8 @@ def test_the_worker_loads_no_jax():
 def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from jaxloss.core.formula import parse\n"
-        "from jaxloss.core.primitives import AUTOLOSS_ZERO\n"
+        "from jaxloss.graphs.formula import parse\n"
+        "from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO\n"
         "from jaxloss.symbolic.describe import describe_formula\n"
         "inputs = ('prediction', 'target')\n"
         "print(describe_formula(parse('Abs(Abs(prediction))', AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs).simplified_text)\n"

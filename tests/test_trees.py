@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph, Node, constant
-from jaxloss.core.primitives import AUTOLOSS_ZERO
-from jaxloss.core.program import encode
+from jaxloss.graphs.graph import Graph, Node, constant
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
+from jaxloss.graphs.program import encode
 from jaxloss.spaces import autoloss_zero as space_module
 from jaxloss.spaces import trees
 from jaxloss.spaces.autoloss_zero import COPY, MUTATION, REINITIALISE, autoloss_zero

@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.common import facts, output_path, positive, run, write_json
+from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import MAY_CHANGE
-from jaxloss.config_file import apply_overrides, load_config
-from jaxloss.contender import FOUND
-from jaxloss.experiment import Experiment
+from jaxloss.config.file import apply_overrides, load_config
+from jaxloss.config.plan import make_plan
+from jaxloss.config.wiring import make_chooser_settings
 from jaxloss.filters.properties import CurveDescriber, PropertySettings
-from jaxloss.plan import make_plan
-from jaxloss.predictors.features import curve_features
-from jaxloss.predictors.predictor import fit, predict
-from jaxloss.predictors.ranking import rank_correlation
-from jaxloss.progress import Progress
 from jaxloss.runs import RunDirectory
-from jaxloss.search_loop import SearchLoop
-from jaxloss.wiring import make_chooser_settings
+from jaxloss.search.loop import SearchLoop
+from jaxloss.study.contender import FOUND
+from jaxloss.study.experiment import Experiment
+from jaxloss.systems.autoloss_gms.predictor.features import curve_features
+from jaxloss.systems.autoloss_gms.predictor.predictor import fit, predict
+from jaxloss.systems.autoloss_gms.predictor.ranking import rank_correlation
 
 _CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "autoloss_gms_omniglot.py"
 _PROXY = {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0", "comparison.rank_seeds": "4"}
@@ -69,7 +69,7 @@ def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[s
     plan = make_plan(config)
     workdir = pathlib.Path(options.workdir) / f"seed{seed}_{'with' if chooser else 'without'}"
     with RunDirectory.open(str(workdir), config.to_dict(), MAY_CHANGE) as directory:
-        experiment = Experiment(plan, directory, Progress(quiet=True))
+        experiment = Experiment(plan, directory, ConsoleProgress(quiet=True))
         try:
             loop = experiment.search(config.search.name)
             leaders = experiment.leaders(loop, FOUND, "rank")

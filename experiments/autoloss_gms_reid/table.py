@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxloss.statistics import Interval, mean_interval
+from jaxloss.study.statistics import Interval, mean_interval
 
 _SHOWN = ("mAP_step", "rank_1")
 

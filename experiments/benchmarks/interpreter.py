@@ -5,7 +5,7 @@
 Random trees of AutoLoss-Zero's space that read prediction and target are evaluated on one batch, on one device:
 
 - `vmap_forward`, `vmap_gradient`: the interpreter under `vmap`.
-- `blocks_gradient`: the operations of all graphs in blocks (`jaxloss.core.schedule`).
+- `blocks_gradient`: the operations of all graphs in blocks (`jaxloss.graphs.blocks.schedule`).
 - `jit_forward`, `jit_gradient`: one `jit` for each graph, on a sample of the graphs, without the time of compiling.
 - `jit_forward_compiling`, `jit_gradient_compiling`: the same, compiling included.
 
@@ -26,10 +26,10 @@ import jax
 from experiments.benchmarks import common
 from experiments.benchmarks.interpreter_ways import LAYOUT, alone, prepare
 from jaxloss.core.errors import unknown
-from jaxloss.core.formula import parse
-from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.graph import Graph
 
 JIT_WAYS = ("jit_forward", "jit_gradient")
 WAYS = ("vmap_forward", "vmap_gradient", "blocks_gradient", *JIT_WAYS)

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import memory_budget
-from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import interpret
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import POPULATION_AXES
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import BLOCKS, VMAP, Population, make_population
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.program import POPULATION_AXES
 
 LAYOUT = BRANCH.layout
 # More tensors than the forward and backward operations of a tree of depth three have.

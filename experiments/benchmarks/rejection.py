@@ -29,17 +29,17 @@ from experiments.benchmarks.common import BRANCH
 from experiments.benchmarks.separate_descents import Descent, descend_compiled, descend_eagerly, separately
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import parse_fitting
-from jaxloss.core.formula import parse
-from jaxloss.core.graph import Graph
-from jaxloss.core.lowering import lower
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import encode
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.population import BATCHINGS
 from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.graphs.blocks.lowering import lower
+from jaxloss.graphs.form import parse_fitting
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.program import encode
 
 LAYOUT = BRANCH.layout
 COLUMNS = ("name", "candidates_per_minute", "distinct_accepted_per_minute", "compile_seconds", "peak_memory_mib", "accepted")

@@ -12,12 +12,12 @@ import numpy as np
 import optax
 
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree, Reason
 from jaxloss.filters.rejection import ROUNDING, RejectionSettings
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.graph import Graph
 
 Gradients = Callable[[Array], Array]
 Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]

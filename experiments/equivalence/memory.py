@@ -19,9 +19,9 @@ import numpy as np
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.formula import parse
 from jaxloss.core.types import Reason
 from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.graphs.formula import parse
 
 DIGITS = (2, 3, 4, 5)
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.devices import memory_needed, over_devices
-from jaxloss.core.stacking import encoded_axes
 from jaxloss.core.types import Array, PyTree
+from jaxloss.graphs.stacking import encoded_axes
 from jaxloss.tasks.dispatch import dispatch_steps
 from jaxloss.tasks.preparation import Preparation, TrainState
 from jaxloss.tasks.train import Training

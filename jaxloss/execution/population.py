@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from jaxloss.core.devices import replicate, slice_shapes
 from jaxloss.core.family import LossFamily
-from jaxloss.core.stacking import stack_encoded
 from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.execution.lanes import LanePreparation, Lanes, without_empty
+from jaxloss.graphs.stacking import stack_encoded
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.preparation import Outcome, Preparation, TrainState
 from jaxloss.tasks.settings import TrainingSettings

@@ -15,10 +15,7 @@ import numpy as np
 
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import Expression, Form, GraphForm
-from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.program import Layout
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.contents import check_contents
 from jaxloss.filters.describe import GradientDescriber
@@ -29,6 +26,9 @@ from jaxloss.filters.population import BLOCKS, make_population, resolve_batching
 from jaxloss.filters.properties import CurveDescriber, PropertySettings
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings, check_headroom
 from jaxloss.filters.screened import UNDECIDED, Describer, Screened
+from jaxloss.graphs.form import Expression, Form, GraphForm
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.program import Layout
 
 Value = TypeVar("Value")
 

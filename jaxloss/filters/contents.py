@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from jaxloss.core.graph import Graph
 from jaxloss.core.types import Reason, Verdict
+from jaxloss.graphs.graph import Graph
 
 
 def check_contents(graph: Graph, required: Iterable[tuple[Reason, frozenset[str]]]) -> Verdict:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxloss.core.graph import Graph
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.gradient import describe_gradient
 from jaxloss.filters.screened import UNDECIDED, Screened
+from jaxloss.graphs.graph import Graph
 
 
 class GradientDescriber:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
-from jaxloss.core.form import Expression, Form
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.reduce import total_loss
-from jaxloss.core.stacking import encoded_axes, stack_encoded
 from jaxloss.core.types import Array, PyTree
 from jaxloss.filters.population import fit_lanes
+from jaxloss.graphs.form import Expression, Form
+from jaxloss.graphs.stacking import encoded_axes, stack_encoded
 
 # On an accelerator, if they fit. On a CPU lanes are computed one after the other, the empty ones too: few candidates pass the
 # look at their curves, and wide calls would be mostly empty.

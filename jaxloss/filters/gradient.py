@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.devices import memory_needed, over_devices, replicate
-from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree, Reason
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
+from jaxloss.graphs.graph import Graph
 
 NUM_PROJECTIONS = 6
 SKETCH_DIGITS = 4

@@ -1,7 +1,7 @@
 """Gradients of a population of graphs on a rejection problem, in one call: two ways with the same results.
 
-- `blocks`: the instructions of all graphs, sorted into blocks of one operation each (`core.schedule`). Nothing is computed
-  that is not needed; the fastest on a CPU.
+- `blocks`: the instructions of all graphs, sorted into blocks of one operation each (`graphs.blocks.schedule`). Nothing is
+  computed that is not needed; the fastest on a CPU.
 - `vmap`: the interpreter under `vmap`. Every operator is computed at every step and one result selected, but there is no
   branch that an accelerator would have to wait for. Graphs without aggregation get a program of their own, without pooling.
 """
@@ -16,16 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.blocks import Blocks
-from jaxloss.core.dependence import dependence
-from jaxloss.core.graph import Graph, Node
-from jaxloss.core.interpret import input_tensor, interpret, loops_ask_the_host
-from jaxloss.core.lowering import Lowered, lower
 from jaxloss.core.problem import RejectionProblem, batch_of_one
-from jaxloss.core.program import POPULATION_AXES, Layout, Program, encode, shortened, stack
 from jaxloss.core.reduce import total_loss
-from jaxloss.core.schedule import Schedule, Shape, make_schedule
 from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.graphs.blocks.dependence import dependence
+from jaxloss.graphs.blocks.lowering import Lowered, lower
+from jaxloss.graphs.blocks.schedule import Schedule, Shape, make_schedule
+from jaxloss.graphs.blocks.sweeps import Blocks
+from jaxloss.graphs.graph import Graph, Node
+from jaxloss.graphs.interpret import input_tensor, interpret, loops_ask_the_host
+from jaxloss.graphs.program import POPULATION_AXES, Layout, Program, encode, shortened, stack
 
 BLOCKS, VMAP, AUTO = "blocks", "vmap", "auto"
 BATCHINGS = (AUTO, BLOCKS, VMAP)

@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.devices import float64_on_cpu
-from jaxloss.core.form import Expression, Form
-from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import interpret
-from jaxloss.core.program import Layout, Program, encode
 from jaxloss.core.types import Array, LossInputs, Reason, Verdict
 from jaxloss.filters.screened import UNDECIDED, Screened
+from jaxloss.graphs.form import Expression, Form
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.program import Layout, Program, encode
 
 # Graphs in one call; a shorter list is filled up.
 _GRAPHS_PER_CALL = 128

@@ -18,11 +18,11 @@ import optax
 
 from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.errors import UserError
-from jaxloss.core.graph import Graph
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree, Reason
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
+from jaxloss.graphs.graph import Graph
 
 # Between two looks at which candidates are decided.
 ITERATIONS_PER_CALL = 100

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
-from jaxloss.core.form import Expression
 from jaxloss.core.types import Reason, Verdict
+from jaxloss.graphs.form import Expression
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxloss.core.form import Expression
+from jaxloss.graphs.form import Expression
 from jaxloss.spaces.base import Branch, Candidate, GraphSpace
 
 SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import Expression
 from jaxloss.core.types import Reason, Verdict
 from jaxloss.filters.cascade import Cascade, Screened
 from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.graphs.form import Expression
 from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
 from jaxloss.spaces.base import Branch
 

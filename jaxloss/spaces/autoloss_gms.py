@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.core.graph import Graph, Node
-from jaxloss.core.primitives import AUTOLOSS_GMS
-from jaxloss.core.program import Layout, fits
+from jaxloss.graphs.graph import Graph, Node
+from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
+from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces import dags
 from jaxloss.spaces.base import Branch, GraphSpace
 from jaxloss.spaces.hyperparameters import Range

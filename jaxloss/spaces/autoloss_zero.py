@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import GraphForm
-from jaxloss.core.graph import Graph
-from jaxloss.core.primitives import AUTOLOSS_ZERO
-from jaxloss.core.program import Layout, fits
+from jaxloss.graphs.form import GraphForm
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
+from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces import trees
 from jaxloss.spaces.base import Branch, GraphSpace
 

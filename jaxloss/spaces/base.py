@@ -7,10 +7,10 @@ import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
-from jaxloss.core.form import Expression, Form, split_parts
-from jaxloss.core.program import Layout
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.graphs.form import Expression, Form, split_parts
+from jaxloss.graphs.program import Layout
 from jaxloss.spaces.hyperparameters import Range
 
 Candidate = Mapping[str, Expression]

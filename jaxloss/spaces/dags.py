@@ -8,8 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from jaxloss.core.graph import Graph, Node, constant
-from jaxloss.core.primitives import Operator
+from jaxloss.graphs.graph import Graph, Node, constant
+from jaxloss.graphs.operators.primitives import Operator
 
 PAIRS, OPERATORS = "pairs", "operators"
 SAMPLINGS = (PAIRS, OPERATORS)

@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.compile import compile_graph
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import parse_fitting, split_parts
-from jaxloss.core.graph import Graph, Node
-from jaxloss.core.interpret import interpret
-from jaxloss.core.program import Layout, encode
 from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.form import parse_fitting, split_parts
+from jaxloss.graphs.graph import Graph, Node
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.program import Layout, encode
 
 # The input of both graphs, and the arrays that the loss reads.
 CURVE_INPUT = "x"

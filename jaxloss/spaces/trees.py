@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxloss.core.graph import Graph, Node, constant
-from jaxloss.core.primitives import Operator
+from jaxloss.graphs.graph import Graph, Node, constant
+from jaxloss.graphs.operators.primitives import Operator
 
 
 @dataclasses.dataclass

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.graph import Graph
-from jaxloss.core.primitives import OperatorSet
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.operators.primitives import OperatorSet
 from jaxloss.symbolic import render
 from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.expression import Formula

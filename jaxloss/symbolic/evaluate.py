@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import sympy
 
-from jaxloss.core.aggregations import Neighbourhood
-from jaxloss.core.primitives import AUTOLOSS_ZERO
 from jaxloss.core.types import Array, LossInputs
+from jaxloss.graphs.operators.aggregations import Neighbourhood
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.symbolic import symbols
 
 _FUNCTIONS = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import sympy
 
-from jaxloss.core.graph import Graph, Node
-from jaxloss.core.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS, CSE_EPSILON, ZERO_EPSILON, OperatorSet
 from jaxloss.core.types import Granularity
+from jaxloss.graphs.graph import Graph, Node
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS, CSE_EPSILON, ZERO_EPSILON, OperatorSet
 from jaxloss.symbolic import domain, symbols
 from jaxloss.symbolic.domain import Range
 

@@ -5,7 +5,7 @@ A template is an expression over `{0}` and `{1}`; where one expression does not 
 
 import re
 
-import jaxloss.core.primitives as primitives
+import jaxloss.graphs.operators.primitives as primitives
 
 _ZERO = primitives.AUTOLOSS_ZERO.name
 _GMS = primitives.AUTOLOSS_GMS.name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import sympy
 from sympy.printing.latex import LatexPrinter
 
-from jaxloss.core.graph import Node
+from jaxloss.graphs.graph import Node
 from jaxloss.symbolic.expression import Formula, sympy_text
 from jaxloss.symbolic.simplify import Simplified
 

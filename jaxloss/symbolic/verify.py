@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import sympy
 
-from jaxloss.core.compile import compile_graph
 from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.compile import compile_graph
 from jaxloss.symbolic.domain import REAL, TARGET, Range
 from jaxloss.symbolic.evaluate import evaluate
 from jaxloss.symbolic.expression import Formula

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.blocks import Blocks
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.graph import Graph
-from jaxloss.core.interpret import input_tensor, interpret
-from jaxloss.core.lowering import lower
-from jaxloss.core.program import POPULATION_AXES, Layout, encode, stack
-from jaxloss.core.schedule import Shape, make_schedule
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.blocks.lowering import lower
+from jaxloss.graphs.blocks.schedule import Shape, make_schedule
+from jaxloss.graphs.blocks.sweeps import Blocks
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.interpret import input_tensor, interpret
+from jaxloss.graphs.program import POPULATION_AXES, Layout, encode, stack
 from tests.core import reference
 from tests.core.random_graphs import Batch, Setting
 

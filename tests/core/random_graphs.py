@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from hypothesis import strategies as st
 
-from jaxloss.core.graph import Graph, Node, constant
-from jaxloss.core.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS
-from jaxloss.core.program import Layout
+from jaxloss.graphs.graph import Graph, Node, constant
+from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS
+from jaxloss.graphs.program import Layout
 
 MAX_OPERATORS = 16
 SPATIAL = (2, 5, 4, 3)

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import scipy.special
 
-from jaxloss.core.graph import Graph
+from jaxloss.graphs.graph import Graph
 
 ZERO_EPSILON, CSE_EPSILON = 1e-12, 1e-20
 POSITIONS = (-4, -3, -2)

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.formula import parse
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.formula import parse
 from tests.core import forms
 from tests.core.random_graphs import FLAT, SETTINGS, SPATIAL, random_batch, random_graphs
 

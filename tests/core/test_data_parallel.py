@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.formula import parse
-from jaxloss.core.interpret import interpret
-from jaxloss.core.program import POPULATION_AXES, encode, stack
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.program import POPULATION_AXES, encode, stack
 from tests.core.random_graphs import SETTINGS, SPATIAL, random_batch, random_graphs
 
 ZERO = SETTINGS["autoloss_zero"]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxloss.core.formula import MAX_DEPTH, MAX_NODES, FormulaError, parse
-from jaxloss.core.graph import Graph, Node, constant
+from jaxloss.graphs.formula import MAX_DEPTH, MAX_NODES, FormulaError, parse
+from jaxloss.graphs.graph import Graph, Node, constant
 from tests.core.random_graphs import SETTINGS, graphs, random_graphs
 
 ZERO, GMS, CSE = SETTINGS.values()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.primitives import OPERATOR_SETS, Neighbourhood, operator_set
+from jaxloss.graphs.operators.primitives import OPERATOR_SETS, Neighbourhood, operator_set
 
 ZERO, GMS, CSE = (OPERATOR_SETS[name] for name in ("autoloss_zero", "autoloss_gms", "cse_autoloss"))
 ALL = [(operators, operator) for operators in OPERATOR_SETS.values() for operator in operators.operators]

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.core.formula import parse
-from jaxloss.core.interpret import interpret
-from jaxloss.core.program import NUM_SLOTS, POPULATION_AXES, encode, shortened, stack
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.program import NUM_SLOTS, POPULATION_AXES, encode, shortened, stack
 from tests.core import forms
 from tests.core.random_graphs import FLAT, SETTINGS, random_batch, random_graphs
 

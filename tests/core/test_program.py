@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.core.formula import parse
-from jaxloss.core.program import ProgramOverflow, decode, encode, stack
 from jaxloss.core.types import Granularity
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.program import ProgramOverflow, decode, encode, stack
 from tests.core.random_graphs import MAX_OPERATORS, SETTINGS, random_graphs
 
 ZERO, GMS, CSE = SETTINGS.values()

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.compile import compile_graph
-from jaxloss.core.formula import parse
-from jaxloss.core.interpret import interpret
-from jaxloss.core.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS
-from jaxloss.core.program import Layout, encode
 from jaxloss.core.reduce import mean_loss, total_loss
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.formula import parse
+from jaxloss.graphs.interpret import interpret
+from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS
+from jaxloss.graphs.program import Layout, encode
 
 VALUES = np.arange(16.0).reshape(2, 2, 2, 2)
 SUMS = VALUES.sum(-1)

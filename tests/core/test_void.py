@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.core.formula import parse
+from jaxloss.graphs.formula import parse
 from tests.core import forms
 from tests.core.random_graphs import FLAT, SETTINGS, SPATIAL, Batch, random_batch, random_graphs
 

@@ -1,0 +1,138 @@
+"""The outcome of a run on the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from jaxloss.report.words import (
+    MINUS,
+    difference,
+    half_width,
+    hyperparameters,
+    loss_name,
+    number,
+    score,
+    stopped_in_words,
+    verdict_in_words,
+)
+
+_WIDTH = 116  # of files and pipes
+_NAME_WIDTH = 28
+
+
+def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:
+    """Prints the best loss, the comparison and the differences of a `summary.json`.
+
+    Args:
+      summary: of any mode.
+      console: where to; by default standard output, 116 columns wide where it is no terminal.
+    """
+    console = console or _standard_output()
+    names = _short_names(summary.get("comparison", []))
+    best = summary.get("best")
+    _line(console, "")
+    if best:
+        test = f"{summary['metric']} on test {_interval(best, console)}"
+        _line(console, f"Best found loss of {summary['task']} ({best['name']}): {test}")
+        _formula(console, best)
+        _line(console, "")
+    if summary.get("comparison"):
+        console.print(_comparison(summary, names, console))
+        _stopped(summary, names, console)
+    for name, value in summary.get("final_scores", {}).items():
+        _line(console, f"{name} of the network that was kept: {number(value)}")
+    for row in summary.get("comparison", []):
+        if row["formula"] and not (best and row["name"] == best["name"]):
+            _line(console, f"{names[row['name']]}:")
+            _formula(console, row)
+    if summary.get("differences"):
+        _line(console, "")
+        first = names[summary["differences"][0]["first"]]
+        _line(console, f"Tuned {first} minus each tuned rival, paired over seeds and divisions of the data, 95% interval:")
+        console.print(_differences(summary, names))
+
+
+def _standard_output() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(Text(text))
+
+
+def _formula(console: Console, row: Mapping[str, Any]) -> None:
+    # With its constants computed, a formula is easier to read than with exact ones.
+    short = row.get("decimal") or row.get("simplified") or row["formula"]
+    texts = dict.fromkeys([row["formula"], short])
+    for label, text in zip(("", "~ " if row.get("decimal") else "= "), texts, strict=False):
+        console.print(Padding(Text(label + text, overflow="fold"), (0, 0, 0, 4), expand=False))
+
+
+def _short_names(rows: list[Mapping[str, Any]]) -> dict[str, str]:
+    """Display names; a formula that serves as a name gets a letter, so that the table keeps its form."""
+    letters = iter("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    names = {}
+    for row in rows:
+        name = loss_name(row["name"])
+        is_long_formula = row["kind"] == "given" and len(name) > _NAME_WIDTH
+        names[row["name"]] = f"loss {next(letters, '*')}" if is_long_formula else name
+    return names
+
+
+def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> Table:
+    title = f"{summary['metric']} on test, mean and 95% interval"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    tuned_too = summary["mode"] != "train"
+    table.add_column("loss", overflow="fold", min_width=16)
+    for heading in ("untuned", "tuned") if tuned_too else (summary["metric"],):
+        table.add_column(heading, no_wrap=True, min_width=15)
+    also = summary.get("also_shown", [])
+    for name in also:
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("rate", no_wrap=True, justify="right", min_width=6)
+    table.add_column("hyper-parameters", overflow="fold")
+    for row in sorted(summary["comparison"], key=lambda row: -row["tuned"]["test_mean"]):
+        results = (row["untuned"], row["tuned"]) if tuned_too else (row["tuned"],)
+        cells, tuned = [_interval(result, console) for result in results], row["tuned"]
+        cells += [score(tuned.get("test_means", {}).get(name)) for name in also]
+        table.add_row(Text(names[row["name"]]), *cells, number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"]))
+    return table
+
+
+def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:
+    """Says which means hold trainings that were stopped: a 0 alone would look like a loss that learns nothing."""
+    kinds = ("untuned", "tuned") if summary["mode"] != "train" else ("tuned",)
+    for row in summary["comparison"]:
+        for kind in kinds:
+            if words := stopped_in_words(row[kind]):
+                which = f", {kind}" if len(kinds) > 1 else ""
+                _line(console, f"{names[row['name']]}{which}: {words} or infinity; a training that is stopped scores 0")
+
+
+def _differences(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold", min_width=16)
+    table.add_column(no_wrap=True, min_width=7)
+    table.add_column(no_wrap=True, min_width=20)
+    table.add_column(overflow="fold")
+    for row in summary["differences"]:
+        low, high = (difference(end) for end in row["ci95"])
+        cells = (difference(row["mean"]), f"[{low}, {high}]", verdict_in_words(row, summary["margin"]))
+        table.add_row(Text(names[row["second"]]), *(Text(_ascii(cell)) for cell in cells))
+    return table
+
+
+def _interval(result: Mapping[str, Any], console: Console) -> str:
+    sign = "±" if console.encoding.startswith("utf") else "+-"
+    return f"{_ascii(score(result['test_mean']))} {sign} {half_width(result['test_ci95'])}"
+
+
+def _ascii(text: str) -> str:
+    """A number as other programs read it."""
+    return text.replace(MINUS, "-").replace("–", "-")

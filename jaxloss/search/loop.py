@@ -1,0 +1,263 @@
+"""The one search loop: ask -> cascade -> train -> tell -> archive. Every search goes through it.
+
+State and rows are committed in one transaction after each individual, so that a killed run goes on where it stopped and ends
+with the same archive as an undisturbed one.
+"""
+
+import collections
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from jaxloss.core.progress import Progress
+from jaxloss.core.types import Reason
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
+from jaxloss.runs.archive import Archive
+from jaxloss.runs.metrics import MetricWriter
+from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
+from jaxloss.search.base import Individual, Search
+from jaxloss.search.budget import Counts, SearchBudget
+from jaxloss.search.screening import Resolved, resolve
+from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.preparation import Outcome
+
+PROTOCOL_REASONS = (Reason.NO_METRIC_GAIN.label, Reason.NON_FINITE_OPTIMISATION.label)
+
+
+class Chooser(Protocol):
+    """Looks at several candidates before one of them is trained (AutoLoss-GMS, supplement, Algorithm 4)."""
+
+    def candidates(self, num_evaluated: int) -> int:
+        """How many candidates it wants to choose from, after so many were trained; 1 where it does not choose."""
+
+    def choose(self, evaluated: Sequence[Individual], candidates: Sequence[str]) -> int:
+        """The most promising candidate, from those that were trained, in their order. Depends on nothing else."""
+
+
+class SearchLoop:
+    """Runs one search until its budget is spent; `run` may be called again with a larger budget."""
+
+    def __init__(
+        self,
+        search: Search,
+        cascades: Mapping[str, Cascade],
+        execution: Execution,
+        archive: Archive,
+        budget: SearchBudget,
+        progress: Progress,
+        metrics: MetricWriter | None = None,
+        chooser: Chooser | None = None,
+    ):
+        """Takes up the search where the archive has it; curves go to `metrics`, and a chooser chooses, where they are given."""
+        self.search, self.cascades, self.execution = search, cascades, execution
+        self.archive, self.budget, self.progress, self.metrics = archive, budget, progress, metrics
+        self.chooser = chooser
+        self.memory = GradientMemory()
+        self._rows: list[CandidateRow] = []
+        state = archive.state(search.name) or {}
+        self.counts = Counts.from_json(state["counts"]) if state else Counts()
+        self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
+        self.seconds = collections.Counter(state.get("seconds", {}))
+        for row in archive.candidates(search=search.name):
+            self._recall(row)
+
+    def run(self) -> None:
+        """Trains until the budget is spent."""
+        while self._can_train(self.counts.trained):
+            if not self.pending:
+                self._propose()
+            self._train_pending()
+
+    def _can_train(self, trained: int) -> bool:
+        """Whether the budget has room for one more candidate after `trained` of them."""
+        return (trained + 1) * len(self.budget.seeds) <= self.budget.num_trainings
+
+    # --- one generation --------------------------------------------------------------------------------------------------------
+
+    def _propose(self) -> None:
+        """Draws the next generation; where a chooser is at work, it passes over all but one of each round."""
+        started = time.perf_counter()
+        per_training = self.chooser.candidates(self.counts.trained) if self.chooser else 1
+        self.pending = resolve(
+            self.search,
+            self.search.ask(per_training),
+            self.cascades,
+            self.memory,
+            self.budget.batch,
+            self.budget.max_attempts,
+            self.progress.message,
+        )
+        self.seconds["rejection"] += time.perf_counter() - started
+        if per_training > 1:
+            started = time.perf_counter()
+            rounds = [self.pending[first : first + per_training] for first in range(0, len(self.pending), per_training)]
+            self.pending = [resolved for one_round in rounds for resolved in self._chosen(one_round)]
+            self.seconds["choosing"] += time.perf_counter() - started
+            self._commit()
+
+    def _chosen(self, one_round: Sequence[Resolved]) -> Iterable[Resolved]:
+        """One round in which all that would be trained, but the most promising one, are passed over."""
+        new = [index for index, one in enumerate(one_round) if joint_signature(one.signatures) not in self.memory.trained]
+        if len(new) < 2:
+            return one_round
+        evaluated = [one for one in self.search.individuals if one.trained]
+        chosen = new[self.chooser.choose(evaluated, [one_round[index].text for index in new])]
+        passed_over = set(new) - {chosen}
+        return [dataclasses.replace(one, passed_over=index in passed_over) for index, one in enumerate(one_round)]
+
+    def _train_pending(self) -> None:
+        """Trains what is pending, as far as the budget goes, and tells the results in the order of the proposals."""
+        fresh: list[Resolved] = []
+        signatures = set(self.memory.trained)
+        within_budget: list[Resolved] = []
+        for resolved in self.pending:
+            signature = joint_signature(resolved.signatures)
+            if signature not in signatures and not resolved.passed_over:
+                if not self._can_train(self.counts.trained + len(fresh)):
+                    break
+                signatures.add(signature)
+                fresh.append(resolved)
+            within_budget.append(resolved)
+        outcomes = self.execution.run([trial for resolved in fresh for trial in self._trials(resolved)])
+        trained_numbers = {resolved.number for resolved in fresh}
+        for resolved in within_budget:
+            is_fresh = resolved.number in trained_numbers
+            self._finish(resolved, list(itertools.islice(outcomes, len(self.budget.seeds))) if is_fresh else None)
+            self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
+        self._commit()
+
+    def _trials(self, resolved: Resolved) -> list[Trial]:
+        space, budget = self.search.space, self.budget
+        encoded = space.encode(space.parse(resolved.text))
+        return [Trial(space, encoded, budget.learning_rate, seed, budget.split, SEARCH_EVAL) for seed in budget.seeds]
+
+    def _finish(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> None:
+        """Counts and tells one individual; `trained` is None for one that is passed over, or equivalent to a known one."""
+        signatures = resolved.signatures
+        trainings: list[TrainingRow] = []
+        if resolved.passed_over:
+            reason, seconds, score = Reason.NOT_PROMISING, 0.0, None
+            self.counts.rejected[reason.label] += 1
+        elif trained is None:
+            reason, seconds = Reason.EQUIVALENT_TO_TRAINED, 0.0
+            score = self.memory.trained[joint_signature(signatures)].score
+            self.counts.equivalent += 1
+        else:
+            reason, seconds = Reason.ACCEPTED, sum(seconds for _, seconds in trained)
+            scores = [outcome.score for outcome, _ in trained]
+            score = None if None in scores else sum(scores) / len(scores)
+            self.counts.trained += 1
+            self.counts.trainings += len(trained)
+            self.counts.stopped_by_nan += score is None
+            self.seconds["training"] += seconds
+            trainings = [
+                self._training_row(resolved, seed, *result) for seed, result in zip(self.budget.seeds, trained, strict=True)
+            ]
+        self.counts.proposed += len(resolved.attempts) + sum(resolved.structural.values())
+        self.counts.rejected.update(resolved.structural)
+        rows = []
+        for attempt in resolved.attempts:
+            if attempt.reason != Reason.ACCEPTED.label:
+                self.counts.rejected[attempt.reason] += 1
+                rows.append(self._attempt_row(resolved, attempt))
+        accepted = [attempt for attempt in resolved.attempts if attempt.reason == Reason.ACCEPTED.label]
+        gains = [attempt.gain for attempt in accepted if attempt.gain is not None]
+        rows.append(
+            CandidateRow(
+                search=self.search.name,
+                proposal=resolved.number,
+                branch=WHOLE,
+                attempt=max(attempt.number for attempt in accepted),
+                formula=resolved.text,
+                key="|".join(attempt.key for attempt in accepted),
+                origin="|".join(attempt.origin for attempt in accepted),
+                parent=resolved.parent,
+                reason=reason.label,
+                gain=min(gains) if gains else None,
+                signature=joint_signature(signatures),
+                sketch=" | ".join(attempt.sketch for attempt in accepted),
+                score=score,
+                training=trained is not None,
+                seconds=seconds,
+            )
+        )
+        for row in rows:
+            self._recall(row)
+        self.pending = self.pending[1:]
+        self._rows += rows
+        if trained is not None:
+            if self.metrics is not None:
+                # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
+                self.metrics.write(self.counts.trainings, self._curves(score))
+            self._commit(trainings)
+
+    def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
+        """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
+        self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
+        self._rows = []
+
+    def _training_row(self, resolved: Resolved, seed: int, outcome: Outcome, seconds: float) -> TrainingRow:
+        return TrainingRow(
+            stage=self.search.name,
+            loss=resolved.text,
+            formula=resolved.text,
+            hyperparameters={"proposal": resolved.number},
+            learning_rate=self.budget.learning_rate,
+            seed=seed,
+            split=self.budget.split,
+            evaluated_on=SEARCH_EVAL,
+            score=outcome.score,
+            finite=outcome.finite,
+            steps=outcome.steps,
+            scores=dict(outcome.scores),
+            seconds=seconds,
+        )
+
+    def _attempt_row(self, resolved: Resolved, attempt) -> CandidateRow:
+        return CandidateRow(
+            search=self.search.name,
+            proposal=resolved.number,
+            branch=attempt.branch,
+            attempt=attempt.number,
+            formula=attempt.formula,
+            key=attempt.key,
+            origin=attempt.origin,
+            parent=resolved.parent,
+            reason=attempt.reason,
+            gain=attempt.gain,
+            signature=attempt.signature,
+            sketch=attempt.sketch,
+        )
+
+    def _curves(self, score: float | None) -> dict[str, float]:
+        fitnesses = [one.fitness for one in self.search.population if one.score is not None]
+        best = next(self.search.best(), None)
+        values = {"score": score}
+        if fitnesses:
+            values["population_mean"] = sum(fitnesses) / len(fitnesses)
+        if best is not None:
+            values["best"] = best.score
+        return {name: value for name, value in values.items() if value is not None} | {"proposed": self.counts.proposed}
+
+    # --- state -----------------------------------------------------------------------------------------------------------------
+
+    def _recall(self, row: CandidateRow) -> None:
+        """Takes one row of the archive into the memory and the population."""
+        if row.branch != WHOLE:
+            if row.reason in PROTOCOL_REASONS:
+                self.memory.remember_rejected(row.branch, row.sketch)
+            return
+        if row.training:
+            names = sorted(branch.name for branch in self.search.space.branches)
+            signatures = dict(zip(names, row.signature.split(" | "), strict=True))
+            self.memory.remember_trained(signatures, Known(row.proposal, row.score))
+        passed_over = row.reason == Reason.NOT_PROMISING.label
+        self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
+
+    def _state(self) -> dict[str, Any]:
+        pending = [resolved.to_json() for resolved in self.pending]
+        return {self.search.name: {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}}

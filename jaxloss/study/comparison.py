@@ -1,0 +1,258 @@
+"""An honest comparison of finished losses: the same tuning for each, then the test split, once.
+
+1. `rank`: the best candidates of a search are trained again on fresh seeds; what led by luck falls back. Of candidates that
+   train the network alike, in other clothes, only the first goes on.
+2. `tune`: every contender, found or hand-crafted, gets the same number of trainings to find its learning rate and its own
+   hyper-parameters. The scale of a loss and the learning rate are one knob: an untuned rival is a straw man.
+3. `test`: the chosen settings, over fresh seeds and several divisions of the data.
+
+Steps 1 and 2 see only search_eval. Every training is looked up in the archive first and stored as soon as it is done.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from jaxloss.core.progress import Progress
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.runs.archive import Archive
+from jaxloss.runs.rows import TrainingRow
+from jaxloss.study.contender import Contender, Setting, tuning_settings
+from jaxloss.study.statistics import Interval, mean_interval
+from jaxloss.tasks.base import SEARCH_EVAL, TEST
+
+# Scores are coarse, those of an easy task above all: two losses may agree on a few by chance. Fewer different scores prove
+# no identity; trainings that were stopped, which score 0 whatever the loss, prove none either.
+_FEWEST_DIFFERENT_SCORES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """A contender with its place among others.
+
+    Attributes:
+      contender: who.
+      score: mean on search_eval over the fresh seeds.
+      same_as: formula of an earlier one that had the same score on every seed: the same loss for this task. None for others.
+    """
+
+    contender: Contender
+    score: float
+    same_as: str | None = None
+
+
+def different(ranked: Sequence[Ranked]) -> list[Contender]:
+    """Without the copies: the tuning of a copy would repeat another's."""
+    return [one.contender for one in ranked if one.same_as is None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonSettings:
+    """Attributes:
+    rank_candidates: best candidates of a search that are trained again.
+    rank_seeds: fresh seeds of that.
+    num_found: found losses that go on to tuning and test.
+    tuning_trainings: per contender, for all stages of tuning together.
+    tuning_finalists: settings that are trained again on fresh seeds.
+    tuning_seeds: seeds of that.
+    learning_rate_low, learning_rate_high: range of the tuned rate, logarithmic.
+    tune_untuned: a loss's own values, or its customary ones, at the rate of the search are one of the settings of its tuning.
+    test_seeds: per division of the data.
+    splits: divisions of the data, the first being the one of the search.
+    margin: a loss is 'not behind' a rival when the lower end of the interval is above minus this.
+    seed: first of the fresh seeds.
+    """
+
+    rank_candidates: int = 8
+    rank_seeds: int = 3
+    num_found: int = 3
+    tuning_trainings: int = 24
+    tuning_finalists: int = 3
+    tuning_seeds: int = 3
+    learning_rate_low: float = 0.003
+    learning_rate_high: float = 3.0
+    tune_untuned: bool = False
+    test_seeds: int = 5
+    splits: tuple[int, ...] = (0, 1)
+    margin: float = 0.005
+    seed: int = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class TestResult:
+    """Scores of one contender on the test split.
+
+    Attributes:
+      contender: whose.
+      setting: how it was trained.
+      search_eval: mean score on search_eval over the seeds of the last tuning stage (or of the ranking); NaN if untuned.
+      scores: `(split, seed) -> score`; a training that was stopped counts as 0.
+    """
+
+    contender: Contender
+    setting: Setting
+    search_eval: float
+    scores: Mapping[tuple[int, int], float]
+
+    @property
+    def interval(self) -> Interval:
+        return mean_interval(list(self.scores.values()))
+
+
+def paired_difference(first: TestResult, second: TestResult) -> Interval:
+    """The mean of `first - second` over the (split, seed) pairs, which both must share."""
+    if first.scores.keys() != second.scores.keys():
+        raise ValueError("a paired difference needs the same splits and seeds on both sides")
+    return mean_interval([first.scores[pair] - second.scores[pair] for pair in first.scores])
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training of the comparison."""
+
+    contender: Contender
+    setting: Setting
+    seed: int
+    split: int
+
+
+class Comparison:
+    """Carries the three steps out."""
+
+    def __init__(self, execution: Execution, archive: Archive, settings: ComparisonSettings, progress: Progress):
+        self.execution, self.archive, self.settings, self.progress = execution, archive, settings, progress
+
+    def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
+        """Contenders with their mean score over fresh seeds at the rate of the search, best first, copies marked."""
+        seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
+        jobs = [Job(contender, contender.default(learning_rate), seed, self._split(i)) for contender in contenders
+                for i, seed in enumerate(seeds)]  # fmt: skip
+        scores = np.reshape(self._run(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
+        means = scores.mean(axis=1)
+        order = sorted(range(len(contenders)), key=lambda index: -means[index])
+        firsts: dict[tuple[float, ...], str] = {}
+        ranked = []
+        for index in order:
+            contender, row = contenders[index], tuple(map(float, scores[index]))
+            telling = len(set(row)) >= _FEWEST_DIFFERENT_SCORES
+            first = firsts.setdefault(row, contender.identity) if telling else contender.identity
+            ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
+        return ranked
+
+    def tune(
+        self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
+    ) -> list[tuple[Setting, float]]:
+        """For each contender, the best setting and its mean score on search_eval.
+
+        Most of the trainings look widely, with one seed each; the finalists are trained again on fresh seeds.
+
+        Args:
+          contenders: that are tuned.
+          learning_rate: of the search; see `ComparisonSettings.tune_untuned`.
+          num_trainings: for each; by default those of the settings.
+        """
+        settings = self.settings
+        wide = (num_trainings or settings.tuning_trainings) - settings.tuning_finalists * settings.tuning_seeds
+        low, high = settings.learning_rate_low, settings.learning_rate_high
+        grids = []
+        for contender in contenders:
+            own = [contender.default(learning_rate)] if settings.tune_untuned else []
+            grids.append(own + tuning_settings(contender, wide - len(own), low, high))
+        first_seed = settings.seed + 1000
+        jobs = [
+            Job(contender, setting, first_seed, settings.splits[0])
+            for contender, grid in zip(contenders, grids, strict=True)
+            for setting in grid
+        ]
+        scores = np.reshape(self._run("tune", jobs, SEARCH_EVAL), (len(contenders), wide))
+        finalists = [
+            [grid[index] for index in np.argsort(-row, kind="stable")[: settings.tuning_finalists]]
+            for grid, row in zip(grids, scores, strict=True)
+        ]
+        jobs = [
+            Job(contender, setting, first_seed + 1 + i, self._split(i))
+            for contender, chosen in zip(contenders, finalists, strict=True)
+            for setting in chosen
+            for i in range(settings.tuning_seeds)
+        ]
+        shape = (len(contenders), settings.tuning_finalists, settings.tuning_seeds)
+        means = np.reshape(self._run("tune", jobs, SEARCH_EVAL), shape).mean(axis=2)
+        best = means.argmax(axis=1)
+        return [(chosen[index], float(row[index])) for chosen, row, index in zip(finalists, means, best, strict=True)]
+
+    def test(
+        self, contenders: Sequence[Contender], settings: Sequence[Setting], search_eval: Iterable[float], stage: str
+    ) -> list[TestResult]:
+        """Trains every contender on all seeds and divisions, and opens the test split."""
+        pairs = [
+            (split, self.settings.seed + 2000 + seed)
+            for split in self.settings.splits
+            for seed in range(self.settings.test_seeds)
+        ]
+        jobs = [
+            Job(contender, setting, seed, split)
+            for contender, setting in zip(contenders, settings, strict=True)
+            for split, seed in pairs
+        ]
+        scores = np.reshape(self._run(stage, jobs, TEST), (len(contenders), len(pairs)))
+        return [
+            TestResult(contender, setting, score, dict(zip(pairs, map(float, row), strict=True)))
+            for contender, setting, score, row in zip(contenders, settings, search_eval, scores, strict=True)
+        ]
+
+    def _split(self, index: int) -> int:
+        return self.settings.splits[index % len(self.settings.splits)]
+
+    def _run(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
+        """Scores in the order of the jobs; 0 for a training that was stopped by NaN."""
+        rows = [self._stored(stage, job, evaluate_on) for job in jobs]
+        missing = _first_of_each(jobs, [index for index, row in enumerate(rows) if row is None])
+        done = len(jobs) - len(missing)
+        trials = [self._trial(jobs[index], evaluate_on) for index in missing]
+        for index, (outcome, seconds) in zip(missing, self.execution.run(trials), strict=True):
+            job = jobs[index]
+            rows[index] = TrainingRow(
+                stage=stage,
+                loss=job.contender.identity,
+                formula=job.contender.formula,
+                hyperparameters=dict(job.setting.hyperparameters),
+                learning_rate=job.setting.learning_rate,
+                seed=job.seed,
+                split=job.split,
+                evaluated_on=evaluate_on,
+                score=outcome.score,
+                finite=outcome.finite,
+                steps=outcome.steps,
+                scores=dict(outcome.scores),
+                seconds=seconds,
+            )
+            self.archive.commit(trainings=[rows[index]])
+            done += 1
+            self.progress.step(stage, done, len(jobs), f"{job.contender.name} {rows[index].score or 0:.4f}")
+        rows = [row or self._stored(stage, job, evaluate_on) for row, job in zip(rows, jobs, strict=True)]
+        return [row.score if row.score is not None else 0.0 for row in rows]
+
+    def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
+        setting = job.setting
+        return self.archive.find_training(
+            stage, job.contender.identity, dict(setting.hyperparameters), setting.learning_rate, job.seed, job.split, evaluate_on
+        )
+
+    @staticmethod
+    def _trial(job: Job, evaluate_on: str) -> Trial:
+        encoded = job.contender.encode(job.setting)
+        return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.split, evaluate_on)
+
+
+def _first_of_each(jobs: Sequence[Job], indices: Sequence[int]) -> list[int]:
+    """Of jobs that ask for the same training, only the first."""
+    seen: set = set()
+    first = []
+    for index in indices:
+        job = jobs[index]
+        key = (job.contender.identity, job.setting.learning_rate, *job.setting.hyperparameters.items(), job.seed, job.split)
+        if key not in seen:
+            seen.add(key)
+            first.append(index)
+    return first

@@ -1,0 +1,47 @@
+"""What a run is made of: the parts that a config names, built and checked, and how to make the others when they are needed."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ml_collections
+
+from jaxloss.execution.base import Execution
+from jaxloss.execution.choice import Way
+from jaxloss.filters.cascade import Cascade
+from jaxloss.search.base import Search
+from jaxloss.search.budget import SearchBudget
+from jaxloss.search.loop import Chooser
+from jaxloss.spaces.base import GraphSpace
+from jaxloss.study.comparison import ComparisonSettings
+from jaxloss.study.contender import Contender
+from jaxloss.tasks.base import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Attributes:
+    config: all keys.
+    task: on the division of the data that is searched on.
+    space: of the losses.
+    contenders: the losses that the config names: rivals of a search, those to compare, or the one to train with.
+    budget: what a search may spend.
+    comparison: how finished losses are compared.
+    choose_way: `() -> (way, what was measured)`, how a new run trains.
+    make_execution: `(way) -> Execution`.
+    make_cascades: `(problems, threads, their number) -> {branch: filters}`.
+    make_search: `(name) -> Search`.
+    make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
+    """
+
+    config: ml_collections.ConfigDict
+    task: Task
+    space: GraphSpace
+    contenders: tuple[Contender, ...]
+    budget: SearchBudget
+    comparison: ComparisonSettings
+    choose_way: Callable[[], tuple[Way, Mapping[str, Any]]]
+    make_execution: Callable[[Way], Execution]
+    make_cascades: Callable[..., Mapping[str, Cascade]]
+    make_search: Callable[[str], Search]
+    make_chooser: Callable[..., Chooser | None]
