@@ -117,7 +117,7 @@ def test_help_and_no_arguments(capsys):
         ),
         (
             "from ml_collections import ConfigDict\ndef get_config():\n    return ConfigDict({'a': 1})",
-            "a config without the key 'comparison': begin it with jaxloss.config.defaults.default_config()",
+            "a config without the key 'comparison': begin it with jaxloss.config.default_config()",
         ),
         (
             "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
@@ -480,7 +480,10 @@ def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function)
 
     monkeypatch.setattr(function, interrupted)
     assert command.main(["some run"]) == 130
-    assert capsys.readouterr() == ("", f"stopped. To begin again: python -m {command.__name__} 'some run'\n")
+    assert capsys.readouterr() == (
+        "",
+        f"stopped. To begin again: python -m {command.__name__.removesuffix('.__main__')} 'some run'\n",
+    )
 
 
 # --- as a real command -------------------------------------------------------------------------------------------------------
