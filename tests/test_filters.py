@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.types import Reason
+from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory, Known
-from jaxloss.filters.gradient import GradientStage, describe_gradient
+from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, GradientStage, describe_gradient
 from jaxloss.filters.population import make_population
-from jaxloss.filters.rejection import RejectionSettings, check_headroom
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, RejectionSettings, check_headroom
+from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.graphs.program import decode, encode
+from jaxloss.spaces.base import NO_PREDICTION, NO_TARGET
 from tests.problems import BRANCH, LABELS, SPACE, START, classification_problem, graph, make_cascade
 
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
@@ -52,20 +54,20 @@ def random_graphs(count, seed=0):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("Add(target, 1)", Reason.NO_PREDICTION),
-        ("1", Reason.NO_PREDICTION),
-        ("Log(prediction)", Reason.NO_TARGET),
-        ("Mul(prediction, target)", Reason.ACCEPTED),
+        ("Add(target, 1)", NO_PREDICTION),
+        ("1", NO_PREDICTION),
+        ("Log(prediction)", NO_TARGET),
+        ("Mul(prediction, target)", ACCEPTED),
     ],
 )
 def test_contents(cascade, text, reason):
-    assert cascade.contents(graph(text)).reason is reason
+    assert cascade.look(graph(text)).reason is reason
 
 
 def test_reasons_of_the_gradient(cascade):
     overflow = "Exp(Exp(Exp(Exp(Exp(Add(prediction, target))))))"
     constant = "Add(target, Mul(prediction, 0))"
-    assert reasons(cascade, overflow, constant) == [Reason.NON_FINITE_GRADIENT, Reason.ZERO_GRADIENT]
+    assert reasons(cascade, overflow, constant) == [NON_FINITE_GRADIENT, ZERO_GRADIENT]
 
 
 def test_a_gradient_that_is_nan_on_one_sample_is_enough():
@@ -74,14 +76,14 @@ def test_a_gradient_that_is_nan_on_one_sample_is_enough():
     start[2, 0] = 100.0
     text = "Mul(target, Exp(prediction))"
     sound, one_bad = (make_cascade(classification_problem(values), rejection=None) for values in (START, start))
-    assert reasons(sound, text) == [Reason.ACCEPTED]
-    assert reasons(one_bad, text) == [Reason.NON_FINITE_GRADIENT]
+    assert reasons(sound, text) == [ACCEPTED]
+    assert reasons(one_bad, text) == [NON_FINITE_GRADIENT]
 
 
 def test_reasons_of_the_protocol(cascade):
     diverges = "Mul(target, Neg(Mul(prediction, Square(Square(prediction)))))"
     found = screen(cascade, CROSS_ENTROPY, MINUS_CROSS_ENTROPY, diverges)
-    assert [one.verdict.reason for one in found] == [Reason.ACCEPTED, Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION]
+    assert [one.verdict.reason for one in found] == [ACCEPTED, NO_METRIC_GAIN, NON_FINITE_OPTIMISATION]
     assert found[0].verdict.value == pytest.approx(1.0)
     assert found[1].verdict.value == pytest.approx(0.0)
 
@@ -94,8 +96,8 @@ def test_the_direction_of_a_loss_decides_and_norms_do_not(cascade):
     memory = GradientMemory()
     memory.remember_rejected(BRANCH.name, bad.sketch)
     assert reasons(cascade, CROSS_ENTROPY, MINUS_CROSS_ENTROPY, memory=memory) == [
-        Reason.ACCEPTED,
-        Reason.EQUIVALENT_TO_REJECTED,
+        ACCEPTED,
+        EQUIVALENT_TO_REJECTED,
     ]
 
 
@@ -106,8 +108,8 @@ def test_equivalent_to_trained_passes_without_the_protocol(cascade):
     memory.remember_trained({BRANCH.name: first.signature}, Known(7, 0.9))
     strict = make_cascade(iterations=1)  # in one step nothing gains: only the memory lets it pass
     twin = "Mul(Log(prediction), Neg(target))"
-    assert reasons(strict, twin) == [Reason.NO_METRIC_GAIN]
-    assert reasons(strict, twin, memory=memory) == [Reason.ACCEPTED]
+    assert reasons(strict, twin) == [NO_METRIC_GAIN]
+    assert reasons(strict, twin, memory=memory) == [ACCEPTED]
     (second,) = screen(strict, twin, memory=memory)
     assert np.isnan(second.verdict.value)
     assert memory.trained[second.signature] == Known(7, 0.9)
@@ -123,8 +125,8 @@ def test_the_memory_keeps_the_first_of_its_kind():
 
 def test_without_a_protocol_every_sound_gradient_passes():
     assert reasons(make_cascade(rejection=None), MINUS_CROSS_ENTROPY, "Mul(0, Mul(prediction, target))") == [
-        Reason.ACCEPTED,
-        Reason.ZERO_GRADIENT,
+        ACCEPTED,
+        ZERO_GRADIENT,
     ]
 
 
@@ -173,7 +175,7 @@ def test_a_gain_of_exactly_the_threshold_passes(cascade):
     with pytest.raises(UserError, match="no room"):
         check_headroom(problem, RejectionSettings(minimum_gain=0.7))
     (screened,) = screen(make_cascade(problem, minimum_gain=0.6), CROSS_ENTROPY)
-    assert screened.verdict.reason is Reason.ACCEPTED
+    assert screened.verdict.reason is ACCEPTED
     assert screened.verdict.value == pytest.approx(0.6)
 
 
@@ -290,9 +292,9 @@ def test_random_and_mutated_graphs_go_through(count, seed):
     described = [one for one in screened if one.signature is not None]
     assert not any("nan" in one.signature or "inf" in one.signature for one in described)
     without = {one.verdict.reason for one in screened if one.signature is None}
-    assert without == {Reason.NON_FINITE_GRADIENT, Reason.ZERO_GRADIENT}
+    assert without == {NON_FINITE_GRADIENT, ZERO_GRADIENT}
     reasons = {one.verdict.reason for one in described}
-    assert {Reason.ACCEPTED, Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION} <= reasons
+    assert {ACCEPTED, NO_METRIC_GAIN, NON_FINITE_OPTIMISATION} <= reasons
     assert cascade.compilations == {"gradient": 1, "rejection": 1}
 
 

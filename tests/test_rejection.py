@@ -1,5 +1,6 @@
 """The rejection protocol in lanes: leaving early, refilling, and the way it is computed change no verdict."""
 
+import collections
 import dataclasses
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.core.types import Reason
+from jaxloss.core.verdicts import ACCEPTED, PASSED, reason_of
 from jaxloss.filters import population as populations
-from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
-from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol, RejectionSettings
+from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
@@ -62,8 +63,8 @@ def test_who_leaves_early_has_the_verdict_of_the_whole_descent(five_thousand, wh
     assert_equal(found, whole_descents)
     assert np.all(whole_descents["steps"] == 500)
     # Many leave, for each of the reasons, and at different times.
-    reasons = {Reason(reason) for reason in found["reason"][found["steps"] < 500]}
-    assert {Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION} <= reasons
+    reasons = {reason_of(code, REASONS) for code in found["reason"][found["steps"] < 500]}
+    assert {NO_METRIC_GAIN, NON_FINITE_OPTIMISATION} <= reasons
     assert len(set(found["steps"])) > 2
     assert found["steps"].mean() < 350
 
@@ -71,18 +72,18 @@ def test_who_leaves_early_has_the_verdict_of_the_whole_descent(five_thousand, wh
 def test_the_filters_before_the_protocol_take_nothing_that_would_pass(five_thousand, whole_descents):
     """Those that judge by the gradient, that is: a graph that does not look at the target may gain by luck."""
     cascade, memory = make_cascade(), GradientMemory()
-    looked_at = [index for index, graph in enumerate(five_thousand) if cascade.contents(graph).accepted]
-    passes = whole_descents["reason"] == Reason.ACCEPTED
-    lost = dict.fromkeys(Reason, 0)
+    looked_at = [index for index, graph in enumerate(five_thousand) if cascade.look(graph).accepted]
+    passes = whole_descents["reason"] == PASSED
+    lost = collections.Counter()
     for begin in range(0, len(looked_at), 100):
         chunk = looked_at[begin : begin + 100]
         for index, screened in zip(chunk, cascade.screen([five_thousand[i] for i in chunk], memory), strict=True):
             reason = screened.verdict.reason
-            lost[reason] += bool(passes[index]) and reason is not Reason.ACCEPTED
+            lost[reason] += bool(passes[index]) and reason is not ACCEPTED
             if screened.sketch is not None and not screened.verdict.accepted:
                 memory.remember_rejected(BRANCH.name, screened.sketch)
     # Two losses may have the same gradient at the start and part later.
-    assert lost.pop(Reason.EQUIVALENT_TO_REJECTED) < 0.05 * passes.sum()
+    assert lost.pop(EQUIVALENT_TO_REJECTED, 0) < 0.05 * passes.sum()
     assert sum(lost.values()) == 0, lost
 
 
@@ -151,8 +152,9 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
             # Under `vmap` graphs without aggregation have a program of their own.
             programs = 1 if batching == "blocks" else 2
             assert cascade.compilations == {"gradient": programs, "rejection": programs}
-        cascade.rejection._workers = SimpleNamespace(map=lambda *arguments: shared.append(1) or workers.map(*arguments))
-        cascade.rejection._num_workers, cascade._verdicts = 3, Remembered(1000)
+        counted = SimpleNamespace(map=lambda *arguments: shared.append(1) or workers.map(*arguments))
+        cascade = make_cascade(batching="blocks", iterations=150, width=16, workers=counted, num_workers=3)
+        summaries(cascade, graphs[:1])  # compiled by one thread, before several may meet it
         found["threads"] = summaries(cascade, graphs)
         assert shared == [1]
         assert cascade.compilations == {"gradient": 1, "rejection": 1}

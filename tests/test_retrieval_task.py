@@ -466,7 +466,7 @@ def test_the_toy_optimisation_asks_for_90_percent_and_not_for_a_gain(market):
     problem = problems[BRANCH]
     assert problem.start.shape == (64, 1, 1, 16)
     start = float(problem.metrics(problem.start).mean())
-    assert cascade.settings.rejection.minimum_gain + start == pytest.approx(0.9)
+    assert cascade.filter("rejection").protocol.settings.minimum_gain + start == pytest.approx(0.9)
 
 
 def test_batch_size_and_pk_must_agree(market):

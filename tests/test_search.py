@@ -10,13 +10,16 @@ import pytest
 from jaxloss.config import default_config, wiring
 from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
-from jaxloss.core.types import LossInputs, Reason
+from jaxloss.core.types import LossInputs
+from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
+from jaxloss.filters.rejection import NO_METRIC_GAIN
 from jaxloss.search.base import RANDOM_ORIGIN, SEED_ORIGIN, Individual
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.base import NO_TARGET
 from tests.problems import make_cascade
 
 SPACE = autoloss_zero()
@@ -208,9 +211,7 @@ def test_a_seed_that_passes_is_taken(cascades):
     assert [attempt.origin for attempt in one.attempts] == [SEED_ORIGIN, SEED_ORIGIN]
 
 
-@pytest.mark.parametrize(
-    ("formula", "reason"), [("Neg(prediction)", Reason.NO_TARGET), ("Mul(target, prediction)", Reason.NO_METRIC_GAIN)]
-)
+@pytest.mark.parametrize(("formula", "reason"), [("Neg(prediction)", NO_TARGET), ("Mul(target, prediction)", NO_METRIC_GAIN)])
 def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, reason):
     text, messages = f"classification: {CROSS_ENTROPY} | second: {formula}", []
     search = evolution(PAIR, seeds=[PAIR.parse(text)])
@@ -227,7 +228,7 @@ def test_a_copy_of_a_trained_parent_passes_by_its_norms(cascades):
     search = evolution(PAIR, seeds=[PAIR.parse(first.text)])
     (again,) = resolve(search, [search._propose(0)], cascades, memory, 4, 10)
     assert again.text == first.text
-    assert [(attempt.reason, attempt.gain) for attempt in again.attempts] == [(Reason.ACCEPTED.label, None)] * 2
+    assert [(attempt.reason, attempt.gain) for attempt in again.attempts] == [(ACCEPTED.label, None)] * 2
     assert memory.trained[joint_signature(again.signatures)] == Known(0, 0.8)
 
 

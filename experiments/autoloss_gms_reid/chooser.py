@@ -22,7 +22,7 @@ from jaxloss.config import MAY_CHANGE
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.config.wiring import make_chooser_settings
-from jaxloss.filters.properties import CurveDescriber, PropertySettings
+from jaxloss.filters.properties import CurveFilter, PropertySettings
 from jaxloss.runs import RunDirectory
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.contender import FOUND
@@ -101,7 +101,7 @@ def _correlations(plan, loop: SearchLoop) -> list[dict[str, Any]]:
     trained = [one for one in loop.search.individuals if one.trained]
     (branch,) = plan.space.branches
     losses = [plan.space.parse(one.text)[branch.name] for one in trained]
-    curves = CurveDescriber(branch.form, PropertySettings()).curves(losses)
+    curves = CurveFilter(branch.form, PropertySettings()).curves(losses)
     features = curve_features(curves[:, 0], curves[:, 1], np.array([loss.log2_scale for loss in losses]))
     scores = [one.score for one in trained]
     rows = []

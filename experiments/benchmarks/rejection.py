@@ -30,11 +30,12 @@ from experiments.benchmarks.separate_descents import Descent, descend_compiled, 
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import Reason
-from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.core.verdicts import PASSED
+from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.population import BATCHINGS
 from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.filters.standard import FilterSettings, make_filters
 from jaxloss.graphs.blocks.lowering import lower
 from jaxloss.graphs.form import parse_fitting
 from jaxloss.graphs.formula import parse
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         host = _host(whole, graphs[:256])
         growth = [_grow(whole, graphs, count) for count in options.growth]
 
-    expected = {str(graph): int(reason) for graph, reason in zip(graphs, found["reason"], strict=True)}
+    expected = {str(graph): reason for graph, reason in zip(graphs, found["reason"], strict=True)}
     differing = sorted(text for text, reason in verdicts.items() if reason != expected[text])
     results = {
         **common.facts(),
@@ -161,22 +162,22 @@ def _one_by_one(
     name: str, descend: Descent, graphs: Sequence[Graph], problem: RejectionProblem, settings: RejectionSettings, verdicts: dict
 ) -> dict[str, Any]:
     found, seconds = separately(descend, graphs, problem, settings)
-    verdicts |= {str(graph): int(reason) for graph, reason in zip(graphs, found, strict=True)}
-    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=found.count(Reason.ACCEPTED))
+    verdicts |= {str(graph): reason for graph, reason in zip(graphs, found, strict=True)}
+    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=found.count(PASSED))
 
 
 def _cascade_maker(
     problem: RejectionProblem, settings: RejectionSettings, options, pool, workers: int
 ) -> Callable[[bool], Cascade]:
     def make(shortcuts: bool) -> Cascade:
-        how = CascadeSettings(
+        how = FilterSettings(
             rejection=settings,
             width=options.width,
             batching=options.batching,
             shortcuts=shortcuts,
             num_devices=options.devices,
         )
-        return Cascade(BRANCH.name, BRANCH.form, BRANCH.required, problem, how, pool, workers)
+        return Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, how, pool, workers))
 
     return make
 
@@ -186,17 +187,17 @@ def _warm(cascade: Cascade) -> float:
     texts = ("Neg(Mul(target, Log(prediction)))", "Neg(Mul(target, Mean_c(prediction)))")
     graphs = [parse(text, LAYOUT.operators, LAYOUT.inputs) for text in texts]
     begin = time.perf_counter()
-    cascade.describe.stage(graphs)
-    cascade.rejection(graphs)
+    cascade.filter("gradient").gradients(graphs)
+    cascade.filter("rejection").protocol(graphs)
     return time.perf_counter() - begin
 
 
 def _full(cascade: Cascade, graphs: Sequence[Graph]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     compile_seconds = _warm(cascade)
     begin = time.perf_counter()
-    found = cascade.rejection(graphs)
+    found = cascade.filter("rejection").protocol(graphs)
     seconds = time.perf_counter() - begin
-    accepted = int(np.sum(found["reason"] == Reason.ACCEPTED))
+    accepted = int(np.sum(found["reason"] == PASSED))
     more = {"compilations": cascade.compilations, "memory_budget_mib": memory_budget() / 2**20}
     return _row("full", len(graphs), seconds, compile_seconds=compile_seconds, accepted=accepted, **more), found
 
@@ -231,7 +232,7 @@ def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: GradientMemory) -
     reasons: collections.Counter = collections.Counter()
     looked_at = []
     for graph in graphs:
-        verdict = cascade.contents(graph)
+        verdict = cascade.look(graph)
         if verdict.accepted:
             looked_at.append(graph)
         else:
@@ -266,7 +267,7 @@ def _host(cascade: Cascade, graphs: Sequence[Graph]) -> dict[str, float]:
     jobs = {
         "sample": lambda graph: common.SPACE.sample(generator, BRANCH),
         "offspring": lambda graph: common.SPACE.offspring(generator, BRANCH, [graph]),
-        "contents": cascade.contents,
+        "contents": cascade.look,
         "key": lambda graph: Graph(graph.nodes).key(operators),
         "key_and_canonical": key_and_canonical,
         "encode": lambda graph: encode(graph, LAYOUT),
@@ -279,7 +280,7 @@ def _host(cascade: Cascade, graphs: Sequence[Graph]) -> dict[str, float]:
 
 def _grow(cascade: Cascade, graphs: Sequence[Graph], count: int) -> dict[str, Any]:
     begin = time.perf_counter()
-    cascade.rejection(graphs[:count])
+    cascade.filter("rejection").protocol(graphs[:count])
     return {"entries": count, "seconds": time.perf_counter() - begin}
 
 

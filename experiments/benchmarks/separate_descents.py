@@ -14,16 +14,9 @@ import optax
 from experiments.benchmarks.common import BRANCH
 from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.reduce import total_loss
-from jaxloss.core.types import Array, PyTree, Reason
-from jaxloss.filters.rejection import ROUNDING, RejectionSettings
-from jaxloss.graphs.compile import compile_graph
-from jaxloss.graphs.graph import Graph
-
-Gradients = Callable[[Array], Array]
-Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]
-
-
-def gradients_of(graph: Graph, problem: RejectionProblem) -> Gradients:
+from jaxloss.core.types import Array, PyTree
+from jaxloss.core.verdicts import PASSED, code_of
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, ROUNDING, RejectionSettings -> Gradients:
     """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
     loss = compile_graph(graph, BRANCH.layout.operators)
 
@@ -62,8 +55,8 @@ def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gra
 
 def separately(
     descend: Descent, graphs: Sequence[Graph], problem: RejectionProblem, settings: RejectionSettings
-) -> tuple[list[Reason], float]:
-    """The verdict of every graph, and the seconds that all descents took."""
+) -> tuple[list[int], float]:
+    """The code of the verdict on every graph, and the seconds that all descents took."""
     jax.block_until_ready(descend(problem, settings, gradients_of(graphs[0], problem)))  # what is loaded once is not counted
     begin = time.perf_counter()
     ends = [jax.block_until_ready(descend(problem, settings, gradients_of(graph, problem))) for graph in graphs]
@@ -71,9 +64,9 @@ def separately(
     return [_verdict(variable, problem, settings) for variable in ends], seconds
 
 
-def _verdict(variable: Array, problem: RejectionProblem, settings: RejectionSettings) -> Reason:
+def _verdict(variable: Array, problem: RejectionProblem, settings: RejectionSettings) -> int:
     finite = np.isfinite(variable).all(axis=(1, 2, 3))
     end_metric = np.where(finite, problem.metrics(variable), 0)
     if float(np.mean(end_metric - problem.metrics(problem.start))) >= settings.minimum_gain - ROUNDING:
-        return Reason.ACCEPTED
-    return Reason.NO_METRIC_GAIN if finite.all() else Reason.NON_FINITE_OPTIMISATION
+        return PASSED
+    return code_of(NO_METRIC_GAIN if finite.all() else NON_FINITE_OPTIMISATION, REASONS)

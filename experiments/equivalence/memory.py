@@ -19,8 +19,9 @@ import numpy as np
 
 from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
-from jaxloss.core.types import Reason
-from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.core.verdicts import PASSED
+from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.standard import FilterSettings, make_filters
 from jaxloss.graphs.formula import parse
 
 DIGITS = (2, 3, 4, 5)
@@ -39,13 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     layout = BRANCH.layout
     texts = common.random_formulas(options.trees, options.seed)
     problem = common.random_problem(options.samples, 1, 1, options.classes, options.seed)
-    cascade = Cascade(BRANCH.name, BRANCH.form, BRANCH.required, problem, CascadeSettings())
+    cascade = Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, FilterSettings()))
     graphs = [parse(text, layout.operators, layout.inputs) for text in texts]
-    graphs = [graph for graph in graphs if cascade.contents(graph).accepted]
-    gradients = cascade.describe.stage(graphs)
-    usable = np.flatnonzero(gradients["reason"] == Reason.ACCEPTED)
+    graphs = [graph for graph in graphs if cascade.look(graph).accepted]
+    gradients = cascade.filter("gradient").gradients(graphs)
+    usable = np.flatnonzero(gradients["reason"] == PASSED)
     norms, projections = gradients["norms"][usable], gradients["projections"][usable]
-    passes = cascade.rejection([graphs[i] for i in usable])["reason"] == Reason.ACCEPTED
+    passes = cascade.filter("rejection").protocol([graphs[i] for i in usable])["reason"] == PASSED
 
     kinds: dict[str, Callable[[int], str]] = {}
     for digits in DIGITS:

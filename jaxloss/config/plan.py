@@ -102,9 +102,9 @@ def make_contender(text: str, space: GraphSpace) -> Contender:
     for branch in space.branches:
         if not candidate[branch.name].input_names:
             raise UserError(f"the formula '{text}' is a constant: nothing can be learned with it")
-        for _, names in branch.required:
-            if not candidate[branch.name].input_names & names:
-                listed = " or ".join(sorted(names))
+        for requirement in branch.required:
+            if not candidate[branch.name].input_names & requirement.any_of:
+                listed = " or ".join(sorted(requirement.any_of))
                 raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
     return Contender(text, GIVEN, space, formula)
 

@@ -13,16 +13,17 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Way, Workplace, choose
-from jaxloss.filters.cascade import Cascade, CascadeSettings
+from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.properties import PropertySettings
 from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.filters.standard import FilterSettings, make_filters
 from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.formula import MAX_NODES
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
+from jaxloss.search.chooser import Chooser
 from jaxloss.search.evolution import Evolution
-from jaxloss.search.loop import Chooser
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.autoloss_zero import autoloss_zero
@@ -197,7 +198,7 @@ def make_chooser(config: Config, space: GraphSpace, cascades: Mapping[str, Casca
     if settings is None:
         return None
     (cascade,) = cascades.values()
-    return CurveChooser(space, cascade.describe, *settings, config.seed, checkpoints)
+    return CurveChooser(space, cascade.filter("curves"), *settings, config.seed, checkpoints)
 
 
 def make_budget(config: Config) -> SearchBudget:
@@ -274,7 +275,7 @@ def make_cascades(
         return RejectionSettings(rejection.iterations, rejection.learning_rate, rejection.momentum, gain)
 
     properties = config.filters.properties
-    settings = CascadeSettings(
+    settings = FilterSettings(
         properties=PropertySettings(**properties),
         significant_digits=config.filters.equivalence.significant_digits,
         scale_free=config.filters.equivalence.scale_free,
@@ -287,11 +288,13 @@ def make_cascades(
         branch.name: Cascade(
             branch.name,
             branch.form,
-            branch.required,
-            problems[branch.name],
-            dataclasses.replace(settings, rejection=protocol(problems[branch.name])),
-            workers,
-            num_workers,
+            make_filters(
+                branch,
+                problems[branch.name],
+                dataclasses.replace(settings, rejection=protocol(problems[branch.name])),
+                workers,
+                num_workers,
+            ),
         )
         for branch in space.branches
     }

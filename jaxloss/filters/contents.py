@@ -1,19 +1,36 @@
-"""The cheapest filter: does the graph look at the prediction and at the target at all?"""
+"""The cheapest filter: does the expression look at the prediction and at the target at all?"""
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Sequence
 
-from jaxloss.core.types import Reason, Verdict
-from jaxloss.graphs.graph import Graph
+from jaxloss.core.verdicts import Reason, Verdict
+from jaxloss.filters.base import Cost, Screened
+from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.graphs.form import Expression
+from jaxloss.spaces.base import Requirement
 
 
-def check_contents(graph: Graph, required: Iterable[tuple[Reason, frozenset[str]]]) -> Verdict:
-    """Accepts a graph that contains, for each requirement, at least one of the named inputs.
+class Contents:
+    """Stops what lacks an input that its branch requires. See `base.Filter`."""
 
-    Args:
-      graph: the loss of one branch.
-      required: (reason for a rejection, names of inputs), checked in order.
-    """
-    for reason, names in required:
-        if not graph.input_names & names:
-            return Verdict(reason)
-    return Verdict(Reason.ACCEPTED)
+    name, stage, cost, remembers, compilations = "contents", "a look at the leaves", Cost.DRAW, True, 0
+
+    def __init__(self, required: Sequence[Requirement]):
+        """Args:
+        required: of the branch, checked in order.
+        """
+        self._required = tuple(required)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        return tuple(requirement.reason for requirement in self._required)
+
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+        del memory
+        return [self._look(*pair) for pair in zip(expressions, known, strict=True)]
+
+    def _look(self, expression: Expression, known: Screened) -> Screened:
+        for requirement in self._required:
+            if not expression.input_names & requirement.any_of:
+                return dataclasses.replace(known, verdict=Verdict(requirement.reason))
+        return known

@@ -3,6 +3,12 @@
 import dataclasses
 import hashlib
 
+from jaxloss.core.verdicts import Reason
+
+EQUIVALENT_TO_TRAINED = Reason(
+    "equivalent_to_trained", "is equivalent to a loss that was trained before, and takes over its score"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Known:

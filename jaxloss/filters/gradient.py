@@ -14,10 +14,15 @@ import numpy as np
 
 from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.core.types import Array, PyTree
+from jaxloss.core.verdicts import PASSED, Reason, code_of
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
 from jaxloss.graphs.graph import Graph
+
+NON_FINITE_GRADIENT = Reason("non_finite_gradient", "its gradient is infinite or not a number")
+ZERO_GRADIENT = Reason("zero_gradient", "its gradient is zero everywhere: training would stand still")
+REASONS = (NON_FINITE_GRADIENT, ZERO_GRADIENT)
 
 NUM_PROJECTIONS = 6
 SKETCH_DIGITS = 4
@@ -72,9 +77,9 @@ class GradientStage:
 def _describe_one(directions: Array, gradient: Array) -> dict[str, Array]:
     norms = jnp.sqrt(jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim))))
     finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(norms))
-    reason = jnp.where(jnp.any(norms > 0), Reason.ACCEPTED, Reason.ZERO_GRADIENT)
+    reason = jnp.where(jnp.any(norms > 0), PASSED, code_of(ZERO_GRADIENT, REASONS))
     return {
-        "reason": jnp.where(finite, reason, Reason.NON_FINITE_GRADIENT).astype(jnp.int32),
+        "reason": jnp.where(finite, reason, code_of(NON_FINITE_GRADIENT, REASONS)).astype(jnp.int32),
         "norms": norms,
         # Not a matrix product: its rounding depends on the place of a row in the batch.
         "projections": jnp.sum(directions * gradient, axis=tuple(range(1, directions.ndim))),

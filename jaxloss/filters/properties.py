@@ -16,12 +16,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.devices import float64_on_cpu
-from jaxloss.core.types import Array, LossInputs, Reason, Verdict
-from jaxloss.filters.screened import UNDECIDED, Screened
+from jaxloss.core.types import Array, LossInputs
+from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
+from jaxloss.filters.base import UNDECIDED, Cost, Screened
+from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.graphs.form import Expression, Form
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode
+
+OWN_NOT_RISING = Reason(
+    "own_not_rising", "its curve t does not rise with the cosine: the own class would be pushed away", leaves_row=False
+)
+OTHER_NOT_RISING = Reason(
+    "other_not_rising", "its curve n does not rise with the cosine: other classes would be drawn near", leaves_row=False
+)
+OWN_ABOVE_OTHER = Reason("own_above_other", "its curve t lies above n: there is no margin between the classes", leaves_row=False)
 
 # Graphs in one call; a shorter list is filled up.
 _GRAPHS_PER_CALL = 128
@@ -87,10 +97,11 @@ class CurveSampler:
         return jax.lax.map(values_and_slopes, programs)
 
 
-class CurveDescriber:
-    """Checks the properties, and describes a loss by its rounded curves and its scale. See `screened.Describer`."""
+class CurveFilter:
+    """Checks the properties, and describes a loss by its rounded curves and its scale. See `base.Filter`."""
 
-    name = "curves"
+    name, stage, cost, remembers = "curves", "a look at the curves", Cost.CALL, True
+    reasons = (OWN_NOT_RISING, OTHER_NOT_RISING, OWN_ABOVE_OTHER)
 
     def __init__(self, form: Form, settings: PropertySettings):
         """Args:
@@ -108,7 +119,8 @@ class CurveDescriber:
         """The rounded values `f_t` and `f_n`, float64 `[M, 2, N]`."""
         return self._sampled(expressions)[:, :, 0]
 
-    def __call__(self, expressions: Sequence[Expression]) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+        del known, memory  # nothing comes before it
         return [self._describe(*pair) for pair in zip(expressions, self._sampled(expressions), strict=True)]
 
     def _sampled(self, expressions: Sequence[Expression]) -> np.ndarray:
@@ -121,7 +133,7 @@ class CurveDescriber:
     def _describe(self, expression: Expression, sampled: np.ndarray) -> Screened:
         curves, slopes = sampled[:, 0], sampled[:, 1]
         reason, share = self._judge(curves)
-        if self._settings.enabled and reason is not Reason.ACCEPTED:
+        if self._settings.enabled and reason is not ACCEPTED:
             return Screened(Verdict(reason, share))
         compared = [curves]
         if self._settings.slopes:
@@ -152,9 +164,9 @@ class CurveDescriber:
         own, other = curves
         with np.errstate(invalid="ignore"):
             shares = {
-                Reason.OWN_NOT_RISING: np.mean(np.diff(own) >= 0),
-                Reason.OTHER_NOT_RISING: np.mean(np.diff(other) >= 0),
-                Reason.OWN_ABOVE_OTHER: np.mean(other - own >= 0),
+                OWN_NOT_RISING: np.mean(np.diff(own) >= 0),
+                OTHER_NOT_RISING: np.mean(np.diff(other) >= 0),
+                OWN_ABOVE_OTHER: np.mean(other - own >= 0),
             }
         failed = [(reason, float(share)) for reason, share in shares.items() if share < self._settings.fraction]
-        return failed[0] if failed else (Reason.ACCEPTED, 1.0)
+        return failed[0] if failed else (ACCEPTED, 1.0)

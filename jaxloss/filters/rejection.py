@@ -19,10 +19,23 @@ import optax
 from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.core.types import Array, PyTree
+from jaxloss.core.verdicts import PASSED, Reason, code_of
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
 from jaxloss.graphs.graph import Graph
+
+NON_FINITE_OPTIMISATION = Reason(
+    "non_finite_optimisation",
+    "ran into infinity while a few predictions were optimised with it, without a network",
+    is_remembered=True,
+)
+NO_METRIC_GAIN = Reason(
+    "no_metric_gain",
+    "a few predictions were optimised with it, without a network, and the metric did not rise enough",
+    is_remembered=True,
+)
+REASONS = (NON_FINITE_OPTIMISATION, NO_METRIC_GAIN)
 
 # Between two looks at which candidates are decided.
 ITERATIONS_PER_CALL = 100
@@ -103,7 +116,7 @@ class RejectionProtocol:
         workers: threads, among which long lists are divided, or None.
         num_workers: how many of them.
         """
-        self._problem, self._population, self._settings, self._shortcuts = problem, population, settings, shortcuts
+        self._problem, self._population, self.settings, self._shortcuts = problem, population, settings, shortcuts
         self._num_devices, self._workers, self._num_workers = num_devices, workers, num_workers
         self._momentum = optax.trace(settings.momentum)
         self._start_metric = problem.metrics(problem.start)
@@ -174,9 +187,9 @@ class RejectionProtocol:
                 variable, momentum, memory = carry
                 gradient, memory = gradients(memory, variable, context)
                 update, moved = self._momentum.update(gradient, momentum)
-                running = steps + index < self._settings.iterations
+                running = steps + index < self.settings.iterations
                 keep = functools.partial(_where, running)
-                variable = keep(variable - self._settings.learning_rate * update, variable)
+                variable = keep(variable - self.settings.learning_rate * update, variable)
                 return variable, jax.tree.map(keep, moved, momentum), memory
 
             variable, momentum, memory = jax.lax.fori_loop(0, self._stride, iteration, (variable, momentum, memory))
@@ -191,7 +204,7 @@ class RejectionProtocol:
         parts = (*moving, *jax.tree.map(split, (start, context)))
         memory, (variable, momentum, settled) = jax.lax.scan(descend, state.memory, parts)
         variable, momentum, settled = jax.tree.map(_join, (variable, momentum, settled))
-        steps = jnp.minimum(steps + self._stride, self._settings.iterations)
+        steps = jnp.minimum(steps + self._stride, self.settings.iterations)
         return Lanes(variable, momentum, steps, memory), self._report(variable, context, steps, settled)
 
     def _settled(self, variable: Array, momentum: PyTree, gradient: Array) -> Array:
@@ -200,9 +213,9 @@ class RejectionProtocol:
         A gradient that stays as it is moves the trace towards `gradient / (1 - momentum)`. Where neither that nor the present
         trace changes the variable by rounding, nothing will, since the gradient then stays as it is.
         """
-        limit = jnp.abs(gradient) / (1 - self._settings.momentum)
+        limit = jnp.abs(gradient) / (1 - self.settings.momentum)
         largest = functools.reduce(jnp.maximum, map(jnp.abs, jax.tree.leaves(momentum)), limit)
-        step = 1.01 * self._settings.learning_rate * largest
+        step = 1.01 * self.settings.learning_rate * largest
         stands = (variable + step == variable) & (variable - step == variable)
         return jnp.all(stands, axis=tuple(range(2, variable.ndim)))
 
@@ -211,14 +224,14 @@ class RejectionProtocol:
         problem = dataclasses.replace(self._problem, context=context)
         end_metric = jnp.where(finite, jax.vmap(problem.metrics)(variable), 0)
         gain = jnp.mean(end_metric - self._start_metric, axis=1)
-        failed = jnp.where(jnp.all(finite, axis=1), Reason.NO_METRIC_GAIN, Reason.NON_FINITE_OPTIMISATION)
-        passed = gain >= self._settings.minimum_gain - ROUNDING
+        failed = jnp.where(jnp.all(finite, axis=1), code_of(NO_METRIC_GAIN, REASONS), code_of(NON_FINITE_OPTIMISATION, REASONS))
+        passed = gain >= self.settings.minimum_gain - ROUNDING
         # A prediction that is no longer finite stays so.
-        decided = (steps >= self._settings.iterations) | jnp.all(settled | ~finite, axis=1)
+        decided = (steps >= self.settings.iterations) | jnp.all(settled | ~finite, axis=1)
         if not self._shortcuts:
-            decided = steps >= self._settings.iterations
+            decided = steps >= self.settings.iterations
         return {
-            "reason": jnp.where(passed, Reason.ACCEPTED, failed).astype(jnp.int32),
+            "reason": jnp.where(passed, PASSED, failed).astype(jnp.int32),
             "gain": gain,
             "steps": steps,
             "decided": decided,

@@ -30,6 +30,7 @@ from jaxloss.report.words import (
 )
 from jaxloss.runs import atomic
 from jaxloss.runs.directory import Run, flatten, open_for_reading
+from jaxloss.runs.rows import FILTERS
 
 _REPORT = "report.html"
 _NUM_SHAPES = 3
@@ -66,13 +67,14 @@ def render_report(run: Run) -> str:
     environment.filters.update({function.__name__: function for function in _FILTERS})
     summary = run.read_summary()
     searches = _searches(run)
+    filters = run.archive.state(FILTERS) or []
     content = {
         "summary": summary or {},
         "finished": summary is not None,
         "title": summary["task"] if summary else run.path.absolute().name,
         "mode": run.config.get("mode", "search"),
         "curves": _curves(run, searches, summary),
-        "funnels": [(name, make_funnel(counts)) for name, counts in searches.items() if counts["proposed"]],
+        "funnels": [(name, make_funnel(counts, filters)) for name, counts in searches.items() if counts["proposed"]],
         "leaders": _leaders(run, summary, searches),
         **_comparison(summary or {}),
         "stages": _stages(run),

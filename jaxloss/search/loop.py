@@ -9,33 +9,22 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from jaxloss.core.progress import Progress
-from jaxloss.core.types import Reason
+from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
+from jaxloss.filters.equivalence import EQUIVALENT_TO_TRAINED, GradientMemory, Known, joint_signature
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.metrics import MetricWriter
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
+from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.preparation import Outcome
-
-PROTOCOL_REASONS = (Reason.NO_METRIC_GAIN.label, Reason.NON_FINITE_OPTIMISATION.label)
-
-
-class Chooser(Protocol):
-    """Looks at several candidates before one of them is trained (AutoLoss-GMS, supplement, Algorithm 4)."""
-
-    def candidates(self, num_evaluated: int) -> int:
-        """How many candidates it wants to choose from, after so many were trained; 1 where it does not choose."""
-
-    def choose(self, evaluated: Sequence[Individual], candidates: Sequence[str]) -> int:
-        """The most promising candidate, from those that were trained, in their order. Depends on nothing else."""
 
 
 class SearchLoop:
@@ -140,14 +129,14 @@ class SearchLoop:
         signatures = resolved.signatures
         trainings: list[TrainingRow] = []
         if resolved.passed_over:
-            reason, seconds, score = Reason.NOT_PROMISING, 0.0, None
+            reason, seconds, score = NOT_PROMISING, 0.0, None
             self.counts.rejected[reason.label] += 1
         elif trained is None:
-            reason, seconds = Reason.EQUIVALENT_TO_TRAINED, 0.0
+            reason, seconds = EQUIVALENT_TO_TRAINED, 0.0
             score = self.memory.trained[joint_signature(signatures)].score
             self.counts.equivalent += 1
         else:
-            reason, seconds = Reason.ACCEPTED, sum(seconds for _, seconds in trained)
+            reason, seconds = ACCEPTED, sum(seconds for _, seconds in trained)
             scores = [outcome.score for outcome, _ in trained]
             score = None if None in scores else sum(scores) / len(scores)
             self.counts.trained += 1
@@ -161,10 +150,10 @@ class SearchLoop:
         self.counts.rejected.update(resolved.structural)
         rows = []
         for attempt in resolved.attempts:
-            if attempt.reason != Reason.ACCEPTED.label:
+            if attempt.reason != ACCEPTED.label:
                 self.counts.rejected[attempt.reason] += 1
                 rows.append(self._attempt_row(resolved, attempt))
-        accepted = [attempt for attempt in resolved.attempts if attempt.reason == Reason.ACCEPTED.label]
+        accepted = [attempt for attempt in resolved.attempts if attempt.reason == ACCEPTED.label]
         gains = [attempt.gain for attempt in accepted if attempt.gain is not None]
         rows.append(
             CandidateRow(
@@ -248,14 +237,14 @@ class SearchLoop:
     def _recall(self, row: CandidateRow) -> None:
         """Takes one row of the archive into the memory and the population."""
         if row.branch != WHOLE:
-            if row.reason in PROTOCOL_REASONS:
+            if self.cascades[row.branch].reasons[row.reason].is_remembered:
                 self.memory.remember_rejected(row.branch, row.sketch)
             return
         if row.training:
             names = sorted(branch.name for branch in self.search.space.branches)
             signatures = dict(zip(names, row.signature.split(" | "), strict=True))
             self.memory.remember_trained(signatures, Known(row.proposal, row.score))
-        passed_over = row.reason == Reason.NOT_PROMISING.label
+        passed_over = row.reason == NOT_PROMISING.label
         self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
 
     def _state(self) -> dict[str, Any]:

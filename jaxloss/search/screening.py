@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.types import Reason, Verdict
-from jaxloss.filters.cascade import Cascade, Screened
+from jaxloss.core.verdicts import ACCEPTED, Verdict
+from jaxloss.filters.base import Screened
+from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.graphs.form import Expression
 from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
@@ -68,7 +69,7 @@ class Resolved:
     @property
     def signatures(self) -> dict[str, str]:
         """branch -> gradient norms of the accepted graph."""
-        return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == Reason.ACCEPTED.label}
+        return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == ACCEPTED.label}
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -153,7 +154,7 @@ def _draw(
                 f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
             )
         expression, origin = search.draw(slot.proposal, slot.branch, attempt)
-        verdict: Verdict = cascade.contents(expression)
+        verdict: Verdict = cascade.look(expression)
         if verdict.accepted:
             found.append(_Draw(attempt, expression, origin, rejected))
             rejected = collections.Counter()
@@ -176,7 +177,7 @@ def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], m
     for draw, result in zip(draws, screened, strict=True):
         slot.structural.update(draw.rejected_before)
         reason = result.verdict.reason
-        if reason.is_structural:
+        if not reason.leaves_row:
             slot.structural[reason.label] += 1
         else:
             slot.attempts.append(_attempt(slot, draw, result))

@@ -8,12 +8,34 @@ import numpy as np
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.reduce import mean_loss
-from jaxloss.core.types import Array, PyTree, Reason
+from jaxloss.core.types import Array, PyTree
+from jaxloss.core.verdicts import Reason
 from jaxloss.graphs.form import Expression, Form, split_parts
 from jaxloss.graphs.program import Layout
 from jaxloss.spaces.hyperparameters import Range
 
 Candidate = Mapping[str, Expression]
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """What an expression must contain to be a loss at all.
+
+    Attributes:
+      any_of: names of inputs, one of which it has to read.
+      reason: for stopping one that reads none of them.
+    """
+
+    any_of: frozenset[str]
+    reason: Reason
+
+
+NO_PREDICTION = Reason("no_prediction", "does not contain the prediction: nothing to learn from", leaves_row=False)
+NO_TARGET = Reason("no_target", "does not contain the target: it cannot know what is right", leaves_row=False)
+PREDICTION_AND_TARGET = (
+    Requirement(frozenset({"prediction"}), NO_PREDICTION),
+    Requirement(frozenset({"target"}), NO_TARGET),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +46,13 @@ class Branch:
       name: for example `classification`; the name that the task gives it too.
       form: what its expressions are: a graph of some operator set, inputs and size, or several of them put together.
       weight: factor of this branch in the sum of the branches.
-      required: what an expression must contain: (reason for a rejection, any of these inputs).
+      required: what an expression must contain, checked in order.
     """
 
     name: str
     form: Form
     weight: float = 1.0
-    required: tuple[tuple[Reason, frozenset[str]], ...] = (
-        (Reason.NO_PREDICTION, frozenset({"prediction"})),
-        (Reason.NO_TARGET, frozenset({"target"})),
-    )
+    required: tuple[Requirement, ...] = PREDICTION_AND_TARGET
 
     @property
     def layout(self) -> Layout:

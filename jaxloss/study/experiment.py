@@ -9,7 +9,7 @@ import itertools
 import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,8 +19,11 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Way
+from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import TrainingRow
+from jaxloss.search.chooser import NOT_PROMISING, Chooser
+from jaxloss.search.chooser import STAGE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Comparison, Ranked, TestResult, paired_difference
 from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
@@ -210,6 +213,19 @@ class Experiment:
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }
+
+
+def declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[dict[str, Any]]:
+    """What the filters of all branches may stop a draw for: `stage` and `reasons` (label -> words), in order.
+
+    A chooser stands behind them, as one more stage.
+    """
+    stages: dict[str, dict[str, str]] = {}
+    for one in sorted((one for cascade in cascades.values() for one in cascade.filters), key=lambda one: one.cost):
+        stages.setdefault(one.stage, {}).update({reason.label: reason.words for reason in one.reasons})
+    if chooser is not None:
+        stages[CHOICE] = {NOT_PROMISING.label: NOT_PROMISING.words}
+    return [{"stage": stage, "reasons": reasons} for stage, reasons in stages.items()]
 
 
 def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from jaxloss.execution.choice import Way
 from jaxloss.filters.cascade import Cascade
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
-from jaxloss.search.loop import Chooser
+from jaxloss.search.chooser import Chooser
 from jaxloss.spaces.base import GraphSpace
 from jaxloss.study.comparison import ComparisonSettings
 from jaxloss.study.contender import Contender

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxloss.filters.properties import CurveDescriber
+from jaxloss.filters.properties import CurveFilter
 from jaxloss.graphs.form import Expression
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Individual
@@ -19,12 +19,12 @@ _CHECKPOINT = "predictor"
 
 
 class CurveChooser:
-    """See `search.loop.Chooser`. A fitted predictor is kept as a checkpoint, so that a continued run need not fit it again."""
+    """See `search.chooser.Chooser`. A fitted predictor is kept as a checkpoint, so that a continued run need not fit it again."""
 
     def __init__(
         self,
         space: GraphSpace,
-        describer: CurveDescriber,
+        describer: CurveFilter,
         settings: ChooserSettings,
         predictor: PredictorSettings,
         seed: int,

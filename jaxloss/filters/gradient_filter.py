@@ -1,0 +1,49 @@
+"""Describes graphs by their gradients: what the paper's equivalence check compares (AutoLoss-Zero, Section 3.2)."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxloss.core.verdicts import ACCEPTED, Verdict, reason_of
+from jaxloss.filters.base import Cost, Screened
+from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.gradient import REASONS, describe_gradient
+from jaxloss.graphs.graph import Graph
+
+
+class GradientFilter:
+    """Stops graphs whose gradient is not finite or zero, and describes the others. See `base.Filter`."""
+
+    name, stage, cost, remembers, reasons = "gradient", "one gradient", Cost.CALL, True, REASONS
+
+    def __init__(
+        self,
+        gradients: Callable[[Sequence[Graph]], dict[str, np.ndarray]],
+        significant_digits: int,
+        scale_free: bool,
+        signed: bool,
+    ):
+        """Args:
+        gradients: takes them, see `gradient.GradientStage`.
+        significant_digits, scale_free, signed: see `gradient.describe_gradient`.
+        """
+        self.gradients = gradients
+        self._settings = (significant_digits, scale_free, signed)
+
+    @property
+    def compilations(self) -> int:
+        return self.gradients.compilations
+
+    def check(self, expressions: Sequence[Graph], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+        del memory
+        results = []
+        columns = self.gradients(expressions)
+        for index, before in enumerate(known):
+            reason = reason_of(int(columns["reason"][index]), REASONS)
+            if reason is not ACCEPTED:
+                results.append(dataclasses.replace(before, verdict=Verdict(reason)))
+                continue
+            text = describe_gradient(columns["norms"][index], columns["projections"][index], *self._settings)
+            results.append(dataclasses.replace(before, signature=text.signature, sketch=text.sketch))
+        return results

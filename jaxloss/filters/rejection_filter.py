@@ -1,0 +1,32 @@
+"""The loss-rejection protocol as a filter of the list."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from jaxloss.core.verdicts import Verdict, reason_of
+from jaxloss.filters.base import Cost, Screened
+from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.rejection import REASONS, RejectionProtocol
+from jaxloss.graphs.form import Expression
+
+
+class RejectionFilter:
+    """Stops what does not raise the metric; the others are accepted. See `base.Filter`."""
+
+    name, stage, cost, remembers, reasons = "rejection", "the rejection protocol", Cost.DESCENT, True, REASONS
+
+    def __init__(self, protocol: RejectionProtocol):
+        self.protocol = protocol
+
+    @property
+    def compilations(self) -> int:
+        return self.protocol.compilations
+
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+        del memory
+        columns = self.protocol(expressions)
+        verdicts = [
+            Verdict(reason_of(int(code), REASONS), float(gain))
+            for code, gain in zip(columns["reason"], columns["gain"], strict=True)
+        ]
+        return [dataclasses.replace(one, verdict=verdict) for one, verdict in zip(known, verdicts, strict=True)]
