@@ -16,7 +16,15 @@ from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree
 from jaxloss.core.verdicts import PASSED, code_of
-from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, ROUNDING, RejectionSettings -> Gradients:
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, ROUNDING, RejectionSettings
+from jaxloss.graphs.compile import compile_graph
+from jaxloss.graphs.graph import Graph
+
+Gradients = Callable[[Array], Array]
+Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]
+
+
+def gradients_of(graph: Graph, problem: RejectionProblem) -> Gradients:
     """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
     loss = compile_graph(graph, BRANCH.layout.operators)
 

@@ -21,7 +21,7 @@ from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Way
 from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.directory import RunDirectory
-from jaxloss.runs.rows import TrainingRow
+from jaxloss.runs.rows import FILTERS, TrainingRow
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import STAGE as CHOICE
 from jaxloss.search.loop import SearchLoop
@@ -115,6 +115,8 @@ class Experiment:
             chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints)
             if chooser is not None and chooser.candidates(self.config.search.num_trainings - 1) == 1:
                 self.progress.message("search.num_trainings ends before search.chooser.start_after: nothing will be chosen")
+        if self.run.archive.state(FILTERS) is None:
+            self.run.archive.commit(state={FILTERS: declarations(self.cascades, chooser)})
         loop = SearchLoop(
             search, self.cascades, self.execution, self.run.archive, self.plan.budget, self.progress, metrics, chooser
         )
