@@ -22,6 +22,7 @@ from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
+from jaxloss.search.records import Result, candidate_rows, training_rows
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.preparation import Outcome
@@ -115,7 +116,8 @@ class SearchLoop:
         trained_numbers = {resolved.number for resolved in fresh}
         for resolved in within_budget:
             is_fresh = resolved.number in trained_numbers
-            self._finish(resolved, list(itertools.islice(outcomes, len(self.budget.seeds))) if is_fresh else None)
+            trained = list(itertools.islice(outcomes, len(self.budget.seeds))) if is_fresh else None
+            self._tell(self._result(resolved, trained))
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
 
@@ -124,103 +126,49 @@ class SearchLoop:
         encoded = space.encode(space.parse(resolved.text))
         return [Trial(space, encoded, budget.learning_rate, seed, budget.split, SEARCH_EVAL) for seed in budget.seeds]
 
-    def _finish(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> None:
-        """Counts and tells one individual; `trained` is None for one that is passed over, or equivalent to a known one."""
-        signatures = resolved.signatures
-        trainings: list[TrainingRow] = []
+    def _result(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> Result:
+        """What became of one proposal; `trained` is None for one that is passed over, or equivalent to a known one."""
         if resolved.passed_over:
-            reason, seconds, score = NOT_PROMISING, 0.0, None
-            self.counts.rejected[reason.label] += 1
-        elif trained is None:
-            reason, seconds = EQUIVALENT_TO_TRAINED, 0.0
-            score = self.memory.trained[joint_signature(signatures)].score
-            self.counts.equivalent += 1
+            return Result(resolved, NOT_PROMISING, None)
+        if trained is None:
+            return Result(resolved, EQUIVALENT_TO_TRAINED, self.memory.trained[joint_signature(resolved.signatures)].score)
+        scores = [outcome.score for outcome, _ in trained]
+        return Result(resolved, ACCEPTED, None if None in scores else sum(scores) / len(scores), trained)
+
+    def _count(self, result: Result) -> None:
+        """Adds one proposal and all its draws."""
+        counts, resolved = self.counts, result.resolved
+        if result.trained:
+            counts.trained += 1
+            counts.trainings += len(result.trained)
+            counts.stopped_by_nan += result.score is None
+            self.seconds["training"] += result.seconds
+        elif result.reason is EQUIVALENT_TO_TRAINED:
+            counts.equivalent += 1
         else:
-            reason, seconds = ACCEPTED, sum(seconds for _, seconds in trained)
-            scores = [outcome.score for outcome, _ in trained]
-            score = None if None in scores else sum(scores) / len(scores)
-            self.counts.trained += 1
-            self.counts.trainings += len(trained)
-            self.counts.stopped_by_nan += score is None
-            self.seconds["training"] += seconds
-            trainings = [
-                self._training_row(resolved, seed, *result) for seed, result in zip(self.budget.seeds, trained, strict=True)
-            ]
-        self.counts.proposed += len(resolved.attempts) + sum(resolved.structural.values())
-        self.counts.rejected.update(resolved.structural)
-        rows = []
-        for attempt in resolved.attempts:
-            if attempt.reason != ACCEPTED.label:
-                self.counts.rejected[attempt.reason] += 1
-                rows.append(self._attempt_row(resolved, attempt))
-        accepted = [attempt for attempt in resolved.attempts if attempt.reason == ACCEPTED.label]
-        gains = [attempt.gain for attempt in accepted if attempt.gain is not None]
-        rows.append(
-            CandidateRow(
-                search=self.search.name,
-                proposal=resolved.number,
-                branch=WHOLE,
-                attempt=max(attempt.number for attempt in accepted),
-                formula=resolved.text,
-                key="|".join(attempt.key for attempt in accepted),
-                origin="|".join(attempt.origin for attempt in accepted),
-                parent=resolved.parent,
-                reason=reason.label,
-                gain=min(gains) if gains else None,
-                signature=joint_signature(signatures),
-                sketch=" | ".join(attempt.sketch for attempt in accepted),
-                score=score,
-                training=trained is not None,
-                seconds=seconds,
-            )
-        )
+            counts.rejected[result.reason.label] += 1
+        counts.proposed += len(resolved.attempts) + sum(resolved.structural.values())
+        counts.rejected.update(resolved.structural)
+        counts.rejected.update(attempt.reason for attempt in resolved.attempts if attempt.reason != ACCEPTED.label)
+
+    def _tell(self, result: Result) -> None:
+        """Takes one result into memory, population and archive."""
+        self._count(result)
+        rows = candidate_rows(self.search.name, result)
         for row in rows:
             self._recall(row)
         self.pending = self.pending[1:]
         self._rows += rows
-        if trained is not None:
+        if result.trained:
             if self.metrics is not None:
                 # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
-                self.metrics.write(self.counts.trainings, self._curves(score))
-            self._commit(trainings)
+                self.metrics.write(self.counts.trainings, self._curves(result.score))
+            self._commit(training_rows(self.search.name, result, self.budget))
 
     def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
         """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
         self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
         self._rows = []
-
-    def _training_row(self, resolved: Resolved, seed: int, outcome: Outcome, seconds: float) -> TrainingRow:
-        return TrainingRow(
-            stage=self.search.name,
-            loss=resolved.text,
-            formula=resolved.text,
-            hyperparameters={"proposal": resolved.number},
-            learning_rate=self.budget.learning_rate,
-            seed=seed,
-            split=self.budget.split,
-            evaluated_on=SEARCH_EVAL,
-            score=outcome.score,
-            finite=outcome.finite,
-            steps=outcome.steps,
-            scores=dict(outcome.scores),
-            seconds=seconds,
-        )
-
-    def _attempt_row(self, resolved: Resolved, attempt) -> CandidateRow:
-        return CandidateRow(
-            search=self.search.name,
-            proposal=resolved.number,
-            branch=attempt.branch,
-            attempt=attempt.number,
-            formula=attempt.formula,
-            key=attempt.key,
-            origin=attempt.origin,
-            parent=resolved.parent,
-            reason=attempt.reason,
-            gain=attempt.gain,
-            signature=attempt.signature,
-            sketch=attempt.sketch,
-        )
 
     def _curves(self, score: float | None) -> dict[str, float]:
         fitnesses = [one.fitness for one in self.search.population if one.score is not None]

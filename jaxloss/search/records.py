@@ -1,0 +1,99 @@
+"""The rows of the archive, made from what became of a proposal. Nothing is decided here, and nothing stored."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from jaxloss.core.verdicts import ACCEPTED, Reason
+from jaxloss.filters.equivalence import joint_signature
+from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
+from jaxloss.search.budget import SearchBudget
+from jaxloss.search.screening import Attempt, Resolved
+from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.preparation import Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a proposal that passed the filters.
+
+    Attributes:
+      resolved: the proposal.
+      reason: `ACCEPTED` where it was trained, else why it was not.
+      score: mean of its trainings, or that of its equivalent; None where there is none.
+      trained: (outcome, seconds) of its trainings, one for each seed of the budget; none where it was not trained.
+    """
+
+    resolved: Resolved
+    reason: Reason
+    score: float | None
+    trained: Sequence[tuple[Outcome, float]] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Of all its trainings."""
+        return sum(seconds for _, seconds in self.trained)
+
+
+def candidate_rows(search: str, result: Result) -> list[CandidateRow]:
+    """One row for each draw that was stopped from the first jitted filter on, and one for the whole candidate."""
+    resolved = result.resolved
+    stopped = [attempt for attempt in resolved.attempts if attempt.reason != ACCEPTED.label]
+    accepted = [attempt for attempt in resolved.attempts if attempt.reason == ACCEPTED.label]
+    gains = [attempt.gain for attempt in accepted if attempt.gain is not None]
+    whole = CandidateRow(
+        search=search,
+        proposal=resolved.number,
+        branch=WHOLE,
+        attempt=max(attempt.number for attempt in accepted),
+        formula=resolved.text,
+        key="|".join(attempt.key for attempt in accepted),
+        origin="|".join(attempt.origin for attempt in accepted),
+        parent=resolved.parent,
+        reason=result.reason.label,
+        gain=min(gains) if gains else None,
+        signature=joint_signature(resolved.signatures),
+        sketch=" | ".join(attempt.sketch for attempt in accepted),
+        score=result.score,
+        training=bool(result.trained),
+        seconds=result.seconds,
+    )
+    return [*(_attempt_row(search, resolved, attempt) for attempt in stopped), whole]
+
+
+def training_rows(search: str, result: Result, budget: SearchBudget) -> list[TrainingRow]:
+    """One row for each training."""
+    return [
+        TrainingRow(
+            stage=search,
+            loss=result.resolved.text,
+            formula=result.resolved.text,
+            hyperparameters={"proposal": result.resolved.number},
+            learning_rate=budget.learning_rate,
+            seed=seed,
+            split=budget.split,
+            evaluated_on=SEARCH_EVAL,
+            score=outcome.score,
+            finite=outcome.finite,
+            steps=outcome.steps,
+            scores=dict(outcome.scores),
+            seconds=seconds,
+        )
+        for seed, (outcome, seconds) in zip(budget.seeds, result.trained, strict=bool(result.trained))
+    ]
+
+
+def _attempt_row(search: str, resolved: Resolved, attempt: Attempt) -> CandidateRow:
+    return CandidateRow(
+        search=search,
+        proposal=resolved.number,
+        branch=attempt.branch,
+        attempt=attempt.number,
+        formula=attempt.formula,
+        key=attempt.key,
+        origin=attempt.origin,
+        parent=resolved.parent,
+        reason=attempt.reason,
+        gain=attempt.gain,
+        signature=attempt.signature,
+        sketch=attempt.sketch,
+    )
