@@ -17,7 +17,7 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.properties import PropertySettings
 from jaxloss.filters.rejection import RejectionSettings
 from jaxloss.filters.standard import FilterSettings, make_filters
-from jaxloss.graphs.form import GraphForm
+from jaxloss.graphs.form import curves_of
 from jaxloss.graphs.formula import MAX_NODES
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
@@ -187,7 +187,7 @@ def make_chooser_settings(config: Config, space: GraphSpace) -> tuple[ChooserSet
     if not settings.pop("enabled"):
         return None
     predictor = settings.pop("predictor")
-    if len(space.branches) > 1 or isinstance(space.branches[0].form, GraphForm):
+    if len(space.branches) > 1 or curves_of(space.branches[0].form) is None:
         raise UserError(f"search.chooser needs losses with curves, as in the space autoloss_gms; {space.name} has none")
     return ChooserSettings(**settings), PredictorSettings(**{**predictor, "hidden": tuple(predictor["hidden"])})
 

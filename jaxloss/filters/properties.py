@@ -105,7 +105,7 @@ class CurveFilter:
 
     def __init__(self, form: Form, settings: PropertySettings):
         """Args:
-        form: whose expressions have the curves `own` and `other` and a `log2_scale`.
+        form: whose expressions have two curves, that of the own class first, see `graphs.form.curves_of`.
         settings: of the check.
         """
         self._form, self._settings = form, settings
@@ -125,7 +125,7 @@ class CurveFilter:
 
     def _sampled(self, expressions: Sequence[Expression]) -> np.ndarray:
         """Rounded values and slopes of both curves, float64 `[M, 2, 2, N]`."""
-        graphs = [graph for expression in expressions for graph in (expression.own, expression.other)]
+        graphs = [graph for expression in expressions for graph in self._form.curves(expression)]
         different = list(dict.fromkeys(graphs))
         rows = dict(zip(different, np.round(self._sampler(different), self._settings.digits) + 0.0, strict=True))
         return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, 2, self._settings.num_points)
@@ -138,11 +138,11 @@ class CurveFilter:
         compared = [curves]
         if self._settings.slopes:
             # Only where values do not tell them: elsewhere a kink or a pole would part what is the same.
-            for graph, slope in zip((expression.own, expression.other), slopes, strict=True):
+            for graph, slope in zip(self._form.curves(expression), slopes, strict=True):
                 compared.append(slope if self._detaches_input(graph) else slope[:0])
         # One bit pattern for all NaNs; where a slope is left out, its place stays.
         content = b"|".join(np.where(np.isnan(part), np.nan, part).tobytes() for part in compared)
-        content += repr(float(expression.log2_scale)).encode()
+        content += " ".join(repr(float(value)) for value in self._form.numbers(expression).values()).encode()
         signature = hashlib.blake2b(content, digest_size=16).hexdigest()
         # Trained and rejected ones are told by the same description.
         return Screened(UNDECIDED, signature, signature)

@@ -21,7 +21,7 @@ from jaxloss.filters.properties import CurveFilter, PropertySettings
 from jaxloss.filters.rejection import RejectionProtocol, RejectionSettings, check_headroom
 from jaxloss.filters.rejection_filter import RejectionFilter
 from jaxloss.filters.remembered_losses import RememberedLosses
-from jaxloss.graphs.form import GraphForm
+from jaxloss.graphs.form import curves_of
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout
 from jaxloss.spaces.base import Branch
@@ -114,7 +114,7 @@ def make_filters(
         return RejectionProtocol(problem, population, settings.rejection, **options)
 
     filters: list[Filter] = [Contents(branch.required)] if branch.required else []
-    if isinstance(form, GraphForm):
+    if curves_of(form) is None:
         batching = resolve_batching(settings.batching)
 
         def make_stage(make: Callable, apart: bool) -> GraphStage:
@@ -132,7 +132,7 @@ def make_filters(
     filters.append(RememberedLosses(branch.name))
     if settings.rejection is not None:
         check_headroom(problem, settings.rejection)
-        if isinstance(form, GraphForm):
+        if curves_of(form) is None:
             protocol = make_stage(make_protocol, apart=True)
         else:
             protocol = make_protocol(FormPopulation(problem, form, settings.width, budget, settings.batching))

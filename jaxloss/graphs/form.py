@@ -20,6 +20,9 @@ Expression = Any
 class Form(Protocol):
     """How the expressions of one branch are read, written, compared and computed.
 
+    A form may offer `curves(expression) -> graphs of one input on [-1, 1]`: its losses are then described by the values of these
+    in place of a gradient, see `curves_of`.
+
     Attributes:
       inputs: names of the arrays that a loss of this form reads.
       ranges: input of its graphs -> (low, high), where the form itself says what values it may take.
@@ -57,6 +60,11 @@ class Form(Protocol):
 
     def compile(self, expression: Expression) -> Callable[..., Array]:
         """The same as a plain function `(inputs, axis_name=None) -> values`."""
+
+
+def curves_of(form: Form) -> Callable[[Expression], tuple[Graph, ...]] | None:
+    """What gives the curves of a form's expressions, or None where they have none."""
+    return getattr(form, "curves", None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -123,6 +123,10 @@ class MarginForm:
     def numbers(self, expression: MarginLoss) -> dict[str, float]:
         return {LOG2_SCALE: expression.log2_scale}
 
+    def curves(self, expression: MarginLoss) -> tuple[Graph, Graph]:
+        """`t` and `n`, see `graphs.form.curves_of`."""
+        return expression.own, expression.other
+
     def blank(self) -> MarginLoss:
         curve = Graph((Node(CURVE_INPUT),))
         return MarginLoss(curve, curve, self.log2_scales[0])
