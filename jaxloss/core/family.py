@@ -16,5 +16,11 @@ class LossFamily(Protocol):
 
     name: str
 
+    def customary(self, formula: str | None) -> Mapping[str, float]:
+        """The hyper-parameters of a loss as it is: those in its formula, or those that people use where it has none."""
+
+    def tuned(self, formula: str | None, values: Mapping[str, float]) -> PyTree:
+        """The encoded candidate with other hyper-parameters."""
+
     def loss(self, encoded: PyTree, inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss of the whole candidate: its branches weighted and added up."""

@@ -135,6 +135,14 @@ class GraphSpace:
         texts = {branch.name: branch.form.write(candidate[branch.name]) for branch in self.branches}
         return "".join(texts.values()) if len(texts) == 1 else " | ".join(f"{name}: {text}" for name, text in texts.items())
 
+    def customary(self, formula: str) -> dict[str, float]:
+        """See `core.family.LossFamily`."""
+        return dict(self.hyperparameters(self.parse(formula)))
+
+    def tuned(self, formula: str, values: Mapping[str, float]) -> dict[str, PyTree]:
+        """See `core.family.LossFamily`."""
+        return self.encode(self.with_hyperparameters(self.parse(formula), values))
+
     def key(self, candidate: Candidate) -> str:
         """A canonical key, see `Graph.key`."""
         return "|".join(branch.form.key(candidate[branch.name]) for branch in self.branches)

@@ -43,6 +43,16 @@ class HandcraftedFamily:
     def defaults(self) -> dict[str, float]:
         return {name: span.default for name, span in self.ranges.items()}
 
+    def customary(self, formula: str | None = None) -> dict[str, float]:
+        """See `core.family.LossFamily`; a hand-crafted loss has no formula."""
+        del formula
+        return self.defaults
+
+    def tuned(self, formula: str | None, values: Mapping[str, float]) -> dict[str, Array]:
+        """See `core.family.LossFamily`."""
+        del formula
+        return self.encode(values)
+
     def encode(self, hyperparameters: Mapping[str, float]) -> dict[str, Array]:
         return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.ranges)}
 

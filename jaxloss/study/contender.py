@@ -8,7 +8,6 @@ from scipy import stats
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
-from jaxloss.spaces.base import GraphSpace
 from jaxloss.spaces.hyperparameters import Range
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
@@ -45,9 +44,7 @@ class Contender:
 
     def default(self, learning_rate: float) -> Setting:
         """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""
-        if isinstance(self.family, GraphSpace):
-            return Setting(learning_rate, dict(self.family.hyperparameters(self.family.parse(self.formula))))
-        return Setting(learning_rate, {name: span.default for name, span in self.ranges.items()})
+        return Setting(learning_rate, self.family.customary(self.formula))
 
     @property
     def identity(self) -> str:
@@ -55,10 +52,7 @@ class Contender:
         return self.formula or self.name
 
     def encode(self, setting: Setting) -> PyTree:
-        if isinstance(self.family, GraphSpace):
-            candidate = self.family.parse(self.formula)
-            return self.family.encode(self.family.with_hyperparameters(candidate, setting.hyperparameters))
-        return self.family.encode(setting.hyperparameters)
+        return self.family.tuned(self.formula, setting.hyperparameters)
 
 
 def tuning_settings(contender: Contender, count: int, low: float, high: float) -> list[Setting]:
