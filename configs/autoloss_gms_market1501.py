@@ -22,7 +22,7 @@ Other data sets: `--config.task.retrieval.source=market:DukeMTMC-reID` (the same
 """
 
 from jaxloss.config import default_config
-from jaxloss.spaces.published import MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.published import MARGIN_SOFTMAX_FORMULAS
 
 
 def get_config():

@@ -10,7 +10,7 @@ scale and its margin.
 import autoloss_gms_omniglot
 
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
-from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS
+from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
 
 
 def get_config():

@@ -6,7 +6,7 @@
 
 import autoloss_gms_omniglot
 
-from jaxloss.spaces.published import MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.published import MARGIN_SOFTMAX_FORMULAS
 
 
 def get_config():

@@ -8,13 +8,13 @@ import re
 
 import numpy as np
 
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.base import GraphSpace
+from jaxloss.spaces.base import Space
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
 
-def parabolas(branch: str = "identity", step: float = 0.1) -> GraphSpace:
+def parabolas(branch: str = "identity", step: float = 0.1) -> Space:
     whole = autoloss_gms(branch, num_constants=3, max_operators=4)
 
     def loss(branch, numbers):

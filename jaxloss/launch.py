@@ -100,7 +100,7 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
         if run.resumed:
             progress.message(f"going on in {workdir}")
         summary = run_experiment(plan, run, progress, command)
-        write_report(workdir)
+        write_report(workdir, plan.space)
         print_summary(summary)
         progress.message(f"report: {workdir}/report.html")
     return 0

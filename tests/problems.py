@@ -6,9 +6,10 @@ import numpy as np
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import LossInputs
 from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.context import FilterContext, FilterSettings
 from jaxloss.filters.rejection import RejectionSettings
-from jaxloss.filters.standard import FilterSettings, make_filters
-from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.filters.standard import standard_filters
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 
 SPACE = autoloss_zero()
 (BRANCH,) = SPACE.branches
@@ -35,7 +36,8 @@ def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **set
     rejection = {name: settings.pop(name) for name in ("iterations", "learning_rate", "minimum_gain") if name in settings}
     settings = {"rejection": RejectionSettings(**rejection), "width": 8, **settings}
     problem = classification_problem() if problem is None else problem
-    return Cascade(branch.name, branch.form, make_filters(branch, problem, FilterSettings(**settings), workers, num_workers))
+    context = FilterContext(branch, problem, FilterSettings(**settings), workers=workers, num_workers=num_workers)
+    return Cascade(branch.name, branch.form, standard_filters(context))
 
 
 def graph(text):

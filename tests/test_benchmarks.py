@@ -164,7 +164,7 @@ def test_random_formulas():
     first = common.random_formulas(20, 0, needed=("prediction", "target"))
     assert common.random_formulas(30, 0, needed=("prediction", "target"))[:20] == first
     assert common.random_formulas(20, 1, needed=("prediction", "target")) != first
-    layout = common.BRANCH.layout
+    layout = common.BRANCH.form.layout
     for text in first:
         graph = parse(text, layout.operators, layout.inputs)
         assert graph.input_names == {"prediction", "target"}

@@ -12,14 +12,14 @@ from scipy import stats
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import default_config
 from jaxloss.runs import Archive
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.study.comparison import Comparison, ComparisonSettings, different, mean_interval, paired_difference
 from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tuning_settings
 from jaxloss.study.experiment import Experiment, difference_rows
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.preparation import Outcome
 

@@ -20,9 +20,9 @@ from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.runs import RunDirectory
-from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
 from jaxloss.study.experiment import Experiment
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast

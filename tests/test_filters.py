@@ -8,15 +8,16 @@ import pytest
 from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.cascade import Remembered
+from jaxloss.filters.contents import reason_of
 from jaxloss.filters.equivalence import GradientMemory, Known
 from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, GradientStage, describe_gradient
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, RejectionSettings, check_headroom
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.graphs.program import decode, encode
-from jaxloss.spaces.base import NO_PREDICTION, NO_TARGET
 from tests.problems import BRANCH, LABELS, SPACE, START, classification_problem, graph, make_cascade
 
+NO_PREDICTION, NO_TARGET = (reason_of(frozenset({name})) for name in ("prediction", "target"))
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 MINUS_CROSS_ENTROPY = "Mul(target, Log(prediction))"
 
@@ -200,7 +201,7 @@ def test_the_place_in_a_block_does_not_matter(samples, classes):
     generator = np.random.default_rng(0)
     start = generator.dirichlet(np.ones(classes), samples)
     problem = classification_problem(start, np.arange(samples) % classes)
-    population = make_population(problem, BRANCH.layout, "blocks", False, 64, 2**28)
+    population = make_population(problem, BRANCH.form.layout, "blocks", False, 64, 2**28)
     stage, graphs = GradientStage(problem, population), random_graphs(400)
     order = generator.permutation(len(graphs))[:333]
     before, after = stage(graphs), stage([graphs[i] for i in order])
@@ -213,8 +214,8 @@ def test_how_a_formula_is_written_does_not_matter():
     one = graph("Add(Mul(prediction, target), Exp(Mul(target, prediction)))")
     other = graph("Add(Exp(Mul(prediction, target)), Mul(target, prediction))")
     assert one != other
-    assert one.canonical(BRANCH.layout.operators) == other.canonical(BRANCH.layout.operators)
-    assert one.canonical(BRANCH.layout.operators).key(BRANCH.layout.operators) == one.key(BRANCH.layout.operators)
+    assert one.canonical(BRANCH.form.layout.operators) == other.canonical(BRANCH.form.layout.operators)
+    assert one.canonical(BRANCH.form.layout.operators).key(BRANCH.form.layout.operators) == one.key(BRANCH.form.layout.operators)
 
 
 def test_what_is_said_of_a_graph_does_not_depend_on_its_company():
@@ -301,8 +302,8 @@ def test_random_and_mutated_graphs_go_through(count, seed):
 def test_every_random_graph_can_be_encoded():
     for number in range(2000):
         drawn = SPACE.sample(np.random.default_rng(number), BRANCH)
-        assert decode(encode(drawn, BRANCH.layout), BRANCH.layout).key(BRANCH.layout.operators) == drawn.key(
-            BRANCH.layout.operators
+        assert decode(encode(drawn, BRANCH.form.layout), BRANCH.form.layout).key(BRANCH.form.layout.operators) == drawn.key(
+            BRANCH.form.layout.operators
         )
 
 

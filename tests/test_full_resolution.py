@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS
+from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.retrieval import make_retrieval
 from jaxloss.tasks.settings import TrainingSettings

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from jaxloss.core.types import LossInputs
-from jaxloss.report.curve_shape import curve_shapes, is_margin_loss
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
-from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
+from jaxloss.symbolic.describe import describe
+from jaxloss.symbolic.reading import reading_of
+from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 
 SPACE = autoloss_gms()
 (BRANCH,) = SPACE.branches
@@ -19,7 +19,7 @@ FORMULAS = {**AUTOLOSS_GMS_FORMULAS, "circle": MARGIN_SOFTMAX_FORMULAS["circle"]
 @pytest.fixture(scope="module")
 def descriptions():
     candidates = [SPACE.parse(text) for text in FORMULAS.values()]
-    return dict(zip(FORMULAS, describe_formulas([candidate_formulas(SPACE, one) for one in candidates]), strict=True))
+    return dict(zip(FORMULAS, describe([reading_of(SPACE, one) for one in candidates]), strict=True))
 
 
 def test_the_text_is_what_searches_write(descriptions):
@@ -38,7 +38,7 @@ def test_formulas_are_simplified_between_minus_one_and_one(descriptions):
 def test_decimals_are_rounded_at_the_end():
     """e^0.8 e^0.8 is 4.953; the product of 2.226 with itself would be 4.955076."""
     candidate = SPACE.parse("t: Minus(x, 0.35) | n: Mul(Exp(0.8), Add(Exp(0.8), Sig(x))) | log2_s: 5")
-    (description,) = describe_formulas([candidate_formulas(SPACE, candidate)])
+    (description,) = describe([reading_of(SPACE, candidate)])
     assert description.decimal_text == "t: x - 0.35 | n: 4.953 + 2.226/(1 + exp(-x)) | log2_s: 5"
 
 
@@ -65,14 +65,11 @@ def test_the_exported_file_is_the_loss(descriptions):
 
 def test_curves_and_slopes_that_train():
     """Nothing flows through a Detach: the slope of Circle loss is that of its second factor, scaled."""
-    shape, broken = curve_shapes([FORMULAS["circle"], "t: Nothing(x) | n: x | log2_s: 1"], "autoloss_gms")
-    x = shape.cosine
-    np.testing.assert_allclose(shape.own, np.maximum(1.25 - x, 0) * (x - 0.75), atol=1e-6)
-    np.testing.assert_allclose(shape.own_slope, np.maximum(1.25 - x, 0), atol=1e-6)
-    np.testing.assert_allclose(shape.other_slope, np.maximum(x + 0.25, 0), atol=1e-6)
-    assert broken is None
-
-
-def test_margin_losses_are_known_by_their_form():
-    assert is_margin_loss("t: x | n: x | log2_s: 4")
-    assert not is_margin_loss("Neg(Mul(target, Log(prediction)))")
+    references, (drawn,) = SPACE.drawing.draw(SPACE, [SPACE.parse(FORMULAS["circle"])])
+    assert len(references) == len(SPACE.drawing.references)
+    curves, slopes = drawn
+    x, (of_other, of_own), (other_slope, own_slope) = curves.x, curves.lines, slopes.lines
+    assert (of_own.role, of_other.role) == ("own", "other")
+    np.testing.assert_allclose(of_own.values, np.maximum(1.25 - x, 0) * (x - 0.75), atol=1e-6)
+    np.testing.assert_allclose(own_slope.values, np.maximum(1.25 - x, 0), atol=1e-6)
+    np.testing.assert_allclose(other_slope.values, np.maximum(x + 0.25, 0), atol=1e-6)

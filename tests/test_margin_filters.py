@@ -10,9 +10,12 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED, reason_of
 from jaxloss.filters.base import UNDECIDED, Screened
 from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.context import FilterContext, FilterSettings
 from jaxloss.filters.equivalence import GradientMemory, Known
 from jaxloss.filters.form_population import FormPopulation
-from jaxloss.filters.properties import (
+from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol, RejectionSettings
+from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
+from jaxloss.systems.autoloss_gms.properties import (
     OTHER_NOT_RISING,
     OWN_ABOVE_OTHER,
     OWN_NOT_RISING,
@@ -20,11 +23,8 @@ from jaxloss.filters.properties import (
     CurveSampler,
     PropertySettings,
 )
-from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol, RejectionSettings
-from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
-from jaxloss.filters.standard import FilterSettings, make_filters
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.toy_margin import toy_problem
 
 SPACE = autoloss_gms()
@@ -49,13 +49,13 @@ def cascade():
     problem = toy_problem(jax.random.key(0), 64, 16)
     gain = TAU_TOY - float(problem.metrics(problem.start).mean())
     settings = FilterSettings(rejection=RejectionSettings(200, 0.01, 0.9, gain))
-    return Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, settings))
+    return Cascade(BRANCH.name, BRANCH.form, SPACE.make_filters(FilterContext(BRANCH, problem, settings)))
 
 
 def test_blocks_are_refused():
     problem = toy_problem(jax.random.key(0), 8, 4)
     with pytest.raises(UserError, match="those of two curves have auto or vmap"):
-        Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, FilterSettings(rejection=None, batching="blocks")))
+        SPACE.make_filters(FilterContext(BRANCH, problem, FilterSettings(rejection=None, batching="blocks")))
 
 
 def loss(own="x", other="x", log2_scale=4):

@@ -18,7 +18,7 @@ from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol, RejectionSettings
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
-from jaxloss.spaces.trees import Vocabulary, leaves_of, random_tree
+from jaxloss.systems.autoloss_zero.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 
 ENOUGH_MEMORY = 2**28
@@ -38,7 +38,7 @@ def any_graphs(count, seed):
 
 def protocol(lanes=64, iterations=500, batching="blocks", problem=None, **options):
     problem = classification_problem() if problem is None else problem
-    population = make_population(problem, BRANCH.layout, batching, True, lanes, ENOUGH_MEMORY)
+    population = make_population(problem, BRANCH.form.layout, batching, True, lanes, ENOUGH_MEMORY)
     return RejectionProtocol(problem, population, RejectionSettings(iterations=iterations), **options)
 
 
@@ -94,9 +94,9 @@ def test_few_lanes_are_refilled_until_all_are_done():
 
 def large_graphs(count, seed):
     """Trees that nearly fill a program."""
-    generator, vocabulary = np.random.default_rng(seed), Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(BRANCH.layout.inputs))
+    generator, vocabulary = np.random.default_rng(seed), Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(BRANCH.form.layout.inputs))
     drawn = (random_tree(generator, vocabulary, depth=5) for _ in itertools.count())
-    sizes = range(18, BRANCH.layout.max_instructions + 1)
+    sizes = range(18, BRANCH.form.layout.max_instructions + 1)
     return list(itertools.islice((graph for graph in drawn if graph.merged().num_operators in sizes), count))
 
 
@@ -142,7 +142,7 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
     """Blocks and vmap, each on one device and on two, and blocks in threads; each compiled once for lists of any length."""
     assert jax.local_device_count() >= 2
     graphs = [graph for graph in five_thousand if {"prediction", "target"} <= graph.input_names][:120]
-    elementwise = BRANCH.layout.operators.elementwise.by_name
+    elementwise = BRANCH.form.layout.operators.elementwise.by_name
     assert sum(any(node.name not in elementwise for node in graph.nodes if node.is_operator) for graph in graphs) > 20
     found, shared = {}, []
     with ThreadPoolExecutor(3) as workers:
@@ -172,7 +172,7 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
 def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
     """Fewer than were guessed, or more, found by compiling once more; nothing is run to find out."""
     budget, problem = 200_000, classification_problem()
-    population = make_population(problem, BRANCH.layout, "vmap", False, 100, int(guessed * budget))
+    population = make_population(problem, BRANCH.form.layout, "vmap", False, 100, int(guessed * budget))
     population._budget, guess = budget, population.lanes
     stage = GradientStage(problem, population)
     assert 0.9 * budget < stage._memory_needed(population.prepare([])) <= budget

@@ -20,8 +20,8 @@ from jaxloss.config import wiring
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
-from jaxloss.spaces.autoloss_gms import autoloss_gms
 from jaxloss.spaces.families import family
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, check_data
 from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.metrics.retrieval import retrieval_scores

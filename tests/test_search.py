@@ -18,8 +18,8 @@ from jaxloss.search.base import RANDOM_ORIGIN, SEED_ORIGIN, Individual
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.search.screening import Resolved, resolve
-from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.base import NO_TARGET
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from tests.problems import make_cascade
 
 SPACE = autoloss_zero()

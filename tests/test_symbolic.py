@@ -31,17 +31,18 @@ from jaxloss.graphs.program import Layout, encode
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import CandidateRow
 from jaxloss.search.loop import WHOLE
-from jaxloss.spaces.published import AUTOLOSS_ZERO_FORMULAS
 from jaxloss.symbolic import symbols
 from jaxloss.symbolic.client import SimplificationWorker
-from jaxloss.symbolic.describe import Description, describe_formula, describe_formulas
+from jaxloss.symbolic.describe import Description, describe, describe_formula
 from jaxloss.symbolic.expression import Formula, sympy_text, to_expression
 from jaxloss.symbolic.proposals import RAW
 from jaxloss.symbolic.python_operators import template
 from jaxloss.symbolic.python_source import to_python
+from jaxloss.symbolic.reading import Reading
 from jaxloss.symbolic.render import to_latex
 from jaxloss.symbolic.simplify import Simplified, simplify
 from jaxloss.symbolic.verify import Claim, sample_inputs, verify
+from jaxloss.systems.autoloss_zero.published import AUTOLOSS_ZERO_FORMULAS
 from jaxloss.tasks.base import STORED_RANGES
 
 INPUTS = {"autoloss_zero": ("prediction", "target"), "autoloss_gms": ("cosine",), "cse_autoloss": ("logits", "target")}
@@ -165,7 +166,7 @@ def test_samples_cover_the_domain():
 @pytest.mark.parametrize("operators", OPERATOR_SETS.values(), ids=lambda operators: operators.name)
 def test_random_formulas_are_simplified_or_left_alone(operators):
     formulas = [random_formula(operators, seed) for seed in range(4)]
-    descriptions = describe_formulas([{"loss": formula} for formula in formulas], time_limit=1)
+    descriptions = describe([Reading(str(formula.graph), {"loss": formula}) for formula in formulas], time_limit=1)
     claims = []
     for formula, description in zip(formulas, descriptions, strict=True):
         assert parse(description.text, operators, formula.inputs).merged() == formula.graph.merged()
@@ -370,7 +371,7 @@ def test_python_source_of_per_sample_losses_agrees_with_the_interpreter(tmp_path
 
 
 def test_void_positions_may_hold_anything(tmp_path):
-    description = Description({"loss": zero("Mean_nhw(Log(prediction))")}, {"loss": Simplified(None, RAW)})
+    description = Description(Reading("", {"loss": zero("Mean_nhw(Log(prediction))")}), {"loss": Simplified(None, RAW)})
     module = load(description.python(), tmp_path)
     prediction, target = jnp.full((1, 2, 2, 3), 0.5).at[0, 0, 0].set(jnp.nan), jnp.zeros((1, 2, 2, 3))
     mask = jnp.ones((1, 2, 2), bool).at[0, 0, 0].set(False)
@@ -383,7 +384,7 @@ def test_void_positions_may_hold_anything(tmp_path):
 
 def test_a_candidate_of_several_branches_has_a_function_for_each(tmp_path):
     branches = {"cls.rcnn": zero("Neg(Mul(target, Log(prediction)))"), "reg": zero("Mul(enclosing, Inv(union))", BOXES)}
-    (description,) = describe_formulas([branches])
+    (description,) = describe([Reading("", branches)])
     assert description.text == "cls.rcnn: Neg(Mul(target, Log(prediction))) | reg: Mul(enclosing, Inv(union))"
     assert description.simplified_text == "cls.rcnn: -target*log(prediction) | reg: enclosing/union"
     module = load(description.python('found by """hand""" \\ eye"'), tmp_path)

@@ -12,8 +12,8 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
 from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
-from jaxloss.spaces.autoloss_zero import autoloss_zero
 from jaxloss.spaces.families import family
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks import dispatch
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.fast import make_fast

@@ -11,10 +11,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.graphs.program import encode
-from jaxloss.spaces import autoloss_zero as space_module
-from jaxloss.spaces import trees
-from jaxloss.spaces.autoloss_zero import COPY, MUTATION, REINITIALISE, autoloss_zero
-from jaxloss.spaces.trees import Tree
+from jaxloss.systems.autoloss_zero import space as space_module
+from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero.space import COPY, MUTATION, REINITIALISE, autoloss_zero
+from jaxloss.systems.autoloss_zero.trees import Tree
 
 SPACE = autoloss_zero()
 (BRANCH,) = SPACE.branches
@@ -216,12 +216,12 @@ def test_an_edit_that_does_not_fit_is_drawn_again():
     sizes = collections.Counter()
     for seed in range(300):
         graph, _ = small.offspring(np.random.default_rng(seed), branch, [parent])
-        encode(graph, branch.layout)
+        encode(graph, branch.form.layout)
         sizes[graph.merged().num_operators] += 1
     assert set(sizes) == {0, 1, 2, 3}
     # A tree of depth three often needs more than three slots: it is drawn again too.
     for seed in range(100):
-        encode(small.sample(np.random.default_rng(seed), branch), branch.layout)
+        encode(small.sample(np.random.default_rng(seed), branch), branch.form.layout)
 
 
 def test_a_space_without_room_says_so(monkeypatch):

@@ -22,7 +22,6 @@ from jaxloss.config import MAY_CHANGE
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.config.wiring import make_chooser_settings
-from jaxloss.filters.properties import CurveFilter, PropertySettings
 from jaxloss.runs import RunDirectory
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.contender import FOUND
@@ -30,6 +29,7 @@ from jaxloss.study.experiment import Experiment
 from jaxloss.systems.autoloss_gms.predictor.features import curve_features
 from jaxloss.systems.autoloss_gms.predictor.predictor import fit, predict
 from jaxloss.systems.autoloss_gms.predictor.ranking import rank_correlation
+from jaxloss.systems.autoloss_gms.properties import CurveFilter, PropertySettings
 
 _CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "autoloss_gms_omniglot.py"
 _PROXY = {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0", "comparison.rank_seeds": "4"}

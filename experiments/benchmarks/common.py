@@ -21,7 +21,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.runs import atomic
-from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.metrics.classification import correct
 
 SPACE = autoloss_zero()
@@ -147,7 +147,7 @@ def random_formulas(count: int, seed: int, seen: set[str] | None = None, needed:
         if not set(needed) <= graph.input_names:
             continue
         if seen is not None:
-            key = graph.key(BRANCH.layout.operators)
+            key = graph.key(BRANCH.form.layout.operators)
             if key in seen:
                 continue
             seen.add(key)

@@ -19,7 +19,7 @@ from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import POPULATION_AXES
 
-LAYOUT = BRANCH.layout
+LAYOUT = BRANCH.form.layout
 # More tensors than the forward and backward operations of a tree of depth three have.
 RESULTS_OF_A_TREE = 32
 

@@ -32,17 +32,18 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.verdicts import PASSED
 from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.context import FilterContext, FilterSettings
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.population import BATCHINGS
 from jaxloss.filters.rejection import RejectionSettings
-from jaxloss.filters.standard import FilterSettings, make_filters
+from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.blocks.lowering import lower
 from jaxloss.graphs.form import parse_fitting
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import encode
 
-LAYOUT = BRANCH.layout
+LAYOUT = BRANCH.form.layout
 COLUMNS = ("name", "candidates_per_minute", "distinct_accepted_per_minute", "compile_seconds", "peak_memory_mib", "accepted")
 
 
@@ -177,7 +178,8 @@ def _cascade_maker(
             shortcuts=shortcuts,
             num_devices=options.devices,
         )
-        return Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, how, pool, workers))
+        context = FilterContext(BRANCH, problem, how, workers=pool, num_workers=workers)
+        return Cascade(BRANCH.name, BRANCH.form, standard_filters(context))
 
     return make
 

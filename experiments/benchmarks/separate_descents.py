@@ -26,7 +26,7 @@ Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]
 
 def gradients_of(graph: Graph, problem: RejectionProblem) -> Gradients:
     """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
-    loss = compile_graph(graph, BRANCH.layout.operators)
+    loss = compile_graph(graph, BRANCH.form.layout.operators)
 
     def total(value: Array, context: PyTree) -> Array:
         inputs = problem.inputs(value[None], batch_of_one(context))

@@ -21,7 +21,8 @@ from experiments.benchmarks import common
 from experiments.benchmarks.common import BRANCH
 from jaxloss.core.verdicts import PASSED
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.standard import FilterSettings, make_filters
+from jaxloss.filters.context import FilterContext
+from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.formula import parse
 
 DIGITS = (2, 3, 4, 5)
@@ -37,10 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=common.output_path, help="file to write")
     options = parser.parse_args(arguments)
 
-    layout = BRANCH.layout
+    layout = BRANCH.form.layout
     texts = common.random_formulas(options.trees, options.seed)
     problem = common.random_problem(options.samples, 1, 1, options.classes, options.seed)
-    cascade = Cascade(BRANCH.name, BRANCH.form, make_filters(BRANCH, problem, FilterSettings()))
+    cascade = Cascade(BRANCH.name, BRANCH.form, standard_filters(FilterContext(BRANCH, problem)))
     graphs = [parse(text, layout.operators, layout.inputs) for text in texts]
     graphs = [graph for graph in graphs if cascade.look(graph).accepted]
     gradients = cascade.filter("gradient").gradients(graphs)

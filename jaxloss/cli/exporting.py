@@ -9,7 +9,8 @@ import ml_collections
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.rows import WHOLE
-from jaxloss.symbolic.describe import Description, candidate_formulas, describe_formulas
+from jaxloss.symbolic.describe import Description, describe
+from jaxloss.symbolic.reading import reading_of
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
 from jaxloss.tasks.base import STORED_RANGES
 
@@ -60,18 +61,21 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
 
         space = make_space(ml_collections.ConfigDict(config))
     entry = ranked[rank - 1]
-    candidate = candidate_formulas(space, space.parse(entry["formula"]), ranges)
-    description = describe_formulas([candidate], time_limit)[0]
+    (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
     if format == "python":
         return description.python(_found(space, workdir, rank, len(ranked), entry))
     return _other(description, format) + "\n"
 
 
 def _other(description: Description, format: str) -> str:
-    if format == "latex":
+    if format == "latex" and description.latex is not None:
         return description.latex
-    if format == "sympy":
+    if format == "sympy" and description.formulas:
         return description.sympy
+    if format != "text":
+        raise UserError(f"a loss without a formula cannot be written as {format}: there is text, and python if its space has it")
+    if not description.formulas:
+        return description.text
     lines = [
         description.text,
         description.simplified_text,

@@ -131,7 +131,7 @@ def default_config() -> ml_collections.ConfigDict:
                     "reinitialise_probability": 0.5,
                     "num_mutations": 2,
                 },
-                # Table 2 of AutoLoss-GMS; jaxloss.spaces.autoloss_gms.autoloss_gms says what they mean.
+                # Table 2 of AutoLoss-GMS; jaxloss.systems.autoloss_gms.space.autoloss_gms says what they mean.
                 "autoloss_gms": {
                     "branch": "identity",
                     "num_constants": 2,

@@ -8,11 +8,11 @@ import ml_collections
 
 from jaxloss.config import wiring
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.spaces.base import GraphSpace, check_inputs
+from jaxloss.spaces.base import Space, check_inputs
 from jaxloss.spaces.families import FAMILIES, family
-from jaxloss.spaces.published import PUBLISHED_FORMULAS
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
+from jaxloss.systems.registry import PUBLISHED
 from jaxloss.tasks.base import Task, check_data, check_ranges
 
 _OTHER_LOSSES = {
@@ -31,7 +31,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, config.search.name)
-        wiring.make_chooser_settings(config, space)
+        wiring.check_chooser(config, space)
     wiring.make_training_settings(config)
     contenders = tuple(make_contender(text, space) for text in _losses(config))
     _refuse_twins(contenders, space)
@@ -73,7 +73,7 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     return (config.loss,)
 
 
-def _refuse_twins(contenders: Sequence[Contender], space: GraphSpace) -> None:
+def _refuse_twins(contenders: Sequence[Contender], space: Space) -> None:
     """One graph under two spellings would be compared with itself."""
     first: dict[str, Contender] = {}
     for contender in contenders:
@@ -83,7 +83,7 @@ def _refuse_twins(contenders: Sequence[Contender], space: GraphSpace) -> None:
             raise UserError(f"config key losses names one loss twice: '{other.name}' and '{contender.name}' are the same graph")
 
 
-def make_contender(text: str, space: GraphSpace) -> Contender:
+def make_contender(text: str, space: Space) -> Contender:
     """A contender from the name of a hand-crafted or published loss, or from a formula.
 
     Raises:
@@ -91,20 +91,23 @@ def make_contender(text: str, space: GraphSpace) -> Contender:
     """
     if text in FAMILIES:
         return Contender(text, HANDCRAFTED, family(text))
-    formula = PUBLISHED_FORMULAS.get(text, text)
+    formula = PUBLISHED.get(text, text)
     try:
         candidate = space.parse(formula)
     except UserError:
         if formula is text and text.replace("_", "").isalnum():
             # A single word is a mistyped name rather than a formula.
-            raise unknown("loss", text, [*FAMILIES, *PUBLISHED_FORMULAS]) from None
+            raise unknown("loss", text, [*FAMILIES, *PUBLISHED]) from None
         raise
     for branch in space.branches:
-        if not candidate[branch.name].input_names:
+        if branch.form.reads is None:
+            continue
+        read = branch.form.reads(candidate[branch.name])
+        if not read:
             raise UserError(f"the formula '{text}' is a constant: nothing can be learned with it")
-        for requirement in branch.required:
-            if not candidate[branch.name].input_names & requirement.any_of:
-                listed = " or ".join(sorted(requirement.any_of))
+        for any_of in branch.required:
+            if not read & any_of:
+                listed = " or ".join(sorted(any_of))
                 raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
     return Contender(text, GIVEN, space, formula)
 

@@ -14,24 +14,19 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Way, Workplace, choose
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.properties import PropertySettings
+from jaxloss.filters.context import FilterContext, FilterSettings
 from jaxloss.filters.rejection import RejectionSettings
-from jaxloss.filters.standard import FilterSettings, make_filters
-from jaxloss.graphs.form import curves_of
+from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.formula import MAX_NODES
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
-from jaxloss.search.chooser import Chooser
+from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.base import Candidate, GraphSpace, check_inputs
+from jaxloss.spaces.base import Branch, Candidate, Space, check_inputs
 from jaxloss.study.comparison import ComparisonSettings
-from jaxloss.systems.autoloss_gms.curve_chooser import CurveChooser
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
+from jaxloss.systems.registry import SECTIONS, SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, Task
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.fast import make_fast
@@ -49,10 +44,7 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "retrieval": make_retrieval,
 }
 
-SPACES: Mapping[str, Callable[..., GraphSpace]] = {
-    "autoloss_gms": autoloss_gms,
-    "autoloss_zero": autoloss_zero,
-}
+SPACES: Mapping[str, Callable[..., Space]] = {name: system.make_space for name, system in SYSTEMS.items()}
 
 SEARCHES: Mapping[str, Callable[..., Search]] = {
     "evolution": Evolution,
@@ -129,14 +121,14 @@ def _check_retrieval(config: Config) -> None:
         raise UserError("task.retrieval.rerank is for the network that a run keeps, and mode=compare keeps none: use mode=train")
 
 
-def make_space(config: Config) -> GraphSpace:
+def make_space(config: Config) -> Space:
     """The search space of a config.
 
     Raises:
       UserError: for an unknown name or a wrong option.
     """
     factory, options = _resolve("space", config.space, SPACES)
-    return _call("space", config.space.name, factory, options, GraphSpace)
+    return _call("space", config.space.name, factory, options, Space)
 
 
 def _call(kind: str, name: str, factory: Callable, options: Mapping[str, Any], result: type):
@@ -152,7 +144,7 @@ def _call(kind: str, name: str, factory: Callable, options: Mapping[str, Any], r
     return made
 
 
-def make_search(config: Config, space: GraphSpace, name: str) -> Search:
+def make_search(config: Config, space: Space, name: str) -> Search:
     """A search algorithm by name, with the seeds and settings of the config.
 
     Raises:
@@ -169,36 +161,50 @@ def make_search(config: Config, space: GraphSpace, name: str) -> Search:
     return SEARCHES[name](space, config.seed, config.search.generation_size, **options)
 
 
-def _seed(space: GraphSpace, text: str) -> Candidate:
+def _seed(space: Space, text: str) -> Candidate:
     candidate = space.parse(text)
-    if max(expression.tree_size for expression in candidate.values()) > MAX_NODES:
-        # Mutations work on trees, in which every use of a shared node is a node of its own.
-        raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
+    for branch in space.branches:
+        graphs = branch.form.graphs(candidate[branch.name]).values() if branch.form.graphs else ()
+        if sum(graph.tree_size for graph, _ in graphs) > MAX_NODES:
+            # Mutations work on trees, in which every use of a shared node is a node of its own.
+            raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
     return candidate
 
 
-def make_chooser_settings(config: Config, space: GraphSpace) -> tuple[ChooserSettings, PredictorSettings] | None:
-    """The settings of the chooser of the main search, or None.
+def make_sections(config: Config, space: Space) -> dict[str, Any]:
+    """The settings of the further sections that a space reads, by their names.
 
     Raises:
-      UserError: for wrong settings, and for a space whose losses have no curves.
+      UserError: for wrong settings.
     """
-    settings = config.search.chooser.to_dict()
-    if not settings.pop("enabled"):
-        return None
-    predictor = settings.pop("predictor")
-    if len(space.branches) > 1 or curves_of(space.branches[0].form) is None:
-        raise UserError(f"search.chooser needs losses with curves, as in the space autoloss_gms; {space.name} has none")
-    return ChooserSettings(**settings), PredictorSettings(**{**predictor, "hidden": tuple(predictor["hidden"])})
+    sections = {}
+    for name in space.sections:
+        values = config.to_dict()
+        for part in name.split("."):
+            values = values[part]
+        fields = [field.name for field in dataclasses.fields(SECTIONS[name])]
+        given = {field: values[field] for field in fields}
+        sections[name] = SECTIONS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    return sections
 
 
-def make_chooser(config: Config, space: GraphSpace, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
+def check_chooser(config: Config, space: Space) -> None:
+    """Looks whether a chooser that is asked for can be made.
+
+    Raises:
+      UserError: for wrong settings, and for a space whose losses cannot be chosen among.
+    """
+    if config.search.chooser.enabled:
+        if len(space.branches) > 1 or space.make_chooser is None:
+            raise UserError(f"search.chooser needs a space that can choose among its losses, and {space.name} cannot")
+        make_sections(config, space)
+
+
+def make_chooser(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
     """The chooser of the main search, or None."""
-    settings = make_chooser_settings(config, space)
-    if settings is None:
+    if not config.search.chooser.enabled:
         return None
-    (cascade,) = cascades.values()
-    return CurveChooser(space, cascade.filter("curves"), *settings, config.seed, checkpoints)
+    return space.make_chooser(ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints))
 
 
 def make_budget(config: Config) -> SearchBudget:
@@ -226,7 +232,7 @@ def make_execution(config: Config, task: Task, way: Way | None = None) -> Execut
     return _workplace(config, task).make(way or choose_way(config, make_space(config), task)[0])
 
 
-def choose_way(config: Config, space: GraphSpace, task: Task) -> tuple[Way, Mapping[str, Any]]:
+def choose_way(config: Config, space: Space, task: Task) -> tuple[Way, Mapping[str, Any]]:
     """The way in which a new run trains, and what was measured to find it, see `execution.choice.choose`.
 
     Raises:
@@ -256,7 +262,7 @@ def make_comparison_settings(config: Config) -> ComparisonSettings:
 
 
 def make_cascades(
-    config: Config, space: GraphSpace, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers: int = 1
+    config: Config, space: Space, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers: int = 1
 ) -> dict[str, Cascade]:
     """The filters, one cascade per branch.
 
@@ -265,18 +271,11 @@ def make_cascades(
     """
     check_inputs(space, task.offers, task.name)
     rejection = config.filters.rejection
-
-    def protocol(problem: RejectionProblem) -> RejectionSettings | None:
-        if not rejection.enabled:
-            return None
-        gain = rejection.minimum_gain
-        if rejection.minimum_metric:
-            gain = rejection.minimum_metric - float(problem.metrics(problem.start).mean())
-        return RejectionSettings(rejection.iterations, rejection.learning_rate, rejection.momentum, gain)
-
-    properties = config.filters.properties
+    protocol = RejectionSettings(
+        rejection.iterations, rejection.learning_rate, rejection.momentum, rejection.minimum_gain, rejection.minimum_metric
+    )
     settings = FilterSettings(
-        properties=PropertySettings(**properties),
+        rejection=protocol if rejection.enabled else None,
         significant_digits=config.filters.equivalence.significant_digits,
         scale_free=config.filters.equivalence.scale_free,
         signed=config.filters.equivalence.signed,
@@ -284,17 +283,10 @@ def make_cascades(
         width=config.filters.width or config.filters.batch,
         batching=config.filters.batching,
     )
-    return {
-        branch.name: Cascade(
-            branch.name,
-            branch.form,
-            make_filters(
-                branch,
-                problems[branch.name],
-                dataclasses.replace(settings, rejection=protocol(problems[branch.name])),
-                workers,
-                num_workers,
-            ),
-        )
-        for branch in space.branches
-    }
+    sections, make = make_sections(config, space), space.make_filters or standard_filters
+
+    def context(branch: Branch) -> FilterContext:
+        example = space.sample(np.random.default_rng(config.seed), branch) if branch.form.blank is None else None
+        return FilterContext(branch, problems[branch.name], settings, example, sections, workers, num_workers)
+
+    return {branch.name: Cascade(branch.name, branch.form, make(context(branch))) for branch in space.branches}

@@ -1,4 +1,4 @@
-"""The small problem on which a candidate has to prove itself without a network (AutoLoss-Zero, Eq. 3)."""
+"""The small problem on which a candidate has to prove itself without a network (Li et al., CVPR 2022, Eq. 3)."""
 
 import dataclasses
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from jaxloss.core.types import Array, LossInputs
 
 
 def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -> Array:
-    """The loss value: the sum over C and the weighted mean over the valid N, H, W (AutoLoss-Zero, Eq. 2).
+    """The loss value: the sum over C and the weighted mean over the valid N, H, W (Li et al., CVPR 2022, Eq. 2).
 
     Args:
       values: unreduced loss, one value per element `[N, H, W, C]` or per sample `[N, H, W, 1]`.
@@ -29,5 +29,5 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
 
 
 def total_loss(values: Array, inputs: LossInputs) -> Array:
-    """The sum over all valid elements, without normalisation (rejection protocol; AutoLoss-Zero, Appendix A)."""
+    """The sum over all valid elements, without normalisation (rejection protocol; Li et al., CVPR 2022, Appendix A)."""
     return jnp.sum(jnp.where(inputs.mask, values, 0))

@@ -5,9 +5,9 @@ import enum
 from collections.abc import Sequence
 from typing import Protocol
 
+from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.graphs.form import Expression
 
 # Neither stopped nor accepted so far.
 UNDECIDED = Verdict(ACCEPTED, float("-inf"))

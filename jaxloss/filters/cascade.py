@@ -5,10 +5,10 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Filter, Screened
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.graphs.form import Expression, Form
 
 Value = TypeVar("Value")
 

@@ -31,8 +31,8 @@ MAX_REJECTED = 1_000_000
 class GradientMemory:
     """Trained candidates by gradient norms, rejected branches by signed sketch.
 
-    Norms are compared with trained candidates only (AutoLoss-Zero, Section 3.2): they cannot tell L from -L, and many a good
-    loss has the norms of a rejected one. All of it can be rebuilt from the archive.
+    Norms are compared with trained candidates only (Li et al., CVPR 2022, Section 3.2): they cannot tell L from -L, and many a
+    good loss has the norms of a rejected one. All of it can be rebuilt from the archive.
 
     Attributes:
       max_rejected: rejected branches that are remembered; the oldest give way.

@@ -1,6 +1,6 @@
 """The gradient of a candidate on the rejection samples: is it finite and non-zero, and what does it look like?
 
-Two descriptions are made of it. The *norms* per sample are the paper's equivalence check (AutoLoss-Zero, Section 3.2); they
+Two descriptions are made of it. The *norms* per sample are an equivalence check (Li et al., CVPR 2022, Section 3.2); they
 are blind to sign. The *sketch*, signed random projections, tells L from -L and serves to remember rejected candidates.
 """
 

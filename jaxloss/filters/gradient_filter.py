@@ -1,4 +1,4 @@
-"""Describes graphs by their gradients: what the paper's equivalence check compares (AutoLoss-Zero, Section 3.2)."""
+"""Describes graphs by their gradients: what the paper's equivalence check compares (Li et al., CVPR 2022, Section 3.2)."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The loss-rejection protocol (AutoLoss-Zero, Section 3.2 and Eq. 3): does minimising the loss raise the metric?
+"""The loss-rejection protocol (Li et al., CVPR 2022, Section 3.2 and Eq. 3): does minimising the loss raise the metric?
 
 The loss is minimised over the predictions themselves, one sample at a time, by SGD with momentum; no network is involved.
 
@@ -54,12 +54,21 @@ class RejectionSettings:
       learning_rate: of SGD.
       momentum: of SGD.
       minimum_gain: `eta`; the metric has to rise by so much on average.
+      minimum_metric: what the metric has to reach in place of a gain; 0 asks for the gain.
     """
 
     iterations: int = 500
     learning_rate: float = 0.001
     momentum: float = 0.9
     minimum_gain: float = 0.6
+    minimum_metric: float = 0.0
+
+    def on(self, problem: RejectionProblem) -> "RejectionSettings":
+        """The same in terms of a gain."""
+        if not self.minimum_metric:
+            return self
+        gain = self.minimum_metric - float(problem.metrics(problem.start).mean())
+        return dataclasses.replace(self, minimum_gain=gain, minimum_metric=0.0)
 
 
 def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> None:

@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import Verdict, reason_of
 from jaxloss.filters.base import Cost, Screened
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.rejection import REASONS, RejectionProtocol
-from jaxloss.graphs.form import Expression
 
 
 class RejectionFilter:

@@ -3,10 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.graphs.form import Expression
 
 EQUIVALENT_TO_REJECTED = Reason("equivalent_to_rejected", "is equivalent to a loss that was rejected before")
 

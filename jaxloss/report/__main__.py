@@ -1,38 +1,7 @@
-"""The command that writes the page of a run again: `python -m jaxloss.report WORKDIR`."""
+"""`python -m jaxloss.report WORKDIR`, see `jaxloss.cli.reporting`."""
 
-import shlex
-import sys
-from collections.abc import Sequence
-
-# Nothing else here: the import below takes seconds, and a Ctrl-C that meets it must find `main` at work.
-from jaxloss.core.errors import UserError
-from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
-
-USAGE = "usage: python -m jaxloss.report WORKDIR"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments in (["-h"], ["--help"]):
-        print(USAGE)
-        return 0
-    try:
-        if len(arguments) != 1 or arguments[0].startswith("-"):
-            raise UserError(USAGE)
-        raise_interrupts()
-        with interrupts_wait():
-            from jaxloss.report.page import write_report
-
-        print(write_report(arguments[0]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"stopped. To begin again: python -m jaxloss.report {shlex.join(arguments)}", file=sys.stderr)
-        return INTERRUPTED
-    return 0
-
+from jaxloss.cli.reporting import main
+from jaxloss.core.interrupts import leave
 
 if __name__ == "__main__":
     leave(main())

@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from jaxloss.report.curve_shape import CurveShape
 from jaxloss.report.curves import SearchCurve
-from jaxloss.report.loss_shape import LossShape
 from jaxloss.report.words import MINUS
+from jaxloss.spaces.drawing import OTHER, OWN, REFERENCE, WHOLE, Panel
 
 # A colour here is only a name: the page says what it is in each colour scheme.
 _COLOURS = {"--ink": "#010203", "--muted": "#010204", "--rule": "#010205", "--found": "#010206", "--random": "#010207"}
@@ -66,48 +65,43 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
     return drawn[0]
 
 
-def shape_figures(name: str, shape: LossShape, reference: LossShape, label: str) -> tuple[Markup, Markup, Markup]:
-    """The value of a loss, its gradient and its pull on the logit of the right class, each against the prediction."""
-    value = _two_classes(f"{name}-value", shape, shape.value_right, shape.value_wrong, f"Value of {label} by prediction")
-    gradient = _two_classes(
-        f"{name}-gradient", shape, shape.gradient_right, shape.gradient_wrong, f"Gradient of {label} by prediction"
-    )
-    with _figure(f"{name}-pull", (4.1, 2.3), f"Pull of {label} by prediction") as (figure, pull):
-        axes = _small_axes(figure)
-        axes.axhline(0, color=RULE, linewidth=0.8)
-        axes.plot(reference.prediction, reference.pull, color=MUTED, linewidth=1.2, dashes=(1.5, 1.5))
-        axes.plot(shape.prediction, shape.pull, color=INK)
-        low = min(0.0, float(np.nanmin(shape.pull)))
-        axes.set_yticks([-1, -0.5, 0, 0.5, 1])
-        axes.set_ylim(1.1 * low - 0.05, 1.12)
-    return value, gradient, pull[0]
+# Colour, width and dashes of a line, by its role.
+_LINES = {
+    OWN: {"color": FOUND},
+    OTHER: {"color": RANDOM, "dashes": (4, 2)},
+    WHOLE: {"color": INK},
+    REFERENCE: {"color": MUTED, "linewidth": 1.2, "dashes": (1.5, 1.5)},
+}
+_WORDS = {OWN: "key-right", OTHER: "key-wrong"}
 
 
-def curve_figures(name: str, shape: CurveShape, label: str) -> tuple[Markup, Markup]:
-    """The curves `t` and `n` of a margin-based loss over the cosine, and their slopes."""
-    drawn = []
-    for what, own, other in (("curves", shape.own, shape.other), ("slopes", shape.own_slope, shape.other_slope)):
-        with _figure(f"{name}-{what}", (4.1, 2.3), f"{what.capitalize()} t and n of {label} by cosine") as (figure, markup):
-            axes = _small_axes(figure, (-1, 0, 1))
+def panel_figure(name: str, panel: Panel, label: str) -> Markup:
+    """A small figure of one loss; `name` makes its parts unique on the page, `label` names the loss."""
+    with _figure(f"{name}-{panel.name}", (4.1, 2.3), panel.title.format(label)) as (figure, drawn):
+        axes = _small_axes(figure, panel.ticks)
+        if panel.zero_line:
             axes.axhline(0, color=RULE, linewidth=0.8)
-            axes.plot(shape.cosine, other, color=RANDOM, dashes=(4, 2))
-            axes.plot(shape.cosine, own, color=FOUND)
-            _robust_limits(axes, np.concatenate([own, other]))
-        drawn.append(markup[0])
-    return drawn[0], drawn[1]
-
-
-def _two_classes(name: str, shape: LossShape, right: np.ndarray, wrong: np.ndarray, title: str) -> Markup:
-    """One curve for target 1 and one for target 0."""
-    with _figure(name, (4.1, 2.3), title) as (figure, drawn):
-        axes = _small_axes(figure)
-        axes.plot(shape.prediction, wrong, color=RANDOM, dashes=(4, 2))
-        axes.plot(shape.prediction, right, color=FOUND)
-        _robust_limits(axes, np.concatenate([right, wrong]))
+        for line in panel.lines:
+            axes.plot(panel.x, line.values, **_LINES[line.role])
+        if panel.value_ticks:
+            axes.set_yticks(panel.value_ticks)
+        if panel.limits:
+            axes.set_ylim(*panel.limits)
+        else:
+            _robust_limits(axes, np.concatenate([line.values for line in panel.lines]))
     return drawn[0]
 
 
-def _small_axes(figure: Figure, ticks: Sequence[float] = (0, 0.5, 1)) -> Axes:
+def panel_caption(panel: Panel) -> Markup:
+    """The words above a panel, those that belong to a line in its colour."""
+    pieces = [
+        Markup('<span class="{}">{}</span>').format(_WORDS[role], text) if role in _WORDS else Markup.escape(text)
+        for text, role in panel.caption
+    ]
+    return Markup("").join(pieces)
+
+
+def _small_axes(figure: Figure, ticks: Sequence[float]) -> Axes:
     axes = figure.add_axes((0.11, 0.12, 0.86, 0.85))
     axes.set_xlim(ticks[0], ticks[-1])
     axes.set_xticks(ticks, ["½" if tick == 0.5 else f"{tick:g}".replace("-", MINUS) for tick in ticks])

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxloss.graphs.form import Expression
-from jaxloss.spaces.base import Branch, Candidate, GraphSpace
+from jaxloss.core.form import Expression
+from jaxloss.spaces.base import Branch, Candidate, Space
 
 SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"
 
@@ -62,7 +62,7 @@ class Search(abc.ABC):
 
     name: str
 
-    def __init__(self, space: GraphSpace, seed: int, generation_size: int = 1):
+    def __init__(self, space: Space, seed: int, generation_size: int = 1):
         """Args:
         space: where candidates come from.
         seed: of all draws.

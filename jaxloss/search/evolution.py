@@ -1,9 +1,10 @@
-"""Regularised evolution with tournament selection (AutoLoss-Zero, Section 3.2)."""
+"""Regularised evolution with tournament selection (Li et al., CVPR 2022, Section 3.2)."""
 
 from collections.abc import Sequence
 
+from jaxloss.core.errors import UserError
 from jaxloss.search.base import Individual, Proposal, Search
-from jaxloss.spaces.base import Candidate, GraphSpace
+from jaxloss.spaces.base import Candidate, Space
 
 
 class Evolution(Search):
@@ -13,7 +14,7 @@ class Evolution(Search):
 
     def __init__(
         self,
-        space: GraphSpace,
+        space: Space,
         seed: int,
         generation_size: int = 1,
         initial_population: int = 20,
@@ -30,6 +31,11 @@ class Evolution(Search):
         seeds: candidates that are proposed first.
         """
         super().__init__(space, seed, generation_size)
+        if space.offspring is None:
+            raise UserError(
+                f"search.name={self.name} needs a space with offspring, and the space {space.name} has none: "
+                "give it some, or use search.name=random_search"
+            )
         self.initial_population = max(initial_population, len(seeds), 1)
         self.population_size = population_size
         self.tournament_ratio = tournament_ratio

@@ -1,4 +1,4 @@
-"""From proposals to candidates: every branch is drawn again until the filters accept it (AutoLoss-Zero, Section 3.2).
+"""From proposals to candidates: every branch is drawn again until the filters accept it (Li et al., CVPR 2022, Section 3.2).
 
 Draws of several proposals go through the filters together. What counts is the order of the draws of one proposal: those
 behind the first accepted one were looked at ahead of time, are not proposals, and leave no trace.
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Verdict
 from jaxloss.filters.base import Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.graphs.form import Expression
 from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
 from jaxloss.spaces.base import Branch
 

@@ -2,40 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
+from jaxloss.core.form import Expression, Form, split_parts
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, PyTree
-from jaxloss.core.verdicts import Reason
-from jaxloss.graphs.form import Expression, Form, split_parts
-from jaxloss.graphs.program import Layout
-from jaxloss.spaces.hyperparameters import Range
+from jaxloss.spaces.drawing import Drawing
+from jaxloss.spaces.hyperparameters import TuningRange
 
 Candidate = Mapping[str, Expression]
 
-
-@dataclasses.dataclass(frozen=True)
-class Requirement:
-    """What an expression must contain to be a loss at all.
-
-    Attributes:
-      any_of: names of inputs, one of which it has to read.
-      reason: for stopping one that reads none of them.
-    """
-
-    any_of: frozenset[str]
-    reason: Reason
-
-
-NO_PREDICTION = Reason("no_prediction", "does not contain the prediction: nothing to learn from", leaves_row=False)
-NO_TARGET = Reason("no_target", "does not contain the target: it cannot know what is right", leaves_row=False)
-PREDICTION_AND_TARGET = (
-    Requirement(frozenset({"prediction"}), NO_PREDICTION),
-    Requirement(frozenset({"target"}), NO_TARGET),
-)
+# The problem that the rejection protocol solves where a space does not name another one, see `Task.problems`.
+PREDICTIONS = "predictions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,45 +26,57 @@ class Branch:
 
     Attributes:
       name: for example `classification`; the name that the task gives it too.
-      form: what its expressions are: a graph of some operator set, inputs and size, or several of them put together.
+      form: what its expressions are.
       weight: factor of this branch in the sum of the branches.
-      required: what an expression must contain, checked in order.
+      required: what an expression must read to be a loss at all, checked in order: one at least of each set of inputs.
     """
 
     name: str
     form: Form
     weight: float = 1.0
-    required: tuple[Requirement, ...] = PREDICTION_AND_TARGET
-
-    @property
-    def layout(self) -> Layout:
-        """Of the graphs in its expressions."""
-        return self.form.layout
+    required: tuple[frozenset[str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
-class GraphSpace:
-    """A space of loss graphs: one expression per branch, their losses added.
+class Space:
+    """A space of losses: one expression per branch, their losses added.
+
+    The first three attributes make a space. The others are capabilities: whoever needs one that is None says so as a run starts.
 
     Attributes:
       name: as used in configs.
       branches: in a fixed order.
       sample: `(generator, branch) -> expression`, a random one for one branch.
-      offspring: `(generator, branch, parents) -> (expression, origin)`; `origin` says how it came about.
+      offspring: `(generator, branch, parents) -> (expression, origin)`; `origin` says how it came about. Evolution needs it.
       num_parents: how many parents an offspring has.
       hyperparameters: `(candidate) -> {name: value}`, numbers of a candidate that a comparison tunes.
       with_hyperparameters: `(candidate, {name: value}) -> candidate`.
       ranges: where they are tuned, by name.
+      problem: name of the problem that the rejection protocol solves, see `Task.problems`.
+      make_filters: `(filters.context.FilterContext) -> filters of one branch`; None takes the standard ones.
+      make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained.
+      sections: names of further config sections that its filters and its chooser read.
+      drawing: how a report draws its losses; None draws losses of one branch over prediction and target, and no others.
+      latex_numbers: how numbers beside its formulas are called in LaTeX, by name.
+      write_python: `(candidate as symbolic formulas and numbers, docstring) -> text` of a module that stands alone; None writes
+        graphs node by node, and nothing of other forms.
     """
 
     name: str
     branches: tuple[Branch, ...]
     sample: Callable[[np.random.Generator, Branch], Expression]
-    offspring: Callable[[np.random.Generator, Branch, Sequence[Expression]], tuple[Expression, str]]
+    offspring: Callable[[np.random.Generator, Branch, Sequence[Expression]], tuple[Expression, str]] | None = None
     num_parents: int = 1
     hyperparameters: Callable[[Candidate], Mapping[str, float]] = lambda candidate: {}
     with_hyperparameters: Callable[[Candidate, Mapping[str, float]], Candidate] = lambda candidate, values: candidate
-    ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    ranges: Mapping[str, TuningRange] = dataclasses.field(default_factory=dict)
+    problem: str = PREDICTIONS
+    make_filters: Callable[[Any], Sequence[Any]] | None = None
+    make_chooser: Callable[[Any], Any] | None = None
+    sections: tuple[str, ...] = ()
+    drawing: Drawing | None = None
+    latex_numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    write_python: Callable[[Any, str], str] | None = None
 
     def branch(self, name: str) -> Branch:
         return next(branch for branch in self.branches if branch.name == name)
@@ -100,7 +94,7 @@ class GraphSpace:
         return {branch.name: branch.form.values(encoded[branch.name], inputs[branch.name], axis_name) for branch in self.branches}
 
     def loss(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> Array:
-        """The scalar loss: the weighted sum over the branches of the mean of each (AutoLoss-Zero, Section 3.1)."""
+        """The scalar loss: the weighted sum over the branches of the mean of each (Li et al., CVPR 2022, Section 3.1)."""
         return self._reduce(self.apply(encoded, inputs, axis_name), inputs, axis_name)
 
     def compile(self, candidate: Candidate) -> Callable[..., Array]:
@@ -144,11 +138,11 @@ class GraphSpace:
         return self.encode(self.with_hyperparameters(self.parse(formula), values))
 
     def key(self, candidate: Candidate) -> str:
-        """A canonical key, see `Graph.key`."""
+        """A canonical key, see `Form.key`."""
         return "|".join(branch.form.key(candidate[branch.name]) for branch in self.branches)
 
 
-def check_inputs(space: GraphSpace, offers: Mapping[str, tuple[str, ...]], task: str) -> None:
+def check_inputs(space: Space, offers: Mapping[str, tuple[str, ...]], task: str) -> None:
     """Compares what a space needs with what a task offers.
 
     Args:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.spaces.hyperparameters import Range
+from jaxloss.spaces.hyperparameters import TuningRange
 
 INPUTS = ("logits", "target")
 
@@ -32,7 +32,7 @@ class HandcraftedFamily:
 
     name: str
     values: Callable[..., Array]
-    ranges: Mapping[str, Range]
+    ranges: Mapping[str, TuningRange]
     source: str
     inputs: tuple[str, ...] = INPUTS
 
@@ -115,14 +115,16 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
         HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood"),
-        HandcraftedFamily("label_smoothing", label_smoothing, {"smoothing": Range(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"),
-        HandcraftedFamily("focal", focal, {"gamma": Range(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
+        HandcraftedFamily(
+            "label_smoothing", label_smoothing, {"smoothing": TuningRange(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"
+        ),
+        HandcraftedFamily("focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
         HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017"),
-        HandcraftedFamily("gce", generalised_cross_entropy, {"q": Range(0.1, 1.0, 0.7)}, "Zhang and Sabuncu, NeurIPS 2018"),
+        HandcraftedFamily("gce", generalised_cross_entropy, {"q": TuningRange(0.1, 1.0, 0.7)}, "Zhang and Sabuncu, NeurIPS 2018"),
         HandcraftedFamily(
             "sce",
             symmetric_cross_entropy,
-            {"alpha": Range(0.01, 6.0, 0.1, logarithmic=True), "beta": Range(0.1, 2.0, 1.0, logarithmic=True)},
+            {"alpha": TuningRange(0.01, 6.0, 0.1, logarithmic=True), "beta": TuningRange(0.1, 2.0, 1.0, logarithmic=True)},
             "Wang et al., ICCV 2019 (A = -4)",
         ),
     )

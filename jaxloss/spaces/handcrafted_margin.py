@@ -1,4 +1,4 @@
-"""Hand-crafted margin-based softmax losses: the rivals of AutoLoss-GMS, with margin and scale as traced numbers.
+"""Hand-crafted margin-based softmax losses, with margin and scale as traced numbers.
 
 They read `cosine` and `target` `[N, H, W, C]` of one branch and return one value per sample `[N, H, W, 1]`. The scale is given as
 its base-2 logarithm, as in the searched losses, since it is tuned over powers of two.
@@ -11,12 +11,12 @@ from jax import lax
 
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.handcrafted import HandcraftedFamily
-from jaxloss.spaces.hyperparameters import Range
-from jaxloss.spaces.margin import INPUTS, LOG2_SCALE, margin_softmax
+from jaxloss.spaces.hyperparameters import TuningRange
+from jaxloss.spaces.margin_softmax import INPUTS, LOG2_SCALE, margin_softmax
 
 # Keeps arccos, whose slope is infinite at 1 and -1, off its ends.
 _INSIDE = 1e-6
-_SCALE = Range(1.0, 7.0, 5.0)
+_SCALE = TuningRange(1.0, 7.0, 5.0)
 
 
 def _loss(inputs: LossInputs, own: Array, other: Array, log2_s: Array) -> Array:
@@ -69,7 +69,7 @@ def circle(inputs: LossInputs, margin: Array, log2_s: Array) -> Array:
     return _loss(inputs, own, other, log2_s)
 
 
-def _family(name: str, values, source: str, **ranges: Range) -> HandcraftedFamily:
+def _family(name: str, values, source: str, **ranges: TuningRange) -> HandcraftedFamily:
     # The scale first: the tuning then looks at the same pairs of rate and scale for every loss, with a margin or without.
     return HandcraftedFamily(name, values, {LOG2_SCALE: _SCALE, **ranges}, source, INPUTS)
 
@@ -78,9 +78,9 @@ MARGIN_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
         _family("normalised_softmax", normalised_softmax, "Wang et al., ACM MM 2017 (NormFace)"),
-        _family("sphereface", sphereface, "Liu et al., CVPR 2017", margin=Range(1.0, 4.0, 1.35)),
-        _family("cosface", cosface, "Wang et al., CVPR 2018", margin=Range(0.0, 0.6, 0.35)),
-        _family("arcface", arcface, "Deng et al., CVPR 2019", margin=Range(0.0, 0.7, 0.5)),
-        _family("circle", circle, "Sun et al., CVPR 2020", margin=Range(0.0, 0.6, 0.25)),
+        _family("sphereface", sphereface, "Liu et al., CVPR 2017", margin=TuningRange(1.0, 4.0, 1.35)),
+        _family("cosface", cosface, "Wang et al., CVPR 2018", margin=TuningRange(0.0, 0.6, 0.35)),
+        _family("arcface", arcface, "Deng et al., CVPR 2019", margin=TuningRange(0.0, 0.7, 0.5)),
+        _family("circle", circle, "Sun et al., CVPR 2020", margin=TuningRange(0.0, 0.6, 0.25)),
     )
 }

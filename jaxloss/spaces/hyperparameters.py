@@ -4,7 +4,7 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Range:
+class TuningRange:
     """Where a hyper-parameter is tuned, and its customary value."""
 
     low: float

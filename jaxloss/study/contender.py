@@ -8,7 +8,7 @@ from scipy import stats
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
-from jaxloss.spaces.hyperparameters import Range
+from jaxloss.spaces.hyperparameters import TuningRange
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
 
@@ -38,7 +38,7 @@ class Contender:
     formula: str | None = None
 
     @property
-    def ranges(self) -> Mapping[str, Range]:
+    def ranges(self) -> Mapping[str, TuningRange]:
         """Hyper-parameters of the loss itself, and where they are tuned."""
         return self.family.ranges
 
@@ -62,7 +62,7 @@ def tuning_settings(contender: Contender, count: int, low: float, high: float) -
     """
     if not contender.ranges:
         return [Setting(float(rate)) for rate in np.geomspace(low, high, count)]
-    spans = {"learning_rate": Range(low, high, low, logarithmic=True), **contender.ranges}
+    spans = {"learning_rate": TuningRange(low, high, low, logarithmic=True), **contender.ranges}
     points = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
     settings = []
     for point in points:
@@ -71,7 +71,7 @@ def tuning_settings(contender: Contender, count: int, low: float, high: float) -
     return settings
 
 
-def _scaled(span: Range, position: float) -> float:
+def _scaled(span: TuningRange, position: float) -> float:
     if span.logarithmic:
         return float(span.low * (span.high / span.low) ** position)
     return float(span.low + (span.high - span.low) * position)

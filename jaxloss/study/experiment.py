@@ -211,7 +211,6 @@ class Experiment:
             "metric": self.task.metric,
             "also_shown": list(self.task.also_shown),
             "space": self.space.name,
-            "operators": self.space.branches[0].layout.operators.name,
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }

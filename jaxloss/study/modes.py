@@ -13,7 +13,8 @@ from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.experiment import Experiment, difference_rows
 from jaxloss.study.plan import Plan
 from jaxloss.study.statistics import mean_interval
-from jaxloss.symbolic.describe import candidate_formulas, describe_formulas
+from jaxloss.symbolic.describe import describe
+from jaxloss.symbolic.reading import reading_of
 
 NUM_DESCRIBED = 10
 
@@ -163,7 +164,7 @@ def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
     space, ranges = experiment.space, experiment.task.ranges
-    described = describe_formulas([candidate_formulas(space, space.parse(text), ranges) for text in texts])
+    described = describe([reading_of(space, space.parse(text), ranges) for text in texts])
     descriptions = dict(zip(texts, described, strict=True))
     for row in with_formula:
         description = descriptions[row["formula"]]

@@ -12,7 +12,7 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser
-from jaxloss.spaces.base import GraphSpace
+from jaxloss.spaces.base import Space
 from jaxloss.study.comparison import ComparisonSettings
 from jaxloss.study.contender import Contender
 from jaxloss.tasks.base import Task
@@ -36,7 +36,7 @@ class Plan:
 
     config: ml_collections.ConfigDict
     task: Task
-    space: GraphSpace
+    space: Space
     contenders: tuple[Contender, ...]
     budget: SearchBudget
     comparison: ComparisonSettings

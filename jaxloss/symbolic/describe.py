@@ -2,41 +2,50 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.primitives import OperatorSet
 from jaxloss.symbolic import render
 from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.expression import Formula
-from jaxloss.symbolic.python_margin import margin_to_python
 from jaxloss.symbolic.python_source import to_python
+from jaxloss.symbolic.reading import Reading
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT, Simplified, simplify
-
-# The numbers of a candidate that is no single formula, in LaTeX.
-_LATEX_NUMBERS = {"log2_s": r"\log_2 s"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """A candidate for reading: one formula, or several, by branch or by their names in a loss that is put together of them.
+    """A candidate for reading: one formula, several, or none where its form has no graphs.
 
     Attributes:
-      formulas: name -> formula.
-      simplified: name -> its simplified form, and how it was reached.
-      numbers: name -> number beside the formulas, such as the scale of a margin-based loss.
+      reading: its formulas, and the numbers beside them.
+      simplified: name -> the simplified form of a formula, and how it was reached.
     """
 
-    formulas: Mapping[str, Formula]
+    reading: Reading
     simplified: Mapping[str, Simplified]
-    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
-    def _each(self, write, separator: str, label: str, number: str = "{}: {:g}") -> str:
+    @property
+    def formulas(self) -> Mapping[str, Formula]:
+        """Name -> formula; none where the candidate has no graphs."""
+        return self.reading.formulas or {}
+
+    @property
+    def numbers(self) -> Mapping[str, float]:
+        """Name -> number beside the formulas."""
+        return self.reading.numbers
+
+    def _each(self, write, separator: str, label: str, number: str = "{}: {:g}", names: Mapping[str, str] | None = None) -> str:
+        """What `write` makes of every formula, joined; the text of a candidate without formulas as it is."""
+        if not self.formulas:
+            return self.reading.text
         texts = {name: write(formula, self.simplified[name]) for name, formula in self.formulas.items()}
         if len(texts) == 1:
             return next(iter(texts.values()))
         parts = [label.format(name) + text for name, text in texts.items()]
-        return separator.join(parts + [number.format(name, value) for name, value in self.numbers.items()])
+        numbers = [number.format((names or {}).get(name, name), value) for name, value in self.numbers.items()]
+        return separator.join(parts + numbers)
 
     @property
     def text(self) -> str:
@@ -54,16 +63,18 @@ class Description:
         return self._each(render.to_decimal_text, " | ", "{}: ") if self.numbers else ""
 
     @property
-    def latex(self) -> str:
-        """Without dollar signs; several formulas are joined by semicolons.
+    def latex(self) -> str | None:
+        """Without dollar signs; several formulas are joined by semicolons. None where a form without graphs has none.
 
         Where numbers stand beside the formulas, constants are computed to four digits: a searched one is no round number.
         """
+        if not self.formulas:
+            return self.reading.latex
         if not self.numbers:
             return self._each(render.to_latex, r";\quad ", "")
         # The names are those of functions of their one input.
-        named = dataclasses.replace(self, numbers={_LATEX_NUMBERS.get(name, name): x for name, x in self.numbers.items()})
-        return named._each(render.to_decimal_latex, r";\quad ", r"{}(x) = ", "{} = {:g}")
+        names = self.reading.latex_numbers
+        return self._each(render.to_decimal_latex, r";\quad ", r"{}(x) = ", "{} = {:g}", names)
 
     @property
     def latex_by_branch(self) -> dict[str, str]:
@@ -99,7 +110,7 @@ class Description:
         Args:
           found: lines on how the loss was found, for the docstring.
         """
-        lines = ["A loss function.", ""]
+        lines = ["A loss function.", "", *([] if self.formulas else [f"Candidate: {self.reading.text}"])]
         for name, formula in self.formulas.items():
             of_branch = f" of {name}" if len(self.formulas) > 1 else ""
             lines.append(f"Formula{of_branch}: {formula.graph}")
@@ -107,10 +118,13 @@ class Description:
             if simplified.verified:
                 where = f", for {formula.domain}" if formula.domain else ""
                 lines.append(f"Simplified{of_branch} ({simplified.method}){where}: {render.to_text(formula, simplified)}")
-        if self.numbers:
-            lines += [f"{name}: {value:g}" for name, value in self.numbers.items()]
-            return margin_to_python(self.formulas, self.numbers, "\n".join([*lines, *(["", found] if found else [])]))
-        return to_python(self.formulas, "\n".join([*lines, *(["", found] if found else [])]))
+        lines += [f"{name}: {value:g}" for name, value in self.numbers.items()]
+        docstring = "\n".join([*lines, *(["", found] if found else [])])
+        if self.reading.write_python is not None:
+            return self.reading.write_python(self.reading, docstring)
+        if not self.formulas:
+            raise UserError(f"the loss '{self.reading.text}' cannot be written as Python: its space has no write_python")
+        return to_python(self.formulas, docstring)
 
 
 def describe_formula(
@@ -120,7 +134,7 @@ def describe_formula(
     ranges: Mapping[str, Range] | None = None,
     time_limit: float = DEFAULT_TIME_LIMIT,
 ) -> Description:
-    """Simplifies one graph and describes it; `describe_formulas` is quicker for several.
+    """Simplifies one graph and describes it; `describe` is quicker for several.
 
     Args:
       graph: the loss.
@@ -129,45 +143,19 @@ def describe_formula(
       ranges: input -> (low, high); any real number where it is not said.
       time_limit: seconds that SymPy may think.
     """
-    return describe_formulas([{"loss": Formula(graph, operators, tuple(inputs), ranges=ranges or {})}], time_limit)[0]
+    formula = Formula(graph, operators, tuple(inputs), ranges=ranges or {})
+    return describe([Reading(str(graph), {"loss": formula})], time_limit)[0]
 
 
-def describe_formulas(
-    candidates: Sequence[Mapping[str, Formula | float]], time_limit: float = DEFAULT_TIME_LIMIT
-) -> list[Description]:
-    """Describes candidates, each a mapping name -> formula (or number beside the formulas), in one go.
+def describe(readings: Sequence[Reading], time_limit: float = DEFAULT_TIME_LIMIT) -> list[Description]:
+    """Describes candidates in one go.
 
     Args:
-      candidates: see `candidate_formulas` for those of a graph space.
+      readings: see `reading.reading_of` for those of a space.
       time_limit: seconds that SymPy may think about each formula.
     """
-    formulas = [{name: one for name, one in parts.items() if isinstance(one, Formula)} for parts in candidates]
-    results = iter(simplify([formula for parts in formulas for formula in parts.values()], time_limit))
+    formulas = [reading.formulas or {} for reading in readings]
+    results = iter(simplify([formula for named in formulas for formula in named.values()], time_limit))
     return [
-        Description(own, {name: next(results) for name in own}, {name: one for name, one in parts.items() if name not in own})
-        for own, parts in zip(formulas, candidates, strict=True)
+        Description(reading, {name: next(results) for name in named}) for reading, named in zip(readings, formulas, strict=True)
     ]
-
-
-def candidate_formulas(
-    space, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, Range]] | None = None
-) -> dict[str, Formula | float]:
-    """The formulas of a candidate, and the numbers beside them.
-
-    Args:
-      space: a graph space (anything with `branches`, each with a `name` and a `form`).
-      candidate: branch -> expression.
-      ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where neither it nor the form says it.
-    """
-    parts: dict[str, Formula | float] = {}
-    for branch in space.branches:
-        expression, known = candidate[branch.name], {**branch.form.ranges, **(ranges or {}).get(branch.name, {})}
-
-        def named(name: str, branch=branch) -> str:
-            several = len(space.branches) > 1
-            return (f"{branch.name} {name}" if several else name) if name else branch.name
-
-        for name, (graph, layout) in branch.form.graphs(expression).items():
-            parts[named(name)] = Formula(graph, layout.operators, layout.inputs, layout.per_sample_inputs, known)
-        parts |= {named(name): value for name, value in branch.form.numbers(expression).items()}
-    return parts

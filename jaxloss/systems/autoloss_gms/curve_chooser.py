@@ -6,16 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxloss.filters.properties import CurveFilter
-from jaxloss.graphs.form import Expression
+from jaxloss.core.form import Expression
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Individual
-from jaxloss.spaces.base import GraphSpace
+from jaxloss.search.chooser import ChooserContext
+from jaxloss.spaces.base import Space
 from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings, PromisingLossChooser
 from jaxloss.systems.autoloss_gms.predictor.features import curve_features
 from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, fit, from_bytes, predict, to_bytes
+from jaxloss.systems.autoloss_gms.properties import CurveFilter
 
 _CHECKPOINT = "predictor"
+_SECTION = "search.chooser"
+
+
+def make_chooser(context: ChooserContext) -> "CurveChooser":
+    """The chooser of a space with one branch, from the settings of its config section."""
+    (cascade,) = context.cascades.values()
+    settings, predictor = context.sections[_SECTION], context.sections[f"{_SECTION}.predictor"]
+    return CurveChooser(context.space, cascade.filter("curves"), settings, predictor, context.seed, context.checkpoints)
 
 
 class CurveChooser:
@@ -23,7 +32,7 @@ class CurveChooser:
 
     def __init__(
         self,
-        space: GraphSpace,
+        space: Space,
         describer: CurveFilter,
         settings: ChooserSettings,
         predictor: PredictorSettings,

@@ -9,10 +9,15 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
 from jaxloss.graphs.program import Layout, fits
-from jaxloss.spaces import dags
-from jaxloss.spaces.base import Branch, GraphSpace
-from jaxloss.spaces.hyperparameters import Range
-from jaxloss.spaces.margin import CURVE_INPUT, LOG2_SCALE, MarginForm, MarginLoss
+from jaxloss.spaces.base import Branch, Space
+from jaxloss.spaces.hyperparameters import TuningRange
+from jaxloss.spaces.margin_softmax import LOG2_SCALE
+from jaxloss.systems.autoloss_gms import dags
+from jaxloss.systems.autoloss_gms.curve_chooser import make_chooser
+from jaxloss.systems.autoloss_gms.drawing import DRAWING
+from jaxloss.systems.autoloss_gms.export import write_python
+from jaxloss.systems.autoloss_gms.filters import make_filters
+from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, MarginForm, MarginLoss
 
 COPY, REINITIALISE, MUTATION, CROSSOVER = "copy", "reinitialise", "mutation", "crossover"
 
@@ -75,7 +80,7 @@ def autoloss_gms(
     number_mutation: str = NORMAL,
     constant_precision: float = 0.01,
     tuned_scales: tuple[float, float] = (1.0, 7.0),
-) -> GraphSpace:
+) -> Space:
     """Makes the space; the defaults are those of Table 2.
 
     Args:
@@ -187,9 +192,9 @@ def autoloss_gms(
         words += [f"t {of_own}", f"n {of_other}", f"s {of_scale}"]
         return MarginLoss(own, other, scale), ", ".join(words)
 
-    return GraphSpace(
+    return Space(
         name="autoloss_gms",
-        branches=(Branch(branch, form, required=()),),
+        branches=(Branch(branch, form),),
         sample=sample,
         offspring=offspring,
         num_parents=2,
@@ -197,5 +202,12 @@ def autoloss_gms(
         with_hyperparameters=lambda candidate, values: {
             branch: dataclasses.replace(candidate[branch], log2_scale=values[LOG2_SCALE])
         },
-        ranges={LOG2_SCALE: Range(*tuned_scales, default=sum(tuned_scales) / 2)},
+        ranges={LOG2_SCALE: TuningRange(*tuned_scales, default=sum(tuned_scales) / 2)},
+        problem="cosines",
+        make_filters=make_filters,
+        make_chooser=make_chooser,
+        sections=("filters.properties", "search.chooser", "search.chooser.predictor"),
+        drawing=DRAWING,
+        latex_numbers={LOG2_SCALE: r"\log_2 s"},
+        write_python=write_python,
     )

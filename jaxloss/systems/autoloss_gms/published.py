@@ -1,28 +1,4 @@
-"""The losses that the papers published, as formulas in text form.
-
-AutoLoss-Zero, supplement, Table 9, read as its caption says (hat = prediction). mAcc is printed without a target and cannot
-train; here the target stands inside the max-pooling, in the place of the constant 2 (see BUILD_NOTES.md).
-"""
-
-AUTOLOSS_ZERO_FORMULAS = {
-    "autoloss_zero_global_accuracy": "Exp(Square(Add(target, Neg(Sqrt(prediction)))))",
-    "autoloss_zero_miou": (
-        "Mul(-0.5, Log(Mul(Tanh(Mul(Mul(target, Inv(Add(1, target))), Sqrt(prediction))), Add(Square(prediction), target))))"
-    ),
-    "autoloss_zero_fwiou": "Log(Mul(target, Log(Add(target, Mul(Add(target, prediction), Inv(prediction))))))",
-    "autoloss_zero_macc": "Tanh(Sqrt(Mean_nhw(Mul(Neg(Log(prediction)), Sqrt(MaxPool3x3(Sqrt(Mul(target, prediction))))))))",
-    "autoloss_zero_biou": (
-        "Neg(Log(Mul(Mul(Mul(prediction, Square(prediction)), target), "
-        "Sqrt(Mul(Neg(MinPool3x3(Neg(prediction))), Exp(Square(Mul(prediction, Exp(prediction)))))))))"
-    ),
-    "autoloss_zero_bf1": (
-        "Exp(Add(Mean_nhw(Mul(Neg(MaxPool3x3(target)), Log(MaxPool3x3(prediction)))), "
-        "Tanh(Mean_nhw(Add(Mul(2, prediction), 1)))))"
-    ),
-    "autoloss_zero_classification": "Neg(Mul(target, Log(prediction)))",
-    "autoloss_zero_rpn_classification": "Mul(Exp(Tanh(target)), Inv(prediction))",
-    "autoloss_zero_pose": "Add(Square(Add(prediction, Neg(Mul(16, Square(Square(target)))))), Square(Square(prediction)))",
-}
+"""The losses that AutoLoss-GMS published, and hand-crafted ones as candidates, as formulas in text form."""
 
 # AutoLoss-GMS, supplement, Table 3 (A and Zero: ResNet-50 on Market-1501, B: ResNet-50 on CUHK03, C: OSNet, D: MGN) and, for
 # fine-grained retrieval in the pair-wise form, Section K.
@@ -39,8 +15,6 @@ AUTOLOSS_GMS_FORMULAS = {
         "n: Add(0.3, Square(Add(0.05, Mul(x, Relu(Sin(Detach(x))))))) | log2_s: 6.5"
     ),
 }
-
-PUBLISHED_FORMULAS = {**AUTOLOSS_ZERO_FORMULAS, **AUTOLOSS_GMS_FORMULAS}
 
 # Hand-crafted margin-based softmax losses as candidates: the prior knowledge of AutoLoss-GMS (supplement, Section G.1). Margins
 # are customary ones; SphereFace and ArcFace go through the angle, which bends back where the guard of the originals sets in.

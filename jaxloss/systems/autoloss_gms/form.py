@@ -1,34 +1,28 @@
-"""The generalised margin-based softmax loss: two curves over a cosine, and a scale (AutoLoss-GMS, CVPR 2022).
+"""The generalised margin-based softmax loss: two searched curves over a cosine, and a scale, see `spaces.margin_softmax`.
 
-    L = -log( e^{s t(cos_y)} / (e^{s t(cos_y)} + sum_{k != y} e^{s n(cos_k)}) )
-
-`t` shapes the cosine to the own class, `n` those to the others. The pair-wise form (supplement, Eq. 20) has similarities to
-other samples in place of classes, and several own ones:
-
-    L = log( 1 + sum_j e^{s n(S_j)} sum_i e^{-s t(S_i)} )
-
-With a single own class the two are the same number, so one function serves both: the task decides what the cosines are of.
+H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Person Re-identification, CVPR 2022; the pair-wise form
+is Eq. 20 of the supplement.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.form import Form, split_parts
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.graphs.compile import compile_graph
-from jaxloss.graphs.form import parse_fitting, split_parts
+from jaxloss.graphs.form import parse_fitting
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, encode
+from jaxloss.spaces.margin_softmax import INPUTS, LOG2_SCALE, margin_softmax
 
-# The input of both graphs, and the arrays that the loss reads.
+# The input of both graphs.
 CURVE_INPUT = "x"
-INPUTS = ("cosine", "target")
-OWN, OTHER, LOG2_SCALE = "t", "n", "log2_s"
+OWN, OTHER = "t", "n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,35 +39,9 @@ class MarginLoss:
     other: Graph
     log2_scale: float
 
-    @property
-    def input_names(self) -> frozenset[str]:
-        return self.own.input_names | self.other.input_names
-
-    @property
-    def tree_size(self) -> int:
-        return self.own.tree_size + self.other.tree_size
-
-
-def margin_softmax(own_values: Array, other_values: Array, scale: Array, target: Array) -> Array:
-    """The loss of every sample from the values of the two curves.
-
-    Args:
-      own_values: `t(x)` `[N, H, W, C]`; read where the target is 1.
-      other_values: `n(x)` `[N, H, W, C]`; read elsewhere.
-      scale: `s`, a scalar.
-      target: `[N, H, W, C]`, 0 or 1.
-
-    Returns:
-      `[N, H, W, 1]`; 0 for a sample that has no own class, or no other.
-    """
-    own = target > 0.5
-    to_own = jax.nn.logsumexp(jnp.where(own, -scale * own_values, -jnp.inf), axis=-1, keepdims=True)
-    to_other = jax.nn.logsumexp(jnp.where(own, -jnp.inf, scale * other_values), axis=-1, keepdims=True)
-    return jax.nn.softplus(to_own + to_other)
-
 
 @dataclasses.dataclass(frozen=True)
-class MarginForm:
+class MarginForm(Form):
     """`t: FORMULA | n: FORMULA | log2_s: NUMBER`, the formulas over `x`.
 
     Attributes:
@@ -83,6 +51,7 @@ class MarginForm:
 
     layout: Layout
     log2_scales: tuple[float, float]
+    looks_across = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -117,6 +86,10 @@ class MarginForm:
         own, other = (graph.canonical(self.layout.operators) for graph in (expression.own, expression.other))
         return dataclasses.replace(expression, own=own, other=other)
 
+    def reads(self, expression: MarginLoss) -> frozenset[str]:
+        """Names of the inputs of the two curves."""
+        return expression.own.input_names | expression.other.input_names
+
     def graphs(self, expression: MarginLoss) -> dict[str, tuple[Graph, Layout]]:
         return {OWN: (expression.own, self.layout), OTHER: (expression.other, self.layout)}
 
@@ -124,7 +97,7 @@ class MarginForm:
         return {LOG2_SCALE: expression.log2_scale}
 
     def curves(self, expression: MarginLoss) -> tuple[Graph, Graph]:
-        """`t` and `n`, see `graphs.form.curves_of`."""
+        """`t` and `n`."""
         return expression.own, expression.other
 
     def blank(self) -> MarginLoss:

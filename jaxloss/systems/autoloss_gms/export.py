@@ -1,10 +1,9 @@
 """A margin-based softmax loss as a Python file that stands alone, written from its two graphs."""
 
-from collections.abc import Mapping
-
-from jaxloss.symbolic.expression import Formula
+from jaxloss.spaces.margin_softmax import LOG2_SCALE
 from jaxloss.symbolic.python_operators import helpers_of
 from jaxloss.symbolic.python_source import assemble, statements_of
+from jaxloss.symbolic.reading import Reading
 
 _HEAD = """
 LOG2_SCALE = {log2_scale!r}
@@ -41,18 +40,17 @@ def loss_values(cosine, target, log2_scale=LOG2_SCALE):
 _WHOSE = {"t": "the own class", "n": "all other classes"}
 
 
-def margin_to_python(curves: Mapping[str, Formula], numbers: Mapping[str, float], docstring: str) -> str:
+def write_python(reading: Reading, docstring: str) -> str:
     """The text of a Python module with the functions `t`, `n`, `loss` and `loss_values`.
 
     Args:
-      curves: `t` and `n`.
-      numbers: `log2_s`.
+      reading: of the loss: the formulas `t` and `n`, and the number `log2_s`.
       docstring: of the module: the formulas, and how they were found.
     """
     functions = "".join(
         "\n" + _CURVE.format(name=name, whose=_WHOSE[name], statements="\n".join("    " + line for line in statements_of(curve)))
-        for name, curve in curves.items()
+        for name, curve in reading.formulas.items()
     )
-    body = _HEAD.format(log2_scale=float(numbers["log2_s"])) + functions + "\n" + _LOSS
+    body = _HEAD.format(log2_scale=float(reading.numbers[LOG2_SCALE])) + functions + "\n" + _LOSS
     helpers = helpers_of(body)
     return assemble(docstring, body + ("\n" + helpers if helpers else ""))

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.devices import float64_on_cpu
+from jaxloss.core.form import Expression, Form
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Screened
 from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.graphs.form import Expression, Form
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode

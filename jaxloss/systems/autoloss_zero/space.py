@@ -9,10 +9,13 @@ from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.graphs.program import Layout, fits
-from jaxloss.spaces import trees
-from jaxloss.spaces.base import Branch, GraphSpace
+from jaxloss.spaces.base import Branch, Space
+from jaxloss.systems.autoloss_zero import trees
 
 COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
+
+# What a loss has to read: from the one it learns, the other says what is right.
+REQUIRED = (frozenset({"prediction"}), frozenset({"target"}))
 
 # Where one draw in a thousand fits, this many bring nothing once in twenty thousand times; a space that is tighter still would
 # spend its time on drawing.
@@ -28,7 +31,7 @@ def autoloss_zero(
     copy_probability: float = 0.1,
     reinitialise_probability: float = 0.5,
     num_mutations: int = 2,
-) -> GraphSpace:
+) -> Space:
     """Makes the space.
 
     Args:
@@ -78,10 +81,11 @@ def autoloss_zero(
             f"space.autoloss_zero.max_instructions = {max_instructions}: lower the one or raise the other"
         )
 
-    return GraphSpace(
+    return Space(
         name="autoloss_zero",
         branches=tuple(
-            Branch(name, GraphForm(layout), float(weight)) for name, weight in zip(branches, branch_weights, strict=True)
+            Branch(name, GraphForm(layout), float(weight), REQUIRED)
+            for name, weight in zip(branches, branch_weights, strict=True)
         ),
         sample=sample,
         offspring=offspring,

@@ -1,0 +1,106 @@
+"""The best losses of a run, with everything that is drawn of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from jaxloss.core.errors import UserError
+from jaxloss.report.figures import panel_caption, panel_figure
+from jaxloss.report.formula_svg import formula_svg
+from jaxloss.report.prediction_drawing import DRAWING, can_draw
+from jaxloss.runs.directory import Run
+from jaxloss.spaces.base import Candidate, Space
+from jaxloss.spaces.drawing import Drawing, Panel
+
+_NUM_UNFINISHED = 10
+_EMPTY = {"rank": None, "latex": None, "simplified": None, "panels": (), "note": None, "same_as": None, "name": None}
+
+
+def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any], space: Space | None) -> dict[str, Any]:
+    """The losses of the page, `leaders`, and what is to be said of their drawings, `drawing_note`.
+
+    Args:
+      run: that is reported.
+      summary: of it, or None while it is unfinished.
+      searches: those that have begun, by name, the main one first.
+      space: of the losses; None draws nothing.
+    """
+    rows = _rows(run, summary, searches)
+    names = {row["formula"]: row["name"] for row in (summary or {}).get("comparison", [])}
+    found = [{**_EMPTY, **row, "math": math_of(row), "name": names.get(row["formula"])} for row in rows]
+    drawing = _drawing_of(space)
+    if drawing is None or not found:
+        return {"leaders": found, "drawing_note": None}
+    return {"leaders": _drawn(found, drawing, space), "drawing_note": Markup(drawing.note)}
+
+
+def math_of(row: Mapping[str, Any]) -> Markup | None:
+    """The formula of a row as it is typeset, or None where the text has to do."""
+    return formula_svg(row.get("latex"), row["formula"]) if row.get("formula") else None
+
+
+def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
+    if summary is not None:
+        return list(summary.get("ranking") or _given(summary))
+    if not searches:
+        return []
+    scored = [row for row in run.archive.candidates(search=next(iter(searches))) if row.training and row.score is not None]
+    best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
+    return [
+        {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
+        for index, row in enumerate(best)
+    ]
+
+
+def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = [row for row in summary.get("comparison", []) if row.get("formula")]
+    shown = ("formula", "latex", "simplified")
+    return [
+        {"rank": index + 1, "search_score": None, "search_eval": None, **{key: row[key] for key in shown if key in row}}
+        for index, row in enumerate(rows)
+    ]
+
+
+def _drawing_of(space: Space | None) -> Drawing | None:
+    if space is None:
+        return None
+    return space.drawing or (DRAWING if can_draw(space) else None)
+
+
+def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> list[dict[str, Any]]:
+    """The rows with the panels of the first, and before them the references of the drawing."""
+    candidates = {row["formula"]: _read(space, row["formula"]) for row in found[: drawing.most]}
+    readable = [formula for formula, candidate in candidates.items() if candidate is not None]
+    of_references, of_candidates = drawing.draw(space, [candidates[formula] for formula in readable])
+    panels = dict(zip(readable, of_candidates, strict=True))
+    references = [
+        {
+            **_EMPTY,
+            "formula": reference.formula,
+            "math": formula_svg(reference.latex, reference.formula),
+            "note": reference.note,
+            "panels": _figures(f"reference{index}", of_reference, reference.note),
+        }
+        for index, (reference, of_reference) in enumerate(zip(drawing.references, of_references, strict=True))
+    ]
+    rows = [
+        {**row, "panels": _figures(f"loss{row['rank']}", panels[row["formula"]], f"loss {row['rank']}")}
+        if row["formula"] in panels and index < drawing.most
+        else row
+        for index, row in enumerate(found)
+    ]
+    return [*references, *rows]
+
+
+def _figures(name: str, panels: Sequence[Panel], label: str) -> list[tuple[Markup, Markup]]:
+    """(caption, figure) of each panel."""
+    return [(panel_caption(panel), panel_figure(name, panel, label)) for panel in panels]
+
+
+def _read(space: Space, formula: str) -> Candidate | None:
+    try:
+        return space.parse(formula)
+    except UserError:
+        return None

@@ -1,0 +1,62 @@
+"""A candidate as people read it: its formulas, and the numbers beside them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.expression import Formula
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """One candidate.
+
+    Attributes:
+      text: as its space writes it.
+      formulas: name -> formula: by branch, or by their names in a loss that is put together of several. None where the form of a
+        branch has no graphs.
+      numbers: name -> number beside the formulas, such as a scale.
+      latex_numbers: what numbers are called in LaTeX, where it is not their name.
+      latex: of a candidate without formulas; None where its form has none.
+      write_python: `(reading, docstring) -> module`; None writes formulas node by node.
+    """
+
+    text: str
+    formulas: Mapping[str, Formula] | None
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    latex_numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    latex: str | None = None
+    write_python: Callable[["Reading", str], str] | None = None
+
+
+def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, Range]] | None = None) -> Reading:
+    """The reading of a candidate.
+
+    Args:
+      space: its space.
+      candidate: branch -> expression.
+      ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where neither it nor the form says it.
+    """
+    text, own = space.write(candidate), {"latex_numbers": space.latex_numbers, "write_python": space.write_python}
+    if any(branch.form.graphs is None for branch in space.branches):
+        return Reading(text, None, latex=_latex(space, candidate), **own)
+    formulas: dict[str, Formula] = {}
+    numbers: dict[str, float] = {}
+    for branch in space.branches:
+        expression, known = candidate[branch.name], {**branch.form.ranges, **(ranges or {}).get(branch.name, {})}
+
+        def named(name: str, branch=branch) -> str:
+            several = len(space.branches) > 1
+            return (f"{branch.name} {name}" if several else name) if name else branch.name
+
+        for name, (graph, layout) in branch.form.graphs(expression).items():
+            formulas[named(name)] = Formula(graph, layout.operators, layout.inputs, layout.per_sample_inputs, known)
+        numbers |= {named(name): value for name, value in branch.form.numbers(expression).items()}
+    return Reading(text, formulas, numbers, **own)
+
+
+def _latex(space: Any, candidate: Mapping[str, Any]) -> str | None:
+    if any(branch.form.latex is None for branch in space.branches):
+        return None
+    return r";\quad ".join(branch.form.latex(candidate[branch.name]) for branch in space.branches)

@@ -1,0 +1,25 @@
+"""The losses that AutoLoss-Zero published, as formulas in text form (supplement, Table 9).
+
+Read as its caption says (hat = prediction). mAcc is printed without a target and cannot train; here the target stands inside the
+max-pooling, in the place of the constant 2 (see BUILD_NOTES.md).
+"""
+
+AUTOLOSS_ZERO_FORMULAS = {
+    "autoloss_zero_global_accuracy": "Exp(Square(Add(target, Neg(Sqrt(prediction)))))",
+    "autoloss_zero_miou": (
+        "Mul(-0.5, Log(Mul(Tanh(Mul(Mul(target, Inv(Add(1, target))), Sqrt(prediction))), Add(Square(prediction), target))))"
+    ),
+    "autoloss_zero_fwiou": "Log(Mul(target, Log(Add(target, Mul(Add(target, prediction), Inv(prediction))))))",
+    "autoloss_zero_macc": "Tanh(Sqrt(Mean_nhw(Mul(Neg(Log(prediction)), Sqrt(MaxPool3x3(Sqrt(Mul(target, prediction))))))))",
+    "autoloss_zero_biou": (
+        "Neg(Log(Mul(Mul(Mul(prediction, Square(prediction)), target), "
+        "Sqrt(Mul(Neg(MinPool3x3(Neg(prediction))), Exp(Square(Mul(prediction, Exp(prediction)))))))))"
+    ),
+    "autoloss_zero_bf1": (
+        "Exp(Add(Mean_nhw(Mul(Neg(MaxPool3x3(target)), Log(MaxPool3x3(prediction)))), "
+        "Tanh(Mean_nhw(Add(Mul(2, prediction), 1)))))"
+    ),
+    "autoloss_zero_classification": "Neg(Mul(target, Log(prediction)))",
+    "autoloss_zero_rpn_classification": "Mul(Exp(Tanh(target)), Inv(prediction))",
+    "autoloss_zero_pose": "Add(Square(Add(prediction, Neg(Mul(16, Square(Square(target)))))), Square(Square(prediction)))",
+}

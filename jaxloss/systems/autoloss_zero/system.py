@@ -1,0 +1,10 @@
+"""AutoLoss-Zero: loss graphs from primitive operators, from scratch, for any task and metric.
+
+H. Li et al.: AutoLoss-Zero: Searching Loss Functions from Scratch for Generic Tasks, CVPR 2022.
+"""
+
+from jaxloss.systems.autoloss_zero.published import AUTOLOSS_ZERO_FORMULAS
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
+from jaxloss.systems.base import System
+
+AUTOLOSS_ZERO_SYSTEM = System("autoloss_zero", autoloss_zero, published=AUTOLOSS_ZERO_FORMULAS)

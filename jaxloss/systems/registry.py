@@ -1,0 +1,12 @@
+"""The systems by name. A new one is a folder and a line here."""
+
+from collections.abc import Mapping
+
+from jaxloss.systems.autoloss_gms.system import AUTOLOSS_GMS_SYSTEM
+from jaxloss.systems.autoloss_zero.system import AUTOLOSS_ZERO_SYSTEM
+from jaxloss.systems.base import System
+
+SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZERO_SYSTEM, AUTOLOSS_GMS_SYSTEM)}
+
+PUBLISHED: Mapping[str, str] = {name: formula for system in SYSTEMS.values() for name, formula in system.published.items()}
+SECTIONS: Mapping[str, type] = {name: kind for system in SYSTEMS.values() for name, kind in system.sections.items()}
