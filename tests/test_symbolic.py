@@ -26,7 +26,6 @@ from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.interpret import interpret
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS, OPERATOR_SETS
 from jaxloss.graphs.program import Layout, encode
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import CandidateRow
@@ -37,11 +36,14 @@ from jaxloss.symbolic.client import SimplificationWorker
 from jaxloss.symbolic.describe import Description, describe_formula, describe_formulas
 from jaxloss.symbolic.expression import Formula, sympy_text, to_expression
 from jaxloss.symbolic.proposals import RAW
-from jaxloss.symbolic.python_operators import template
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.render import to_latex
 from jaxloss.symbolic.simplify import Simplified, simplify
 from jaxloss.symbolic.verify import Claim, sample_inputs, verify
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
+from jaxloss.systems.cse_autoloss.operators import CSE_AUTOLOSS
+from jaxloss.systems.operator_sets import OPERATOR_SETS
 from jaxloss.tasks.base import STORED_RANGES
 
 INPUTS = {"autoloss_zero": ("prediction", "target"), "autoloss_gms": ("cosine",), "cse_autoloss": ("logits", "target")}
@@ -238,7 +240,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "from jaxloss.graphs.formula import parse\n"
-        "from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO\n"
+        "from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO\n"
         "from jaxloss.symbolic.describe import describe_formula\n"
         "inputs = ('prediction', 'target')\n"
         "print(describe_formula(parse('Abs(Abs(prediction))', AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs).simplified_text)\n"
@@ -302,7 +304,7 @@ def load(text: str, folder) -> types.ModuleType:
 def test_every_operator_can_be_written_as_python():
     for operators in OPERATOR_SETS.values():
         for operator in operators.operators:
-            ast.parse(template(operators.name, operator.name).format("a", "b"), mode="eval")
+            ast.parse(operator.python.format("a", "b"), mode="eval")
 
 
 def arrays_for(inputs, shape, generator):

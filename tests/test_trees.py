@@ -9,12 +9,12 @@ from scipy import stats
 
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.graphs.program import encode
 from jaxloss.spaces import autoloss_zero as space_module
 from jaxloss.spaces import trees
 from jaxloss.spaces.autoloss_zero import COPY, MUTATION, REINITIALISE, autoloss_zero
 from jaxloss.spaces.trees import Tree
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 
 SPACE = autoloss_zero()
 (BRANCH,) = SPACE.branches

@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Sequence
 
 from jaxloss.core.types import Granularity
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 
 CONSTANT = "const"
 

@@ -12,7 +12,7 @@ from jaxloss.core.types import Array, LossInputs
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.form import split_parts
 from jaxloss.graphs.formula import parse
-from jaxloss.graphs.operators.primitives import OPERATOR_SETS
+from jaxloss.systems.operator_sets import OPERATOR_SETS
 
 _NUM_POINTS = 161
 _INPUT = "x"

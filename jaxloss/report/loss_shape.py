@@ -15,7 +15,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
-from jaxloss.graphs.operators.primitives import OPERATOR_SETS
+from jaxloss.systems.operator_sets import OPERATOR_SETS
 
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 Loss = Callable[[LossInputs], Array]

@@ -7,12 +7,12 @@ import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.graphs.graph import Graph, Node
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces import dags
 from jaxloss.spaces.base import Branch, GraphSpace
 from jaxloss.spaces.hyperparameters import Range
 from jaxloss.spaces.margin import CURVE_INPUT, LOG2_SCALE, MarginForm, MarginLoss
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
 
 COPY, REINITIALISE, MUTATION, CROSSOVER = "copy", "reinitialise", "mutation", "crossover"
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from jaxloss.symbolic.expression import Formula
-from jaxloss.symbolic.python_operators import helpers_of
-from jaxloss.symbolic.python_source import assemble, statements_of
+from jaxloss.symbolic.python_source import assemble, helpers_of, statements_of
 
 _HEAD = """
 LOG2_SCALE = {log2_scale!r}
@@ -54,5 +53,4 @@ def margin_to_python(curves: Mapping[str, Formula], numbers: Mapping[str, float]
         for name, curve in curves.items()
     )
     body = _HEAD.format(log2_scale=float(numbers["log2_s"])) + functions + "\n" + _LOSS
-    helpers = helpers_of(body)
-    return assemble(docstring, body + ("\n" + helpers if helpers else ""))
+    return assemble(docstring, body, helpers_of(curves.values()))
