@@ -12,11 +12,11 @@ from jaxloss.config.plan import make_contender
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.graphs.graph import Graph
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.study.contender import GIVEN
 from jaxloss.systems.autoloss_gms import dags
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 

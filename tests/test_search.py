@@ -12,13 +12,13 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
 from jaxloss.core.verdicts import ACCEPTED
+from jaxloss.filters.contents import reason_of
 from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
 from jaxloss.filters.rejection import NO_METRIC_GAIN
 from jaxloss.search.base import RANDOM_ORIGIN, SEED_ORIGIN, Individual
 from jaxloss.search.evolution import Evolution
 from jaxloss.search.random_search import RandomSearch
 from jaxloss.search.screening import Resolved, resolve
-from jaxloss.spaces.base import NO_TARGET
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from tests.problems import make_cascade
 
@@ -211,7 +211,9 @@ def test_a_seed_that_passes_is_taken(cascades):
     assert [attempt.origin for attempt in one.attempts] == [SEED_ORIGIN, SEED_ORIGIN]
 
 
-@pytest.mark.parametrize(("formula", "reason"), [("Neg(prediction)", NO_TARGET), ("Mul(target, prediction)", NO_METRIC_GAIN)])
+@pytest.mark.parametrize(
+    ("formula", "reason"), [("Neg(prediction)", reason_of(frozenset({"target"}))), ("Mul(target, prediction)", NO_METRIC_GAIN)]
+)
 def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, reason):
     text, messages = f"classification: {CROSS_ENTROPY} | second: {formula}", []
     search = evolution(PAIR, seeds=[PAIR.parse(text)])

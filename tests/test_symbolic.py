@@ -26,7 +26,6 @@ from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.interpret import interpret
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS, OPERATOR_SETS
 from jaxloss.graphs.program import Layout, encode
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import CandidateRow
@@ -36,15 +35,18 @@ from jaxloss.symbolic.client import SimplificationWorker
 from jaxloss.symbolic.describe import Description, describe, describe_formula
 from jaxloss.symbolic.expression import Formula, sympy_text, to_expression
 from jaxloss.symbolic.proposals import RAW
-from jaxloss.symbolic.python_operators import template
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.reading import Reading
 from jaxloss.symbolic.render import to_latex
 from jaxloss.symbolic.simplify import Simplified, simplify
 from jaxloss.symbolic.verify import Claim, sample_inputs, verify
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.published import AUTOLOSS_ZERO_FORMULAS
+from jaxloss.systems.cse_autoloss.operators import CSE_AUTOLOSS
 from jaxloss.tasks.base import STORED_RANGES
 
+OPERATOR_SETS = (AUTOLOSS_ZERO, AUTOLOSS_GMS, CSE_AUTOLOSS)
 INPUTS = {"autoloss_zero": ("prediction", "target"), "autoloss_gms": ("cosine",), "cse_autoloss": ("logits", "target")}
 BOXES = ("intersection", "union", "enclosing")
 RANGES = {"prediction": (0, 1), "target": (0, 1), "cosine": (-1, 1), **dict.fromkeys(BOXES, (0, np.inf))}
@@ -163,7 +165,7 @@ def test_samples_cover_the_domain():
     assert np.sum(one_hot == 0) > np.sum(one_hot == 1) > np.sum((one_hot > 0.9) & (one_hot < 1)) > 10
 
 
-@pytest.mark.parametrize("operators", OPERATOR_SETS.values(), ids=lambda operators: operators.name)
+@pytest.mark.parametrize("operators", OPERATOR_SETS, ids=lambda operators: operators.name)
 def test_random_formulas_are_simplified_or_left_alone(operators):
     formulas = [random_formula(operators, seed) for seed in range(4)]
     descriptions = describe([Reading(str(formula.graph), {"loss": formula}) for formula in formulas], time_limit=1)
@@ -239,7 +241,7 @@ def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "from jaxloss.graphs.formula import parse\n"
-        "from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO\n"
+        "from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO\n"
         "from jaxloss.symbolic.describe import describe_formula\n"
         "inputs = ('prediction', 'target')\n"
         "print(describe_formula(parse('Abs(Abs(prediction))', AUTOLOSS_ZERO, inputs), AUTOLOSS_ZERO, inputs).simplified_text)\n"
@@ -267,7 +269,7 @@ def test_a_graph_that_is_huge_as_a_tree_stays_as_it_is():
 def test_latex_can_be_drawn():
     mathtext = pytest.importorskip("matplotlib.mathtext")
     formulas = [zero(text) for text in AUTOLOSS_ZERO_FORMULAS.values()]
-    formulas += [random_formula(operators, seed) for operators in OPERATOR_SETS.values() for seed in range(3)]
+    formulas += [random_formula(operators, seed) for operators in OPERATOR_SETS for seed in range(3)]
     parser = mathtext.MathTextParser("path")
     for formula in formulas:
         for simplified in (Simplified(None, RAW), Simplified(to_expression(formula), "simplified")):
@@ -301,9 +303,9 @@ def load(text: str, folder) -> types.ModuleType:
 
 
 def test_every_operator_can_be_written_as_python():
-    for operators in OPERATOR_SETS.values():
+    for operators in OPERATOR_SETS:
         for operator in operators.operators:
-            ast.parse(template(operators.name, operator.name).format("a", "b"), mode="eval")
+            ast.parse(operator.python.format("a", "b"), mode="eval")
 
 
 def arrays_for(inputs, shape, generator):
@@ -315,7 +317,7 @@ def arrays_for(inputs, shape, generator):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("operators", OPERATOR_SETS.values(), ids=lambda operators: operators.name)
+@pytest.mark.parametrize("operators", OPERATOR_SETS, ids=lambda operators: operators.name)
 def test_python_source_is_the_candidate(operators, dtype, tmp_path):
     formulas = [random_formula(operators, seed) for seed in range(5 if dtype == jnp.float64 else 3)]
     if operators is AUTOLOSS_ZERO and dtype == jnp.float64:

@@ -9,10 +9,10 @@ from scipy import stats
 
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.graphs.program import encode
 from jaxloss.systems.autoloss_zero import space as space_module
 from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.space import COPY, MUTATION, REINITIALISE, autoloss_zero
 from jaxloss.systems.autoloss_zero.trees import Tree
 

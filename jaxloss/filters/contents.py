@@ -1,6 +1,7 @@
 """The cheapest filter: does the expression look at the prediction and at the target at all?"""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 from jaxloss.core.errors import UserError
@@ -46,6 +47,7 @@ class Contents:
         return known
 
 
+@functools.cache
 def reason_of(any_of: frozenset[str]) -> Reason:
     """Why an expression is stopped that reads none of these inputs."""
     label = "no_" + "_or_".join(sorted(any_of))

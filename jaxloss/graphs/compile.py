@@ -8,8 +8,7 @@ from jax import lax
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import input_tensor
-from jaxloss.graphs.operators.aggregations import Neighbourhood
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import Neighbourhood, OperatorSet
 
 
 def compile_graph(graph: Graph, operators: OperatorSet) -> Callable[..., Array]:

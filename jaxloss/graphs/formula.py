@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxloss.core.errors import UserError, did_you_mean
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 
 MAX_NODES = 512
 MAX_DEPTH = 100

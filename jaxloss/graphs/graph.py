@@ -1,8 +1,7 @@
 """Loss graphs as immutable data, with a text form in the papers' function notation.
 
-A graph is a list of nodes in topological order, the output last. A tree (AutoLoss-Zero) uses every node once; a directed
-acyclic graph (AutoLoss-GMS) may use a node several times. A graph knows names, not functions: what `Log` means is decided
-by the operator set that it is used with.
+A graph is a list of nodes in topological order, the output last. A tree uses every node once; a directed acyclic graph may use a
+node several times. A graph knows names, not functions: what `Log` means is decided by the operator set that it is used with.
 
 The text form of a tree is `Neg(Mul(target, Log(prediction)))`. A node that is used more than once is named first:
 `t1 = Exp(cosine); Mul(t1, Add(t1, 1))`. `graphs.formula` reads it.
@@ -15,7 +14,7 @@ import itertools
 from collections.abc import Sequence
 
 from jaxloss.core.types import Granularity
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 
 CONSTANT = "const"
 

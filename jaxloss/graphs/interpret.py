@@ -17,8 +17,7 @@ import numpy as np
 from jax import lax
 
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.graphs.operators.aggregations import Neighbourhood
-from jaxloss.graphs.operators.primitives import Operator
+from jaxloss.graphs.operators.operator import Neighbourhood, Operator
 from jaxloss.graphs.program import Layout, Program
 
 # What void positions hold while the loss is computed. Any value would do: what is computed there reaches no valid position,

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxloss.core.types import Array, Granularity
 from jaxloss.graphs.graph import CONSTANT, Graph, Node, constant
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 
 
 class ProgramOverflow(Exception):

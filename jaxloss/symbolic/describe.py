@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 from jaxloss.symbolic import render
 from jaxloss.symbolic.domain import Range
 from jaxloss.symbolic.expression import Formula

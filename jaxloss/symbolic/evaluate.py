@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import sympy
 
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.graphs.operators.aggregations import Neighbourhood
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
+from jaxloss.graphs.operators.aggregations import max_pooling, mean_c, mean_nhw, min_pooling
+from jaxloss.graphs.operators.operator import Neighbourhood
 from jaxloss.symbolic import symbols
 
 _FUNCTIONS = {
@@ -35,7 +35,12 @@ _FUNCTIONS = {
     symbols.Detach: jax.lax.stop_gradient,
     symbols.Dot: lambda x, y: jnp.sum(x * y, axis=-1, keepdims=True),
 }
-_AGGREGATIONS = (symbols.Mean_nhw, symbols.Mean_c, symbols.MaxPool3x3, symbols.MinPool3x3)
+_AGGREGATIONS = {
+    symbols.Mean_nhw: mean_nhw,
+    symbols.Mean_c: mean_c,
+    symbols.MaxPool3x3: max_pooling,
+    symbols.MinPool3x3: min_pooling,
+}
 
 
 def evaluate(expression: sympy.Expr, inputs: LossInputs, epsilon: float | None) -> Array:
@@ -67,8 +72,8 @@ def evaluate(expression: sympy.Expr, inputs: LossInputs, epsilon: float | None) 
             return functools.reduce(operator.add, operands)
         if node.is_Mul:
             return functools.reduce(operator.mul, operands)
-        if isinstance(node, _AGGREGATIONS):
-            return AUTOLOSS_ZERO[node.func.__name__](tuple(operands), neighbourhood)
+        if node.func in _AGGREGATIONS:
+            return _AGGREGATIONS[node.func](*operands, neighbourhood)
         if node.func in _FUNCTIONS:
             return _FUNCTIONS[node.func](*operands)
         raise NotImplementedError(f"no JAX form of {node.func.__name__}")

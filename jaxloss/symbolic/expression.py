@@ -8,11 +8,9 @@ import sympy
 
 from jaxloss.core.types import Granularity
 from jaxloss.graphs.graph import Graph, Node
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS, CSE_EPSILON, ZERO_EPSILON, OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 from jaxloss.symbolic import domain, symbols
 from jaxloss.symbolic.domain import Range
-
-EPSILON_VALUES = {AUTOLOSS_ZERO.name: ZERO_EPSILON, CSE_AUTOLOSS.name: CSE_EPSILON}
 
 # A graph that shares nodes may be exponentially larger as an expression.
 MAX_TREE_SIZE = 2000
@@ -49,7 +47,7 @@ class Formula:
     @property
     def epsilon(self) -> float | None:
         """What `epsilon` stands for in the operator set, or None."""
-        return EPSILON_VALUES.get(self.operators.name)
+        return self.operators.epsilon
 
     @property
     def tree_size(self) -> int:

@@ -6,10 +6,10 @@ must agree on the border too, where softmax yields exactly 0 or 1. The simplifie
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from jaxloss.graphs.operators import python_helpers
 from jaxloss.symbolic.expression import Formula
-from jaxloss.symbolic.python_operators import helpers_of, template
 
 _LONGEST_EXPRESSION = 72
 
@@ -71,12 +71,23 @@ def to_python(branches: Mapping[str, Formula], docstring: str) -> str:
     """
     suffixes = function_suffixes(branches)
     functions = "\n".join(_functions(formula, suffixes[name]) for name, formula in branches.items())
-    helpers = helpers_of(functions)
-    return assemble(docstring, functions + "\n" + _SHARED + ("\n" + helpers if helpers else ""))
+    return assemble(docstring, functions + "\n" + _SHARED, helpers_of(branches.values()))
 
 
-def assemble(docstring: str, body: str) -> str:
-    """A module from its docstring and its functions, with the imports that they need."""
+def helpers_of(formulas: Collection[Formula]) -> list[str]:
+    """Sources of the helper functions that formulas call: those of one operator set alone first, each in a fixed order."""
+    called = set()
+    for formula in formulas:
+        for node, name in zip(formula.graph.nodes, formula.operator_names(), strict=True):
+            called.update(formula.operators[name].helpers if node.is_operator else ())
+    of_sets = [source for formula in formulas for operator in formula.operators.operators for source in operator.helpers]
+    own = dict.fromkeys(source for source in of_sets if source not in python_helpers.SHARED)
+    return [source for source in (*own, *python_helpers.SHARED) if source in called]
+
+
+def assemble(docstring: str, body: str, helpers: Iterable[str]) -> str:
+    """A module from its docstring, its functions and the helpers that they call, with the imports that they need."""
+    body = "\n".join([body, *helpers])
     imports = "import jax.numpy as jnp\n"
     # Some functions are not in jax.numpy: stop_gradient, softmax, erf.
     if "jax.scipy." in body:
@@ -113,7 +124,7 @@ def statements_of(formula: Formula) -> list[str]:
         elif node.is_input:
             text = node.name
         else:
-            text = template(formula.operators.name, name).format(*(written[i] for i in node.operands))
+            text = formula.operators[name].python.format(*(written[i] for i in node.operands))
             # Reading the text and writing it again leaves only the parentheses that are needed.
             text = ast.unparse(ast.parse(text, mode="eval"))
         last = index == len(graph.nodes) - 1

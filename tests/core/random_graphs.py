@@ -7,8 +7,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS, AUTOLOSS_ZERO, CSE_AUTOLOSS
 from jaxloss.graphs.program import Layout
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
+from jaxloss.systems.cse_autoloss.operators import CSE_AUTOLOSS
 
 MAX_OPERATORS = 16
 SPATIAL = (2, 5, 4, 3)

@@ -9,8 +9,9 @@ from jaxloss.core.types import LossInputs
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.interpret import interpret
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO, CSE_AUTOLOSS
 from jaxloss.graphs.program import Layout, encode
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
+from jaxloss.systems.cse_autoloss.operators import CSE_AUTOLOSS
 
 VALUES = np.arange(16.0).reshape(2, 2, 2, 2)
 SUMS = VALUES.sum(-1)

@@ -15,8 +15,7 @@ import numpy as np
 
 from jaxloss.graphs.blocks.dependence import dependence, identities
 from jaxloss.graphs.interpret import pull_back
-from jaxloss.graphs.operators.aggregations import Neighbourhood
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import Neighbourhood, OperatorSet
 from jaxloss.graphs.program import Layout, Program
 
 # An instruction's operation: ACCUMULATE, a forward operation (its opcode), or one operand's side of a backward operation.

@@ -11,8 +11,7 @@ from jaxloss.core.types import Array, LossInputs
 from jaxloss.graphs.blocks.lowering import Backward, backward_operations
 from jaxloss.graphs.blocks.schedule import Schedule, Shape
 from jaxloss.graphs.interpret import full_shape, input_tensor, pull_back
-from jaxloss.graphs.operators.aggregations import Neighbourhood
-from jaxloss.graphs.operators.primitives import Operator
+from jaxloss.graphs.operators.operator import Neighbourhood, Operator
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""Operators that look at other positions or channels, aware of void positions and of a device axis."""
+"""Operators that look at other positions or channels, aware of void positions and of a device axis, for sets to choose from."""
 
-import dataclasses
 import functools
 import itertools
 
@@ -9,19 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.core.types import Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Neighbourhood:
-    """What an aggregation needs beside its operand.
-
-    Attributes:
-      mask: bool `[N, H, W, 1]`, False on void positions.
-      axis_name: name of the device axis over which Mean over n runs, or None on one device.
-    """
-
-    mask: Array
-    axis_name: str | None = None
+from jaxloss.graphs.operators import python_helpers
+from jaxloss.graphs.operators.operator import Neighbourhood, Operator
 
 
 def _mean_over_positions(x: Array, mask: Array) -> Array:
@@ -158,3 +146,74 @@ def softmax(x: Array, neighbourhood: Neighbourhood) -> Array:
     """Softmax over the channels."""
     del neighbourhood
     return jax.nn.softmax(x, axis=-1)
+
+
+MEAN_NHW = Operator(
+    "Mean_nhw",
+    1,
+    mean_nhw,
+    "Mean_nhw({0})",
+    r"\mathrm{{Mean}}_{{nhw}}\left({0}\right)",
+    "_mean_nhw({0}, mask)",
+    helpers=(python_helpers.MEAN_NHW,),
+    aggregates=True,
+)
+MEAN_C = Operator(
+    "Mean_c",
+    1,
+    mean_c,
+    "Mean_c({0})",
+    r"\mathrm{{Mean}}_{{c}}\left({0}\right)",
+    "_mean_c({0})",
+    helpers=(python_helpers.MEAN_C,),
+    aggregates=True,
+)
+MAX_POOLING = Operator(
+    "MaxPool3x3",
+    1,
+    max_pooling,
+    "MaxPool3x3({0})",
+    r"\mathrm{{MaxPool}}\left({0}\right)",
+    "_max_pooling({0}, mask)",
+    helpers=(python_helpers.MAX_POOLING,),
+    aggregates=True,
+    pull_back=max_pooling_pull_back,
+)
+MIN_POOLING = Operator(
+    "MinPool3x3",
+    1,
+    min_pooling,
+    "MinPool3x3({0})",
+    r"\mathrm{{MinPool}}\left({0}\right)",
+    "-_max_pooling(-({0}), mask)",
+    helpers=(python_helpers.MAX_POOLING,),
+    aggregates=True,
+    pull_back=min_pooling_pull_back,
+)
+DOT = Operator(
+    "Dot",
+    2,
+    dot,
+    "Dot({0}, {1})",
+    r"{0}^{{\top}} {1}",
+    "jnp.sum(({0}) * ({1}), axis=-1, keepdims=True)",
+    commutative=True,
+    aggregates=True,
+    yields_sample=True,
+    on_samples="DotOfSample",
+)
+SOFTMAX = Operator(
+    "Softmax",
+    1,
+    softmax,
+    "Softmax({0})",
+    r"\mathrm{{softmax}}\left({0}\right)",
+    "jax.nn.softmax({0}, axis=-1)",
+    aggregates=True,
+    on_samples="SoftmaxOfSample",
+)
+# Over the single channel of a value per sample. Softmax is one there, with the NaN pattern of the real thing.
+DOT_OF_SAMPLE = Operator(
+    "DotOfSample", 2, lambda x, y: x * y, "({0})*({1})", r"{0} \cdot {1}", "({0}) * ({1})", commutative=True, hidden=True
+)
+SOFTMAX_OF_SAMPLE = Operator("SoftmaxOfSample", 1, lambda x: x - x + 1, "1", "1", "({0}) - ({0}) + 1", hidden=True)

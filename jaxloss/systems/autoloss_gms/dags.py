@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import Operator
+from jaxloss.graphs.operators.operator import Operator
 
 PAIRS, OPERATORS = "pairs", "operators"
 SAMPLINGS = (PAIRS, OPERATORS)

@@ -11,7 +11,7 @@ from jaxloss.core.types import Array, LossInputs
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph
-from jaxloss.graphs.operators.primitives import OperatorSet
+from jaxloss.graphs.operators.operator import OperatorSet
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import OTHER, OWN, Drawing, Line, Panel, Reference
 from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, LOG2_SCALE

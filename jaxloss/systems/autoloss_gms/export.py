@@ -1,8 +1,7 @@
 """A margin-based softmax loss as a Python file that stands alone, written from its two graphs."""
 
 from jaxloss.spaces.margin_softmax import LOG2_SCALE
-from jaxloss.symbolic.python_operators import helpers_of
-from jaxloss.symbolic.python_source import assemble, statements_of
+from jaxloss.symbolic.python_source import assemble, helpers_of, statements_of
 from jaxloss.symbolic.reading import Reading
 
 _HEAD = """
@@ -52,5 +51,4 @@ def write_python(reading: Reading, docstring: str) -> str:
         for name, curve in reading.formulas.items()
     )
     body = _HEAD.format(log2_scale=float(reading.numbers[LOG2_SCALE])) + functions + "\n" + _LOSS
-    helpers = helpers_of(body)
-    return assemble(docstring, body + ("\n" + helpers if helpers else ""))
+    return assemble(docstring, body, helpers_of(reading.formulas.values()))

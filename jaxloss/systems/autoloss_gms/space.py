@@ -7,7 +7,6 @@ import numpy as np
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.graphs.graph import Graph, Node
-from jaxloss.graphs.operators.primitives import AUTOLOSS_GMS
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.hyperparameters import TuningRange
@@ -18,6 +17,7 @@ from jaxloss.systems.autoloss_gms.drawing import DRAWING
 from jaxloss.systems.autoloss_gms.export import write_python
 from jaxloss.systems.autoloss_gms.filters import make_filters
 from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, MarginForm, MarginLoss
+from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
 
 COPY, REINITIALISE, MUTATION, CROSSOVER = "copy", "reinitialise", "mutation", "crossover"
 

@@ -7,10 +7,10 @@ import numpy as np
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.graph import Graph
-from jaxloss.graphs.operators.primitives import AUTOLOSS_ZERO
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 
 COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
 

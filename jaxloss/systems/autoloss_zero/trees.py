@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxloss.graphs.graph import Graph, Node, constant
-from jaxloss.graphs.operators.primitives import Operator
+from jaxloss.graphs.operators.operator import Operator
 
 
 @dataclasses.dataclass
