@@ -29,7 +29,7 @@ FLOORS = {
 }
 # Which libraries a room may use; other rooms have their own.
 THIRD_PARTIES = {
-    "core": {"jax", "numpy"},
+    "core": {"chex", "jax", "numpy"},
     "graphs": {"jax", "numpy"},
     "spaces": {"jax", "numpy"},
     "filters": {"jax", "numpy", "optax"},

@@ -22,7 +22,8 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.families import family
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
-from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, check_data
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
+from jaxloss.tasks.check import check_data
 from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.metrics.retrieval import retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
@@ -236,7 +237,7 @@ def test_triplet_loss_by_hand():
     assert np.isfinite(gradient).all()
 
 
-def test_a_fixed_loss_is_trained_beside_the_candidate(task):
+def test_an_auxiliary_loss_is_trained_beside_the_candidate(task):
     """The gradient of the sum, whichever family the candidate is of."""
 
     def forward(variables, batch, key):
@@ -244,7 +245,7 @@ def test_a_fixed_loss_is_trained_beside_the_candidate(task):
         return {**inputs, "extra": inputs[BRANCH]}, updated
 
     extra = dataclasses.replace(
-        task, forward=forward, fixed={"extra": lambda inputs, axis_name: 3 * jnp.mean(inputs.arrays["cosine"])}
+        task, forward=forward, auxiliary_losses={"extra": lambda inputs, axis_name: 3 * jnp.mean(inputs.arrays["cosine"])}
     )
     settings = TrainingSettings(batch_size=6, num_epochs=1)
     cosface = family("cosface")

@@ -9,11 +9,13 @@ import ml_collections
 from jaxloss.config import wiring
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.spaces.base import Space, check_inputs
+from jaxloss.spaces.check import check_space
 from jaxloss.spaces.families import FAMILIES, family
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.systems.registry import PUBLISHED
-from jaxloss.tasks.base import Task, check_data, check_ranges
+from jaxloss.tasks.base import Task
+from jaxloss.tasks.check import check_task, division
 
 _OTHER_LOSSES = {
     "search": "leave it out of comparison.handcrafted",
@@ -35,10 +37,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     wiring.make_training_settings(config)
     contenders = tuple(make_contender(text, space) for text in _losses(config))
     _refuse_twins(contenders, space)
-    task = wiring.make_task(config).with_split(config.comparison.splits[0])
-    check_data(task)
-    check_ranges(task)
-    check_inputs(space, task.offers, task.name)
+    task = division(wiring.make_task(config), config.comparison.splits[0])
+    _check_parts(config, space, task)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:
             _check_handcrafted(contender.name, task, config.mode)
@@ -57,6 +57,15 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_search=functools.partial(wiring.make_search, config, space),
         make_chooser=functools.partial(wiring.make_chooser, config, space),
     )
+
+
+def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:
+    """Whether task and space do what their contracts say, and fit together."""
+    reads = {branch.name: branch.form.inputs for branch in space.branches}
+    num_samples = config.filters.rejection.num_samples if config.mode == "search" else 0
+    inputs = check_task(task, config.training.batch_size, reads, num_samples)
+    check_inputs(space, task.offers, task.name)
+    check_space(space, inputs)
 
 
 def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The one place where an unreduced loss is masked, weighted and averaged."""
 
+import chex
 import jax.numpy as jnp
 from jax import lax
 
@@ -17,7 +18,11 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
 
     Returns:
       A scalar: `sum(weights * sum_c(values)) / sum(weights)`.
+
+    Raises:
+      AssertionError: while tracing, where N, H, W of the values are not those of the mask: they would be broadcast unnoticed.
     """
+    _check_positions(values, inputs)
     weights = jnp.where(inputs.mask, inputs.weights, 0).astype(values.dtype)
     per_position = jnp.sum(jnp.where(inputs.mask, values, 0), axis=-1, keepdims=True)
     normaliser = jnp.sum(weights)
@@ -29,5 +34,15 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
 
 
 def total_loss(values: Array, inputs: LossInputs) -> Array:
-    """The sum over all valid elements, without normalisation (rejection protocol; Li et al., CVPR 2022, Appendix A)."""
+    """The sum over all valid elements, without normalisation (rejection protocol; Li et al., CVPR 2022, Appendix A).
+
+    Raises:
+      AssertionError: as `mean_loss`.
+    """
+    _check_positions(values, inputs)
     return jnp.sum(jnp.where(inputs.mask, values, 0))
+
+
+def _check_positions(values: Array, inputs: LossInputs) -> None:
+    chex.assert_rank((values, inputs.mask, inputs.weights), 4)
+    chex.assert_equal_shape_prefix((values, inputs.mask, inputs.weights), 3)

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -42,7 +43,15 @@ class LossInputs:
 
     @classmethod
     def create(cls, arrays: Mapping[str, Array], mask: Array | None = None, weights: Array | None = None) -> "LossInputs":
-        """Fills in the defaults: every position valid, every weight one."""
+        """Fills in the defaults: every position valid, every weight one.
+
+        Raises:
+          AssertionError: names an array that has no four axes.
+        """
+        for name, array in arrays.items():
+            chex.assert_rank(
+                array, 4, custom_message=f"the array '{name}' is to be [N, H, W, C], with H = W = 1 where space is none"
+            )
         first = next(iter(arrays.values()))
         positions = (*first.shape[:-1], 1)
         return cls(

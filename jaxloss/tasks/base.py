@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
-from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 
@@ -38,9 +36,10 @@ class Task:
         untrained network, `examples` the training split.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses).
-      with_split: `(seed) -> Task` with the same functions and another division of the data (fresh label noise too).
-      fixed: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the triplet
-        loss of a network that needs one; of branches that `forward` makes and that are not offered.
+      with_split: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
+        noise too): other examples in train, search_eval and perhaps test, of the same names, shapes and dtypes.
+      auxiliary_losses: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the
+        triplet loss of a network that needs one; of branches that `forward` makes and that are not offered.
       order: `(key, train) -> int32 [M]`, the order in which one epoch takes the rows of the training split, for batches that
         are put together in a way of their own; `M` is whole batches. None is a random order of all rows.
       backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.
@@ -64,7 +63,7 @@ class Task:
     with_split: Callable[[int], "Task"]
     also_shown: tuple[str, ...] = ()
     augment: Callable[[PyTree, Array], PyTree] | None = None
-    fixed: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
+    auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     order: Callable[[Array, PyTree], Array] | None = None
     backbone: Callable[[PyTree], PyTree] | None = None
     final_scores: Callable[[PyTree, PyTree], Mapping[str, float]] | None = None
@@ -76,33 +75,3 @@ class Task:
 def num_examples(data: PyTree) -> int:
     """Length of the leading axis."""
     return jax.tree.leaves(data)[0].shape[0]
-
-
-def check_data(task: Task) -> None:
-    """Looks for what would break a training later on.
-
-    Raises:
-      UserError: a split is absent or empty, or its arrays disagree about the number of examples.
-    """
-    for split in SPLITS:
-        lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(task.data.get(split))}
-        if not lengths or 0 in lengths:
-            raise UserError(f"the task {task.name} has no examples in its split '{split}'")
-        if len(lengths) > 1:
-            raise UserError(
-                f"the arrays of the split '{split}' of the task {task.name} have different lengths: {sorted(lengths)}"
-            )
-
-
-def check_ranges(task: Task) -> None:
-    """Looks for mistakes in `task.ranges`.
-
-    Raises:
-      UserError: for a branch or an input that the task does not offer, and where low is not below high.
-    """
-    for branch, ranges in task.ranges.items():
-        for name, span in ranges.items():
-            if name not in task.offers.get(branch, ()):
-                raise UserError(f"the task {task.name} gives a range for '{name}' of '{branch}', which it does not offer")
-            if np.shape(span) != (2,) or not span[0] < span[1]:
-                raise UserError(f"the range of '{name}' of the task {task.name} must be (low, high) with low < high, not {span}")

@@ -212,7 +212,7 @@ def make_retrieval(
             rejection_problem=rejection_problem,
             data={name: _arrays(part, evaluated=name != TRAIN) for name, part in splits.items()},
             with_split=build,
-            fixed=fixed,
+            auxiliary_losses=auxiliary_losses,
             order=order,
             backbone=backbone_mask,
             final_scores=final_scores,
@@ -237,7 +237,7 @@ def make_retrieval(
         )
 
     forward = make_forward(module, prepare, cosines_to, bool(triplet_weight))
-    fixed = triplet_branch(triplet_weight, triplet_margin)
+    auxiliary_losses = triplet_branch(triplet_weight, triplet_margin)
     features = make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
     scores = make_scores(features, has_cameras)
     final_scores = None

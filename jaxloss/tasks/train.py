@@ -160,9 +160,9 @@ class Training:
 
     def _loss(self, encoded: PyTree, inputs: Mapping[str, LossInputs]) -> Array:
         """The candidate's loss, and the losses that the task trains every candidate beside."""
-        fixed = self.task.fixed
-        loss = self.family.loss(encoded, {name: one for name, one in inputs.items() if name not in fixed}, self.axis_name)
-        return sum((function(inputs[name], self.axis_name) for name, function in fixed.items()), loss)
+        auxiliary = self.task.auxiliary_losses
+        loss = self.family.loss(encoded, {name: one for name, one in inputs.items() if name not in auxiliary}, self.axis_name)
+        return sum((function(inputs[name], self.axis_name) for name, function in auxiliary.items()), loss)
 
     def _batch(self, state: TrainState, train: PyTree) -> tuple[PyTree, Array]:
         """The batch of the current step, or this device's share of it, and the key of the forward pass."""

@@ -1,4 +1,4 @@
-"""The triplet loss with the hardest samples of a batch: a fixed loss beside the searched one, for networks that need it (MGN)."""
+"""The triplet loss with the hardest samples of a batch: an auxiliary loss, for networks that need it (MGN)."""
 
 import jax.numpy as jnp
 from jax import lax

@@ -1,0 +1,91 @@
+"""What is wrong with a search space, in one line, before anything is searched: by a few candidates and their shapes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxloss.core.abstract import differences, is_array, is_float, named_errors, outputs, shapes, written
+from jaxloss.core.errors import UserError
+from jaxloss.core.types import LossInputs, PyTree
+from jaxloss.spaces.base import Candidate, Space
+
+# Drawn at random, with a generator of their own.
+_NUM_CANDIDATES = 4
+
+
+def check_space(space: Space, inputs: Mapping[str, LossInputs]) -> None:
+    """Draws a few candidates, writes and reads them, and evaluates their loss abstractly.
+
+    Args:
+      space: to be checked.
+      inputs: branch -> what a task makes for it, as shapes.
+
+    Raises:
+      UserError: one line for the first mistake, with what was expected and what came.
+    """
+    generator = np.random.default_rng(0)
+    encoded = [_encoded(space, _candidate(space, generator)) for _ in range(_NUM_CANDIDATES)]
+    for other in encoded[1:]:
+        for path, expected, came in differences(encoded[0], other):
+            raise UserError(
+                f"encode of the space {space.name} must give arrays of the same shapes for all candidates, but {path} is "
+                f"{expected} for one and {came} for another"
+            )
+    try:
+        _check_loss(space, shapes(encoded[0]), inputs)
+    except UserError:
+        # What is wrong with a sum is said best by its terms.
+        _check_values(space, shapes(encoded[0]), inputs)
+        raise
+
+
+def _candidate(space: Space, generator: np.random.Generator) -> Candidate:
+    """A random candidate that can be written and read."""
+    with named_errors(f"sample of the space {space.name}"):
+        candidate = {branch.name: space.sample(generator, branch) for branch in space.branches}
+    with named_errors(f"write of the space {space.name}"):
+        text = space.write(candidate)
+    if not isinstance(text, str):
+        raise UserError(f"write of the space {space.name} must give a text, not {written(text)}")
+    try:
+        with named_errors(f"parse of the space {space.name}"):
+            again = space.write(space.parse(text))
+    except UserError as error:
+        raise UserError(f"the space {space.name} must read what it writes, but of '{text}' it says: {error}") from error
+    if again != text:
+        raise UserError(f"the space {space.name} must read what it writes: '{text}' is '{again}' when it is read and written")
+    return candidate
+
+
+def _encoded(space: Space, candidate: Candidate) -> PyTree:
+    what = f"encode of the space {space.name}"
+    with named_errors(what):
+        encoded = space.encode(candidate)
+    leaves = jax.tree_util.tree_leaves_with_path(encoded)
+    for path, leaf in leaves:
+        if not is_array(leaf):
+            raise UserError(f"{what} must give arrays, but its {jax.tree_util.keystr(path)} is {written(leaf)}")
+    return encoded
+
+
+def _check_loss(space: Space, encoded: PyTree, inputs: Mapping[str, LossInputs]) -> None:
+    what = f"loss of the space {space.name}"
+    loss = outputs(what, space.loss, encoded, inputs)
+    if not is_float(loss) or loss.shape:
+        raise UserError(f"{what} must give a scalar, float32[], and gives {written(loss)}")
+
+
+def _check_values(space: Space, encoded: PyTree, inputs: Mapping[str, LossInputs]) -> None:
+    """The unreduced losses."""
+    what = f"apply of the space {space.name}"
+    values: Any = outputs(what, space.apply, encoded, inputs)
+    for branch in space.branches:
+        if not isinstance(values, Mapping) or branch.name not in values:
+            raise UserError(f"{what} must give {{branch: values}} with the branch '{branch.name}', and gives {written(values)}")
+        positions, value = inputs[branch.name].mask.shape[:3], values[branch.name]
+        channels = {1, *(array.shape[-1] for array in inputs[branch.name].arrays.values())}
+        if not is_float(value) or value.shape[:-1] != positions or value.shape[-1] not in channels:
+            expected = " or ".join(f"float32[{', '.join(map(str, (*positions, last)))}]" for last in sorted(channels))
+            raise UserError(f"{what} must give {expected} for the branch '{branch.name}', and gives {written(value)}")

@@ -1,0 +1,79 @@
+"""What is wrong with the problem that the rejection protocol solves, in one line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxloss.core.abstract import is_float, named_errors, outputs, shapes, written
+from jaxloss.core.errors import UserError
+from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.types import PyTree
+from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
+
+
+def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]) -> None:
+    """Evaluates `rejection_problem` abstractly where it can be traced, else as a search will.
+
+    Args:
+      task: whose problems.
+      variables: of an untrained network, as shapes.
+      num_samples: that are drawn.
+      reads: branch -> arrays that losses read there.
+
+    Raises:
+      UserError: one line for the first mistake, with what was expected and what came.
+    """
+    what = f"rejection_problem of the task {task.name}"
+    key = jax.random.key(0)
+
+    def look_at(variables: PyTree, examples: PyTree) -> None:
+        with named_errors(what):
+            try:
+                problems = task.rejection_problem(variables, examples, key, num_samples)
+            except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+                raise _NeedsNumbersError from error
+        for branch, problem in of_branches(what, problems, list(reads)).items():
+            if branch in reads:
+                check_problem(f"{what}, branch '{branch}'", problem, reads[branch])
+
+    try:
+        jax.eval_shape(look_at, variables, shapes(task.data[TRAIN]))
+    except _NeedsNumbersError:
+        look_at(task.init(key), task.data[TRAIN])
+
+
+class _NeedsNumbersError(UserError):
+    """A function looks at the numbers that it computes."""
+
+
+def check_problem(what: str, problem: Any, names: Sequence[str]) -> None:
+    """Checks the problem of one branch, whose arrays may be traced.
+
+    Args:
+      what: gives it, for the message.
+      problem: to be checked.
+      names: of the arrays that losses read.
+
+    Raises:
+      UserError: one line for the first mistake.
+    """
+    if not isinstance(problem, RejectionProblem):
+        raise UserError(f"{what}: a RejectionProblem was expected, {written(problem)} came")
+    start = problem.start
+    if not is_float(start) or len(start.shape) != 4:
+        raise UserError(f"{what}: float32[B, H, W, C] was expected as the start, {written(start)} came")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(problem.context):
+        if not getattr(leaf, "shape", ()) or leaf.shape[0] != start.shape[0]:
+            place = f"the context{jax.tree_util.keystr(path)}"
+            raise UserError(f"{what}: {place} must have the {start.shape[0]} samples of the start, and is {written(leaf)}")
+
+    def rows(number: int) -> tuple[PyTree, PyTree]:
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((number, *leaf.shape[1:]), leaf.dtype), (start, problem.context))
+
+    # One sample in the rejection protocol, all of them in the equivalence check.
+    for number in dict.fromkeys((1, start.shape[0])):
+        inputs = outputs(f"inputs of {what}", problem.inputs, *rows(number))
+        check_loss_inputs(f"inputs of {what}", inputs, names)
+    check_scalar(f"the metric of {what}", outputs(f"the metric of {what}", problem.metric, *rows(1)))
