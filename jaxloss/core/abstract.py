@@ -14,7 +14,7 @@ import numpy as np
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import PyTree
 
-_LONGEST_MESSAGE = 200
+_LONGEST_MESSAGE = 300
 _NOT_OF_THE_USER = (
     *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1]),
@@ -95,7 +95,8 @@ def written(value: Any) -> str:
         return f"{{{', '.join(f'{name!r}: {written(one)}' for name, one in value.items())}}}"
     if isinstance(value, tuple) and len(value) <= 4:
         return f"({', '.join(map(written, value))})"
-    return "None" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def differences(expected: PyTree, came: PyTree, looked_at: Callable[[Any], Any] = written) -> Iterator[tuple[str, str, str]]:

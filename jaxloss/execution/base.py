@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
@@ -59,6 +59,9 @@ class Execution(Protocol):
 
     def data(self, split: int) -> PyTree:
         """The data of one division, on the device; made once."""
+
+    def untrained_scores(self, seed: int, split: int) -> Mapping[str, float]:
+        """The scores of a fresh network on `search_eval`, by the functions that trainings are begun and scored with."""
 
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
         """For measurements: begins at most `at_once` trials of one family and division, and waits for their first steps.

@@ -96,6 +96,10 @@ class DataParallelExecution(SerialExecution):
         """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
         return map(self._run_one, trials)
 
+    def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
+        keys = replicate(jax.random.key(seed), self.num_devices)
+        return first_device(self._preparation.begin(keys, train).variables)
+
     @property
     def at_once(self) -> int:
         """See `Execution`."""

@@ -15,7 +15,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.execution.lanes import LanePreparation, Lanes, without_empty
 from jaxloss.graphs.stacking import stack_encoded
-from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.preparation import Outcome, Preparation, TrainState
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
@@ -85,6 +85,13 @@ class PopulationExecution(Resources):
             while index not in done:
                 done.update([next(results)])
             yield done.pop(index)
+
+    def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
+        """See `Execution.untrained_scores`; every lane is scored, as ever, and the first one looked at."""
+        data = self.data(split)
+        seeds = jnp.full((self.num_devices, self.lanes), seed, jnp.uint32)
+        scores = self._preparation.scores(self._preparation.begin(seeds, data[TRAIN]).variables, data[SEARCH_EVAL])
+        return {name: float(values[0, 0]) for name, values in jax.device_get(scores).items()}
 
     @property
     def at_once(self) -> int:

@@ -5,9 +5,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import jax
+
 from jaxloss.core.family import LossFamily
+from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Resources, Trial
-from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.preparation import Outcome, Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
@@ -41,6 +44,15 @@ class SerialExecution(Resources):
     def at_once(self) -> int:
         """See `Execution`."""
         return self.workers
+
+    def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
+        """See `Execution.untrained_scores`."""
+        data = self.data(split)
+        scores = self._preparation.scores(self._fresh_variables(seed, data[TRAIN]), data[SEARCH_EVAL])
+        return {name: float(value) for name, value in scores.items()}
+
+    def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
+        return self._preparation.begin(jax.random.key(seed), train).variables
 
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
         """See `Execution.first_steps`."""

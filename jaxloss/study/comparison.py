@@ -229,7 +229,7 @@ class Comparison:
             )
             self.archive.commit(trainings=[rows[index]])
             done += 1
-            self.progress.step(stage, done, len(jobs), f"{job.contender.name} {rows[index].score or 0:.4f}")
+            self.progress.step(stage, done, len(jobs), f"{job.contender.name} {_shown(rows[index].score)}")
         rows = [row or self._stored(stage, job, evaluate_on) for row, job in zip(rows, jobs, strict=True)]
         return [row.score if row.score is not None else 0.0 for row in rows]
 
@@ -243,6 +243,10 @@ class Comparison:
     def _trial(job: Job, evaluate_on: str) -> Trial:
         encoded = job.contender.encode(job.setting)
         return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.split, evaluate_on)
+
+
+def _shown(score: float | None) -> str:
+    return "NaN" if score is None else f"{score:.4f}"
 
 
 def _first_of_each(jobs: Sequence[Job], indices: Sequence[int]) -> list[int]:

@@ -29,6 +29,7 @@ from jaxloss.study.comparison import Comparison, Ranked, TestResult, paired_diff
 from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
 from jaxloss.study.plan import Plan
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST, TRAIN
+from jaxloss.tasks.check import check_untrained
 
 CLOCK, EXECUTION = "clock", "execution"
 
@@ -96,6 +97,16 @@ class Experiment:
         """Stops the threads and the clock."""
         self.execution.close()
         self.clock.stop()
+
+    def check_untrained(self) -> None:
+        """A new run looks at the metric of a network before it trains any.
+
+        Raises:
+          UserError: see `tasks.check.check_untrained`.
+        """
+        if self.run.archive.candidates() or self.run.archive.trainings():
+            return
+        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.splits[0]))
 
     # --- searching -------------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
     """
     experiment = Experiment(plan, run, progress)
     try:
+        experiment.check_untrained()
         summary = MODES[plan.config.mode](experiment)
         summary = {**experiment.facts(), "command": command, **summary}
         summary.setdefault("seconds", {})["total"] = experiment.clock.stop()

@@ -42,8 +42,8 @@ class Outcome:
     """What a training gave.
 
     Attributes:
-      score: the task's metric, or None where the training was stopped by NaN or infinity.
-      scores: all scores of the task.
+      score: the task's metric, or None where the training was stopped by NaN or infinity, or the metric itself is that.
+      scores: all scores of the task; none where the metric is None.
       steps: steps done.
       variables: the trained network, where it was asked for.
     """

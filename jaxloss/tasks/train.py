@@ -6,6 +6,7 @@ outcome = training.run(encoded, learning_rate=0.1, seed=0, data=task.data, evalu
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 
 import jax
@@ -95,9 +96,11 @@ class Training:
         return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps)
 
     def outcome(self, scores: Mapping[str, Array], finite: Array, step: Array, variables: PyTree) -> Outcome:
-        """What a training that ended with these scores gave."""
+        """What a training that ended with these scores gave; a metric of NaN is as good as a stopped training."""
         scores = {name: float(value) for name, value in scores.items()} if finite else {}
-        return Outcome(scores[self.task.metric] if finite else None, scores, int(step), variables)
+        if not math.isfinite(scores.get(self.task.metric, math.nan)):
+            return Outcome(None, {}, int(step), variables)
+        return Outcome(scores[self.task.metric], scores, int(step), variables)
 
     # --- the pure functions ----------------------------------------------------------------------------------------------------
 

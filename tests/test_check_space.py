@@ -1,0 +1,97 @@
+"""Whoever brings a space of their own is told in one line what is wrong with it, before anything is searched."""
+
+import dataclasses
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.types import LossInputs
+from jaxloss.spaces.autoloss_gms import autoloss_gms
+from jaxloss.spaces.autoloss_zero import autoloss_zero
+from jaxloss.spaces.base import Branch, GraphSpace
+from jaxloss.spaces.check import check_space
+from jaxloss.tasks.check import check_task
+from jaxloss.tasks.fast import make_fast
+
+BRANCH, BATCH = "classification", 10
+INPUTS = check_task(make_fast(size=40), BATCH)
+SPACE = autoloss_zero()
+
+
+def broken(**functions):
+    """A space some of whose functions are others."""
+    fields = {field.name: getattr(SPACE, field.name) for field in dataclasses.fields(GraphSpace)}
+    return type("Broken", (GraphSpace,), functions)(**fields)
+
+
+def wrong_form(**functions):
+    """A branch whose form has other functions than a graph's."""
+    form = SPACE.branches[0].form
+    made = type("Form", (type(form),), functions)(form.layout)
+    return dataclasses.replace(SPACE, branches=(Branch(BRANCH, made),))
+
+
+WRONG_SPACES = {
+    "sample raises": (
+        dataclasses.replace(SPACE, sample=lambda generator, branch: generator.no_such_distribution()),
+        r"sample of the space autoloss_zero raises AttributeError: .*no_such_distribution.* \(tests.*line .*\)",
+    ),
+    "write gives no text": (
+        broken(write=lambda self, candidate: 3),
+        "write of the space autoloss_zero must give a text, not an int",
+    ),
+    "parse refuses": (
+        broken(write=lambda self, candidate: "Add(prediction)"),
+        "the space autoloss_zero must read what it writes, but of 'Add(prediction)' it says: "
+        "bad formula at character 1: Add takes 2 operands, not 1",
+    ),
+    "parse raises": (
+        broken(parse=lambda self, text: {}["x"]),
+        r"it says: parse of the space autoloss_zero raises KeyError: 'x' \(tests/test_check_space\.py, line \d+\)",
+    ),
+    "parse reads something else": (
+        broken(parse=lambda self, text: GraphSpace.parse(self, "Exp(prediction)")),
+        r"the space autoloss_zero must read what it writes: '.*' is 'Exp\(prediction\)' when it is read and written",
+    ),
+    "encode gives texts": (
+        broken(encode=lambda self, candidate: {"formula": self.write(candidate)}),
+        "encode of the space autoloss_zero must give arrays, but its ['formula'] is a str",
+    ),
+    "encode gives many shapes": (
+        broken(encode=lambda self, candidate: {"text": np.frombuffer(self.write(candidate).encode(), np.uint8)}),
+        r"must give arrays of the same shapes for all candidates, but \['text'\] is uint8\[\d+\] for one and uint8\[\d+\] for an",
+    ),
+    "values without space": (
+        wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["prediction"][:, 0, 0]),
+        "apply of the space autoloss_zero must give float32[10, 1, 1, 1] or float32[10, 1, 1, 3] for the branch "
+        "'classification', and gives float32[10, 3]",
+    ),
+    "values that raise": (
+        wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["predictions"]),
+        r"apply of the space autoloss_zero raises KeyError: 'predictions' \(tests/test_check_space\.py, line \d+\)",
+    ),
+    "a loss that is no scalar": (
+        broken(loss=lambda self, encoded, inputs, axis_name=None: self.apply(encoded, inputs)[BRANCH]),
+        "loss of the space autoloss_zero must give a scalar, float32[], and gives float32[10, 1, 1, 3]",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_SPACES)
+def test_a_mistake_of_a_space_is_one_line(mistake):
+    space, says = WRONG_SPACES[mistake]
+    with pytest.raises(UserError) as caught:
+        check_space(space, INPUTS)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert says in line or re.search(says, line), line
+
+
+def test_spaces_without_mistakes():
+    check_space(SPACE, INPUTS)
+    cosines = LossInputs.create(dict.fromkeys(("cosine", "target"), jnp.zeros((4, 1, 1, 3))))
+    check_space(autoloss_gms(), {"identity": cosines})
+    check_space(autoloss_zero(("a", "b"), (1.0, 2.0)), check_task(make_fast(("a", "b")), BATCH))
