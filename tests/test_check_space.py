@@ -9,10 +9,10 @@ import pytest
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
-from jaxloss.spaces.autoloss_gms import autoloss_gms
-from jaxloss.spaces.autoloss_zero import autoloss_zero
-from jaxloss.spaces.base import Branch, GraphSpace
+from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check import check_space
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.check import check_task
 from jaxloss.tasks.fast import make_fast
 
@@ -23,8 +23,8 @@ SPACE = autoloss_zero()
 
 def broken(**functions):
     """A space some of whose functions are others."""
-    fields = {field.name: getattr(SPACE, field.name) for field in dataclasses.fields(GraphSpace)}
-    return type("Broken", (GraphSpace,), functions)(**fields)
+    fields = {field.name: getattr(SPACE, field.name) for field in dataclasses.fields(Space)}
+    return type("Broken", (Space,), functions)(**fields)
 
 
 def wrong_form(**functions):
@@ -53,7 +53,7 @@ WRONG_SPACES = {
         r"it says: parse of the space autoloss_zero raises KeyError: 'x' \(tests/test_check_space\.py, line \d+\)",
     ),
     "parse reads something else": (
-        broken(parse=lambda self, text: GraphSpace.parse(self, "Exp(prediction)")),
+        broken(parse=lambda self, text: Space.parse(self, "Exp(prediction)")),
         r"the space autoloss_zero must read what it writes: '.*' is 'Exp\(prediction\)' when it is read and written",
     ),
     "encode gives texts": (

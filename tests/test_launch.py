@@ -308,11 +308,6 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
         assert f"{who} needs the input '{missing}'" in refused()
 
 
-def test_hand_crafted_losses_have_one_branch(refused, monkeypatch):
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(("classification", "second"))})
-    assert "'cross_entropy' has one branch, the task fast has ['classification', 'second']" in refused()
-
-
 def test_a_task_without_examples(refused, monkeypatch):
     monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(size=0)})
     assert "the task fast has no examples in its split 'train'" in refused()

@@ -10,13 +10,14 @@ from jaxloss.config import wiring
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.spaces.base import Space, check_inputs
 from jaxloss.spaces.check import check_space
-from jaxloss.spaces.families import FAMILIES, family
+from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.systems.registry import PUBLISHED
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.check import check_task, division
 
+_KEYS = {"search": "comparison.handcrafted", "compare": "losses", "train": "loss"}
 _OTHER_LOSSES = {
     "search": "leave it out of comparison.handcrafted",
     "compare": "leave it out of config key losses",
@@ -35,13 +36,12 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         wiring.make_search(config, space, config.search.name)
         wiring.check_chooser(config, space)
     wiring.make_training_settings(config)
-    contenders = tuple(make_contender(text, space) for text in _losses(config))
-    _refuse_twins(contenders, space)
+    contenders = _contenders(config, space)
     task = division(wiring.make_task(config), config.comparison.splits[0])
     _check_parts(config, space, task)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:
-            _check_handcrafted(contender.name, task, config.mode)
+            _check_handcrafted(contender, task, config.mode)
     if config.training.frozen_epochs:
         _check_backbone(task)
     return Plan(
@@ -61,17 +61,24 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
 
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:
     """Whether task and space do what their contracts say, and fit together."""
+    check_inputs(space, task.offers, task.name)
     reads = {branch.name: branch.form.inputs for branch in space.branches}
     num_samples = config.filters.rejection.num_samples if config.mode == "search" else 0
     inputs = check_task(task, config.training.batch_size, reads, num_samples)
-    check_inputs(space, task.offers, task.name)
     check_space(space, inputs)
+
+
+def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:
+    """The losses that the config names; beside a search, hand-crafted ones alone."""
+    make = make_rival if config.mode == "search" else make_contender
+    texts = _losses(config)
+    contenders = [make(text, space) for text in texts]
+    _refuse_twins(_KEYS[config.mode], texts, contenders, space)
+    return tuple(contenders)
 
 
 def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     if config.mode == "search":
-        for name in config.comparison.handcrafted:
-            family(name)
         return tuple(config.comparison.handcrafted)
     if config.mode == "compare":
         if not config.losses:
@@ -82,14 +89,26 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     return (config.loss,)
 
 
-def _refuse_twins(contenders: Sequence[Contender], space: Space) -> None:
-    """One graph under two spellings would be compared with itself."""
-    first: dict[str, Contender] = {}
-    for contender in contenders:
-        key = contender.name if contender.formula is None else f"graph {space.key(space.parse(contender.formula))}"
-        other = first.setdefault(key, contender)
-        if other is not contender:
-            raise UserError(f"config key losses names one loss twice: '{other.name}' and '{contender.name}' are the same graph")
+def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Contender], space: Space) -> None:
+    """One loss under two spellings would be compared with itself."""
+    first: dict[str, str] = {}
+    for text, contender in zip(texts, contenders, strict=True):
+        kind, key = "loss", contender.name
+        if contender.formula is not None:
+            kind, key = "graph", f"graph {space.key(space.parse(contender.formula))}"
+        if key in first:
+            raise UserError(f"config key {config_key} names one loss twice: '{first[key]}' and '{text}' are the same {kind}")
+        first[key] = text
+
+
+def make_rival(text: str, space: Space) -> Contender:
+    """A contender from the name of a hand-crafted loss, or from one for each of the branches, see `families.branch_families`.
+
+    Raises:
+      UserError: for an unknown name or branch.
+    """
+    made = branch_families(text, {branch.name: branch.weight for branch in space.branches})
+    return Contender(made.name, HANDCRAFTED, made)
 
 
 def make_contender(text: str, space: Space) -> Contender:
@@ -98,15 +117,16 @@ def make_contender(text: str, space: Space) -> Contender:
     Raises:
       UserError: when the text is neither.
     """
-    if text in FAMILIES:
-        return Contender(text, HANDCRAFTED, family(text))
+    if names_family(text, len(space.branches)):
+        return make_rival(text, space)
     formula = PUBLISHED.get(text, text)
     try:
         candidate = space.parse(formula)
     except UserError:
-        if formula is text and text.replace("_", "").isalnum():
+        words = single_words(text, len(space.branches))
+        if formula is text and words:
             # A single word is a mistyped name rather than a formula.
-            raise unknown("loss", text, [*FAMILIES, *PUBLISHED]) from None
+            raise unknown("loss", words[0], [*FAMILIES, *PUBLISHED]) from None
         raise
     for branch in space.branches:
         if branch.form.reads is None:
@@ -127,13 +147,12 @@ def _check_backbone(task: Task) -> None:
         raise UserError(f"training.frozen_epochs needs a network with a backbone, and that of the task {task.name} has none")
 
 
-def _check_handcrafted(name: str, task: Task, mode: str) -> None:
-    if len(task.offers) != 1:
-        raise UserError(f"the hand-crafted loss '{name}' has one branch, the task {task.name} has {sorted(task.offers)}")
-    ((branch, offered),) = task.offers.items()
-    missing = [needed for needed in family(name).inputs if needed not in offered]
-    if missing:
-        raise UserError(
-            f"the hand-crafted loss '{name}' needs the input '{missing[0]}', the branch {branch} of the task {task.name} offers "
-            f"{sorted(offered)}; {_OTHER_LOSSES[mode]}"
-        )
+def _check_handcrafted(contender: Contender, task: Task, mode: str) -> None:
+    for branch, inputs in contender.family.reads.items():
+        offered = task.offers[branch]
+        missing = [needed for needed in inputs if needed not in offered]
+        if missing:
+            raise UserError(
+                f"the hand-crafted loss '{contender.name}' needs the input '{missing[0]}', the branch {branch} of the task "
+                f"{task.name} offers {sorted(offered)}; {_OTHER_LOSSES[mode]}"
+            )

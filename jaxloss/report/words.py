@@ -43,7 +43,14 @@ def duration(seconds: float) -> str:
 
 
 def loss_name(name: str) -> str:
-    """Names of hand-crafted losses as people write them, a note in brackets behind them kept; anything else as it is."""
+    """Names of hand-crafted losses as people write them, a note in brackets behind them kept; anything else as it is.
+
+    One for each branch: `a: GCE | b: MAE`.
+    """
+    if " | " in name and all(": " in part for part in name.split(" | ")):
+        return " | ".join(
+            f"{branch}: {loss_name(own)}" for branch, _, own in (part.partition(": ") for part in name.split(" | "))
+        )
     known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
     known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
     own, bracket, note = name.partition(" (")

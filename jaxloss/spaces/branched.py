@@ -7,7 +7,7 @@ from typing import Any
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.types import Array, PyTree
 from jaxloss.spaces.handcrafted import HandcraftedFamily
-from jaxloss.spaces.hyperparameters import Range
+from jaxloss.spaces.hyperparameters import TuningRange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,14 @@ class BranchedFamily:
         return hash(self.name)
 
     @property
-    def ranges(self) -> dict[str, Range]:
+    def ranges(self) -> dict[str, TuningRange]:
         """Where the hyper-parameters are tuned."""
         return _prefixed({branch: one.ranges for branch, one in self.families.items()})
+
+    @property
+    def reads(self) -> dict[str, tuple[str, ...]]:
+        """Branch -> names of the arrays that are read there."""
+        return {branch: one.inputs for branch, one in self.families.items()}
 
     def customary(self, formula: str | None = None) -> dict[str, float]:
         """See `core.family.LossFamily`; a hand-crafted loss has no formula."""
@@ -47,10 +52,7 @@ class BranchedFamily:
 
     def loss(self, encoded: Mapping[str, PyTree], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss: the weighted sum over the branches of the mean of each, as in a space."""
-        terms = [
-            self.weights[branch] * one.loss(encoded[branch], {branch: inputs[branch]}, axis_name)
-            for branch, one in self.families.items()
-        ]
+        terms = [self.weights[branch] * one.loss(encoded[branch], inputs, axis_name) for branch, one in self.families.items()]
         return sum(terms[1:], terms[0])
 
 

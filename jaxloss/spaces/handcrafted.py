@@ -28,6 +28,7 @@ class HandcraftedFamily:
       ranges: hyper-parameter -> where it is tuned.
       source: where the loss comes from.
       inputs: names of the arrays that it reads.
+      branch: whose arrays; empty where a task makes one branch alone.
     """
 
     name: str
@@ -35,6 +36,7 @@ class HandcraftedFamily:
     ranges: Mapping[str, TuningRange]
     source: str
     inputs: tuple[str, ...] = INPUTS
+    branch: str = ""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -42,6 +44,11 @@ class HandcraftedFamily:
     @property
     def defaults(self) -> dict[str, float]:
         return {name: span.default for name, span in self.ranges.items()}
+
+    @property
+    def reads(self) -> dict[str, tuple[str, ...]]:
+        """Branch -> names of the arrays that are read there."""
+        return {self.branch: self.inputs}
 
     def customary(self, formula: str | None = None) -> dict[str, float]:
         """See `core.family.LossFamily`; a hand-crafted loss has no formula."""
@@ -57,8 +64,8 @@ class HandcraftedFamily:
         return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.ranges)}
 
     def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:
-        """The scalar loss; a hand-crafted loss has one branch."""
-        (branch_inputs,) = inputs.values()
+        """The scalar loss of one branch."""
+        (branch_inputs,) = (inputs[self.branch],) if self.branch else inputs.values()
         return mean_loss(self.values(branch_inputs, **encoded), branch_inputs, axis_name)
 
 
