@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxloss.core.reduce import mean_loss, total_loss
 from jaxloss.core.types import LossInputs
@@ -88,3 +89,11 @@ def test_a_value_per_sample_counts_once(float64):
     for values in (compiled, interpret(encode(graph, layout), layout, batch)):
         np.testing.assert_allclose(mean_loss(values, batch), np.log(4 / 3), rtol=1e-12)
         np.testing.assert_allclose(total_loss(values, batch), np.log(4 / 3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("values", [SUMS, VALUES[:, 0, 0], VALUES[:1], VALUES[..., 0]])
+def test_values_of_other_positions_are_not_broadcast(values):
+    """`[N]` against a mask `[N, 1, 1, 1]` would give `[N, 1, 1, N]`."""
+    for reduce in (mean_loss, total_loss):
+        with pytest.raises(AssertionError, match="Chex"):
+            reduce(values, inputs())
