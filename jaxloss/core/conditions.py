@@ -15,12 +15,12 @@ class Asked:
     Attributes:
       values: dotted key -> value.
       reads: part -> keys and sections that it reads in this run; None where only the part itself would know.
-      readers: part -> name in its registry -> keys and sections that it would read.
+      readers: `(part) -> {name in its registry: keys and sections that it would read}`.
     """
 
     values: Mapping[str, Any]
     reads: Mapping[str, frozenset[str] | None]
-    readers: Mapping[str, Mapping[str, frozenset[str]]]
+    readers: Callable[[str], Mapping[str, frozenset[str]]]
 
 
 class Condition(Protocol):
@@ -77,7 +77,7 @@ class ReadBy:
     is_preset: bool = False
 
     def words(self, key: str, asked: Asked) -> str:
-        names = [name for name, reads in asked.readers[self.part].items() if covers(reads, key)]
+        names = [name for name, reads in asked.readers(self.part).items() if covers(reads, key)]
         return " or ".join(f"{self.part}.name={name}" for name in names) or f"a {self.part} that names it among what it reads"
 
     def unmet(self, key: str, asked: Asked) -> str | None:
@@ -101,7 +101,7 @@ class Never:
 
     def words(self, key: str, asked: Asked) -> str:
         del key, asked
-        return f"no run; {self.instead}"
+        return f"no run: {self.instead}"
 
     def unmet(self, key: str, asked: Asked) -> str | None:
         del key, asked

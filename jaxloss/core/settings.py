@@ -104,9 +104,15 @@ def declarations(settings: type[Settings]) -> dict[str, Setting]:
     return {field.name: field.metadata[_SETTING] for field in dataclasses.fields(settings) if _SETTING in field.metadata}
 
 
+def parts(settings: type[Settings]) -> dict[str, type[Settings]]:
+    """Field -> the class of a section of its own inside this one."""
+    return {field.name: field.default_factory for field in dataclasses.fields(settings) if _SETTING not in field.metadata}
+
+
 def defaults(settings: type[Settings]) -> dict[str, Any]:
     """Field -> default."""
-    return {name: getattr(settings(), name) for name in declarations(settings)}
+    made = settings()
+    return {name: getattr(made, name) for name in declarations(settings)}
 
 
 def check_value(key: str, declared: Setting, value: Any) -> None:

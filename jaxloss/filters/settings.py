@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxloss.core.conditions import ReadBy, in_mode, when
+from jaxloss.core.conditions import SPACE, TASK, ReadBy, in_mode, when
 from jaxloss.core.problem import MINIMUM_GAIN, PROBABILITY, VARIABLES, RejectionProblem
 from jaxloss.core.settings import Settings, setting
 
@@ -38,7 +38,7 @@ class RejectionSettings(Settings, section="filters.rejection", acts_when=IN_SEAR
         PROBABILITY,
         "What is optimised: the prediction itself (as printed), or the logits that softmax is taken of",
         choices=VARIABLES,
-        acts_when=(ReadBy("task"),),
+        acts_when=(ReadBy(TASK),),
     )
 
     def gain(self, problem: RejectionProblem) -> float:
@@ -49,7 +49,7 @@ class RejectionSettings(Settings, section="filters.rejection", acts_when=IN_SEAR
 
 
 @dataclasses.dataclass(frozen=True)
-class EquivalenceSettings(Settings, section="filters.equivalence", acts_when=IN_SEARCH):
+class EquivalenceSettings(Settings, section="filters.equivalence", acts_when=(*IN_SEARCH, ReadBy(SPACE))):
     """Which losses are one, by the norms of their gradients."""
 
     significant_digits: int = setting(2, "Of the norms that are compared", low=1, high=17)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxloss.core.conditions import ReadBy, in_mode
+from jaxloss.core.conditions import TASK, ReadBy, in_mode
 from jaxloss.core.settings import Settings, are_different, setting
 
 SEARCH, TRAIN, COMPARE = MODES = ("search", "train", "compare")
@@ -18,7 +18,7 @@ class RunSettings(Settings, section=""):
         "",
         "Folder of data files; empty: the environment variable JAXLOSS_DATA_DIR, else the current folder",
         may_change=True,
-        acts_when=(ReadBy("task"),),
+        acts_when=(ReadBy(TASK),),
     )
     quiet: bool = setting(False, "Shows no progress", may_change=True)
     compilation_cache: str = setting(

@@ -17,6 +17,9 @@ from jaxloss.systems.autoloss_gms.export import write_python
 from jaxloss.systems.autoloss_gms.filters import make_filters
 from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, MarginForm, MarginLoss
 from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
+from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
+from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
+from jaxloss.systems.autoloss_gms.properties import PropertySettings
 from jaxloss.systems.autoloss_gms.settings import EITHER, FIRST, GRID, AutoLossGMSSettings
 
 COPY, REINITIALISE, MUTATION, CROSSOVER = "copy", "reinitialise", "mutation", "crossover"
@@ -155,7 +158,7 @@ def autoloss_gms(settings: AutoLossGMSSettings | None = None) -> Space:
         problem="cosines",
         make_filters=make_filters,
         make_chooser=make_chooser,
-        sections=("filters.properties", "search.chooser", "search.chooser.predictor"),
+        sections=tuple(kind.section for kind in (PropertySettings, ChooserSettings, PredictorSettings)),
         drawing=DRAWING,
         latex_numbers={LOG2_SCALE: r"\log_2 s"},
         write_python=write_python,
