@@ -272,7 +272,7 @@ def test_a_range_holds_numbers_only(value):
         ),
         (
             ("search.name=random_search", f"search.seeds=('{CROSS_ENTROPY}',)"),
-            "config key search.seeds does nothing in this run: it is read with search.name=evolution, and this run has "
+            "config key search.seeds does nothing in this run: it is read by search.name=evolution, and this run has "
             "search.name=random_search",
         ),
         (("mode=compare", "losses=()"), "mode=compare needs --config.losses"),

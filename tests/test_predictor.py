@@ -271,7 +271,7 @@ def test_a_stored_predictor_predicts_the_same(fitted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"depth": 20}, r"unknown predictor\.depth '20'.*Choices: 10, 18, 34, 50"),
+        ({"depth": 20}, r"unknown search\.chooser\.predictor\.depth '20'.*Choices: 10, 18, 34, 50"),
         ({"rank_loss": "kendal"}, "Did you mean 'kendall'"),
         ({"score_scale": "log"}, r"predictor\.score_scale"),
         ({"hidden": ("a",)}, r"predictor\.hidden takes whole numbers above 0, not \('a',\)"),

@@ -1,5 +1,6 @@
 """From a config file and the overrides of the command line to a config that is checked."""
 
+import copy
 import importlib.util
 import sys
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ import ml_collections
 
 from jaxloss.config.check import check_config, refuse_idle_keys
 from jaxloss.config.overrides import apply_overrides
-from jaxloss.config.schema import default_config, keys
+from jaxloss.config.schema import default_config
 from jaxloss.config.unknown_keys import not_found, unknown_key
 from jaxloss.core.errors import UserError
 
@@ -25,7 +26,7 @@ def load_config(path: str, overrides: Mapping[str, str] | None = None) -> ml_col
       UserError: for a file that is none, for a key or a value that is wrong, and for a key that nothing in the run reads.
     """
     given = run_config_file(path)
-    config = given.copy_and_resolve_references()
+    config = copy.deepcopy(given)
     apply_overrides(config, overrides or {})
     check_config(config)
     # A value of the file that the command line replaced need not be right.
@@ -89,7 +90,7 @@ def _check_keys(path: str, config: ml_collections.ConfigDict, default: ml_collec
             if not isinstance(given, ml_collections.ConfigDict):
                 raise UserError(f"the config file '{path}' sets '{key}', which is a section of keys, to {given!r}")
             _check_keys(path, given, value, f"{key}.")
-        elif not keys()[key].declared.several and type(given) is not kind and not (kind is float and type(given) is int):
+        elif default.get_type(name) is not object and type(given) is not kind and not (kind is float and type(given) is int):
             raise UserError(
                 f"the config file '{path}' sets '{key}' to {given!r}; it takes a value of type {kind.__name__} like {value!r}"
             )

@@ -94,11 +94,12 @@ def _tree(settings: type[Settings], *conditions: Condition) -> Iterator[Section]
 
 def keys() -> dict[str, Key]:
     """Dotted name -> key, section by section."""
-    return {
-        section.settings.key(name): Key(section.settings.key(name), default, declarations(section.settings)[name], section)
+    listed = [
+        Key(section.settings.key(name), default, declarations(section.settings)[name], section)
         for section in sections().values()
         for name, default in defaults(section.settings).items()
-    }
+    ]
+    return {key.name: key for key in listed}
 
 
 def default_config() -> ml_collections.ConfigDict:

@@ -10,6 +10,7 @@ A field says what its key means, what it may be, and when it acts; defaults, che
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -99,6 +100,7 @@ class Settings:
         return f"{cls.section}.{name}" if cls.section else name
 
 
+@functools.cache
 def declarations(settings: type[Settings]) -> dict[str, Setting]:
     """Field -> what was declared of it."""
     return {field.name: field.metadata[_SETTING] for field in dataclasses.fields(settings) if _SETTING in field.metadata}

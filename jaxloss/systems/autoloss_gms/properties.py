@@ -52,7 +52,7 @@ class PropertySettings(Settings, section="filters.properties", acts_when=(in_mod
         acts_when=(when("filters.properties.enabled", True),),
     )
     num_points: int = setting(257, "`N`, points evenly spread over [-1, 1]", low=2, high=1_000_000)
-    digits: int = setting(13, "`Gamma`, decimal places of the values that are compared", low=0, high=15)
+    digits: int = setting(13, "`Gamma`, decimal places of the values that are compared", low=0, high=17)
     slopes: bool = setting(
         True,
         "Curves with detached parts are compared by the slopes that train, too; values alone cannot tell x from a detached x",
