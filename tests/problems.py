@@ -31,7 +31,7 @@ def classification_problem(start=START, labels=LABELS):
     )
 
 
-def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **settings):
+def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, devices=0, **settings):
     """A cascade with the numbers of the paper, but for those of any of the three settings that are given."""
     parts = {"rejection": RejectionSettings, "equivalence": EquivalenceSettings}
     for part, kind in parts.items():
@@ -39,7 +39,8 @@ def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **set
         settings[part] = kind(**own)
     settings = {"width": 8, **settings}
     problem = classification_problem() if problem is None else problem
-    context = FilterContext(branch, problem, FilterSettings(**settings), workers=workers, num_workers=num_workers)
+    threads = {"workers": workers, "num_workers": num_workers}
+    context = FilterContext(branch, problem, FilterSettings(**settings), **threads, devices=devices)
     return Cascade(branch.name, branch.form, standard_filters(context))
 
 

@@ -148,7 +148,7 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
     found, shared = {}, []
     with ThreadPoolExecutor(3) as workers:
         for batching, devices in (("vmap", 2), ("vmap", 1), ("blocks", 2), ("blocks", 1)):
-            cascade = make_cascade(batching=batching, num_devices=devices, iterations=150, width=16)
+            cascade = make_cascade(batching=batching, devices=devices, iterations=150, width=16)
             found[batching, devices] = [row for part in (graphs[:1], graphs[1:8], graphs[8:]) for row in summaries(cascade, part)]
             # Under `vmap` graphs without aggregation have a program of their own.
             programs = 1 if batching == "blocks" else 2

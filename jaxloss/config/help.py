@@ -36,8 +36,9 @@ def help_text(name: str) -> str:
 
 def _section(section: schema.Section, keys: Mapping[str, schema.Key], asked: Asked) -> str:
     title = (section.settings.__doc__ or "").splitlines()[0].rstrip(".")
-    read = _conditions(section.name, section.acts_when, asked)
-    lines = [f"{f'[{section.name}] ' if section.name else ''}{title}{f' ({read})' if read else ''}"]
+    lines = [textwrap.fill(f"[{section.name}] {title}" if section.name else title, _WIDTH, subsequent_indent=_INDENT)]
+    if section.acts_when:
+        lines.append(f"  {_conditions(section.name, section.acts_when, asked)}")
     lines += [_key(key, key.declared.acts_when, asked) for key in keys.values() if key.section.name == section.name]
     return "\n".join(lines)
 

@@ -115,7 +115,9 @@ def covers(reads: frozenset[str], key: str) -> bool:
 
 def when(other: str, *values: Any, is_preset: bool = False) -> When:
     """Another key has one of some values."""
-    return When(other, lambda value: value in values, " or ".join(f"{other}={shown(one)}" for one in values), is_preset)
+    *most, last = map(shown, values)
+    wanted = f"{', '.join(most)} or {last}" if most else last
+    return When(other, lambda value: value in values, f"{other}={wanted}", is_preset)
 
 
 def unless(other: str, value: Any) -> When:

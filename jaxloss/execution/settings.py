@@ -10,15 +10,14 @@ AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = MODES = ("auto", "serial", "v
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionSettings(Settings, section="execution"):
-    """How trainings are carried out. The choice is pinned in the run.
-
-    serial: one by one, in threads. vmap: many in one step. pmap: many on each of several devices. data_parallel: each batch
-    divided over several devices, for one large network at a time. auto: serial on a CPU, else vmap or pmap. measure: the fastest
-    of the first steps.
-    """
+    """How trainings are carried out; the choice is pinned in the run."""
 
     mode: str = setting(
-        AUTO, "One by one in threads, many in one step, over several devices, or what suits the machine", choices=MODES
+        AUTO,
+        "serial: one by one, in threads. vmap: many in one step. pmap: many on each of several devices. data_parallel: each "
+        "batch divided over several devices, for one large network at a time. auto: serial on a CPU, else vmap or pmap. "
+        "measure: the fastest of the first steps",
+        choices=MODES,
     )
     lanes: int = setting(
         0,
