@@ -4,13 +4,13 @@ The folder `Market-1501` (with `bounding_box_train`, `query` and `bounding_box_t
 `0002_c1s1_000451_03.jpg`) lies in DIR; ImageNet weights in timm or torchvision naming are in FILE:
 
     python -m jaxloss.launch --config=configs/autoloss_gms_market1501.py --config.data_dir=DIR \
-        --config.model.pretrained=FILE.safetensors --workdir=runs/gms_market
+        --config.task.retrieval.pretrained=FILE.safetensors --workdir=runs/gms_market
 
 The search trains 500 networks for 140 epochs on images of half the resolution, with 80% of the training identities: hours on
 each of several accelerators. The loss that was found is then trained at full resolution on all training identities:
 
     python -m jaxloss.launch --config=configs/autoloss_gms_market1501.py --config.data_dir=DIR \
-        --config.model.pretrained=FILE.safetensors --config.mode=train --config.loss='t: ... | n: ... | log2_s: ...' \
+        --config.task.retrieval.pretrained=FILE.safetensors --config.mode=train --config.loss='t: ... | n: ... | log2_s: ...' \
         --config.task.retrieval.image_size='(256, 128)' --config.task.retrieval.augmentation_options.padding=10 \
         --config.task.retrieval.train_on_all=true --workdir=runs/gms_market_final
 

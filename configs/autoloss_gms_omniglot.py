@@ -13,6 +13,14 @@ from jaxloss.config import default_config
 
 
 def get_config():
+    config = base_config()
+    # Two rivals for a first look: all of them take part in the full trainings.
+    config.comparison.handcrafted = ("normalised_softmax", "arcface")
+    return config
+
+
+def base_config():
+    """Everything but the rivals of a search."""
     config = default_config()
     config.task.name = "retrieval"
     task = config.task.retrieval
@@ -50,8 +58,6 @@ def get_config():
     config.training.batch_size = 64
     config.training.num_epochs = 5.0
 
-    # Two rivals for a first look: all of them take part in the full trainings.
-    config.comparison.handcrafted = ("normalised_softmax", "arcface")
     config.comparison.learning_rate_low = 0.03
     config.comparison.learning_rate_high = 1.0
     config.comparison.tune_untuned = True

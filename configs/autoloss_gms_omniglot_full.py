@@ -14,7 +14,7 @@ from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
 
 
 def get_config():
-    config = autoloss_gms_omniglot.get_config()
+    config = autoloss_gms_omniglot.base_config()
     config.mode = "compare"
     config.losses = (*(name for name in AUTOLOSS_GMS_FORMULAS if name != "autoloss_gms_cub"), *MARGIN_FAMILIES)
     config.training.num_epochs = 12.0

@@ -14,6 +14,11 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
+HELP = f"""{USAGE}
+
+  --config    a file with a function get_config(); those of configs/ say what they need and what they give
+  --workdir   directory of the run, by default runs/NAME; a run that is there is continued
+  --help=KEY  what a key means, or all keys of a section, such as --help=training; --help=all: all keys"""
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str, str]]:
@@ -43,7 +48,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str
         elif name.startswith("config."):
             overrides[name.removeprefix("config.")] = value
         else:
-            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY"))
+            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY", "--help"))
     if config is None:
         raise UserError(f"--config is missing. {USAGE}")
     return config, workdir, overrides
@@ -52,12 +57,17 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE, file=sys.stdout if arguments else sys.stderr)
-        return 0 if arguments else 2
+    if not arguments:
+        print(USAGE, file=sys.stderr)
+        return 2
+    if arguments[0] in ("-h", "--help") and len(arguments) == 1:
+        print(HELP)
+        return 0
     command = f"python -m jaxloss.launch {shlex.join(arguments)}"
     workdir = None
     try:
+        if arguments[0].startswith("--help"):
+            return _help(arguments)
         path, workdir, overrides = parse_arguments(arguments)
         workdir = workdir or f"runs/{Path(path).stem}"
         return _run(path, overrides, workdir, command)
@@ -73,21 +83,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _help(arguments: Sequence[str]) -> int:
+    """Prints what is said of `--help=KEY`, or of `--help KEY`."""
+    asked = " ".join(arguments).removeprefix("--help").removeprefix("=").strip()
+    raise_interrupts()
+    with interrupts_wait():
+        from jaxloss.config.help import help_text
+
+    text = help_text(asked.removeprefix("--").removeprefix("config."))
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever reads it has seen enough; the flush at the end of Python would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
 def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
     raise_interrupts()
     with interrupts_wait():
-        from jaxloss.config import MAY_CHANGE
-        from jaxloss.config.check import check_config
-        from jaxloss.config.file import apply_overrides, load_config
+        from jaxloss.config.file import load_config
 
-    config = load_config(path)
-    apply_overrides(config, overrides)
-    check_config(config)
+    config = load_config(path, overrides)
 
     with interrupts_wait():
         from jaxloss.cli.compilation_cache import use_compilation_cache
         from jaxloss.cli.progress import ConsoleProgress
         from jaxloss.config.plan import make_plan
+        from jaxloss.config.schema import MAY_CHANGE, upgraded
         from jaxloss.report.page import write_report
         from jaxloss.report.table import print_summary
         from jaxloss.runs.directory import RunDirectory
@@ -96,7 +119,7 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
     use_compilation_cache(config.compilation_cache)
     progress = ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)
-    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE) as run:
+    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE, upgraded) as run:
         if run.resumed:
             progress.message(f"going on in {workdir}")
         summary = run_experiment(plan, run, progress, command)

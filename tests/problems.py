@@ -6,8 +6,8 @@ import numpy as np
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import LossInputs
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.context import FilterContext, FilterSettings
-from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.filters.context import FilterContext
+from jaxloss.filters.settings import EquivalenceSettings, FilterSettings, RejectionSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 
@@ -31,12 +31,16 @@ def classification_problem(start=START, labels=LABELS):
     )
 
 
-def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, **settings):
-    """A cascade with the numbers of the paper, `iterations` and `minimum_gain` aside where they are given."""
-    rejection = {name: settings.pop(name) for name in ("iterations", "learning_rate", "minimum_gain") if name in settings}
-    settings = {"rejection": RejectionSettings(**rejection), "width": 8, **settings}
+def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, devices=0, **settings):
+    """A cascade with the numbers of the paper, but for those of any of the three settings that are given."""
+    parts = {"rejection": RejectionSettings, "equivalence": EquivalenceSettings}
+    for part, kind in parts.items():
+        own = {name: settings.pop(name) for name in list(settings) if name in kind.__dataclass_fields__}
+        settings[part] = kind(**own)
+    settings = {"width": 8, **settings}
     problem = classification_problem() if problem is None else problem
-    context = FilterContext(branch, problem, FilterSettings(**settings), workers=workers, num_workers=num_workers)
+    threads = {"workers": workers, "num_workers": num_workers}
+    context = FilterContext(branch, problem, FilterSettings(**settings), **threads, devices=devices)
     return Cascade(branch.name, branch.form, standard_filters(context))
 
 

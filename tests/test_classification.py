@@ -13,6 +13,8 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.tasks.base import SPLITS
 from jaxloss.tasks.classification import BRANCH, make_classification
+from jaxloss.tasks.classification_settings import ClassificationSettings
+from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.metrics.classification import (
     accuracy_from_counts,
     class_counts,
@@ -27,7 +29,7 @@ NOISY = {"noise_kind": "symmetric", "noise_rate": 0.4}
 
 @functools.cache
 def digits():
-    return make_classification("digits", **NOISY, model_options={"features": (16,)})
+    return make_classification(ClassificationSettings("digits", **NOISY, model_options={"features": (16,)}))
 
 
 @functools.cache
@@ -93,7 +95,7 @@ def test_contract():
 
 
 def test_only_training_labels_are_noisy():
-    noisy, clean = digits(), make_classification("digits", model_options={"features": (16,)})
+    noisy, clean = digits(), make_classification(ClassificationSettings("digits", model_options={"features": (16,)}))
     wrong = (noisy.data["train"]["label"] != clean.data["train"]["label"]).mean()
     assert 0.3 < wrong < 0.42
     assert noisy.details["wrong_train_labels"] == round(float(wrong) * len(noisy.data["train"]["label"]))
@@ -126,7 +128,7 @@ def test_with_split_changes_the_data_and_compiles_nothing():
 
 
 def test_every_split_draws_noise_of_its_own():
-    task = make_classification("digits", noise_kind="symmetric", noise_rate=1.0)
+    task = make_classification(ClassificationSettings("digits", noise_kind="symmetric", noise_rate=1.0))
     labels = [task.with_split(seed).data["train"]["label"] for seed in (1, 2)]
     # Wholly random labels know nothing of the division: with the same noise they would be equal.
     assert (labels[0] == labels[1]).mean() < 0.2
@@ -136,7 +138,9 @@ def test_every_split_draws_noise_of_its_own():
 def test_scores_in_chunks_equal_scores_at_once(colours, convolution):
     options = {**COLOURS_NETWORK["model_options"], "convolution": convolution}
     settings = {**COLOURS_NETWORK, "model_options": options, "pixel_mean": (0.4, 0.4, 0.4), "pixel_deviation": 0.2}
-    whole, chunked = (make_classification(colours, evaluation_batch=size, **settings) for size in (500, 5))
+    whole, chunked = (
+        make_classification(ClassificationSettings(colours, evaluation_batch=size, **settings)) for size in (500, 5)
+    )
     assert whole.native_convolution == (convolution == "native")
     assert whole.data["train"]["image"].dtype == jnp.uint8
     assert len(whole.data["test"]["label"]) == 18
@@ -153,7 +157,9 @@ def test_scores_in_chunks_equal_scores_at_once(colours, convolution):
 
 def test_learns_with_batch_norm_and_augmentation(colours):
     options = {"features": (2, 2, 2), "depth": 8}
-    task = make_classification(colours, model="resnet20", model_options=options, augmentation="crop_flip", pixel_mean=0.4)
+    task = make_classification(
+        ClassificationSettings(colours, model="resnet20", model_options=options, augmentation="crop_flip", pixel_mean=0.4)
+    )
     optimiser = optax.adam(0.02)
 
     def loss(parameters, variables, batch, key):
@@ -178,7 +184,9 @@ def test_learns_with_batch_norm_and_augmentation(colours):
 
 @pytest.mark.parametrize("variable", ["probability", "logits"])
 def test_rejection_problem(variable):
-    task = make_classification("digits", rejection_variable=variable, model_options={"features": (16,)})
+    task = make_classification(
+        ClassificationSettings("digits", model_options={"features": (16,)}), TaskContext(rejection_variable=variable)
+    )
     variables = task.init(jax.random.key(0))
     problem = task.rejection_problem(variables, task.data["train"], jax.random.key(0), 5)[BRANCH]
     assert problem.start.shape == (5, 1, 1, 10)
@@ -240,15 +248,14 @@ def test_headroom_is_drawn_for_or_refused():
     [
         ({"model": "resnet"}, "Did you mean 'resnet20'"),
         ({"augmentation": "flip"}, "Did you mean 'crop_flip'"),
-        ({"rejection_variable": "logit"}, "Did you mean 'logits'"),
-        ({"noise_kind": "symmetric", "noise_rate": 2.0}, "between 0 and 1"),
+        ({"noise_kind": "symmetric", "noise_rate": 2.0}, "noise_rate must be at most 1"),
         ({"evaluation_batch": 0}, "must be at least 1"),
-        ({"split_seed": -1}, "must not be negative"),
+        ({"split_seed": -1}, "split_seed must be at least 0"),
     ],
 )
 def test_settings_that_cannot_be(arguments, message):
     with pytest.raises(UserError, match=message) as error:
-        make_classification("digits", **arguments)
+        make_classification(ClassificationSettings("digits", **arguments))
     assert "\n" not in str(error.value)
 
 

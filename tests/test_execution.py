@@ -25,11 +25,12 @@ from jaxloss.study.experiment import Experiment
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.classification import make_classification
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.classification_settings import ClassificationSettings
+from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 
-TASK = make_fast(size=40)
+TASK = make_fast(FastSettings(size=40))
 SPACE = autoloss_zero()
 FOCAL = family("focal")
 SETTINGS = TrainingSettings(batch_size=10, num_epochs=5)
@@ -171,7 +172,9 @@ def images():
     """Digits with random crops and a small residual network: native convolutions, BatchNorm."""
     options = {"depth": 8, "features": (2, 2, 4), "convolution": "native"}
     limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
-    return make_classification("digits", model="resnet20", model_options=options, augmentation="crop_flip", **limits)
+    return make_classification(
+        ClassificationSettings("digits", model="resnet20", model_options=options, augmentation="crop_flip", **limits)
+    )
 
 
 def image_trials():

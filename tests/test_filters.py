@@ -12,8 +12,9 @@ from jaxloss.filters.contents import reason_of
 from jaxloss.filters.equivalence import GradientMemory, Known
 from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, GradientStage, describe_gradient
 from jaxloss.filters.population import make_population
-from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, RejectionSettings, check_headroom
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, check_headroom
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
+from jaxloss.filters.settings import RejectionSettings
 from jaxloss.graphs.program import decode, encode
 from tests.problems import BRANCH, LABELS, SPACE, START, classification_problem, graph, make_cascade
 
@@ -76,7 +77,7 @@ def test_a_gradient_that_is_nan_on_one_sample_is_enough():
     start = START.copy()
     start[2, 0] = 100.0
     text = "Mul(target, Exp(prediction))"
-    sound, one_bad = (make_cascade(classification_problem(values), rejection=None) for values in (START, start))
+    sound, one_bad = (make_cascade(classification_problem(values), enabled=False) for values in (START, start))
     assert reasons(sound, text) == [ACCEPTED]
     assert reasons(one_bad, text) == [NON_FINITE_GRADIENT]
 
@@ -125,7 +126,7 @@ def test_the_memory_keeps_the_first_of_its_kind():
 
 
 def test_without_a_protocol_every_sound_gradient_passes():
-    assert reasons(make_cascade(rejection=None), MINUS_CROSS_ENTROPY, "Mul(0, Mul(prediction, target))") == [
+    assert reasons(make_cascade(enabled=False), MINUS_CROSS_ENTROPY, "Mul(0, Mul(prediction, target))") == [
         ACCEPTED,
         ZERO_GRADIENT,
     ]
@@ -257,7 +258,7 @@ def test_scale_matters_unless_it_is_switched_off(cascade):
     double = f"Mul(2, {CROSS_ENTROPY})"
     one, other = screen(cascade, CROSS_ENTROPY, double)
     assert one.signature != other.signature
-    one, other = screen(make_cascade(rejection=None, scale_free=True), CROSS_ENTROPY, double)
+    one, other = screen(make_cascade(enabled=False, scale_free=True), CROSS_ENTROPY, double)
     assert one.signature == other.signature
     # What the protocol does depends on the scale: the memory of rejected losses keeps it.
     assert one.sketch != other.sketch

@@ -7,7 +7,9 @@ import pytest
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.base import TRAIN
+from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.retrieval import make_retrieval
+from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 
@@ -20,9 +22,9 @@ def test_one_training_step(name, tmp_path):
     random = np.random.default_rng(0)
     images, persons = random.integers(0, 256, (16, *size, 3), dtype=np.uint8), np.repeat(np.arange(8), 2)
     np.savez(tmp_path / "random.npz", images=images, identities=persons, cameras=np.tile([0, 1], 8))
-    task = make_retrieval(
+    settings = RetrievalSettings(
         "npz:random.npz",
-        data_dir=str(tmp_path),
+        image_size=(0, 0),
         source_options={"camera_key": "cameras", "split_key": ""},
         train_fraction=0.6,
         model=name,
@@ -33,6 +35,7 @@ def test_one_training_step(name, tmp_path):
         pixel_deviation=0.25,
         triplet_weight=1.0 if name == "mgn" else 0.0,
     )
+    task = make_retrieval(settings, TaskContext(data_dir=str(tmp_path)))
     space = autoloss_gms()
     settings = TrainingSettings(batch_size=4, num_epochs=2, schedule="constant", momentum=0.0)
     training = Training(task, space, settings, dispatch="steps")

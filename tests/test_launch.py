@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 from jaxloss import export, launch
-from jaxloss.config import default_config, wiring
-from jaxloss.config.check import CHOICES, RANGES, check_config
-from jaxloss.config.file import WHERE, apply_overrides
+from jaxloss.config import default_config
+from jaxloss.config.check import check_config
+from jaxloss.config.overrides import apply_overrides
+from jaxloss.config.unknown_keys import WHERE
 from jaxloss.core import interrupts
 from jaxloss.core.errors import UserError
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.report import __main__ as report
 from jaxloss.runs import open_for_reading
-from jaxloss.runs.directory import flatten
 from jaxloss.tasks.base import STORED_RANGES
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.registry import TASKS, RegisteredTask
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = "tests/configs/tiny.py"
@@ -249,15 +250,6 @@ def test_values(refused, override, says):
     assert says in refused(override)
 
 
-def test_every_range_belongs_to_a_key_whose_default_is_in_it():
-    check_config(default_config())
-    values = flatten(default_config().to_dict())
-    assert {*RANGES, *CHOICES} <= set(values)
-    several = {f"task.{task}.pixel_{name}" for task in ("classification", "retrieval") for name in ("mean", "deviation")}
-    assert {key for key, value in values.items() if type(value) in (int, float)} == {*RANGES} | several
-    assert all(math.isfinite(bound) for bounds in RANGES.values() for bound in bounds)
-
-
 @pytest.mark.parametrize("value", [math.nan, None, "5"])
 def test_a_range_holds_numbers_only(value):
     config = default_config()
@@ -280,7 +272,8 @@ def test_a_range_holds_numbers_only(value):
         ),
         (
             ("search.name=random_search", f"search.seeds=('{CROSS_ENTROPY}',)"),
-            "search.name=random_search has no use for search.seeds",
+            "config key search.seeds does nothing in this run: it is read by search.name=evolution, and this run has "
+            "search.name=random_search",
         ),
         (("mode=compare", "losses=()"), "mode=compare needs --config.losses"),
         (("mode=compare", f"losses=('{CROSS_ENTROPY}', 'Add(target)')"), "Add takes 2 operands, not 1"),
@@ -304,13 +297,12 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
         )
 
     for missing, who in (("target", "the space autoloss_zero"), ("logits", "the hand-crafted loss 'cross_entropy'")):
-        monkeypatch.setattr(wiring, "TASKS", {**wiring.TASKS, "fast": lambda missing=missing: without(missing)})
+        monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_, missing=missing: without(missing)))
         assert f"{who} needs the input '{missing}'" in refused()
 
 
-def test_a_task_without_examples(refused, monkeypatch):
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(size=0)})
-    assert "the task fast has no examples in its split 'train'" in refused()
+def test_a_task_without_examples(refused):
+    assert "the task fast has no examples in its split 'train'" in refused("task.fast.size=0")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +316,7 @@ def test_a_task_without_examples(refused, monkeypatch):
 )
 def test_a_task_with_ranges_that_are_none(refused, monkeypatch, ranges, says):
     wrong = dataclasses.replace(make_fast(), ranges=ranges, with_split=lambda seed: wrong)
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: wrong})
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: wrong))
     assert says in refused()
 
 
@@ -332,7 +324,7 @@ def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
     task = make_fast()
     test = {**task.data["test"], "label": task.data["test"]["label"][1:]}
     broken = dataclasses.replace(task, data={**task.data, "test": test}, with_split=lambda seed: broken)
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: broken})
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: broken))
     assert "the arrays of the split 'test' of the task fast have different lengths: [59, 60]" in refused()
 
 
@@ -348,7 +340,7 @@ def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
         ("noise_kind=loud", "loud"),
         ("noise_rate=2.0", "2.0"),
         ("fractions=(0.5, 0.5, 0.5)", "sum to 1"),
-        ("augmentation=flip", "unknown augmentation 'flip'"),
+        ("augmentation=flip", "unknown task.classification.augmentation 'flip'"),
     ],
 )
 def test_classification_task(refused, override, says):

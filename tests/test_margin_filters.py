@@ -10,11 +10,12 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED, reason_of
 from jaxloss.filters.base import UNDECIDED, Screened
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.context import FilterContext, FilterSettings
+from jaxloss.filters.context import FilterContext
 from jaxloss.filters.equivalence import GradientMemory, Known
 from jaxloss.filters.form_population import FormPopulation
-from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol, RejectionSettings
+from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
+from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.systems.autoloss_gms.properties import (
     OTHER_NOT_RISING,
     OWN_ABOVE_OTHER,
@@ -55,7 +56,7 @@ def cascade():
 def test_blocks_are_refused():
     problem = toy_problem(jax.random.key(0), 8, 4)
     with pytest.raises(UserError, match="those of two curves have auto or vmap"):
-        SPACE.make_filters(FilterContext(BRANCH, problem, FilterSettings(rejection=None, batching="blocks")))
+        SPACE.make_filters(FilterContext(BRANCH, problem, FilterSettings(batching="blocks")))
 
 
 def loss(own="x", other="x", log2_scale=4):

@@ -18,6 +18,7 @@ from jaxloss.study.contender import GIVEN
 from jaxloss.systems.autoloss_gms import dags
 from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 
 SPACE = autoloss_gms()
@@ -386,7 +387,9 @@ def test_offspring_come_about_in_the_proportions_of_algorithm_3():
 
 def test_offspring_fit_however_long_their_line():
     """Sums at the end can grow by mutation; in a small space they would soon outgrow the program."""
-    space = autoloss_gms(max_operators=1, num_constants=1, crossover_probability=0, reinitialise_probability=0.1)
+    space = autoloss_gms(
+        AutoLossGMSSettings(max_operators=1, num_constants=1, crossover_probability=0, reinitialise_probability=0.1)
+    )
     random = np.random.default_rng(0)
     child = space.sample(random, space.branches[0])
     for _ in range(400):
@@ -400,7 +403,9 @@ def test_a_graph_that_comes_in_brings_half_of_its_scale():
     """Eq. 7, reconstructed: the geometric mean of both scales, on the grid; or one of them."""
     wanted = {"mean": {5.5}, "first": {4.0}, "either": {4.0, 7.0}}
     for kind, scales in wanted.items():
-        space = autoloss_gms(scale_crossover=kind, crossover_probability=1, copy_probability=1, reinitialise_probability=1)
+        space = autoloss_gms(
+            AutoLossGMSSettings(scale_crossover=kind, crossover_probability=1, copy_probability=1, reinitialise_probability=1)
+        )
         found = offspring(space, 100)
         assert {child.log2_scale for child, _ in found} == scales
         assert {(str(child.own), str(child.other)) for child, _ in found} == {("Tanh(x)", "Exp(x)"), ("Sin(x)", "Erf(x)")}
@@ -411,7 +416,9 @@ def test_numbers_move_freely_or_on_the_grid():
     parent = FORM.parse("t: Minus(x, 0.9) | n: x | log2_s: 9.5")
     reached = {}
     for kind in ("normal", "grid"):
-        space = autoloss_gms(number_mutation=kind, crossover_probability=0, copy_probability=0, reinitialise_probability=0)
+        space = autoloss_gms(
+            AutoLossGMSSettings(number_mutation=kind, crossover_probability=0, copy_probability=0, reinitialise_probability=0)
+        )
         children = [space.offspring(np.random.default_rng(seed), BRANCH, [parent, parent])[0] for seed in range(800)]
         assert {child.log2_scale for child in children} <= {0.5 * k for k in range(1, 21)}
         constants = {node.value for child in children for node in child.own.nodes if node.is_constant}
@@ -427,7 +434,7 @@ def test_a_part_mutates_once_to_n_m_times(monkeypatch):
     mutations = collections.Counter()
     monkeypatch.setattr(dags, "mutate_structure", lambda *arguments: mutations.update(["one"]))
     options = {"crossover_probability": 0, "copy_probability": 0, "reinitialise_probability": 0, "number_mutation": "grid"}
-    space, totals, scales = autoloss_gms(**options), collections.Counter(), collections.Counter()
+    space, totals, scales = autoloss_gms(AutoLossGMSSettings(**options)), collections.Counter(), collections.Counter()
     for seed in range(1200):
         mutations.clear()
         child, _ = space.offspring(np.random.default_rng(seed), BRANCH, [FIRST, FIRST])
@@ -441,12 +448,12 @@ def test_a_part_mutates_once_to_n_m_times(monkeypatch):
 
 def test_wrong_settings_are_named():
     with pytest.raises(UserError, match=r"space.autoloss_gms.scale_crossover.*Did you mean 'mean'"):
-        autoloss_gms(scale_crossover="means")
+        autoloss_gms(AutoLossGMSSettings(scale_crossover="means"))
     with pytest.raises(UserError, match="must not be below it"):
-        autoloss_gms(copy_probability=0.5)
+        autoloss_gms(AutoLossGMSSettings(copy_probability=0.5))
     for scales in ((), (2.0,), (8.0, 2.0), (2.0, float("inf")), (2.0, 4.0, 8.0)):
         with pytest.raises(UserError, match=r"tuned_scales must be \(lowest, highest\)"):
-            autoloss_gms(tuned_scales=scales)
+            autoloss_gms(AutoLossGMSSettings(tuned_scales=scales))
 
 
 def test_the_scale_is_what_a_comparison_tunes():

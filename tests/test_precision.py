@@ -12,6 +12,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.classification import BRANCH, make_classification
+from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 
@@ -24,7 +25,7 @@ SMALL = {
 
 @functools.cache
 def task_with(model, precision):
-    return make_classification("digits", model=model, model_options=SMALL[model], precision=precision)
+    return make_classification(ClassificationSettings("digits", model=model, model_options=SMALL[model], precision=precision))
 
 
 def dtypes(tree):
@@ -71,11 +72,11 @@ def test_precision_is_a_key_of_the_config():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"precision": "bfloat"}, "unknown precision 'bfloat'. Did you mean 'bfloat16'"),
+        ({"precision": "bfloat"}, "unknown task.classification.precision 'bfloat'. Did you mean 'bfloat16'"),
         ({"model_options": {"dtype": "bfloat16"}}, "task.classification.precision"),
     ],
 )
 def test_settings_that_cannot_be(arguments, message):
     with pytest.raises(UserError, match=message) as error:
-        make_classification("digits", **arguments)
+        make_classification(ClassificationSettings("digits", **arguments))
     assert "\n" not in str(error.value)

@@ -271,13 +271,13 @@ def test_a_stored_predictor_predicts_the_same(fitted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"depth": 20}, r"unknown predictor\.depth '20'.*Choices: 10, 18, 34, 50"),
+        ({"depth": 20}, r"unknown search\.chooser\.predictor\.depth '20'.*Choices: 10, 18, 34, 50"),
         ({"rank_loss": "kendal"}, "Did you mean 'kendall'"),
         ({"score_scale": "log"}, r"predictor\.score_scale"),
         ({"hidden": ("a",)}, r"predictor\.hidden takes whole numbers above 0, not \('a',\)"),
         ({"hidden": (8, 0)}, r"predictor\.hidden"),
-        ({"rank_temperature": 0.0}, r"predictor\.rank_temperature must be above 0"),
-        ({"rank_weight": 0.0, "regression_weight": 0.0}, "not both 0"),
+        ({"rank_temperature": 0.0}, r"predictor\.rank_temperature must be at least 1e-09, not 0"),
+        ({"rank_weight": 0.0, "regression_weight": 0.0}, "not both be 0"),
     ],
 )
 def test_impossible_settings_are_named(change, message):
@@ -303,7 +303,7 @@ class Spy:
 
 
 def test_the_papers_numbers():
-    assert dataclasses.astuple(ChooserSettings()) == (100, 100, 10)
+    assert dataclasses.astuple(ChooserSettings()) == (100, 100, 10, False)
 
 
 def test_algorithm_4_step_by_step():
@@ -374,7 +374,7 @@ def test_the_best_prediction_wins():
 
 @pytest.mark.parametrize(("name", "value"), [("start_after", 1), ("update_every", 0), ("candidates", 0)])
 def test_impossible_numbers_are_named(name, value):
-    with pytest.raises(UserError, match=rf"predictor\.{name} must be at least"):
+    with pytest.raises(UserError, match=rf"search\.chooser\.{name} must be at least"):
         ChooserSettings(**{name: value})
 
 

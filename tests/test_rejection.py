@@ -15,8 +15,9 @@ from jaxloss.filters import population as populations
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.gradient import GradientStage
 from jaxloss.filters.population import make_population
-from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol, RejectionSettings
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
+from jaxloss.filters.settings import RejectionSettings
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
@@ -147,7 +148,7 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
     found, shared = {}, []
     with ThreadPoolExecutor(3) as workers:
         for batching, devices in (("vmap", 2), ("vmap", 1), ("blocks", 2), ("blocks", 1)):
-            cascade = make_cascade(batching=batching, num_devices=devices, iterations=150, width=16)
+            cascade = make_cascade(batching=batching, devices=devices, iterations=150, width=16)
             found[batching, devices] = [row for part in (graphs[:1], graphs[1:8], graphs[8:]) for row in summaries(cascade, part)]
             # Under `vmap` graphs without aggregation have a program of their own.
             programs = 1 if batching == "blocks" else 2

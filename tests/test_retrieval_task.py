@@ -25,6 +25,7 @@ from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.check import check_data
 from jaxloss.tasks.chunks import map_chunks
+from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.metrics.retrieval import retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers, pair_cosines
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
@@ -33,6 +34,7 @@ from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.retrieval import make_retrieval
 from jaxloss.tasks.retrieval_inputs import BRANCH
 from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores
+from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 from jaxloss.tasks.triplet import batch_hard_triplet
@@ -77,11 +79,13 @@ def make(market, **options):
         "model_options": {"features": (4, 8), "embedding_size": 8},
         "identities_per_batch": 3,
         "images_per_identity": 2,
+        "augmentation": "none",
+        "flip_test": False,
         "pixel_mean": 0.5,
         "pixel_deviation": 0.2,
         **options,
     }
-    return make_retrieval("market:Market-1501", data_dir=str(market), **options)
+    return make_retrieval(RetrievalSettings("market:Market-1501", **options), TaskContext(data_dir=str(market)))
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +198,13 @@ def test_without_cameras_there_are_recalls(tmp_path):
     options = {
         "source": "npz:set.npz",
         "source_options": {"camera_key": "", "split_key": ""},
-        "image_size": None,
+        "image_size": (0, 0),
         "augmentation": "none",
+        "model": "embedding_cnn",
+        "metric": "recall_2",
+        "identities_per_batch": 2,
     }
-    task = make_retrieval(**options, data_dir=str(tmp_path), model="embedding_cnn", metric="recall_2", identities_per_batch=2)
+    task = make_retrieval(RetrievalSettings(**options), TaskContext(data_dir=str(tmp_path)))
     assert task.also_shown == ("mAP_step", "recall_1")
     scores = task.scores(task.init(jax.random.key(0)), task.data[TEST])
     for rank in (1, 2, 4, 8):
@@ -467,7 +474,7 @@ def test_the_toy_optimisation_asks_for_90_percent_and_not_for_a_gain(market):
     problem = problems[BRANCH]
     assert problem.start.shape == (64, 1, 1, 16)
     start = float(problem.metrics(problem.start).mean())
-    assert cascade.filter("rejection").protocol.settings.minimum_gain + start == pytest.approx(0.9)
+    assert cascade.filter("rejection").protocol.settings.gain(problem) + start == pytest.approx(0.9)
 
 
 def test_batch_size_and_pk_must_agree(market):
@@ -501,12 +508,13 @@ def test_a_batch_is_whole_where_identities_have_fewer_images(market):
 
 def test_pretrained_file_of_a_config(market):
     config = load_config(str(MARKET_CONFIG))
-    apply_overrides(config, {**TINY, "data_dir": str(market), "model.pretrained": "nowhere.safetensors"})
+    apply_overrides(config, {**TINY, "data_dir": str(market), "task.retrieval.pretrained": "nowhere.safetensors"})
     with pytest.raises(UserError, match=r"nowhere\.safetensors"):
         wiring.make_task(config)
-    config.task.name = "fast"
-    with pytest.raises(UserError, match=r"model\.pretrained is for .*; the task 'fast' reads no weights"):
-        wiring.make_task(config)
+    with pytest.raises(UserError, match=r"pretrained does nothing in this run: it is read by task\.name=retrieval, and this run"):
+        load_config(str(MARKET_CONFIG), {"task.name": "fast", "task.retrieval.pretrained": "nowhere.safetensors"})
+    with pytest.raises(UserError, match=r"unknown config key 'model\.pretrained'\. It is 'task\.retrieval\.pretrained' now"):
+        load_config(str(MARKET_CONFIG), {"model.pretrained": "nowhere.safetensors"})
 
 
 def launch(*arguments):

@@ -16,11 +16,11 @@ from jaxloss.spaces.families import family
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks import dispatch
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
 
-TASK = make_fast(size=40)
+TASK = make_fast(FastSettings(size=40))
 SPACE = autoloss_zero()
 SETTINGS = TrainingSettings(batch_size=10, num_epochs=5)
 NUM_STEPS = 20

@@ -13,6 +13,7 @@ from jaxloss.graphs.program import encode
 from jaxloss.systems.autoloss_zero import space as space_module
 from jaxloss.systems.autoloss_zero import trees
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
+from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import COPY, MUTATION, REINITIALISE, autoloss_zero
 from jaxloss.systems.autoloss_zero.trees import Tree
 
@@ -198,7 +199,7 @@ def test_offspring_are_copies_fresh_trees_and_mutants_in_the_proportions_of_the_
 
 def test_a_mutant_has_gone_through_two_mutations():
     """Two insertions make a chain two longer, and nothing makes it three longer."""
-    mutating = autoloss_zero(copy_probability=0.0, reinitialise_probability=0.0)
+    mutating = autoloss_zero(AutoLossZeroSettings(copy_probability=0.0, reinitialise_probability=0.0))
     growth = collections.Counter()
     for seed in range(600):
         graph, origin = mutating.offspring(np.random.default_rng(seed), BRANCH, [read("Neg(Sqrt(Square(Abs(prediction))))")])
@@ -210,7 +211,9 @@ def test_a_mutant_has_gone_through_two_mutations():
 
 def test_an_edit_that_does_not_fit_is_drawn_again():
     """With room for three operators every mutant of a graph of three still fits, and insertions still occur."""
-    small = autoloss_zero(max_instructions=3, copy_probability=0.0, reinitialise_probability=0.0, num_mutations=1)
+    small = autoloss_zero(
+        AutoLossZeroSettings(max_instructions=3, copy_probability=0.0, reinitialise_probability=0.0, num_mutations=1)
+    )
     (branch,) = small.branches
     parent = read("Mul(target, Log(prediction))")
     sizes = collections.Counter()
@@ -226,18 +229,22 @@ def test_an_edit_that_does_not_fit_is_drawn_again():
 
 def test_a_space_without_room_says_so(monkeypatch):
     monkeypatch.setattr(space_module, "MAX_DRAWS", 3)
-    deep = autoloss_zero(initial_depth=10, max_instructions=10)
+    deep = autoloss_zero(AutoLossZeroSettings(initial_depth=10, max_instructions=10))
     with pytest.raises(UserError, match=r"initial_depth = 10 fits into space\.autoloss_zero\.max_instructions = 10: lower"):
         deep.sample(np.random.default_rng(0), deep.branches[0])
     busy = autoloss_zero(
-        initial_depth=1, max_instructions=1, num_mutations=200, copy_probability=0.0, reinitialise_probability=0.0
+        AutoLossZeroSettings(
+            initial_depth=1, max_instructions=1, num_mutations=200, copy_probability=0.0, reinitialise_probability=0.0
+        )
     )
     with pytest.raises(UserError, match=r"num_mutations = 200 fits into space\.autoloss_zero\.max_instructions = 1: lower"):
         busy.offspring(np.random.default_rng(0), busy.branches[0], [read("Neg(target)")])
 
 
 def test_equal_parts_count_once_when_an_edit_is_measured():
-    tiny = autoloss_zero(max_instructions=4, copy_probability=0.0, reinitialise_probability=0.0, num_mutations=1)
+    tiny = autoloss_zero(
+        AutoLossZeroSettings(max_instructions=4, copy_probability=0.0, reinitialise_probability=0.0, num_mutations=1)
+    )
     (branch,) = tiny.branches
     parent = read("Mul(Neg(Log(prediction)), Neg(Log(prediction)))")
     for seed in range(100):

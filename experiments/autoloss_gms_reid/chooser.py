@@ -21,13 +21,14 @@ from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import MAY_CHANGE
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.config.plan import make_plan
-from jaxloss.config.wiring import make_chooser_settings
+from jaxloss.config.schema import read
 from jaxloss.runs import RunDirectory
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.contender import FOUND
 from jaxloss.study.experiment import Experiment
+from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
 from jaxloss.systems.autoloss_gms.predictor.features import curve_features
-from jaxloss.systems.autoloss_gms.predictor.predictor import fit, predict
+from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, fit, predict
 from jaxloss.systems.autoloss_gms.predictor.ranking import rank_correlation
 from jaxloss.systems.autoloss_gms.properties import CurveFilter, PropertySettings
 
@@ -96,8 +97,7 @@ def _mean_once_chosen(loop: SearchLoop, start_after: int) -> float:
 
 def _correlations(plan, loop: SearchLoop) -> list[dict[str, Any]]:
     """Of predictions and scores, for the trainings between one fit and the next."""
-    plan.config.search.chooser.enabled = True
-    settings, network = make_chooser_settings(plan.config, plan.space)
+    settings, network = read(plan.config, ChooserSettings), read(plan.config, PredictorSettings)
     trained = [one for one in loop.search.individuals if one.trained]
     (branch,) = plan.space.branches
     losses = [plan.space.parse(one.text)[branch.name] for one in trained]

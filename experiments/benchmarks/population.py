@@ -29,6 +29,7 @@ from jaxloss.execution.choice import DATA_PARALLEL, PMAP, SERIAL, VMAP, Way, Wor
 from jaxloss.execution.measure import measure, that_train
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task, num_examples
 from jaxloss.tasks.classification import make_classification
+from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.settings import TrainingSettings
 
 COLUMNS = (
@@ -176,11 +177,11 @@ def _row(place: Workplace, way: Way, trials: Sequence[Trial], steps: int, model:
 def _make_task(model: Model, data: str | None) -> tuple[Task, str]:
     """The task, and what it trains on, in words."""
     if model.name == "mlp":
-        return make_classification("digits", noise_kind="symmetric", noise_rate=0.4, model=model.name), DIGITS
+        return make_classification(ClassificationSettings(noise_kind="symmetric", noise_rate=0.4, model=model.name)), DIGITS
     options = {"fractions": (0.8, 0.2, 0.0), "model": model.name, "model_options": model.options}
     options |= {"pixel_mean": 0.47, "pixel_deviation": 0.25}
     if data:
-        return make_classification(data, **options), data
+        return make_classification(ClassificationSettings(data, **options)), data
     generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         arrays = {}
@@ -188,7 +189,7 @@ def _make_task(model: Model, data: str | None) -> tuple[Task, str]:
             arrays[f"{split}_images"] = generator.integers(256, size=(size, 32, 32, 3), dtype=np.uint8)
             arrays[f"{split}_labels"] = np.arange(size) % 10
         np.savez(Path(folder) / "random.npz", **arrays)
-        return make_classification(f"npz:{folder}/random.npz", **options), RANDOM
+        return make_classification(ClassificationSettings(f"npz:{folder}/random.npz", **options)), RANDOM
 
 
 def _trials(place: Workplace) -> list[Trial]:

@@ -32,10 +32,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.verdicts import PASSED
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.context import FilterContext, FilterSettings
+from jaxloss.filters.context import FilterContext
 from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.filters.population import BATCHINGS
-from jaxloss.filters.rejection import RejectionSettings
+from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.blocks.lowering import lower
 from jaxloss.graphs.form import parse_fitting
@@ -175,10 +175,9 @@ def _cascade_maker(
             rejection=settings,
             width=options.width,
             batching=options.batching,
-            shortcuts=shortcuts,
-            num_devices=options.devices,
         )
-        context = FilterContext(BRANCH, problem, how, workers=pool, num_workers=workers)
+        threads = {"workers": pool, "num_workers": workers}
+        context = FilterContext(BRANCH, problem, how, **threads, shortcuts=shortcuts, devices=options.devices)
         return Cascade(BRANCH.name, BRANCH.form, standard_filters(context))
 
     return make

@@ -16,7 +16,8 @@ from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree
 from jaxloss.core.verdicts import PASSED, code_of
-from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, ROUNDING, RejectionSettings
+from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, ROUNDING
+from jaxloss.filters.settings import RejectionSettings
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.graph import Graph
 

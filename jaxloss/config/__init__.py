@@ -1,5 +1,5 @@
 """The configuration: its keys, files, checks, and the parts that it names."""
 
-from jaxloss.config.defaults import MAY_CHANGE, default_config
+from jaxloss.config.schema import MAY_CHANGE, default_config
 
 __all__ = ["MAY_CHANGE", "default_config"]

@@ -7,10 +7,12 @@ import jax
 import ml_collections
 
 from jaxloss.config import wiring
+from jaxloss.config.schema import read
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.spaces.base import Space, check_inputs
 from jaxloss.spaces.check import check_space
 from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
+from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.systems.registry import PUBLISHED
@@ -34,8 +36,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, config.search.name)
-        wiring.check_chooser(config, space)
-    wiring.make_training_settings(config)
+        wiring.make_sections(config, space)
     contenders = _contenders(config, space)
     task = division(wiring.make_task(config), config.comparison.splits[0])
     _check_parts(config, space, task)
@@ -50,7 +51,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         space,
         contenders,
         budget=wiring.make_budget(config),
-        comparison=wiring.make_comparison_settings(config),
+        comparison=read(config, ComparisonSettings),
         choose_way=functools.partial(wiring.choose_way, config, space, task),
         make_execution=functools.partial(wiring.make_execution, config, task),
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),

@@ -7,6 +7,11 @@ import jax
 
 from jaxloss.core.types import Array, LossInputs, PyTree
 
+# What may be optimised: the prediction itself, unconstrained, or the logits that softmax is taken of.
+PROBABILITY, LOGITS = VARIABLES = ("probability", "logits")
+# By how much the metric has to rise on average: `eta`.
+MINIMUM_GAIN = 0.6
+
 
 @dataclasses.dataclass(frozen=True)
 class RejectionProblem:

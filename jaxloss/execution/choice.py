@@ -14,10 +14,9 @@ from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.measure import measure, that_train
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
+from jaxloss.execution.settings import AUTO, DATA_PARALLEL, MEASURE, MODES, PMAP, SERIAL, VMAP
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.settings import TrainingSettings
-
-AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = MODES = ("auto", "serial", "vmap", "pmap", "data_parallel", "measure")
 
 # Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
 CPU_LANES, MOST_LANES = 4, 128

@@ -23,6 +23,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.core.verdicts import PASSED, Reason, code_of
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
+from jaxloss.filters.settings import RejectionSettings
 from jaxloss.graphs.graph import Graph
 
 NON_FINITE_OPTIMISATION = Reason(
@@ -45,42 +46,17 @@ GRAPHS_PER_WORKER = 12
 ROUNDING = 1e-6
 
 
-@dataclasses.dataclass(frozen=True)
-class RejectionSettings:
-    """The numbers of Appendix A.
-
-    Attributes:
-      iterations: of gradient descent.
-      learning_rate: of SGD.
-      momentum: of SGD.
-      minimum_gain: `eta`; the metric has to rise by so much on average.
-      minimum_metric: what the metric has to reach in place of a gain; 0 asks for the gain.
-    """
-
-    iterations: int = 500
-    learning_rate: float = 0.001
-    momentum: float = 0.9
-    minimum_gain: float = 0.6
-    minimum_metric: float = 0.0
-
-    def on(self, problem: RejectionProblem) -> "RejectionSettings":
-        """The same in terms of a gain."""
-        if not self.minimum_metric:
-            return self
-        gain = self.minimum_metric - float(problem.metrics(problem.start).mean())
-        return dataclasses.replace(self, minimum_gain=gain, minimum_metric=0.0)
-
-
 def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> None:
     """Refuses a problem on which no loss could pass.
 
     Raises:
-      UserError: when the untrained predictions are already so good that a gain of `minimum_gain` is out of reach.
+      UserError: when the untrained predictions are already so good that the gain is out of reach.
     """
+    gain = settings.gain(problem)
     start = float(jnp.mean(problem.metrics(problem.start)))
-    if 1 - start < settings.minimum_gain - ROUNDING:
+    if 1 - start < gain - ROUNDING:
         raise UserError(
-            f"the rejection samples leave no room for a gain of {settings.minimum_gain}: the untrained network already has "
+            f"the rejection samples leave no room for a gain of {gain}: the untrained network already has "
             f"{start:.2f}. Lower filters.rejection.minimum_gain, raise filters.rejection.num_samples or change seed"
         )
 
@@ -127,6 +103,7 @@ class RejectionProtocol:
         """
         self._problem, self._population, self.settings, self._shortcuts = problem, population, settings, shortcuts
         self._num_devices, self._workers, self._num_workers = num_devices, workers, num_workers
+        self._gain = settings.gain(problem)
         self._momentum = optax.trace(settings.momentum)
         self._start_metric = problem.metrics(problem.start)
         # An argument of the compiled call: the compiler would spend seconds on folding constants of this size.
@@ -234,7 +211,7 @@ class RejectionProtocol:
         end_metric = jnp.where(finite, jax.vmap(problem.metrics)(variable), 0)
         gain = jnp.mean(end_metric - self._start_metric, axis=1)
         failed = jnp.where(jnp.all(finite, axis=1), code_of(NO_METRIC_GAIN, REASONS), code_of(NON_FINITE_OPTIMISATION, REASONS))
-        passed = gain >= self.settings.minimum_gain - ROUNDING
+        passed = gain >= self._gain - ROUNDING
         # A prediction that is no longer finite stays so.
         decided = (steps >= self.settings.iterations) | jnp.all(settled | ~finite, axis=1)
         if not self._shortcuts:

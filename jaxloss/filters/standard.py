@@ -36,7 +36,7 @@ def standard_filters(context: FilterContext) -> list[Filter]:
 
 def gradient_filter(context: FilterContext) -> Filter:
     """Describes losses by their gradients on the joint batch."""
-    settings = context.settings
+    settings = context.settings.equivalence
 
     def make(population: Population) -> GradientStage:
         return GradientStage(context.problem, population, num_devices=context.num_devices)
@@ -51,9 +51,9 @@ def rejection_filters(context: FilterContext) -> list[Filter]:
     Raises:
       UserError: when the samples leave no room for the asked gain.
     """
-    if context.settings.rejection is None:
+    if not context.settings.rejection.enabled:
         return []
-    settings = context.settings.rejection.on(context.problem)
+    settings = context.settings.rejection
     check_headroom(context.problem, settings)
     on_cpu = jax.default_backend() == "cpu"
 
@@ -62,7 +62,7 @@ def rejection_filters(context: FilterContext) -> list[Filter]:
             context.problem,
             population,
             settings,
-            shortcuts=context.settings.shortcuts,
+            shortcuts=context.shortcuts,
             num_devices=context.num_devices,
             workers=context.workers,
             # Threads fill the cores of a CPU; an accelerator is full with one population.

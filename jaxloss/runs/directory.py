@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -93,7 +93,13 @@ class RunDirectory(Run):
     resumed: bool
 
     @classmethod
-    def open(cls, path: str | Path, config: Mapping[str, Any], may_change: Collection[str] = ()) -> Self:
+    def open(
+        cls,
+        path: str | Path,
+        config: Mapping[str, Any],
+        may_change: Collection[str] = (),
+        upgrade: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
+    ) -> Self:
         """Begins a run in `path`, or goes on with the one that is there.
 
         Args:
@@ -101,6 +107,7 @@ class RunDirectory(Run):
           config: what is asked for: nested dictionaries of JSON values.
           may_change: dotted keys (`search.num_trainings`; `search` for all below it) that may differ from the stored
             config. The new values are stored, the old ones kept in `config_history.json`.
+          upgrade: `(dotted key -> value) -> the same`, brings a config that an earlier version stored to the keys of today.
 
         Raises:
           UserError: the directory cannot be made or written, holds other files than a run's, is in use by another process,
@@ -118,7 +125,7 @@ class RunDirectory(Run):
                 lock = Lock(path / _LOCK)
                 on_failure.callback(lock.release)
                 resumed = (path / _CONFIG).exists()
-                _store_config(path, given, may_change)
+                _store_config(path, given, may_change, upgrade)
             except LockHeldError as holder:
                 raise UserError(f"work directory '{path}' is in use by {holder}; wait for it, or use another --workdir") from None
             except OSError as error:
@@ -179,7 +186,12 @@ def _refuse_foreign_files(path: Path, given: Mapping[str, Any]) -> None:
         raise UserError(f"work directory '{path}' holds other files ({listed}) and no {_ARCHIVE}; use an empty or new --workdir")
 
 
-def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]) -> None:
+def _store_config(
+    path: Path,
+    given: dict[str, Any],
+    may_change: Collection[str],
+    upgrade: Callable[[dict[str, Any]], Mapping[str, Any]],
+) -> None:
     """Writes the config, after the comparison with a stored one; the caller holds the lock."""
     for name in (_CONFIG, _HISTORY, _SUMMARY):
         for leftover in path.glob(atomic.temporary_pattern(name)):
@@ -189,7 +201,7 @@ def _store_config(path: Path, given: dict[str, Any], may_change: Collection[str]
         # A run that was killed before it had done anything does not bar a corrected config.
         atomic.write_json(path / _CONFIG, given)
         return
-    changes = _changes(path, flatten(stored), flatten(given), may_change)
+    changes = _changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change)
     if changes:
         # First the old values, then the new: a kill between the two loses neither.
         history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []

@@ -7,10 +7,12 @@ import abc
 import bisect
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from jaxloss.core.form import Expression
+from jaxloss.core.settings import Settings
 from jaxloss.spaces.base import Branch, Candidate, Space
 
 SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"
@@ -61,13 +63,25 @@ class Search(abc.ABC):
     """Base of the algorithms; a subclass says how one proposal comes about (`_propose`)."""
 
     name: str
+    # Of its own section, `search.NAME`; None where it has no settings.
+    settings_class: ClassVar[type[Settings] | None] = None
 
-    def __init__(self, space: Space, seed: int, generation_size: int = 1):
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        generation_size: int = 1,
+        settings: Settings | None = None,
+        seeds: Sequence[Candidate] = (),
+    ):
         """Args:
         space: where candidates come from.
         seed: of all draws.
         generation_size: proposals per `ask`; their parents come from the same population. 1 is the papers' steady state.
+        settings: of `settings_class`; None for its defaults.
+        seeds: candidates that are proposed first, by a search that has a use for them.
         """
+        del settings, seeds
         self.space, self.seed, self.generation_size = space, seed, generation_size
         self.individuals: list[Individual] = []
         self._eligible: list[Individual] = []

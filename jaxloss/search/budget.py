@@ -21,9 +21,9 @@ class SearchBudget:
     num_trainings: int
     learning_rate: float
     seeds: tuple[int, ...]
-    split: int = 0
-    batch: int = 64
-    max_attempts: int = 50_000
+    split: int
+    batch: int
+    max_attempts: int
 
 
 @dataclasses.dataclass

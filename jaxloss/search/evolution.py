@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from jaxloss.core.errors import UserError
 from jaxloss.search.base import Individual, Proposal, Search
+from jaxloss.search.settings import EvolutionSettings
 from jaxloss.spaces.base import Candidate, Space
 
 
@@ -12,33 +13,27 @@ class Evolution(Search):
 
     name = "evolution"
 
+    settings_class = EvolutionSettings
+
     def __init__(
         self,
         space: Space,
         seed: int,
         generation_size: int = 1,
-        initial_population: int = 20,
-        population_size: int = 2500,
-        tournament_ratio: float = 0.05,
+        settings: EvolutionSettings | None = None,
         seeds: Sequence[Candidate] = (),
     ):
-        """Args:
-        space, seed, generation_size: see `Search`.
-        initial_population: `K`, random individuals before evolution starts.
-        population_size: `P`, only the most recent individuals may become parents.
-        tournament_ratio: `T`, the part of the population among which the best is chosen. A small population needs a
-          larger one than the paper's 0.05, which of 20 individuals is a tournament of one and selects nothing.
-        seeds: candidates that are proposed first.
-        """
+        """See `Search`."""
         super().__init__(space, seed, generation_size)
         if space.offspring is None:
             raise UserError(
                 f"search.name={self.name} needs a space with offspring, and the space {space.name} has none: "
                 "give it some, or use search.name=random_search"
             )
-        self.initial_population = max(initial_population, len(seeds), 1)
-        self.population_size = population_size
-        self.tournament_ratio = tournament_ratio
+        settings = settings or EvolutionSettings()
+        self.initial_population = max(settings.initial_population, len(seeds), 1)
+        self.population_size = settings.population_size
+        self.tournament_ratio = settings.tournament_ratio
         self.seeds = tuple(seeds)
 
     @property

@@ -54,7 +54,8 @@ class Space:
       ranges: where they are tuned, by name.
       problem: name of the problem that the rejection protocol solves, see `Task.problems`.
       make_filters: `(filters.context.FilterContext) -> filters of one branch`; None takes the standard ones.
-      make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained.
+      make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained, or None
+        where its settings ask for none.
       sections: names of further config sections that its filters and its chooser read.
       drawing: how a report draws its losses; None draws losses of one branch over prediction and target, and no others.
       latex_numbers: how numbers beside its formulas are called in LaTeX, by name.

@@ -18,6 +18,7 @@ from jaxloss.core.progress import Progress
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.rows import TrainingRow
+from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import Contender, Setting, tuning_settings
 from jaxloss.study.statistics import Interval, mean_interval
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
@@ -45,38 +46,6 @@ class Ranked:
 def different(ranked: Sequence[Ranked]) -> list[Contender]:
     """Without the copies: the tuning of a copy would repeat another's."""
     return [one.contender for one in ranked if one.same_as is None]
-
-
-@dataclasses.dataclass(frozen=True)
-class ComparisonSettings:
-    """Attributes:
-    rank_candidates: best candidates of a search that are trained again.
-    rank_seeds: fresh seeds of that.
-    num_found: found losses that go on to tuning and test.
-    tuning_trainings: per contender, for all stages of tuning together.
-    tuning_finalists: settings that are trained again on fresh seeds.
-    tuning_seeds: seeds of that.
-    learning_rate_low, learning_rate_high: range of the tuned rate, logarithmic.
-    tune_untuned: a loss's own values, or its customary ones, at the rate of the search are one of the settings of its tuning.
-    test_seeds: per division of the data.
-    splits: divisions of the data, the first being the one of the search.
-    margin: a loss is 'not behind' a rival when the lower end of the interval is above minus this.
-    seed: first of the fresh seeds.
-    """
-
-    rank_candidates: int = 8
-    rank_seeds: int = 3
-    num_found: int = 3
-    tuning_trainings: int = 24
-    tuning_finalists: int = 3
-    tuning_seeds: int = 3
-    learning_rate_low: float = 0.003
-    learning_rate_high: float = 3.0
-    tune_untuned: bool = False
-    test_seeds: int = 5
-    splits: tuple[int, ...] = (0, 1)
-    margin: float = 0.005
-    seed: int = 10_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from jaxloss.core.settings import Settings
 from jaxloss.spaces.base import Space
 
 
@@ -12,12 +14,14 @@ class System:
 
     Attributes:
       name: of its space in configs.
-      make_space: makes the space from the keys of the config section `space.NAME`.
-      sections: dotted name of a further config section -> dataclass of its settings; a space names those that it reads.
+      settings: the class of the config section `space.NAME`.
+      make_space: `(settings) -> Space`.
+      sections: the classes of further config sections; a space names those that it reads.
       published: name -> formula of its space.
     """
 
     name: str
-    make_space: Callable[..., Space]
-    sections: Mapping[str, type] = dataclasses.field(default_factory=dict)
+    settings: type[Settings]
+    make_space: Callable[[Any], Space]
+    sections: tuple[type[Settings], ...] = ()
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -9,4 +9,3 @@ from jaxloss.systems.base import System
 SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZERO_SYSTEM, AUTOLOSS_GMS_SYSTEM)}
 
 PUBLISHED: Mapping[str, str] = {name: formula for system in SYSTEMS.values() for name, formula in system.published.items()}
-SECTIONS: Mapping[str, type] = {name: kind for system in SYSTEMS.values() for name, kind in system.sections.items()}

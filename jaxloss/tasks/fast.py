@@ -1,24 +1,36 @@
-"""A task that trains in milliseconds: points in the plane, a linear network, two classes. For tests and examples."""
+"""A task that trains in milliseconds: points in the plane, a linear network, three classes. For tests and examples."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.context import NO_RUN, TaskContext
 
 NUM_CLASSES = 3
 
 
-def make_fast(branches: tuple[str, ...] = ("classification",), size: int = 60, noise: float = 0.3) -> Task:
-    """Three clouds of points, to be told apart.
+@dataclasses.dataclass(frozen=True)
+class FastSettings(Settings, section="task.fast"):
+    """Three clouds of points in the plane, to be told apart in milliseconds: for tests and examples."""
 
-    Args:
-      branches: every branch gets the same prediction and target; with several of them their losses are added.
-      size: points per split.
-      noise: fraction of the training labels that are drawn at random.
-    """
+    branches: tuple[str, ...] = setting(
+        ("classification",), "Every branch gets the same prediction and target; of several, the losses are added"
+    )
+    size: int = setting(60, "Points per split", low=0, high=10**6)
+    noise: float = setting(0.3, "Fraction of the training labels that are drawn at random", low=0.0, high=1.0)
+
+
+def make_fast(settings: FastSettings | None = None, context: TaskContext = NO_RUN) -> Task:
+    """Three clouds of points, to be told apart; nothing of the rest of the run is looked at."""
+    del context
+    settings = settings or FastSettings()
+    branches, size, noise = settings.branches, settings.size, settings.noise
 
     def init(key: Array) -> PyTree:
         return {"params": {"kernel": 0.1 * jax.random.normal(key, (2, NUM_CLASSES)), "bias": jnp.zeros((1, NUM_CLASSES))}}

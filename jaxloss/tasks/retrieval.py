@@ -1,79 +1,37 @@
 """Retrieval of identities, such as person re-identification: an embedding network, cosines to identities, mAP on unseen ones."""
 
 import contextlib
+import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource, with_test_of
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
-from jaxloss.tasks.data.preprocess import AUGMENTATIONS, make_augmentation, standardise
+from jaxloss.tasks.data.preprocess import make_augmentation, standardise
 from jaxloss.tasks.metrics.reranking import RerankingSettings
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers
 from jaxloss.tasks.models.registry import make_embedding_model
-from jaxloss.tasks.retrieval_inputs import BRANCH, COSINES_TO, OFFERS, make_forward, triplet_branch
-from jaxloss.tasks.retrieval_scores import RANKS, make_features, make_scores, reranked
-from jaxloss.tasks.toy_margin import VARIABLES, toy_problem
-
-RECALLS = tuple(f"recall_{rank}" for rank in RANKS)
-METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS)
-PRECISIONS = ("float32", "bfloat16")
+from jaxloss.tasks.retrieval_inputs import BRANCH, OFFERS, make_forward, triplet_branch
+from jaxloss.tasks.retrieval_scores import RECALLS, make_features, make_scores, reranked
+from jaxloss.tasks.retrieval_settings import RetrievalSettings
+from jaxloss.tasks.toy_margin import toy_problem
 
 
-def make_retrieval(
-    source: str,
-    *,
-    source_options: Mapping[str, str] | None = None,
-    test_source: str = "",
-    test_source_options: Mapping[str, str] | None = None,
-    data_dir: str | None = None,
-    download: bool = False,
-    image_size: tuple[int, int] | None = None,
-    resampling: str = "bilinear",
-    train_fraction: float = 0.8,
-    train_on_all: bool = False,
-    test_fraction: float = 0.3,
-    test_seed: int = 0,
-    split_seed: int = 0,
-    queries: str = "all",
-    train_limit: int | None = None,
-    search_eval_limit: int | None = None,
-    model: str = "embedding_cnn",
-    model_options: Mapping[str, Any] | None = None,
-    pretrained: str = "",
-    precision: str = "float32",
-    cosines_to: str = "classes",
-    class_length: float = 1.0,
-    triplet_weight: float = 0.0,
-    triplet_margin: float = 0.3,
-    identities_per_batch: int = 16,
-    images_per_identity: int = 4,
-    augmentation: str = "none",
-    augmentation_options: Mapping[str, Any] | None = None,
-    pixel_mean: float | tuple[float, ...] = 0.0,
-    pixel_deviation: float | tuple[float, ...] = 1.0,
-    flip_test: bool = False,
-    metric: str = "mAP_step",
-    evaluation_batch: int = 500,
-    rerank: bool = False,
-    rerank_k1: int = 20,
-    rerank_k2: int = 6,
-    rerank_distance_weight: float = 0.3,
-    rerank_expansion: str = "more_than",
-    toy_classes: int = 16,
-    toy_variable: str = "bounded",
-) -> Task:
-    """A retrieval task from plain values.
+def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -> Task:
+    """A retrieval task.
 
     `train` is `{'image': [N, H, W, C], 'identity': int32 [N]}`; `search_eval` and `test`, whose identities are others, have
     `camera`, `query` and `gallery` too. `forward` offers `cosine` and `target` `[N, M, 1, C]`, for each of the M heads of the
@@ -81,78 +39,29 @@ def make_retrieval(
     in both conventions and the matching rates at `RANKS`, see `metrics.retrieval`.
 
     Args:
-      source: see `data.identities.load.load_identities`.
-      source_options: what only this kind of source has.
-      test_source: where the test set comes from, if not from the source: cross-domain evaluation.
-      test_source_options: of it.
-      data_dir: folder of the data.
-      download: whether a source may fetch what is absent.
-      image_size: (height, width) that images are brought to, or None.
-      resampling: how, see `data.identities.images`.
-      train_fraction: of the training identities that go to `train`; the others are `search_eval` (AutoLoss-GMS, Section G.1).
-      train_on_all: all training identities go to `train`: for the final training of a finished loss, never for a search.
-      test_fraction: of the identities of a source without a test set that are held out for it.
-      test_seed: of those.
-      split_seed: of the division into train and search_eval; `with_split` sets another.
-      queries: who is a query where the source does not say it, see `data.identities.roles`.
-      train_limit: the most training identities, None for all. Likewise `search_eval_limit`.
-      model: name of the network in `models.registry.EMBEDDING_MODELS`.
-      model_options: attributes of the network.
-      pretrained: a `.safetensors` file with ImageNet weights of the network, or empty.
-      precision: what the network computes in, `float32` or `bfloat16`; embeddings, cosines and loss are float32.
-      cosines_to: `classes` (the margin-based softmax) or `samples` (its pair-wise form, supplement, Eq. 20).
-      class_length: about how long the classes' directions begin, see `models.cosine.CosineClassifiers`.
-      triplet_weight: of the triplet loss on the network's `metric` embeddings, trained beside every candidate; 0 without.
-      triplet_margin: of it.
-      identities_per_batch: `P`; 0 takes images in random order.
-      images_per_identity: `K`. The training's batch size is `P * K`.
-      augmentation: name in `data.preprocess.AUGMENTATIONS`.
-      augmentation_options: of it, for example `padding`.
-      pixel_mean: taken from every pixel, on the scale of 0 to 1; one number or one per channel.
-      pixel_deviation: what pixels are divided by then.
-      flip_test: features are means over an image and its mirror image.
-      metric: in `METRICS`, what the search maximises; `recall_k`, which is `rank_k` without cameras, only where there are none.
-      evaluation_batch: the most images that go through the network at once in `scores`.
-      rerank: the test set is ranked again with the network that a run keeps, see `metrics.reranking`, which says what the other
-        `rerank_` settings are.
-      toy_classes: `C` of the toy optimisation.
-      toy_variable: see `toy_margin`.
+      settings: of the task.
+      context: the rest of the run: where data lie, and what the task has to suit.
 
     Raises:
-      UserError: for an unknown name, for absent or broken data, for a value out of range.
+      UserError: for absent or broken data, and for settings that do not suit them or the run.
 
     References:
-      AutoLoss-GMS, CVPR 2022, supplement, Section G.
+      H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Person Re-identification, CVPR 2022, supplement,
+      Section G.
     """
-    for key, value, choices in (
-        ("augmentation", augmentation, AUGMENTATIONS),
-        ("metric", metric, METRICS),
-        ("cosines_to", cosines_to, COSINES_TO),
-        ("precision", precision, PRECISIONS),
-        ("toy_variable", toy_variable, VARIABLES),
-    ):
-        if value not in choices:
-            raise unknown(f"task.retrieval.{key}", value, choices)
-    if "dtype" in (model_options or {}):
+    _check_run(settings, context)
+    if "dtype" in settings.model_options:
         raise UserError("model_options has no dtype: what the network computes in is task.retrieval.precision")
+    image_size = settings.image_size if any(settings.image_size) else None
+    metric, per_batch = settings.metric, (settings.identities_per_batch, settings.images_per_identity)
 
-    needs_pairs = {"cosines_to=samples": cosines_to == "samples", "triplet_weight": triplet_weight > 0}
-    for key in (key for key, is_set in needs_pairs.items() if is_set and identities_per_batch):
-        if identities_per_batch < 2 or images_per_identity < 2:
-            raise UserError(
-                f"task.retrieval.{key} compares the images of a batch: identities_per_batch and images_per_identity must be at "
-                f"least 2, not {identities_per_batch} and {images_per_identity}"
-            )
-    if test_source_options and not test_source:
-        raise UserError("task.retrieval.test_source_options are of a test_source, and none is named")
+    def load(name: str, options: Mapping[str, str]) -> IdentitySource:
+        loaded = load_identities(name, context.data_dir, settings.download, image_size, settings.resampling, options)
+        return with_held_out_test(loaded, settings.test_fraction, settings.test_seed)
 
-    def load(name: str, options: Mapping[str, str] | None) -> IdentitySource:
-        loaded = load_identities(name, data_dir, download, image_size, resampling, options)
-        return with_held_out_test(loaded, test_fraction, test_seed)
-
-    images = load(source, source_options)
-    if test_source:
-        images = with_test_of(images, load(test_source, test_source_options))
+    images = load(settings.source, settings.source_options)
+    if settings.test_source:
+        images = with_test_of(images, load(settings.test_source, settings.test_source_options))
     has_cameras = images.test.cameras is not None
     if has_cameras and metric in RECALLS:
         raise UserError(
@@ -162,41 +71,41 @@ def make_retrieval(
     divide = functools.partial(
         split_identities,
         images,
-        train_fraction,
-        queries=queries,
-        train_limit=train_limit,
-        search_eval_limit=search_eval_limit,
+        settings.train_fraction,
+        queries=settings.queries,
+        train_limit=settings.train_limit or None,
+        search_eval_limit=settings.search_eval_limit or None,
     )
 
     def splits_of(seed: int) -> dict[str, IdentifiedImages]:
         splits = dict(divide(seed=seed))
-        if train_on_all:
+        if settings.train_on_all:
             splits[TRAIN] = divide(seed=seed, train_on_all=True)[TRAIN]
         return splits
 
-    num_identities = splits_of(split_seed)[TRAIN].num_identities
-    network = make_embedding_model(model, {**(model_options or {}), "dtype": precision})
-    module = CosineClassifiers(network, num_identities if cosines_to == "classes" else 0, class_length)
+    num_identities = splits_of(settings.split_seed)[TRAIN].num_identities
+    network = make_embedding_model(settings.model, {**settings.model_options, "dtype": settings.precision})
+    module = CosineClassifiers(network, num_identities if settings.cosines_to == "classes" else 0, settings.class_length)
     image_shape = images.train.images.shape[1:]
-    prepare = functools.partial(standardise, mean=pixel_mean, deviation=pixel_deviation)
+    prepare = functools.partial(standardise, mean=settings.pixel_mean, deviation=settings.pixel_deviation)
     native = getattr(network, "convolution", "native") == "native"
 
     def init(key: Array) -> PyTree:
         return module.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)), train=False)
 
-    if pretrained:
-        with _options_of_the_user("model_options", model_options):
-            init = with_pretrained(init, network, pretrained)
-    with _options_of_the_user("model_options", model_options):
+    if settings.pretrained:
+        with _options_of_the_user("model_options", settings.model_options):
+            init = with_pretrained(init, network, settings.pretrained)
+    with _options_of_the_user("model_options", settings.model_options):
         shapes = jax.eval_shape(init, jax.random.key(0))
     example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     embeddings, _ = jax.eval_shape(module.apply, shapes, example)
-    if triplet_weight and embeddings.metric is None:
-        raise UserError(f"task.retrieval.triplet_weight needs a network with embeddings for it; '{model}' has none, mgn does")
-    order = None
-    if identities_per_batch:
-        order = functools.partial(_pk_epoch, num_identities, identities_per_batch, images_per_identity)
-    augment = make_augmentation(augmentation, augmentation_options or {})
+    if settings.triplet_weight and embeddings.metric is None:
+        raise UserError(
+            f"task.retrieval.triplet_weight needs a network with embeddings for it; '{settings.model}' has none, mgn does"
+        )
+    order = functools.partial(_pk_epoch, num_identities, *per_batch) if settings.identities_per_batch else None
+    augment = make_augmentation(settings.augmentation, settings.augmentation_options)
 
     def build(seed: int) -> Task:
         splits = splits_of(seed)
@@ -223,41 +132,64 @@ def make_retrieval(
                 "queries_search_eval": int(splits[SEARCH_EVAL].is_query.sum()),
                 "queries_test": int(splits[TEST].is_query.sum()),
                 "cameras": has_cameras,
-                "test_source": test_source or source,
+                "test_source": settings.test_source or settings.source,
                 "image_shape": list(image_shape),
                 "split_seed": seed,
-                "train_on_all": train_on_all,
-                "augmentation": augmentation,
-                "pixels": f"(x - {pixel_mean}) / {pixel_deviation}",
-                "network": model,
-                "pretrained": pretrained or "no",
-                "precision": precision,
+                "train_on_all": settings.train_on_all,
+                "augmentation": settings.augmentation,
+                "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
+                "network": settings.model,
+                "pretrained": settings.pretrained or "no",
+                "precision": settings.precision,
                 "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
             },
         )
 
-    forward = make_forward(module, prepare, cosines_to, bool(triplet_weight))
-    auxiliary_losses = triplet_branch(triplet_weight, triplet_margin)
-    features = make_features(module, prepare, evaluation_batch, flip_test, unroll=native)
+    forward = make_forward(module, prepare, settings.cosines_to, bool(settings.triplet_weight))
+    auxiliary_losses = triplet_branch(settings.triplet_weight, settings.triplet_margin)
+    features = make_features(module, prepare, settings.evaluation_batch, settings.flip_test, unroll=native)
     scores = make_scores(features, has_cameras)
-    final_scores = None
-    if rerank:
-        settings = RerankingSettings(rerank_k1, rerank_k2, rerank_distance_weight, rerank_expansion)
-        final_scores = functools.partial(reranked, jax.jit(features), settings)
-    rejection_problem = functools.partial(_rejection_problem, toy_classes, toy_variable)
-    made = build(split_seed)
+    final_scores = functools.partial(reranked, jax.jit(features), _reranking(settings)) if settings.rerank else None
+    rejection_problem = functools.partial(_rejection_problem, settings.toy_classes, settings.toy_variable)
+    made = build(settings.split_seed)
     # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
     key, train = jax.random.key(0), made.data[TRAIN]
     if augment is not None:
-        with _options_of_the_user("augmentation_options", augmentation_options):
+        with _options_of_the_user("augmentation_options", settings.augmentation_options):
             jax.eval_shape(augment, train, key)
     if order is not None:
         jax.eval_shape(order, key, train)
     return made
 
 
+def _check_run(settings: RetrievalSettings, context: TaskContext) -> None:
+    """What the task and the keys of other sections owe to each other."""
+    per_batch = (settings.identities_per_batch, settings.images_per_identity)
+    if settings.identities_per_batch and context.batch_size not in (None, math.prod(per_batch)):
+        raise UserError(
+            f"training.batch_size ({context.batch_size}) must be identities_per_batch x images_per_identity = "
+            f"{per_batch[0]} x {per_batch[1]} of task.retrieval"
+        )
+    if settings.train_on_all and context.mode not in (None, "train"):
+        raise UserError(
+            f"task.retrieval.train_on_all is for mode=train: a mode={context.mode} needs identities that were not trained on"
+        )
+    if settings.train_on_all and len(context.splits) > 1:
+        raise UserError(
+            "task.retrieval.train_on_all leaves nothing to divide, and every training would be repeated for each of "
+            f"comparison.splits: name one, such as (0,), not {tuple(context.splits)}"
+        )
+    if settings.rerank and context.mode == "compare":
+        raise UserError("task.retrieval.rerank is for the network that a run keeps, and mode=compare keeps none: use mode=train")
+
+
+def _reranking(settings: RetrievalSettings) -> RerankingSettings:
+    names = [field.name for field in dataclasses.fields(RerankingSettings)]
+    return RerankingSettings(**{name: getattr(settings, f"rerank_{name}") for name in names})
+
+
 @contextlib.contextmanager
-def _options_of_the_user(key: str, options: Mapping[str, Any] | None) -> Iterator[None]:
+def _options_of_the_user(key: str, options: Mapping[str, Any]) -> Iterator[None]:
     """Where options of the user's are at work, an error of types and shapes is in their values."""
     try:
         yield

@@ -11,6 +11,8 @@ from jaxloss.tasks.metrics.retrieval import recalls, retrieval_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers
 
 RANKS = (1, 2, 4, 5, 8, 10)
+RECALLS = tuple(f"recall_{rank}" for rank in RANKS)
+METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS)
 
 
 def make_features(

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.conditions import unless, when
+from jaxloss.core.errors import UserError
+from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, PyTree
 
 OPTIMISERS = ("sgd", "adam")
@@ -17,46 +19,57 @@ SCHEDULES = ("constant", "cosine", "polynomial", "steps")
 LOSS_SCALES = ("as_is", "unit_gradient")
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingSettings:
-    """How a network is trained. The learning rate is not here: it is an argument, so that tuning it never recompiles.
+STEPS = (when("training.schedule", "steps"),)
 
-    Attributes:
-      optimiser: `sgd` (with momentum) or `adam`.
-      momentum: of SGD.
-      weight_decay: added to the gradient, before momentum.
-      batch_size: examples per step.
-      num_epochs: passes over the training split; an incomplete last batch of an epoch is left out.
-      schedule: `constant`, `cosine` (to 0), `polynomial` (power 0.9, as AutoLoss-Zero trains its segmentation networks) or
-        `steps` (times `step_factor` at each of `step_epochs`).
-      warmup_epochs: linear warm-up.
-      warmup_start: factor of the learning rate that it begins with.
-      step_epochs: counted from the beginning of the training, warm-up included; rising.
-      step_factor: of the schedule `steps`.
-      frozen_epochs: so long the task's backbone stands still, if it has one.
-      clip_norm: bound on the global gradient norm, 0 for none.
-      loss_scale: `as_is`, or `unit_gradient`: the loss is multiplied by the constant that makes the norm of its first
-        gradient one. The scale of a loss and the learning rate are one knob; this takes it away from the loss.
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings(Settings, section="training"):
+    """How a network is trained.
+
+    Raises:
+      UserError: for epochs that do not fit together.
     """
 
-    optimiser: str = "sgd"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    batch_size: int = 128
-    num_epochs: float = 10.0
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.0
-    warmup_start: float = 0.0
-    step_epochs: tuple[float, ...] = ()
-    step_factor: float = 0.1
-    frozen_epochs: float = 0.0
-    clip_norm: float = 0.0
-    loss_scale: str = "as_is"
+    optimiser: str = setting("sgd", "With momentum where it is SGD", choices=OPTIMISERS)
+    momentum: float = setting(0.9, "Of SGD", low=0.0, high=1.0, acts_when=(when("training.optimiser", "sgd"),))
+    weight_decay: float = setting(0.0, "Added to the gradient, before momentum", low=0.0, high=1e3)
+    batch_size: int = setting(64, "Examples per step", low=1, high=10**9)
+    num_epochs: float = setting(
+        20.0, "Passes over the training split; an incomplete last batch of an epoch is left out", low=1e-6, high=10_000.0
+    )
+    # polynomial: power 0.9, as Li et al., CVPR 2022, train their segmentation networks.
+    schedule: str = setting(
+        "cosine",
+        "Of the learning rate: to 0 along a cosine or with power 0.9, or by step_factor at step_epochs",
+        choices=SCHEDULES,
+    )
+    warmup_epochs: float = setting(0.0, "Linear warm-up", low=0.0, high=10_000.0)
+    warmup_start: float = setting(
+        0.0,
+        "Factor of the learning rate at the beginning of the warm-up",
+        low=0.0,
+        high=1.0,
+        acts_when=(unless("training.warmup_epochs", 0.0),),
+    )
+    # With another schedule they are refused below.
+    step_epochs: tuple[float, ...] = setting(
+        (), "Where schedule=steps lowers the rate, from the beginning of the training, warm-up included; rising"
+    )
+    step_factor: float = setting(
+        0.1, "What the learning rate is multiplied with at each of step_epochs", low=0.0, high=1.0, acts_when=STEPS
+    )
+    frozen_epochs: float = setting(0.0, "So long the backbone of a network that has one stands still", low=0.0, high=10_000.0)
+    clip_norm: float = setting(0.0, "Bound on the global gradient norm; 0: none", low=0.0, high=1e6)
+    loss_scale: str = setting(
+        "as_is", "unit_gradient: every loss is multiplied by what makes the norm of its first gradient one", choices=LOSS_SCALES
+    )
+    # A trial brings its own, so that tuning compiles nothing.
+    learning_rate: float = setting(
+        0.1, "Of the trainings of a search, and where the tuning of a comparison begins", low=1e-12, high=1e6
+    )
 
     def __post_init__(self):
-        for kind, choices in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss_scale", LOSS_SCALES)):
-            if getattr(self, kind) not in choices:
-                raise unknown(f"training.{kind}", getattr(self, kind), choices)
+        super().__post_init__()
         if not all(type(epoch) in (int, float) for epoch in self.step_epochs):
             raise UserError(f"training.step_epochs takes numbers of epochs, not {self.step_epochs}")
         epochs = (self.warmup_epochs, *self.step_epochs)

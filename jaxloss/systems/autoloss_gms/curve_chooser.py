@@ -17,13 +17,14 @@ from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, 
 from jaxloss.systems.autoloss_gms.properties import CurveFilter
 
 _CHECKPOINT = "predictor"
-_SECTION = "search.chooser"
 
 
-def make_chooser(context: ChooserContext) -> "CurveChooser":
-    """The chooser of a space with one branch, from the settings of its config section."""
+def make_chooser(context: ChooserContext) -> "CurveChooser | None":
+    """The chooser of a space with one branch, from the settings of its config sections; None where they ask for none."""
+    settings, predictor = (context.sections[kind.section] for kind in (ChooserSettings, PredictorSettings))
+    if not settings.enabled:
+        return None
     (cascade,) = context.cascades.values()
-    settings, predictor = context.sections[_SECTION], context.sections[f"{_SECTION}.predictor"]
     return CurveChooser(context.space, cascade.filter("curves"), settings, predictor, context.seed, context.checkpoints)
 
 

@@ -8,8 +8,6 @@ from jaxloss.filters.remembered_losses import RememberedLosses
 from jaxloss.filters.standard import rejection_filters
 from jaxloss.systems.autoloss_gms.properties import CurveFilter, PropertySettings
 
-SECTION = "filters.properties"
-
 
 def make_filters(context: FilterContext) -> list[Filter]:
     """The list of a branch whose form has two curves.
@@ -19,6 +17,6 @@ def make_filters(context: FilterContext) -> list[Filter]:
     """
     if context.settings.batching == BLOCKS:
         raise UserError(f"filters.batching={BLOCKS} is for losses of one graph; those of two curves have auto or vmap")
-    properties = context.sections.get(SECTION, PropertySettings())
+    properties = context.sections.get(PropertySettings.section, PropertySettings())
     curves = CurveFilter(context.branch.form, properties)
     return [curves, RememberedLosses(context.branch.name), *rejection_filters(context)]

@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.conditions import in_mode, when
 from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.form import Expression, Form
+from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Screened
@@ -38,22 +40,23 @@ _GRAPHS_PER_CALL = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class PropertySettings:
-    """The numbers of Table 2.
+class PropertySettings(Settings, section="filters.properties", acts_when=(in_mode("search"),)):
+    """Properties of margin-based losses, judged on their curves (Gu et al., CVPR 2022, Table 2)."""
 
-    Attributes:
-      enabled: False describes the curves, and stops nothing.
-      fraction: `tau_p`, the part of the points on which each property has to hold.
-      num_points: `N`, evenly spread over [-1, 1].
-      digits: `Gamma`, decimal places of the values that are compared.
-      slopes: curves with detached parts are compared by the slopes that train, too; False: by their values alone.
-    """
-
-    enabled: bool = True
-    fraction: float = 0.8
-    num_points: int = 257
-    digits: int = 13
-    slopes: bool = True
+    enabled: bool = setting(True, "False describes the curves, and stops nothing")
+    fraction: float = setting(
+        0.8,
+        "`tau_p`, the part of the points on which each property has to hold",
+        low=0.0,
+        high=1.0,
+        acts_when=(when("filters.properties.enabled", True),),
+    )
+    num_points: int = setting(257, "`N`, points evenly spread over [-1, 1]", low=2, high=1_000_000)
+    digits: int = setting(13, "`Gamma`, decimal places of the values that are compared", low=0, high=17)
+    slopes: bool = setting(
+        True,
+        "Curves with detached parts are compared by the slopes that train, too; values alone cannot tell x from a detached x",
+    )
 
 
 class CurveSampler:

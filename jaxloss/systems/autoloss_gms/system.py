@@ -7,16 +7,14 @@ from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
 from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
 from jaxloss.systems.autoloss_gms.properties import PropertySettings
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
+from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.base import System
 
 AUTOLOSS_GMS_SYSTEM = System(
     "autoloss_gms",
+    AutoLossGMSSettings,
     autoloss_gms,
-    sections={
-        "filters.properties": PropertySettings,
-        "search.chooser": ChooserSettings,
-        "search.chooser.predictor": PredictorSettings,
-    },
+    sections=(PropertySettings, ChooserSettings, PredictorSettings),
     published=AUTOLOSS_GMS_FORMULAS,
 )

@@ -17,6 +17,9 @@ from jaxloss.tasks.models.resnet import ResNet20
 from jaxloss.tasks.models.resnet50 import ResNet50
 from jaxloss.tasks.models.small_cnn import SmallCNN
 
+# What a network may compute in.
+PRECISIONS = ("float32", "bfloat16")
+
 # Every network is called with `(images [N, H, W, C], train)` and returns logits `[N, num_classes]`.
 MODELS: Mapping[str, Callable[..., nn.Module]] = {"mlp": MLP, "small_cnn": SmallCNN, "resnet20": ResNet20}
 # Every network is called with `(images [N, H, W, C], train)` and returns `Embeddings`.

@@ -14,32 +14,24 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from jaxloss.core.errors import UserError
+from jaxloss.core.conditions import in_mode, when
+from jaxloss.core.settings import Settings, setting
 
 State = TypeVar("State")
+ENABLED = (when("search.chooser.enabled", True),)
 
 
 @dataclasses.dataclass(frozen=True)
-class ChooserSettings:
-    """The PLC row of Table 2.
+class ChooserSettings(Settings, section="search.chooser", acts_when=(in_mode("search"),)):
+    """Trains the most promising of several candidates, of losses that have curves (AutoLoss-GMS, Table 2)."""
 
-    Attributes:
-      start_after: `E_0`, evaluated losses before the predictor is fitted for the first time.
-      update_every: `Delta E`, evaluated losses between two fits.
-      candidates: `N_p`, among which the most promising one is chosen.
-
-    Raises:
-      UserError: for a number below 1, or a `start_after` below 2: one loss has no order.
-    """
-
-    start_after: int = 100
-    update_every: int = 100
-    candidates: int = 10
-
-    def __post_init__(self):
-        for name, least in (("start_after", 2), ("update_every", 1), ("candidates", 1)):
-            if getattr(self, name) < least:
-                raise UserError(f"predictor.{name} must be at least {least}, not {getattr(self, name)}")
+    # From 2 on: one loss has no order.
+    start_after: int = setting(
+        100, "`E_0`, evaluated losses before the predictor is fitted for the first time", low=2, high=10**9, acts_when=ENABLED
+    )
+    update_every: int = setting(100, "`Delta E`, evaluated losses between two fits", low=1, high=10**9, acts_when=ENABLED)
+    candidates: int = setting(10, "`N_p`, among which the most promising one is chosen", low=1, high=100_000, acts_when=ENABLED)
+    enabled: bool = setting(False, "Whether anything is chosen")
 
 
 class PromisingLossChooser(Generic[State]):

@@ -18,8 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.conditions import in_mode, unless
+from jaxloss.core.errors import UserError
+from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, PyTree
+from jaxloss.systems.autoloss_gms.predictor.chooser import ENABLED
 from jaxloss.systems.autoloss_gms.predictor.features import FeatureScale
 from jaxloss.systems.autoloss_gms.predictor.ranking import PAIR_LOSSES, rank_loss
 from jaxloss.systems.autoloss_gms.predictor.resnet1d import LAYOUTS, ResNet1D
@@ -28,58 +31,44 @@ BUCKET_ROWS = 512
 # Losses that one compiled call predicts.
 PREDICTION_ROWS = 16
 SCORE_SCALES = ("as_is", "standardised")
+RANKED = (unless("search.chooser.predictor.rank_weight", 0.0),)
+
+
+def _check_widths(key: str, widths: Sequence[int]) -> None:
+    if not all(type(width) is int and width > 0 for width in widths):
+        raise UserError(f"{key} takes whole numbers above 0, not {widths}")
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictorSettings:
-    """The numbers of section F, but for a small network: the paper's has depth 50 and width 64.
-
-    Attributes:
-      depth: of the network, a key of `resnet1d.LAYOUTS`.
-      width: channels of its first stage.
-      hidden: widths of the dense layers before the last.
-      num_epochs: passes over the evaluated losses.
-      batch_size: losses in a step.
-      learning_rate: of SGD, constant.
-      momentum: of SGD; the paper does not name one.
-      rank_loss: a key of `ranking.PAIR_LOSSES`.
-      rank_weight: `lambda`, of the rank loss beside the squared error; 0 is regression alone.
-      rank_temperature: `tau`.
-      regression_weight: of the squared error; 0 is ranking alone.
-      score_scale: `as_is`, or `standardised`: the network learns scores with mean 0 and deviation 1, and `tau` is in units
-        of that deviation. Predictions have the unit of the scores either way.
+class PredictorSettings(Settings, section="search.chooser.predictor", acts_when=(in_mode("search"), *ENABLED)):
+    """The numbers of section F, but for a small network: the paper's has depth 50 and width 64, minutes to fit on a CPU.
 
     Raises:
-      UserError: for a name or a number that is not possible.
+      UserError: for weights that are both 0.
     """
 
-    depth: int = 10
-    width: int = 16
-    hidden: tuple[int, ...] = ()
-    num_epochs: int = 200
-    batch_size: int = 16
-    learning_rate: float = 0.0035
-    momentum: float = 0.9
-    rank_loss: str = "kendall"
-    rank_weight: float = 1.0
-    rank_temperature: float = 0.01
-    regression_weight: float = 1.0
-    score_scale: str = "as_is"
+    depth: int = setting(10, "Layers of the network", choices=LAYOUTS)
+    width: int = setting(16, "Channels of its first stage", low=1, high=10_000)
+    hidden: tuple[int, ...] = setting((), "Widths of the dense layers before the last", check=_check_widths)
+    num_epochs: int = setting(200, "Passes over the evaluated losses", low=1, high=1_000_000)
+    batch_size: int = setting(16, "Losses in a step", low=2, high=100_000)
+    learning_rate: float = setting(0.0035, "Of SGD, constant", low=1e-12, high=1e6)
+    momentum: float = setting(0.9, "Of SGD; the paper does not name one", low=0.0, high=1.0)
+    rank_loss: str = setting("kendall", "Of the order of two losses", choices=PAIR_LOSSES, acts_when=RANKED)
+    rank_weight: float = setting(
+        1.0, "`lambda`, of the rank loss beside the squared error; 0 is regression alone", low=0.0, high=1e6
+    )
+    rank_temperature: float = setting(0.01, "`tau`", low=1e-9, high=1e6, acts_when=RANKED)
+    regression_weight: float = setting(1.0, "Of the squared error; 0 is ranking alone", low=0.0, high=1e6)
+    # `tau` is in units of that deviation then. Predictions have the unit of the scores either way.
+    score_scale: str = setting(
+        "as_is", "standardised: the network learns scores with mean 0 and deviation 1", choices=SCORE_SCALES
+    )
 
     def __post_init__(self):
-        if self.depth not in LAYOUTS:
-            raise unknown("predictor.depth", str(self.depth), map(str, LAYOUTS))
-        if self.rank_loss not in PAIR_LOSSES:
-            raise unknown("predictor.rank_loss", self.rank_loss, PAIR_LOSSES)
-        if self.score_scale not in SCORE_SCALES:
-            raise unknown("predictor.score_scale", self.score_scale, SCORE_SCALES)
-        for name in ("width", "num_epochs", "batch_size", "learning_rate", "rank_temperature"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"predictor.{name} must be above 0, not {getattr(self, name)}")
-        if not all(type(width) is int and width > 0 for width in self.hidden):
-            raise UserError(f"predictor.hidden takes whole numbers above 0, not {self.hidden}")
-        if min(self.rank_weight, self.regression_weight) < 0 or self.rank_weight + self.regression_weight == 0:
-            raise UserError("predictor.rank_weight and predictor.regression_weight must be 0 or more, and not both 0")
+        super().__post_init__()
+        if self.rank_weight + self.regression_weight == 0:
+            raise UserError("search.chooser.predictor.rank_weight and regression_weight must not both be 0")
 
     def network(self) -> ResNet1D:
         """The network, not yet initialised."""

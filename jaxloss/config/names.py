@@ -1,0 +1,49 @@
+"""From the name of a part to the factory that makes it: one of a registry, or `module:factory`."""
+
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from jaxloss.core.errors import UserError, unknown
+
+Made = TypeVar("Made")
+
+
+def import_factory(kind: str, name: str, registered: Collection[str]) -> Callable[..., Any]:
+    """The factory from outside the package that a config names.
+
+    Args:
+      kind: `task` or `space`.
+      name: `module:factory`.
+      registered: what could have been named in its place.
+
+    Raises:
+      UserError: for a name that is in no registry, and for a `module:factory` that cannot be imported.
+    """
+    if ":" not in name:
+        raise unknown(kind, name, [*registered, "module:factory"])
+    module_name, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, SyntaxError, TypeError, ValueError) as error:
+        raise UserError(f"cannot import the {kind} '{name}': {error}") from error
+    except AttributeError as error:
+        raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')") from error
+
+
+def call_factory(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any], result: type[Made]) -> Made:
+    """What a factory from outside makes of its options.
+
+    Raises:
+      UserError: for options that do not fit, and for a result of another type.
+    """
+    try:
+        made = factory(**options)
+    except TypeError as error:
+        # A wrong argument of the factory itself is the user's; anything deeper is a fault of the code.
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error
+        raise
+    if not isinstance(made, result):
+        raise UserError(f"the {kind} '{name}' gave a {type(made).__name__}, not a {result.__name__}")
+    return made

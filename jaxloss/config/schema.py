@@ -1,0 +1,164 @@
+"""All sections of the configuration, gathered from the settings of the rooms and the registries.
+
+A config file has a function `get_config()` that starts from `default_config()`. All keys can be overridden on the command
+line: `--config.search.num_trainings=500`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import ml_collections
+
+from jaxloss.config.choices import SpaceChoice, TaskChoice
+from jaxloss.core.conditions import SPACE, Condition, ReadBy, when
+from jaxloss.core.settings import Setting, Settings, declarations, defaults, parts
+from jaxloss.execution.settings import ExecutionSettings
+from jaxloss.filters.settings import FilterSettings
+from jaxloss.search.registry import SEARCHES
+from jaxloss.search.settings import SearchSettings
+from jaxloss.study.comparison_settings import ComparisonSettings
+from jaxloss.study.settings import RunSettings
+from jaxloss.systems.registry import SYSTEMS
+from jaxloss.tasks.registry import TASKS
+from jaxloss.tasks.settings import TrainingSettings
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One section of the configuration.
+
+    Attributes:
+      settings: the class that declares its keys.
+      acts_when: the conditions under which anything of it is read.
+    """
+
+    settings: type[Settings]
+    acts_when: tuple[Condition, ...]
+
+    @property
+    def name(self) -> str:
+        return self.settings.section
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+      name: dotted.
+      default: its value where nothing else is said.
+      declared: everything else.
+      section: that it stands in.
+    """
+
+    name: str
+    default: Any
+    declared: Setting
+    section: Section
+
+
+def sections() -> dict[str, Section]:
+    """Dotted name -> section; the top level has an empty one."""
+    gathered = [
+        *_tree(RunSettings),
+        *_tree(TaskChoice),
+        *(one for name, task in TASKS.items() for one in _tree(task.settings, when("task.name", name))),
+        *_tree(SpaceChoice),
+        *(one for name, system in SYSTEMS.items() for one in _tree(system.settings, when("space.name", name))),
+        *_tree(SearchSettings),
+        *(
+            one
+            for name, search in SEARCHES.items()
+            if search.settings_class is not None
+            for one in _tree(search.settings_class, when("search.name", name))
+        ),
+        *_tree(FilterSettings),
+        *(one for system in SYSTEMS.values() for kind in system.sections for one in _tree(kind, ReadBy(SPACE))),
+        *_tree(TrainingSettings),
+        *_tree(ExecutionSettings),
+        *_tree(ComparisonSettings),
+    ]
+    return {section.name: section for section in gathered}
+
+
+def _tree(settings: type[Settings], *conditions: Condition) -> Iterator[Section]:
+    """The section of a class, and those inside it."""
+    yield Section(settings, (*conditions, *settings.acts_when))
+    for kind in parts(settings).values():
+        yield from _tree(kind, *conditions)
+
+
+def keys() -> dict[str, Key]:
+    """Dotted name -> key, section by section."""
+    listed = [
+        Key(section.settings.key(name), default, declarations(section.settings)[name], section)
+        for section in sections().values()
+        for name, default in defaults(section.settings).items()
+    ]
+    return {key.name: key for key in listed}
+
+
+def default_config() -> ml_collections.ConfigDict:
+    """All keys with their defaults. Locked: a misspelt key is an error; sections of options take any key."""
+    nested: dict[str, Any] = {}
+    for key in keys().values():
+        *path, name = key.name.split(".")
+        inside = functools.reduce(lambda outer, part: outer.setdefault(part, {}), path, nested)
+        # A key that takes several values, too, has no one type.
+        inside[name] = ml_collections.FieldReference(key.default, field_type=object) if key.declared.several else key.default
+    config = ml_collections.ConfigDict(nested)
+    config.lock()
+    for key in keys().values():
+        if key.declared.is_options:
+            section_of(config, key.name).unlock()
+    return config
+
+
+def section_of(config: ml_collections.ConfigDict, name: str) -> ml_collections.ConfigDict:
+    """The part of a config with a dotted name."""
+    return functools.reduce(lambda outer, part: outer[part], filter(None, name.split(".")), config)
+
+
+def read(config: ml_collections.ConfigDict, settings: type[Kind]) -> Kind:
+    """The settings of one section of a config. What a stored config of an earlier version lacks has its default.
+
+    Raises:
+      UserError: for a value that is wrong.
+    """
+    try:
+        section = section_of(config, settings.section)
+    except KeyError:
+        return settings()
+    given = {name: _plain(section[name], default) for name, default in defaults(settings).items() if name in section}
+    return settings(**given, **{name: read(config, kind) for name, kind in parts(settings).items()})
+
+
+def _plain(value: Any, default: Any) -> Any:
+    if isinstance(value, ml_collections.ConfigDict):
+        return value.to_dict()
+    return tuple(value) if isinstance(default, tuple) and isinstance(value, list) else value
+
+
+# Keys that may differ when a run is continued; all others decide what is in the archive already.
+MAY_CHANGE = tuple(name for name, key in keys().items() if key.declared.may_change)
+
+
+def moved_keys() -> dict[str, str]:
+    """Key of an earlier version -> what it is called now."""
+    return {former: key.name for key in keys().values() for former in key.declared.formerly}
+
+
+def upgraded(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A config that an earlier version stored, dotted key -> value, with the keys of today.
+
+    What an earlier version did not know did what its default does now.
+    """
+    moved = moved_keys()
+    given = {moved.get(name, name): value for name, value in stored.items()}
+    options = {name for name, key in keys().items() if key.declared.is_options}
+    filled = {option for option in options if any(name.startswith(f"{option}.") for name in given)}
+    return {name: key.default for name, key in keys().items() if name not in filled} | given

@@ -1,0 +1,57 @@
+"""The search: its algorithm and its budget."""
+
+import dataclasses
+
+from jaxloss.core.conditions import in_mode, unless, when
+from jaxloss.core.errors import UserError
+from jaxloss.core.settings import Settings, are_different, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),)):
+    """The search for losses: its algorithm and its budget.
+
+    Raises:
+      UserError: for a budget that is not enough for one candidate.
+    """
+
+    name: str = setting("evolution", "The algorithm")
+    num_trainings: int = setting(
+        500,
+        "The budget: trainings on the proxy task (Li et al., CVPR 2022, Appendix A: 500)",
+        low=1,
+        high=10**9,
+        may_change=True,
+    )
+    seeds_per_candidate: int = setting(
+        1, "Trainings of a candidate, whose score is their mean; the papers train once", low=1, high=10_000
+    )
+    generation_size: int = setting(1, "Proposals that share one population; 1 is the papers' steady state", low=1, high=100_000)
+    seeds: tuple[str, ...] = setting(
+        (), "Formulas that are proposed first", check=are_different("formulas"), acts_when=(when("search.name", "evolution"),)
+    )
+    control: bool = setting(
+        True,
+        "Runs random search with the same number of trainings and the same filters, as a control",
+        acts_when=(unless("search.name", "random_search"),),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_trainings < self.seeds_per_candidate:
+            raise UserError(
+                f"search.num_trainings ({self.num_trainings}) is not enough for one candidate of "
+                f"search.seeds_per_candidate = {self.seeds_per_candidate}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvolutionSettings(Settings, section="search.evolution", acts_when=(in_mode("search"),)):
+    """Regularised evolution with tournament selection (Li et al., CVPR 2022, Section 3.2)."""
+
+    initial_population: int = setting(20, "`K`, random individuals before evolution starts", low=1, high=10**9)
+    population_size: int = setting(2500, "`P`, only the most recent individuals may become parents", low=1, high=10**9)
+    # A small population needs more than 0.05, which of 20 individuals is a tournament of one and selects nothing.
+    tournament_ratio: float = setting(
+        0.05, "`T`, the part of the population among which the best becomes a parent", low=1e-9, high=1.0
+    )

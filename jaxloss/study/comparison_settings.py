@@ -1,0 +1,99 @@
+"""How finished losses are compared, as far as the user says it."""
+
+import dataclasses
+from typing import Any
+
+from jaxloss.core.conditions import in_mode
+from jaxloss.core.errors import UserError
+from jaxloss.core.settings import Settings, are_different, setting
+
+IN_SEARCH, TUNED = (in_mode("search"),), (in_mode("search", "compare"),)
+
+
+def _check_splits(key: str, splits: Any) -> None:
+    if not splits or len(set(splits)) < len(splits) or not all(type(one) is int and 0 <= one < 2**31 for one in splits):
+        raise UserError(
+            f"config key {key} must name different divisions of the data by their numbers, one at least, for example (0, 1)"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonSettings(Settings, section="comparison"):
+    """How finished losses are compared: ranked, tuned and tested.
+
+    Raises:
+      UserError: for numbers of trainings that do not fit together.
+    """
+
+    rank_candidates: int = setting(
+        8, "Best candidates of a search that are trained again", low=1, high=10_000, may_change=True, acts_when=IN_SEARCH
+    )
+    rank_seeds: int = setting(3, "Fresh seeds of that", low=1, high=10_000, may_change=True, acts_when=IN_SEARCH)
+    num_found: int = setting(
+        3, "Found losses that go on to tuning and test", low=1, high=10_000, may_change=True, acts_when=IN_SEARCH
+    )
+    tuning_trainings: int = setting(
+        24,
+        "Of every contender, for all stages of tuning together",
+        low=1,
+        high=1_000_000,
+        may_change=True,
+        acts_when=TUNED,
+    )
+    tuning_finalists: int = setting(
+        3, "Settings that are trained again on fresh seeds", low=1, high=10_000, may_change=True, acts_when=TUNED
+    )
+    tuning_seeds: int = setting(3, "Seeds of that", low=1, high=10_000, may_change=True, acts_when=TUNED)
+    learning_rate_low: float = setting(
+        0.003, "From where the rate is tuned, logarithmically", low=1e-9, high=1e6, may_change=True, acts_when=TUNED
+    )
+    learning_rate_high: float = setting(3.0, "To where", low=1e-9, high=1e6, may_change=True, acts_when=TUNED)
+    tune_untuned: bool = setting(
+        False, "One of the tuned settings is the loss as it is, at the rate of the search", may_change=True, acts_when=TUNED
+    )
+    test_seeds: int = setting(5, "Trainings for the test on each division of the data", low=1, high=10_000, may_change=True)
+    splits: tuple[int, ...] = setting((0, 1), "Divisions of the data; a search is on the first of them", check=_check_splits)
+    margin: float = setting(
+        0.005,
+        "A loss is 'not behind' a rival when the interval of the difference stays above minus this",
+        low=0.0,
+        high=1.0,
+        may_change=True,
+        acts_when=TUNED,
+    )
+    seed: int = setting(10_000, "First of the fresh seeds", low=0, high=2**30, may_change=True)
+    handcrafted: tuple[str, ...] = setting(
+        ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce"),
+        "The rivals of a search: names of hand-crafted losses",
+        check=are_different("formulas or names"),
+        may_change=True,
+        acts_when=(in_mode("search", is_preset=False),),
+    )
+    best_rival_trainings: int = setting(
+        0,
+        "The best rival takes part once more, tuned with so many trainings, such as those of a whole search; 0: it does not",
+        low=0,
+        high=1_000_000,
+        may_change=True,
+        acts_when=TUNED,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.learning_rate_low > self.learning_rate_high:
+            raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
+        if self.test_seeds * len(self.splits) < 2:
+            raise UserError(
+                "comparison.test_seeds x the number of comparison.splits must be at least 2: one pair has no interval"
+            )
+        least = self.tuning_finalists * (self.tuning_seeds + 1)
+        if self.tuning_trainings < least:
+            raise UserError(
+                f"comparison.tuning_trainings must be at least tuning_finalists x (tuning_seeds + 1) = {least}, "
+                f"not {self.tuning_trainings}"
+            )
+        if 0 < self.best_rival_trainings < self.tuning_trainings:
+            raise UserError(
+                f"comparison.best_rival_trainings ({self.best_rival_trainings}) must be 0, or at least "
+                f"comparison.tuning_trainings ({self.tuning_trainings})"
+            )

@@ -1,0 +1,51 @@
+"""The numbers of AutoLoss-Zero's space."""
+
+import dataclasses
+
+from jaxloss.core.conditions import in_mode, when
+from jaxloss.core.errors import UserError
+from jaxloss.core.settings import Settings, is_finite, setting
+
+# Other searches have no offspring.
+EVOLVED = (in_mode("search"), when("search.name", "evolution"))
+
+
+def _check_weights(key: str, weights: tuple[float, ...]) -> None:
+    if not all(is_finite(weight) and weight > 0 for weight in weights):
+        raise UserError(f"config key {key} must hold finite numbers above 0, not {tuple(weights)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
+    """Loss graphs from primitive operators, from scratch (AutoLoss-Zero, CVPR 2022).
+
+    Raises:
+      UserError: for branches without weights, and when no random tree can fit.
+    """
+
+    branches: tuple[str, ...] = setting(("classification",), "Names of the loss branches, one graph each")
+    branch_weights: tuple[float, ...] = setting((1.0,), "Of the branches in the sum", check=_check_weights)
+    initial_depth: int = setting(
+        3, "`D`, operators on each path of a random tree", low=1, high=10, acts_when=(in_mode("search"),)
+    )
+    # An edit that would not fit is drawn again. The paper has no bound.
+    max_instructions: int = setting(24, "The most operators of a formula whose equal parts are merged", low=1, high=10_000)
+    max_constants: int = setting(4, "How many different numbers a formula may hold; random trees use only 1", low=1, high=1_000)
+    copy_probability: float = setting(0.1, "Of an offspring that is its parent", low=0.0, high=1.0, acts_when=EVOLVED)
+    reinitialise_probability: float = setting(
+        0.5, "Of a fresh random tree, where the parent is not copied", low=0.0, high=1.0, acts_when=EVOLVED
+    )
+    num_mutations: int = setting(2, "One after the other, where neither happens", low=1, high=1_000, acts_when=EVOLVED)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.branches or len(self.branches) != len(self.branch_weights):
+            raise UserError(
+                f"space.autoloss_zero has {len(self.branches)} branches and {len(self.branch_weights)} branch_weights: "
+                "every branch, one at least, has one weight"
+            )
+        if self.max_instructions < self.initial_depth:
+            raise UserError(
+                f"space.autoloss_zero.max_instructions ({self.max_instructions}) must not be below initial_depth "
+                f"({self.initial_depth}): no random tree would fit"
+            )

@@ -1,0 +1,57 @@
+"""What a classification task is made of, as far as the user says it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxloss.core.conditions import Never, unless, when
+from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.tasks.data.noise import NOISES
+from jaxloss.tasks.data.preprocess import AUGMENTATIONS
+from jaxloss.tasks.models.registry import MODELS, PRECISIONS
+
+READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
+NOISY = (unless("task.classification.noise_kind", "none"),)
+SPLITS = (Never("a run divides its data as comparison.splits says"),)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationSettings(Settings, section="task.classification", reads=READS):
+    """Image classification: any source of labelled images, any network with logits, label noise on request."""
+
+    source: str = setting("digits", "digits, npz:FILE or tfds:NAME")
+    download: bool = setting(False, "Whether a source may fetch what is absent")
+    fractions: tuple[float, float, float] = setting((0.5, 0.2, 0.3), "Of train, search_eval and test")
+    test_seed: int = setting(
+        0, "Of the examples that are held out for the test, where the source has no test set of its own", low=0, high=2**30
+    )
+    split_seed: int = setting(0, "Of the division into train and search_eval", low=0, high=2**30, acts_when=SPLITS)
+    train_limit: int = setting(0, "The most training examples; 0: all", low=0, high=10**9)
+    search_eval_limit: int = setting(0, "The most examples that a search is scored on; 0: all", low=0, high=10**9)
+    test_limit: int = setting(0, "The most test examples; 0: all", low=0, high=10**9)
+    noise_kind: str = setting("none", "Of wrong labels, in the training set only", choices=("none", *NOISES))
+    noise_rate: float = setting(0.0, "Fraction of the labels", low=0.0, high=1.0, acts_when=NOISY)
+    noise_seed: int = setting(
+        0, "Of the noise; every division of the data draws noise of its own", low=0, high=2**30, acts_when=NOISY
+    )
+    noise_mapping: str | Sequence[int] = setting(
+        "next",
+        "Where asymmetric noise moves each class: next, the name of a mapping, or one class for each class",
+        several=True,
+        acts_when=(when("task.classification.noise_kind", "asymmetric"),),
+    )
+    model: str = setting("mlp", "The network", choices=MODELS)
+    model_options: Mapping[str, Any] = options("Attributes of the network")
+    # Parameters, statistics of BatchNorm, the last layer, its softmax and the loss are float32 in either case.
+    precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)
+    augmentation: str = setting("none", "Of the training images", choices=AUGMENTATIONS)
+    # Fixed numbers rather than statistics of a training split: the compiled functions serve every division of the data.
+    pixel_mean: float | Sequence[float] = setting(
+        0.0, "Taken from every pixel, on the scale of 0 to 1; one number or one per channel", several=True, check=are_finite
+    )
+    pixel_deviation: float | Sequence[float] = setting(
+        1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive
+    )
+    evaluation_batch: int = setting(
+        500, "The most images that go through the network at once when it is scored", low=1, high=10**9
+    )

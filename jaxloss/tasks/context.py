@@ -1,0 +1,32 @@
+"""What a task may look at beside its own settings."""
+
+import dataclasses
+
+from jaxloss.core.problem import MINIMUM_GAIN, PROBABILITY
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskContext:
+    """The rest of a run, as far as tasks may look at it.
+
+    A task that reads a key of another section says so in the `reads` of its settings class.
+
+    Attributes:
+      data_dir: folder of data files; None for the current one.
+      mode: of the run, in `study.settings.MODES`; None outside of a run.
+      batch_size: of the trainings; None where it is not known yet.
+      splits: the divisions of the data that will be asked for.
+      rejection_variable: what the rejection protocol optimises, in `core.problem.VARIABLES`.
+      rejection_minimum_gain: that it asks for.
+    """
+
+    data_dir: str | None = None
+    mode: str | None = None
+    batch_size: int | None = None
+    splits: tuple[int, ...] = ()
+    rejection_variable: str = PROBABILITY
+    rejection_minimum_gain: float = MINIMUM_GAIN
+
+
+# For those who make a task by themselves.
+NO_RUN = TaskContext()
