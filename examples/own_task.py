@@ -46,7 +46,7 @@ def make_task(size: int = 64, split: int = 0) -> Task:
         init=lambda key: {"params": {"slope": jax.random.normal(key), "offset": jnp.zeros(())}},
         forward=lambda variables, batch, key: ({"regression": loss_inputs(predict(variables, batch), batch["y"])}, variables),
         scores=lambda variables, examples: {"closeness": closeness(predict(variables, examples), examples["y"])},
-        rejection_problem=rejection_problem,
+        problems={"predictions": rejection_problem},
         data={name: draw() for name in SPLITS},
         with_split=lambda split: make_task(size, split),
     )

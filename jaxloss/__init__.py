@@ -1,3 +1,56 @@
-"""jaxloss: search for loss functions, in JAX."""
+"""jaxloss: search for loss functions, in JAX.
+
+    import jaxloss
+
+    config = jaxloss.load_config("configs/quickstart.py", {"search.num_trainings": "100"})
+    results = jaxloss.run(config, "runs/first")
+    results.best.latex, results.best(prediction, target)
+
+The names of `__all__` are what people use; everything else may change. They are loaded when they are first used.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+# Name -> where it lives.
+_PUBLIC = {
+    # Run a config, and read what came out.
+    "default_config": "jaxloss.config",
+    "load_config": "jaxloss.config.file",
+    "run": "jaxloss.api.results",
+    "open_run": "jaxloss.api.results",
+    "Results": "jaxloss.api.results",
+    # Losses as functions.
+    "parse": "jaxloss.api.losses",
+    "loss": "jaxloss.api.losses",
+    "Loss": "jaxloss.api.losses",
+    # Your own task.
+    "Task": "jaxloss.tasks.base",
+    "LossInputs": "jaxloss.core.types",
+    "RejectionProblem": "jaxloss.core.problem",
+    # Your own space.
+    "Space": "jaxloss.spaces.base",
+    "Branch": "jaxloss.spaces.base",
+    "Form": "jaxloss.core.form",
+    # Your own filter.
+    "FilterContext": "jaxloss.filters.context",
+    "Screened": "jaxloss.filters.base",
+    "Cost": "jaxloss.filters.base",
+    "Reason": "jaxloss.core.verdicts",
+    "Verdict": "jaxloss.core.verdicts",
+    # What a mistake of the user's raises.
+    "UserError": "jaxloss.core.errors",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'jaxloss' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_PUBLIC[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

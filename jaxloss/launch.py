@@ -107,25 +107,14 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
     config = load_config(path, overrides)
 
     with interrupts_wait():
-        from jaxloss.cli.compilation_cache import use_compilation_cache
+        from jaxloss.api.results import run
         from jaxloss.cli.progress import ConsoleProgress
-        from jaxloss.config.plan import make_plan
-        from jaxloss.config.schema import MAY_CHANGE, upgraded
-        from jaxloss.report.page import write_report
         from jaxloss.report.table import print_summary
-        from jaxloss.runs.directory import RunDirectory
-        from jaxloss.study.modes import run_experiment
 
-    use_compilation_cache(config.compilation_cache)
     progress = ConsoleProgress(quiet=config.quiet)
-    plan = make_plan(config)
-    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE, upgraded) as run:
-        if run.resumed:
-            progress.message(f"going on in {workdir}")
-        summary = run_experiment(plan, run, progress, command)
-        write_report(workdir, plan.space)
-        print_summary(summary)
-        progress.message(f"report: {workdir}/report.html")
+    results = run(config, workdir, progress, command)
+    print_summary(results.summary)
+    progress.message(f"report: {workdir}/report.html")
     return 0
 
 

@@ -40,7 +40,7 @@ def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, devic
     settings = {"width": 8, **settings}
     problem = classification_problem() if problem is None else problem
     threads = {"workers": workers, "num_workers": num_workers}
-    context = FilterContext(branch, problem, FilterSettings(**settings), **threads, devices=devices)
+    context = FilterContext(branch, lambda name: problem, FilterSettings(**settings), **threads, devices=devices)
     return Cascade(branch.name, branch.form, standard_filters(context))
 
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import pytest
 
 from jaxloss import launch
-from jaxloss.config import wiring
 from jaxloss.config.plan import make_contender, make_rival
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
@@ -15,10 +14,11 @@ from jaxloss.report.words import loss_name
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES, family
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, tuning_settings
-from jaxloss.systems.autoloss_zero.space import autoloss_zero
-from jaxloss.tasks.fast import make_fast
+from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
+from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.registry import TASKS, RegisteredTask
 
-ONE, PAIR = autoloss_zero(), autoloss_zero(("a", "b"), (1.0, 2.0))
+ONE, PAIR = autoloss_zero(), autoloss_zero(AutoLossZeroSettings(("a", "b"), (1.0, 2.0)))
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 SHORT = (
     "comparison.tuning_trainings=3",
@@ -104,12 +104,14 @@ def test_names_as_people_write_them():
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Runs on two branches; returns the exit code, what was printed and the run's directory."""
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: make_fast(("a", "b"), size=30)})
+    registered = RegisteredTask(FastSettings, lambda *_: make_fast(FastSettings(("a", "b"), size=30)))
+    monkeypatch.setitem(TASKS, "fast", registered)
 
     def call(*overrides, branches="('a', 'b')", weights="(1.0, 2.0)"):
         space = (f"space.autoloss_zero.branches={branches}", f"space.autoloss_zero.branch_weights={weights}")
         arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]
-        code = launch.main(arguments + [f"--config.{override}" for override in (*SHORT, *space, *overrides)])
+        short = SHORT if "mode=train" not in overrides else ()
+        code = launch.main(arguments + [f"--config.{override}" for override in (*short, *space, *overrides)])
         printed = capsys.readouterr()
         return code, printed.out + printed.err, tmp_path / "run"
 
@@ -173,9 +175,9 @@ def test_a_rival_that_does_not_fit(run, overrides, says):
 
 
 def test_a_branch_without_an_input_of_the_family(run, monkeypatch):
-    task = make_fast(("a", "b"), size=30)
+    task = make_fast(FastSettings(("a", "b"), size=30))
     lacking = dataclasses.replace(task, offers={**task.offers, "b": ("prediction", "target")}, with_split=lambda _: lacking)
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: lacking})
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: lacking))
     code, printed, _ = run("comparison.handcrafted=('cross_entropy',)")
     assert code == 2
     assert "'cross_entropy' needs the input 'logits', the branch b of the task fast offers ['prediction', 'target']" in printed

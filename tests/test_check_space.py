@@ -12,12 +12,12 @@ from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check import check_space
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
-from jaxloss.systems.autoloss_zero.space import autoloss_zero
+from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
 from jaxloss.tasks.check import check_task
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
 
 BRANCH, BATCH = "classification", 10
-INPUTS = check_task(make_fast(size=40), BATCH)
+INPUTS = check_task(make_fast(FastSettings(size=40)), BATCH)
 SPACE = autoloss_zero()
 
 
@@ -94,4 +94,5 @@ def test_spaces_without_mistakes():
     check_space(SPACE, INPUTS)
     cosines = LossInputs.create(dict.fromkeys(("cosine", "target"), jnp.zeros((4, 1, 1, 3))))
     check_space(autoloss_gms(), {"identity": cosines})
-    check_space(autoloss_zero(("a", "b"), (1.0, 2.0)), check_task(make_fast(("a", "b")), BATCH))
+    pair = autoloss_zero(AutoLossZeroSettings(("a", "b"), (1.0, 2.0)))
+    check_space(pair, check_task(make_fast(FastSettings(("a", "b"))), BATCH))

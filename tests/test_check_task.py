@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from jaxloss import launch
-from jaxloss.config import wiring
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.core.types import LossInputs
 from jaxloss.tasks.base import TEST, TRAIN
 from jaxloss.tasks.check import check_task, division
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.registry import TASKS, RegisteredTask
 
-TASK = make_fast(size=40)
+TASK = make_fast(FastSettings(size=40))
 BRANCH = "classification"
 BATCH = 10
 
@@ -45,10 +45,10 @@ def with_data(**splits):
 
 def with_problem(**changes):
     def rejection_problem(*arguments):
-        problem = TASK.rejection_problem(*arguments)[BRANCH]
+        problem = TASK.problems[PREDICTIONS](*arguments)[BRANCH]
         return {BRANCH: dataclasses.replace(problem, **{name: change(problem) for name, change in changes.items()})}
 
-    return dataclasses.replace(TASK, rejection_problem=rejection_problem)
+    return dataclasses.replace(TASK, problems={PREDICTIONS: rejection_problem})
 
 
 def with_auxiliary(name, function):
@@ -72,7 +72,7 @@ def seeing_numbers(variables, examples, key, num_samples):
     """A problem that cannot be traced: it is drawn as a search will draw it."""
     if float(examples["label"].sum()) < 0:
         raise ValueError
-    return with_problem(start=lambda problem: problem.start[:, 0]).rejection_problem(variables, examples, key, num_samples)
+    return with_problem(start=lambda problem: problem.start[:, 0]).problems[PREDICTIONS](variables, examples, key, num_samples)
 
 
 MISTAKES = {
@@ -225,19 +225,19 @@ MISTAKES = {
         "the auxiliary loss 'classification' of the task fast is of a branch that the task offers to losses: name another branch",
     ),
     "no problem for a branch": (
-        dataclasses.replace(TASK, rejection_problem=lambda *_: {}),
-        "rejection_problem of the task fast must give something for the branch 'classification', and has []",
+        dataclasses.replace(TASK, problems={PREDICTIONS: lambda *_: {}}),
+        "the problem 'predictions' of the task fast must give something for the branch 'classification', and has []",
     ),
     "a problem that is none": (
-        dataclasses.replace(TASK, rejection_problem=lambda *_: {BRANCH: 3}),
-        "rejection_problem of the task fast, branch 'classification': a RejectionProblem was expected, an int came",
+        dataclasses.replace(TASK, problems={PREDICTIONS: lambda *_: {BRANCH: 3}}),
+        "the problem 'predictions' of the task fast, branch 'classification': a RejectionProblem was expected, an int came",
     ),
     "a flat start": (
         with_problem(start=lambda problem: problem.start[:, 0, 0]),
         "float32[B, H, W, C] was expected as the start, float32[5, 3] came",
     ),
     "a flat start that needs numbers": (
-        dataclasses.replace(TASK, rejection_problem=seeing_numbers),
+        dataclasses.replace(TASK, problems={PREDICTIONS: seeing_numbers}),
         "float32[B, H, W, C] was expected as the start, float32[5, 1, 3] came",
     ),
     "a context of other samples": (
@@ -246,12 +246,13 @@ MISTAKES = {
     ),
     "a metric of the problem that is no scalar": (
         with_problem(metric=lambda problem: lambda value, target: value),
-        "the metric of rejection_problem of the task fast, branch 'classification' must be a scalar, float32[], and is "
+        "the metric of the problem 'predictions' of the task fast, branch 'classification' must be a scalar, float32[], and is "
         "float32[1, 1, 1, 3]",
     ),
     "a problem without an input": (
         with_problem(inputs=lambda problem: lambda value, target: LossInputs.create({"prediction": value})),
-        "inputs of rejection_problem of the task fast, branch 'classification' lacks the array 'target'; it makes ['prediction']",
+        "inputs of the problem 'predictions' of the task fast, branch 'classification' lacks the array 'target'; it makes "
+        "['prediction']",
     ),
     "init raises": (
         dataclasses.replace(TASK, init=raising),
@@ -267,8 +268,8 @@ MISTAKES = {
         r"forward of the task fast raises TypeError: .*<lambda>\(\) takes 2 positional arguments but 3 were given",
     ),
     "the problem raises": (
-        dataclasses.replace(TASK, rejection_problem=raising),
-        r"rejection_problem of the task fast raises ValueError: not today \(tests/test_check_task\.py, line \d+\)",
+        dataclasses.replace(TASK, problems={PREDICTIONS: raising}),
+        r"the problem 'predictions' of the task fast raises ValueError: not today \(tests/test_check_task\.py, line \d+\)",
     ),
 }
 
@@ -326,7 +327,8 @@ def test_a_division_of_another_kind(with_split, says):
 
 def test_a_mistake_ends_a_command_before_a_directory_is_made(tmp_path, monkeypatch, capsys):
     task, says = MISTAKES["a vector metric"]
-    monkeypatch.setattr(wiring, "TASKS", {"fast": lambda: dataclasses.replace(task, with_split=lambda seed: task)})
+    made = dataclasses.replace(task, with_split=lambda seed: task)
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: made))
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]) == 2
     assert capsys.readouterr().err == f"error: {says}\n"
     assert not (tmp_path / "run").exists()
@@ -339,6 +341,10 @@ def test_problem_shapes_are_those_of_one_sample_and_of_all():
         return LossInputs.create({"prediction": value.reshape(1, 1, 1, 3), "target": target})
 
     task = with_problem(inputs=lambda problem: only_one)
-    assert isinstance(task.rejection_problem(TASK.init(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem)
-    with pytest.raises(UserError, match="inputs of rejection_problem of the task fast, branch 'classification' raises TypeError"):
+    assert isinstance(
+        task.problems[PREDICTIONS](TASK.init(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem
+    )
+    with pytest.raises(
+        UserError, match="inputs of the problem 'predictions' of the task fast, branch 'classification' raises TypeError"
+    ):
         check_task(task, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)

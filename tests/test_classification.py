@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import RejectionProblem, batch_of_one
+from jaxloss.core.problem import PREDICTIONS, RejectionProblem, batch_of_one
 from jaxloss.tasks.base import SPLITS
 from jaxloss.tasks.classification import BRANCH, make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
@@ -108,7 +108,7 @@ def test_with_split_changes_the_data_and_compiles_nothing():
     other, again = task.with_split(7), task.with_split(0)
     assert other.forward is task.forward
     assert other.scores is task.scores
-    assert other.rejection_problem is task.rejection_problem
+    assert other.problems[PREDICTIONS] is task.problems[PREDICTIONS]
     assert jax.tree.map(jnp.shape, other.data) == jax.tree.map(jnp.shape, task.data)
     for name in ("train", "search_eval"):
         assert (other.data[name]["label"] != task.data[name]["label"]).any()
@@ -188,7 +188,7 @@ def test_rejection_problem(variable):
         ClassificationSettings("digits", model_options={"features": (16,)}), TaskContext(rejection_variable=variable)
     )
     variables = task.init(jax.random.key(0))
-    problem = task.rejection_problem(variables, task.data["train"], jax.random.key(0), 5)[BRANCH]
+    problem = task.problems[PREDICTIONS](variables, task.data["train"], jax.random.key(0), 5)[BRANCH]
     assert problem.start.shape == (5, 1, 1, 10)
     assert initial_metric(problem) <= 0.3
     assert {leaf.shape[0] for leaf in jax.tree.leaves(problem.context)} == {5}
@@ -209,7 +209,7 @@ def test_rejection_problem(variable):
 
 def test_rejection_start_is_the_prediction_of_the_network():
     task, variables = digits(), digits_variables()
-    problem = task.rejection_problem(variables, task.data["train"], jax.random.key(4), 6)[BRANCH]
+    problem = task.problems[PREDICTIONS](variables, task.data["train"], jax.random.key(4), 6)[BRANCH]
     branches, _ = task.forward(variables, task.data["train"], jax.random.key(0))
     every = np.asarray(branches[BRANCH].arrays["prediction"][:, 0, 0])
     for start, label in zip(np.asarray(problem.start).reshape(6, 10), problem.context["label"], strict=True):
@@ -262,4 +262,4 @@ def test_settings_that_cannot_be(arguments, message):
 def test_more_samples_than_images_is_an_error():
     task, variables = digits(), digits_variables()
     with pytest.raises(UserError, match=r"num_samples is 9, but there are 8"):
-        task.rejection_problem(variables, first(task.data["train"], 8), jax.random.key(0), 9)
+        task.problems[PREDICTIONS](variables, first(task.data["train"], 8), jax.random.key(0), 9)

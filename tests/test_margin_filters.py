@@ -26,7 +26,7 @@ from jaxloss.systems.autoloss_gms.properties import (
 )
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
-from jaxloss.tasks.toy_margin import toy_problem
+from jaxloss.tasks.cosine_problem import toy_problem
 
 SPACE = autoloss_gms()
 (BRANCH,) = SPACE.branches
@@ -50,13 +50,13 @@ def cascade():
     problem = toy_problem(jax.random.key(0), 64, 16)
     gain = TAU_TOY - float(problem.metrics(problem.start).mean())
     settings = FilterSettings(rejection=RejectionSettings(200, 0.01, 0.9, gain))
-    return Cascade(BRANCH.name, BRANCH.form, SPACE.make_filters(FilterContext(BRANCH, problem, settings)))
+    return Cascade(BRANCH.name, BRANCH.form, SPACE.make_filters(FilterContext(BRANCH, lambda name: problem, settings)))
 
 
 def test_blocks_are_refused():
     problem = toy_problem(jax.random.key(0), 8, 4)
     with pytest.raises(UserError, match="those of two curves have auto or vmap"):
-        SPACE.make_filters(FilterContext(BRANCH, problem, FilterSettings(batching="blocks")))
+        SPACE.make_filters(FilterContext(BRANCH, lambda name: problem, FilterSettings(batching="blocks")))
 
 
 def loss(own="x", other="x", log2_scale=4):

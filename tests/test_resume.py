@@ -11,7 +11,6 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import pytest
 
 from jaxloss.cli.progress import ConsoleProgress
@@ -20,7 +19,6 @@ from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.runs import Archive, open_for_reading
 from jaxloss.search.loop import SearchLoop
-from jaxloss.tasks.base import TRAIN
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = REPOSITORY / "tests/configs/tiny.py"
@@ -36,10 +34,7 @@ class Workshop:
         self.config = load_config(str(TINY))
         self.plan = make_plan(self.config)
         self.execution = wiring.make_execution(self.config, self.plan.task)
-        init_key, sample_key = jax.random.split(jax.random.key(0))
-        task = self.plan.task
-        problems = task.rejection_problem(task.init(init_key), task.data[TRAIN], sample_key, 5)
-        self.cascades = wiring.make_cascades(self.config, self.plan.space, task, problems, None)
+        self.cascades = self.plan.make_cascades()
 
     def loop(self, archive, execution=None, chooser=None, **changes):
         config = self.config.copy_and_resolve_references()

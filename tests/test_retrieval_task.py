@@ -19,6 +19,7 @@ from experiments.autoloss_gms_reid import table
 from jaxloss.config import wiring
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.core.errors import UserError
+from jaxloss.core.problem import COSINES
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.families import family
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
@@ -469,9 +470,8 @@ def test_the_toy_optimisation_asks_for_90_percent_and_not_for_a_gain(market):
     config = load_config(str(MARKET_CONFIG))
     apply_overrides(config, {**TINY, "data_dir": str(market)})
     task, space = wiring.make_task(config), wiring.make_space(config)
-    problems = task.rejection_problem(None, None, jax.random.key(0), config.filters.rejection.num_samples)
-    (cascade,) = wiring.make_cascades(config, space, task, problems, None).values()
-    problem = problems[BRANCH]
+    (cascade,) = wiring.make_cascades(config, space, task).values()
+    problem = wiring.make_problems(config, task)(COSINES)[BRANCH]
     assert problem.start.shape == (64, 1, 1, 16)
     start = float(problem.metrics(problem.start).mean())
     assert cascade.filter("rejection").protocol.settings.gain(problem) + start == pytest.approx(0.9)

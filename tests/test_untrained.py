@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import pytest
 
 from jaxloss import launch
-from jaxloss.config import wiring
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
 from jaxloss.execution.population import PopulationExecution
@@ -17,10 +16,11 @@ from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.check import check_untrained
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.registry import TASKS, RegisteredTask
 from jaxloss.tasks.settings import TrainingSettings
 
-TASK = make_fast(size=40)
+TASK = make_fast(FastSettings(size=40))
 
 
 @pytest.mark.parametrize("value", [float("nan"), 1.5, -0.2])
@@ -34,7 +34,7 @@ def test_a_run_with_a_nan_metric_leaves_nothing(tmp_path, monkeypatch, capsys):
     def broken(*_):
         return dataclasses.replace(TASK, scores=lambda *_: {"accuracy": jnp.nan}, with_split=broken)
 
-    monkeypatch.setattr(wiring, "TASKS", {"fast": broken})
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, broken))
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}", "--config.mode=search"]) == 2
     assert "the metric 'accuracy' of the task fast must be a number from 0 to 1, and is nan" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -66,7 +66,7 @@ def test_a_nan_metric_of_a_finite_training_counts_as_stopped(tmp_path, monkeypat
 
         return dataclasses.replace(TASK, scores=scores, with_split=brittle)
 
-    monkeypatch.setattr(wiring, "TASKS", {"fast": brittle})
+    monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, brittle))
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}", "--config.mode=train"]
     assert launch.main([*arguments, "--config.loss=cross_entropy", "--config.quiet=false"]) == 0
     output = capsys.readouterr()

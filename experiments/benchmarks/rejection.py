@@ -177,7 +177,7 @@ def _cascade_maker(
             batching=options.batching,
         )
         threads = {"workers": pool, "num_workers": workers}
-        context = FilterContext(BRANCH, problem, how, **threads, shortcuts=shortcuts, devices=options.devices)
+        context = FilterContext(BRANCH, lambda name: problem, how, **threads, shortcuts=shortcuts, devices=options.devices)
         return Cascade(BRANCH.name, BRANCH.form, standard_filters(context))
 
     return make

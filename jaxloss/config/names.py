@@ -13,7 +13,7 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
     """The factory from outside the package that a config names.
 
     Args:
-      kind: `task` or `space`.
+      kind: `task`, `space` or `filter`.
       name: `module:factory`.
       registered: what could have been named in its place.
 

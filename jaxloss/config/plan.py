@@ -7,9 +7,10 @@ import jax
 import ml_collections
 
 from jaxloss.config import wiring
+from jaxloss.config.names import import_factory
 from jaxloss.config.schema import read
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.spaces.base import Space, check_inputs
+from jaxloss.spaces.base import Space, check_inputs, check_problems
 from jaxloss.spaces.check import check_space
 from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
 from jaxloss.study.comparison_settings import ComparisonSettings
@@ -36,6 +37,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, config.search.name)
+        for name in config.filters.also:
+            import_factory("filter", name, ())
         wiring.make_sections(config, space)
     contenders = _contenders(config, space)
     task = division(wiring.make_task(config), config.comparison.splits[0])
@@ -63,6 +66,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:
     """Whether task and space do what their contracts say, and fit together."""
     check_inputs(space, task.offers, task.name)
+    if config.mode == "search":
+        check_problems(space, task.problems, task.name)
     reads = {branch.name: branch.form.inputs for branch in space.branches}
     num_samples = config.filters.rejection.num_samples if config.mode == "search" else 0
     inputs = check_task(task, config.training.batch_size, reads, num_samples)

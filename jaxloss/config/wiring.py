@@ -1,10 +1,12 @@
 """The parts of a run, made from the sections of a config."""
 
 import dataclasses
+import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 
@@ -15,7 +17,9 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Way, Workplace, choose
+from jaxloss.filters.base import Filter
 from jaxloss.filters.cascade import Cascade
+from jaxloss.filters.check import check_filter, check_names
 from jaxloss.filters.context import FilterContext
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
@@ -25,9 +29,9 @@ from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.registry import SEARCHES
-from jaxloss.spaces.base import Branch, Candidate, Space, check_inputs
+from jaxloss.spaces.base import Branch, Candidate, Space, check_inputs, check_problems
 from jaxloss.systems.registry import SYSTEMS
-from jaxloss.tasks.base import SEARCH_EVAL, Task
+from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
@@ -164,22 +168,46 @@ def _workplace(config: Config, task: Task) -> Workplace:
     return Workplace(task, read(config, TrainingSettings), workers, config.execution.dispatch)
 
 
-def make_cascades(
-    config: Config, space: Space, task: Task, problems: Mapping[str, RejectionProblem], workers, num_workers: int = 1
-) -> dict[str, Cascade]:
+def make_problems(config: Config, task: Task) -> Callable[[str], Mapping[str, RejectionProblem]]:
+    """`(name) -> {branch: problem}`, drawn with an untrained network when a filter asks for it."""
+    init_key, sample_key = jax.random.split(jax.random.key(config.seed))
+
+    @functools.cache
+    def problems(name: str) -> Mapping[str, RejectionProblem]:
+        make, num_samples = task.problems[name], config.filters.rejection.num_samples
+        return make(task.init(init_key), task.data[TRAIN], sample_key, num_samples)
+
+    return problems
+
+
+def make_cascades(config: Config, space: Space, task: Task, workers=None, num_workers: int = 1) -> dict[str, Cascade]:
     """The filters, one cascade per branch.
 
     Raises:
       UserError: when space and task do not fit, or the rejection samples leave no room for the asked gain.
     """
     check_inputs(space, task.offers, task.name)
-    settings = read(config, FilterSettings)
+    check_problems(space, task.problems, task.name)
+    settings, problems = read(config, FilterSettings), make_problems(config, task)
     # A search asks for no more than a batch at a time: further lanes would stay empty.
     settings = dataclasses.replace(settings, width=settings.width or settings.batch)
     of_space, make = make_sections(config, space), space.make_filters or standard_filters
 
     def context(branch: Branch) -> FilterContext:
         example = space.sample(np.random.default_rng(config.seed), branch) if branch.form.blank is None else None
-        return FilterContext(branch, problems[branch.name], settings, example, of_space, workers, num_workers)
+        return FilterContext(branch, lambda name: problems(name)[branch.name], settings, example, of_space, workers, num_workers)
 
-    return {branch.name: Cascade(branch.name, branch.form, make(context(branch))) for branch in space.branches}
+    def filters(branch: Branch) -> list[Filter]:
+        found = context(branch)
+        listed = [*make(found), *(_further_filter(name, found) for name in settings.also)]
+        check_names(listed)
+        return listed
+
+    return {branch.name: Cascade(branch.name, branch.form, filters(branch)) for branch in space.branches}
+
+
+def _further_filter(name: str, context: FilterContext) -> Filter:
+    """A filter from outside the package."""
+    made = import_factory("filter", name, ())(context)
+    check_filter(f"the filter '{name}'", made)
+    return made

@@ -7,6 +7,8 @@ import jax
 
 from jaxloss.core.types import Array, LossInputs, PyTree
 
+# Names under which tasks offer their problems: predictions of the network; cosines of an embedding to classes.
+PREDICTIONS, COSINES = "predictions", "cosines"
 # What may be optimised: the prediction itself, unconstrained, or the logits that softmax is taken of.
 PROBABILITY, LOGITS = VARIABLES = ("probability", "logits")
 # By how much the metric has to rise on average: `eta`.

@@ -1,7 +1,7 @@
 """What the filters of one branch are made from."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxloss.spaces.base import Branch
 class FilterContext:
     """Attributes:
     branch: whose expressions are filtered.
-    problem: on which gradients are taken and the rejection protocol runs.
+    problem: `(name) -> problem` of this branch, see `Task.problems`: gradients are taken and protocols run on them.
     settings: of the standard filters; a width of 0 is as many as suit the device.
     example: some expression of the branch; None where its form has a blank one.
     sections: name of a config section -> its settings, for those that the space reads (`Space.sections`).
@@ -28,7 +28,7 @@ class FilterContext:
     """
 
     branch: Branch
-    problem: RejectionProblem
+    problem: Callable[[str], RejectionProblem]
     settings: FilterSettings = dataclasses.field(default_factory=FilterSettings)
     example: Expression | None = None
     sections: Mapping[str, Any] = dataclasses.field(default_factory=dict)

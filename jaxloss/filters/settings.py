@@ -4,7 +4,7 @@ import dataclasses
 
 from jaxloss.core.conditions import SPACE, TASK, ReadBy, in_mode, when
 from jaxloss.core.problem import MINIMUM_GAIN, PROBABILITY, VARIABLES, RejectionProblem
-from jaxloss.core.settings import Settings, setting
+from jaxloss.core.settings import Settings, are_different, setting
 
 IN_SEARCH = (in_mode("search"),)
 ENABLED = (when("filters.rejection.enabled", True),)
@@ -67,5 +67,6 @@ class FilterSettings(Settings, section="filters", acts_when=IN_SEARCH):
     max_attempts: int = setting(
         50_000, "Draws of one branch of one individual, after which the search gives up", low=1, high=10**9
     )
+    also: tuple[str, ...] = setting((), "Further filters, each as module:factory", check=are_different("module:factory"))
     rejection: RejectionSettings = dataclasses.field(default_factory=RejectionSettings)
     equivalence: EquivalenceSettings = dataclasses.field(default_factory=EquivalenceSettings)

@@ -9,6 +9,7 @@ import jax
 
 from jaxloss.core.devices import memory_budget
 from jaxloss.core.errors import UserError
+from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.filters.base import Filter
 from jaxloss.filters.by_kind import ByKind, GraphCall
 from jaxloss.filters.contents import Contents
@@ -34,32 +35,32 @@ def standard_filters(context: FilterContext) -> list[Filter]:
     return [*contents, gradient_filter(context), RememberedLosses(branch.name), *rejection_filters(context)]
 
 
-def gradient_filter(context: FilterContext) -> Filter:
-    """Describes losses by their gradients on the joint batch."""
-    settings = context.settings.equivalence
+def gradient_filter(context: FilterContext, problem: str = PREDICTIONS) -> Filter:
+    """Describes losses by their gradients on the joint batch of a problem, which is named."""
+    solved, settings = context.problem(problem), context.settings.equivalence
 
     def make(population: Population) -> GradientStage:
-        return GradientStage(context.problem, population, num_devices=context.num_devices)
+        return GradientStage(solved, population, num_devices=context.num_devices)
 
-    call = _call(context, make, apart=False)
+    call = _call(context, solved, make, apart=False)
     return GradientFilter(call, settings.significant_digits, settings.scale_free, settings.signed)
 
 
-def rejection_filters(context: FilterContext) -> list[Filter]:
-    """The rejection protocol, samples apart; none where the settings have none.
+def rejection_filters(context: FilterContext, problem: str = PREDICTIONS) -> list[Filter]:
+    """The rejection protocol on a problem, which is named, samples apart; none where the settings have none.
 
     Raises:
       UserError: when the samples leave no room for the asked gain.
     """
     if not context.settings.rejection.enabled:
         return []
-    settings = context.settings.rejection
-    check_headroom(context.problem, settings)
+    solved, settings = context.problem(problem), context.settings.rejection
+    check_headroom(solved, settings)
     on_cpu = jax.default_backend() == "cpu"
 
     def make(population: Population) -> RejectionProtocol:
         return RejectionProtocol(
-            context.problem,
+            solved,
             population,
             settings,
             shortcuts=context.shortcuts,
@@ -69,12 +70,12 @@ def rejection_filters(context: FilterContext) -> list[Filter]:
             num_workers=context.num_workers if on_cpu else 1,
         )
 
-    return [RejectionFilter(_call(context, make, apart=True))]
+    return [RejectionFilter(_call(context, solved, make, apart=True))]
 
 
-def _call(context: FilterContext, make: Callable[[Population], GraphCall], apart: bool) -> GraphCall:
+def _call(context: FilterContext, problem: RejectionProblem, make: Callable[[Population], GraphCall], apart: bool) -> GraphCall:
     """A jitted call for the losses of a form: by the population that suits it."""
-    form, problem, settings = context.branch.form, context.problem, context.settings
+    form, settings = context.branch.form, context.settings
     budget = memory_budget()
     if form.program is None:
         if settings.batching == BLOCKS:

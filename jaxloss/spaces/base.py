@@ -1,7 +1,7 @@
 """What a search space is: named branches, and a way to turn a candidate into a loss."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,13 @@ import numpy as np
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.form import Expression, Form, split_parts
+from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, PyTree
 from jaxloss.spaces.drawing import Drawing
 from jaxloss.spaces.hyperparameters import TuningRange
 
 Candidate = Mapping[str, Expression]
-
-# The problem that the rejection protocol solves where a space does not name another one, see `Task.problems`.
-PREDICTIONS = "predictions"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Space:
       hyperparameters: `(candidate) -> {name: value}`, numbers of a candidate that a comparison tunes.
       with_hyperparameters: `(candidate, {name: value}) -> candidate`.
       ranges: where they are tuned, by name.
-      problem: name of the problem that the rejection protocol solves, see `Task.problems`.
+      problems: names of the problems that its filters solve, see `Task.problems`.
       make_filters: `(filters.context.FilterContext) -> filters of one branch`; None takes the standard ones.
       make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained, or None
         where its settings ask for none.
@@ -71,7 +69,7 @@ class Space:
     hyperparameters: Callable[[Candidate], Mapping[str, float]] = lambda candidate: {}
     with_hyperparameters: Callable[[Candidate, Mapping[str, float]], Candidate] = lambda candidate, values: candidate
     ranges: Mapping[str, TuningRange] = dataclasses.field(default_factory=dict)
-    problem: str = PREDICTIONS
+    problems: tuple[str, ...] = (PREDICTIONS,)
     make_filters: Callable[[Any], Sequence[Any]] | None = None
     make_chooser: Callable[[Any], Any] | None = None
     sections: tuple[str, ...] = ()
@@ -161,4 +159,17 @@ def check_inputs(space: Space, offers: Mapping[str, tuple[str, ...]], task: str)
         if missing:
             raise UserError(
                 f"the space {space.name} needs the input '{missing[0]}', the task {task} offers {sorted(offers[branch.name])}"
+            )
+
+
+def check_problems(space: Space, offers: Iterable[str], task: str) -> None:
+    """Compares the problems that the filters of a space solve with those that a task offers.
+
+    Raises:
+      UserError: names the problem that is missing, and both sides.
+    """
+    for name in space.problems:
+        if name not in offers:
+            raise UserError(
+                f"the filters of the space {space.name} solve the problem '{name}', the task {task} offers {sorted(offers)}"
             )

@@ -28,7 +28,7 @@ from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Comparison, Ranked, TestResult, paired_difference
 from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
 from jaxloss.study.plan import Plan
-from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST, TRAIN
+from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
 CLOCK, EXECUTION = "clock", "execution"
@@ -113,11 +113,7 @@ class Experiment:
     def search(self, name: str) -> SearchLoop:
         """Runs the named search until its budget of trainings is spent."""
         if not self.cascades:
-            init_key, sample_key = jax.random.split(jax.random.key(self.config.seed))
-            problems = self.task.rejection_problem(
-                self.task.init(init_key), self.task.data[TRAIN], sample_key, self.config.filters.rejection.num_samples
-            )
-            self.cascades = self.plan.make_cascades(problems, self.execution.pool, self.execution.workers)
+            self.cascades = self.plan.make_cascades(self.execution.pool, self.execution.workers)
         search = self.plan.make_search(name)
         # Only the main search draws curves: the steps of a metric writer go up, once.
         metrics, chooser = None, None

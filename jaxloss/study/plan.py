@@ -29,7 +29,7 @@ class Plan:
     comparison: how finished losses are compared.
     choose_way: `() -> (way, what was measured)`, how a new run trains.
     make_execution: `(way) -> Execution`.
-    make_cascades: `(problems, threads, their number) -> {branch: filters}`.
+    make_cascades: `(threads, their number) -> {branch: filters}`.
     make_search: `(name) -> Search`.
     make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
     """

@@ -7,5 +7,7 @@ from jaxloss.systems.autoloss_zero.system import AUTOLOSS_ZERO_SYSTEM
 from jaxloss.systems.base import System
 
 SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZERO_SYSTEM, AUTOLOSS_GMS_SYSTEM)}
+# What a config has that names none.
+DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
 
 PUBLISHED: Mapping[str, str] = {name: formula for system in SYSTEMS.values() for name, formula in system.published.items()}

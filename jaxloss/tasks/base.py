@@ -16,6 +16,11 @@ SPLITS = (TRAIN, SEARCH_EVAL, TEST)
 STORED_RANGES = "ranges"
 
 
+# `(variables, examples, key, num_samples) -> {branch: RejectionProblem}`; `variables` are those of an untrained network,
+# `examples` the training split.
+ProblemMaker = Callable[[PyTree, PyTree, Array, int], Mapping[str, RejectionProblem]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A proxy task: a small tuple of pure functions and the arrays they work on.
@@ -32,8 +37,8 @@ class Task:
         updated statistics (the parameters in it are ignored).
       scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable.
       augment: `(batch, key) -> batch` inside jit, or None.
-      rejection_problem: `(variables, examples, key, num_samples) -> {branch: RejectionProblem}`; `variables` are those of an
-        untrained network, `examples` the training split.
+      problems: name -> small problems that filters solve in place of a training, see `ProblemMaker`; `predictions` is what the
+        rejection protocol optimises where a space does not ask for another.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses).
       with_split: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
@@ -58,7 +63,7 @@ class Task:
     init: Callable[[Array], PyTree]
     forward: Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]
     scores: Callable[[PyTree, PyTree], Mapping[str, Array]]
-    rejection_problem: Callable[[PyTree, PyTree, Array, int], Mapping[str, RejectionProblem]]
+    problems: Mapping[str, ProblemMaker]
     data: Mapping[str, PyTree]
     with_split: Callable[[int], "Task"]
     also_shown: tuple[str, ...] = ()

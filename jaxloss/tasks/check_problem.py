@@ -9,12 +9,12 @@ from jaxloss.core.abstract import is_float, named_errors, outputs, shapes, writt
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import PyTree
-from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.base import TRAIN, ProblemMaker, Task
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 
 
 def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]) -> None:
-    """Evaluates `rejection_problem` abstractly where it can be traced, else as a search will.
+    """Evaluates all of `Task.problems` abstractly where they can be traced, else as a search will.
 
     Args:
       task: whose problems.
@@ -25,13 +25,19 @@ def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mappi
     Raises:
       UserError: one line for the first mistake, with what was expected and what came.
     """
-    what = f"rejection_problem of the task {task.name}"
+    for name, make in task.problems.items():
+        _check_maker(f"the problem '{name}' of the task {task.name}", make, task, variables, num_samples, reads)
+
+
+def _check_maker(
+    what: str, make: ProblemMaker, task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]
+) -> None:
     key = jax.random.key(0)
 
     def look_at(variables: PyTree, examples: PyTree) -> None:
         with named_errors(what):
             try:
-                problems = task.rejection_problem(variables, examples, key, num_samples)
+                problems = make(variables, examples, key, num_samples)
             except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
                 raise _NeedsNumbersError from error
         for branch, problem in of_branches(what, problems, list(reads)).items():

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import LOGITS, RejectionProblem
+from jaxloss.core.problem import LOGITS, PREDICTIONS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
 from jaxloss.tasks.chunks import map_chunks
@@ -44,7 +44,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
       UserError: for absent or broken data, and for settings that do not suit them.
 
     References:
-      H. Li et al.: AutoLoss-Zero, CVPR 2022 (the rejection problem).
+      H. Li et al., CVPR 2022 (the rejection problem).
     """
     if "dtype" in settings.model_options:
         raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
@@ -85,7 +85,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
             forward=forward,
             scores=scores,
             augment=AUGMENTATIONS[settings.augmentation],
-            rejection_problem=rejection_problem,
+            problems={PREDICTIONS: rejection_problem},
             data={
                 name: {"image": jnp.asarray(split.images), "label": jnp.asarray(labels[name])} for name, split in splits.items()
             },

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
@@ -82,7 +82,7 @@ def make_fast(settings: FastSettings | None = None, context: TaskContext = NO_RU
             init=init,
             forward=forward,
             scores=scores,
-            rejection_problem=rejection_problem,
+            problems={PREDICTIONS: rejection_problem},
             data=data,
             with_split=build,
             ranges={branch: {"prediction": (0.0, 1.0), "target": (0.0, 1.0)} for branch in branches},

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.problem import COSINES, RejectionProblem
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
+from jaxloss.tasks.cosine_problem import toy_problem
 from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource, with_test_of
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
@@ -27,7 +28,6 @@ from jaxloss.tasks.models.registry import make_embedding_model
 from jaxloss.tasks.retrieval_inputs import BRANCH, OFFERS, make_forward, triplet_branch
 from jaxloss.tasks.retrieval_scores import RECALLS, make_features, make_scores, reranked
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
-from jaxloss.tasks.toy_margin import toy_problem
 
 
 def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -> Task:
@@ -118,7 +118,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
             forward=forward,
             scores=scores,
             augment=augment,
-            rejection_problem=rejection_problem,
+            problems={COSINES: problem},
             data={name: _arrays(part, evaluated=name != TRAIN) for name, part in splits.items()},
             with_split=build,
             auxiliary_losses=auxiliary_losses,
@@ -150,7 +150,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     features = make_features(module, prepare, settings.evaluation_batch, settings.flip_test, unroll=native)
     scores = make_scores(features, has_cameras)
     final_scores = functools.partial(reranked, jax.jit(features), _reranking(settings)) if settings.rerank else None
-    rejection_problem = functools.partial(_rejection_problem, settings.toy_classes, settings.toy_variable)
+    problem = functools.partial(_cosine_problem, settings.toy_classes, settings.toy_variable)
     made = build(settings.split_seed)
     # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
     key, train = jax.random.key(0), made.data[TRAIN]
@@ -211,7 +211,7 @@ def _arrays(part: IdentifiedImages, evaluated: bool) -> dict[str, Array]:
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
-def _rejection_problem(
+def _cosine_problem(
     toy_classes: int, toy_variable: str, variables: PyTree, examples: PyTree, key: Array, num_samples: int
 ) -> dict[str, RejectionProblem]:
     """The toy optimisation needs neither network nor images."""

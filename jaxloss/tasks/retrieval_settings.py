@@ -7,6 +7,7 @@ from typing import Any
 from jaxloss.core.conditions import Never, in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.tasks.cosine_problem import VARIABLES
 from jaxloss.tasks.data.identities.images import RESAMPLINGS
 from jaxloss.tasks.data.identities.roles import QUERY_RULES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
@@ -14,7 +15,6 @@ from jaxloss.tasks.metrics.reranking import EXPANSIONS, RerankingSettings
 from jaxloss.tasks.models.registry import EMBEDDING_MODELS, PRECISIONS
 from jaxloss.tasks.retrieval_inputs import COSINES_TO
 from jaxloss.tasks.retrieval_scores import METRICS
-from jaxloss.tasks.toy_margin import VARIABLES
 
 IN_SEARCH = (in_mode("search"),)
 RERANKED = (when("task.retrieval.rerank", True),)

@@ -1,6 +1,7 @@
 """The filters of AutoLoss-GMS: its properties in place of a gradient, the memory, the toy optimisation."""
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.problem import COSINES
 from jaxloss.filters.base import Filter
 from jaxloss.filters.context import FilterContext
 from jaxloss.filters.population import BLOCKS
@@ -19,4 +20,4 @@ def make_filters(context: FilterContext) -> list[Filter]:
         raise UserError(f"filters.batching={BLOCKS} is for losses of one graph; those of two curves have auto or vmap")
     properties = context.sections.get(PropertySettings.section, PropertySettings())
     curves = CurveFilter(context.branch.form, properties)
-    return [curves, RememberedLosses(context.branch.name), *rejection_filters(context)]
+    return [curves, RememberedLosses(context.branch.name), *rejection_filters(context, COSINES)]

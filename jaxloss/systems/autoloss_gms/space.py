@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxloss.core.problem import COSINES
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.spaces.base import Branch, Space
@@ -155,7 +156,7 @@ def autoloss_gms(settings: AutoLossGMSSettings | None = None) -> Space:
             branch_name: dataclasses.replace(candidate[branch_name], log2_scale=values[LOG2_SCALE])
         },
         ranges={LOG2_SCALE: TuningRange(*settings.tuned_scales, default=sum(settings.tuned_scales) / 2)},
-        problem="cosines",
+        problems=(COSINES,),
         make_filters=make_filters,
         make_chooser=make_chooser,
         sections=tuple(kind.section for kind in (PropertySettings, ChooserSettings, PredictorSettings)),

@@ -37,7 +37,7 @@ def pk_order(
 
     References:
       A. Hermans, L. Beyer, B. Leibe: In Defense of the Triplet Loss for Person Re-Identification, 2017, section 2.
-      AutoLoss-GMS (CVPR 2022), supplement, section G.2: P = 16, K = 4.
+      H. Gu et al., CVPR 2022, supplement, section G.2: P = 16, K = 4.
     """
     if min(identities_per_batch, images_per_identity, num_batches) < 1:
         raise UserError(

@@ -62,7 +62,7 @@ def crop_flip_erase(batch: Mapping[str, Array], key: Array, padding: int = 10, *
     """`crop_flip`, then random erasing: the augmentation of person re-identification, with 10 pixels at 256 x 128.
 
     References:
-      AutoLoss-GMS (CVPR 2022), supplement, section G.2: random cropping, random horizontal flipping and random erasing.
+      H. Gu et al., CVPR 2022, supplement, section G.2: random cropping, random horizontal flipping and random erasing.
       H. Luo et al.: Bag of Tricks and a Strong Baseline for Deep Person Re-identification, CVPRW 2019 (10 pixels).
     """
     flip_key, erase_key = jax.random.split(key)

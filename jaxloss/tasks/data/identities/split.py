@@ -59,7 +59,7 @@ def split_identities(
       UserError: for a fraction or a limit that leaves a split too small, for a source without a test set, and see `with_roles`.
 
     References:
-      AutoLoss-GMS (CVPR 2022), supplement, section G.1: 80% of the training identities, and the rest as validation set.
+      H. Gu et al., CVPR 2022, supplement, section G.1: 80% of the training identities, and the rest as validation set.
     """
     if source.test is None:
         raise UserError(f"'{source.name}' has no test set; hold one out of its identities")

@@ -1,4 +1,4 @@
-"""The toy optimisation of AutoLoss-GMS: does gradient descent on a few rows of cosines classify them right?"""
+"""A toy optimisation (Gu et al., CVPR 2022): does gradient descent on a few rows of cosines classify them right?"""
 
 from collections.abc import Mapping
 

@@ -1,0 +1,1 @@
+"""What `jaxloss` offers by name: runs, their results, and losses as functions."""

@@ -1,0 +1,140 @@
+"""Runs a config, and gives what came out as records and functions."""
+
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+
+from jaxloss.api.losses import Loss, loss_of
+from jaxloss.cli.compilation_cache import use_compilation_cache
+from jaxloss.cli.exporting import ranking
+from jaxloss.cli.progress import ConsoleProgress
+from jaxloss.config.check import check_config
+from jaxloss.config.plan import make_plan
+from jaxloss.config.schema import MAY_CHANGE, upgraded
+from jaxloss.config.stored import stored_space
+from jaxloss.core.errors import UserError
+from jaxloss.core.progress import Progress
+from jaxloss.report.page import write_report
+from jaxloss.runs.directory import RunDirectory, open_for_reading
+from jaxloss.spaces.base import Space
+from jaxloss.study.modes import run_experiment
+from jaxloss.tasks.base import STORED_RANGES
+
+
+class Results:
+    """What a run holds, read anew at every call: also of one that is unfinished, or still at work."""
+
+    def __init__(self, workdir: str | Path, space: Space | None = None):
+        """Args:
+        workdir: directory of the run.
+        space: of its losses; by default it is made from the run's config.
+
+        Raises:
+          UserError: there is no run in `workdir`.
+        """
+        self.path = Path(workdir)
+        self._space = space
+        self.config  # noqa: B018 - a directory without a run is refused at once
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for, nested."""
+        with open_for_reading(self.path) as run:
+            return run.config
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What came out, or None while the run is unfinished."""
+        with open_for_reading(self.path) as run:
+            return run.read_summary()
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Everything that was proposed and came as far as the first compiled filter, see `runs.rows.CandidateRow`."""
+        with open_for_reading(self.path) as run:
+            return [dict(vars(row)) for row in run.archive.candidates()]
+
+    def trainings(self) -> list[dict[str, Any]]:
+        """Every training, see `runs.rows.TrainingRow`."""
+        with open_for_reading(self.path) as run:
+            return [dict(vars(row)) for row in run.archive.trainings()]
+
+    def comparison(self) -> list[dict[str, Any]]:
+        """The table of the comparison, a record for each loss; none while the run is unfinished."""
+        return list((self.summary or {}).get("comparison", []))
+
+    def ranking(self) -> list[dict[str, Any]]:
+        """The losses of the search, best first; of an unfinished run by their score in the search."""
+        with open_for_reading(self.path) as run:
+            return ranking(run)
+
+    @property
+    def space(self) -> Space:
+        """Of the losses.
+
+        Raises:
+          UserError: it cannot be made any more.
+        """
+        if self._space is None:
+            self._space, problem = stored_space(self.path)
+            if self._space is None:
+                raise UserError(f"the losses of '{self.path}' cannot be read: {problem}")
+        return self._space
+
+    def loss(self, rank: int = 1) -> Loss:
+        """One of the losses of the ranking, as a function.
+
+        Raises:
+          UserError: for a rank that there is not.
+        """
+        ranked = self.ranking()
+        if not 1 <= rank <= len(ranked):
+            raise UserError(f"there is no rank {rank}: the run in '{self.path}' has {len(ranked)} ranked losses, counted from 1")
+        with open_for_reading(self.path) as run:
+            ranges = run.archive.state(STORED_RANGES)
+        return loss_of(self.space, ranked[rank - 1]["formula"], ranges)
+
+    @property
+    def best(self) -> Loss:
+        """The best loss, as a function."""
+        return self.loss(1)
+
+    def report(self) -> Path:
+        """Writes the page of the run again, and returns where it is."""
+        return write_report(self.path, self.space)
+
+    def __repr__(self) -> str:
+        return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
+
+
+def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progress | None = None, command: str = "") -> Results:
+    """Carries a config out in a directory, or goes on where it was stopped; at the end the page `report.html` is there.
+
+    Args:
+      config: see `load_config` and `default_config`.
+      workdir: directory of the run.
+      progress: what is told while it works; by default a line on standard error.
+      command: that repeats the run, for its page.
+
+    Raises:
+      UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
+    """
+    check_config(config)
+    use_compilation_cache(config.compilation_cache)
+    progress = progress or ConsoleProgress(quiet=config.quiet)
+    plan = make_plan(config)
+    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE, upgraded) as directory:
+        if directory.resumed:
+            progress.message(f"going on in {workdir}")
+        run_experiment(plan, directory, progress, command)
+        write_report(workdir, plan.space)
+    return Results(workdir, plan.space)
+
+
+def open_run(workdir: str | Path) -> Results:
+    """The results of a run that is finished, unfinished or still at work.
+
+    Raises:
+      UserError: there is no run in `workdir`.
+    """
+    return Results(workdir)
