@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxloss.core.conditions import When
 from jaxloss.core.settings import Settings, options, setting
-from jaxloss.systems.registry import SYSTEMS
+from jaxloss.systems.registry import DEFAULT, SYSTEMS
 from jaxloss.tasks.registry import TASKS
 
 
@@ -26,5 +26,5 @@ class TaskChoice(Settings, section="task"):
 class SpaceChoice(Settings, section="space"):
     """What losses are searched for."""
 
-    name: str = setting("autoloss_zero", f"{', '.join(SYSTEMS)}, or module:factory")
+    name: str = setting(DEFAULT, f"{', '.join(SYSTEMS)}, or module:factory")
     options: Mapping[str, Any] = options("Arguments of a module:factory", acts_when=_from_outside("space.name", SYSTEMS))

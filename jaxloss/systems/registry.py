@@ -8,4 +8,7 @@ from jaxloss.systems.base import System
 
 SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZERO_SYSTEM, AUTOLOSS_GMS_SYSTEM)}
 
+# Where a config says nothing.
+DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
+
 PUBLISHED: Mapping[str, str] = {name: formula for system in SYSTEMS.values() for name, formula in system.published.items()}
