@@ -10,4 +10,7 @@ SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZER
 # What a config has that names none.
 DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
 
+# Where a config says nothing.
+DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
+
 PUBLISHED: Mapping[str, str] = {name: formula for system in SYSTEMS.values() for name, formula in system.published.items()}

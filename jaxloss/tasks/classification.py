@@ -44,7 +44,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
       UserError: for absent or broken data, and for settings that do not suit them.
 
     References:
-      H. Li et al., CVPR 2022 (the rejection problem).
+      Li et al., CVPR 2022, Eq. 3 (the rejection problem).
     """
     if "dtype" in settings.model_options:
         raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
