@@ -99,12 +99,15 @@ class Loss:
         return f"Loss({self.name!r}: {arrays})"
 
 
-def parse(formula: str, space: str | Space = DEFAULT, **settings) -> Loss:
+def parse(
+    formula: str, space: str | Space = DEFAULT, ranges: Mapping[str, tuple[float, float]] | None = None, **settings
+) -> Loss:
     """Reads a formula.
 
     Args:
       formula: for example `Neg(Mul(target, Log(prediction)))`.
       space: the name of a system, or a space.
+      ranges: input -> (low, high), for what is simplified; any real number where it is not said.
       **settings: of the system's space, such as `max_instructions`.
 
     Raises:
@@ -114,7 +117,7 @@ def parse(formula: str, space: str | Space = DEFAULT, **settings) -> Loss:
         if space not in SYSTEMS:
             raise unknown("space", space, SYSTEMS)
         space = _space_of(space, **settings)
-    return loss_of(space, formula)
+    return loss_of(space, formula, {branch.name: ranges or {} for branch in space.branches})
 
 
 def loss(name: str, **hyperparameters: float) -> Loss:

@@ -7,9 +7,6 @@ from jaxloss.systems.autoloss_zero.system import AUTOLOSS_ZERO_SYSTEM
 from jaxloss.systems.base import System
 
 SYSTEMS: Mapping[str, System] = {system.name: system for system in (AUTOLOSS_ZERO_SYSTEM, AUTOLOSS_GMS_SYSTEM)}
-# What a config has that names none.
-DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
-
 # Where a config says nothing.
 DEFAULT = AUTOLOSS_ZERO_SYSTEM.name
 
