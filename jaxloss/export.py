@@ -1,6 +1,6 @@
 """Writes a found loss as Python, LaTeX, SymPy or text: `python -m jaxloss.export WORKDIR --rank=1 --format=python`.
 
-Thin: what it does can be done in a notebook with `jaxloss.cli.exporting`.
+Thin: what it does can be done in a notebook with `jaxloss.study.export`.
 """
 
 import argparse
@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> None:
     raise_interrupts()
     with interrupts_wait():
-        from jaxloss.cli.exporting import DEFAULT_TIME_LIMIT, FORMATS, export
+        from jaxloss.config.stored import stored_space
         from jaxloss.runs import atomic
+        from jaxloss.study.export import DEFAULT_TIME_LIMIT, FORMATS, export
 
     parser = _Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
     parser.add_argument("workdir", help="directory of a run")
@@ -47,7 +48,7 @@ def _run(arguments: Sequence[str]) -> None:
     parser.add_argument("--output", help="file to write; standard output by default")
     parser.add_argument("--time_limit", type=float, default=DEFAULT_TIME_LIMIT, help="seconds for the simplification")
     options = parser.parse_args(arguments)
-    text = export(options.workdir, options.rank, options.format, time_limit=options.time_limit)
+    text = export(options.workdir, stored_space(options.workdir), options.rank, options.format, options.time_limit)
     if not options.output:
         sys.stdout.write(text)
         return

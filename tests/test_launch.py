@@ -459,7 +459,7 @@ def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("command", "function"), [(export, "jaxloss.cli.exporting.export"), (report, "jaxloss.report.page.write_report")]
+    ("command", "function"), [(export, "jaxloss.config.stored.stored_space"), (report, "jaxloss.runs.directory.open_for_reading")]
 )
 def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function):
     def interrupted(*_, **__):

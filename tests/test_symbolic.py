@@ -17,8 +17,8 @@ import pytest
 
 import jaxloss
 from jaxloss import export
-from jaxloss.cli import exporting
 from jaxloss.config import default_config
+from jaxloss.config.stored import stored_space
 from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
@@ -486,4 +486,4 @@ def test_export_needs_a_run(tmp_path, capsys):
     assert export.main([str(tmp_path / "nothing")]) == 2
     assert "is not the directory of a run" in capsys.readouterr().err
     with pytest.raises(UserError, match="not the directory of a run"):
-        exporting.export(tmp_path)
+        stored_space(tmp_path)

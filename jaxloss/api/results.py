@@ -7,7 +7,6 @@ import ml_collections
 
 from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
-from jaxloss.cli.exporting import ranking
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check import check_config
 from jaxloss.config.plan import make_plan
@@ -18,6 +17,7 @@ from jaxloss.core.progress import Progress
 from jaxloss.report.page import write_report
 from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
+from jaxloss.study.export import ranking
 from jaxloss.study.modes import run_experiment
 from jaxloss.tasks.base import STORED_RANGES
 
@@ -76,9 +76,7 @@ class Results:
           UserError: it cannot be made any more.
         """
         if self._space is None:
-            self._space, problem = stored_space(self.path)
-            if self._space is None:
-                raise UserError(f"the losses of '{self.path}' cannot be read: {problem}")
+            self._space = stored_space(self.path)
         return self._space
 
     def loss(self, rank: int = 1) -> Loss:

@@ -10,15 +10,15 @@ from jaxloss.runs.directory import open_for_reading
 from jaxloss.spaces.base import Space
 
 
-def stored_space(workdir: str | Path) -> tuple[Space | None, str]:
-    """The space of a run's losses, and '' or why it cannot be made: a space from outside the package may be gone.
+def stored_space(workdir: str | Path) -> Space:
+    """The space of a run's losses.
 
     Raises:
-      UserError: there is no run in `workdir`.
+      UserError: there is no run in `workdir`, or its space cannot be made any more: one from outside the package may be gone.
     """
     with open_for_reading(workdir) as run:
         config = run.config
     try:
-        return make_space(ml_collections.ConfigDict(config)), ""
+        return make_space(ml_collections.ConfigDict(config))
     except (UserError, AttributeError, KeyError) as error:
-        return None, str(error)
+        raise UserError(f"the losses of '{workdir}' cannot be read: {error}") from error

@@ -4,11 +4,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import ml_collections
-
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.rows import WHOLE
+from jaxloss.spaces.base import Space
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.reading import reading_of
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
@@ -34,14 +33,16 @@ def ranking(run: Run) -> list[dict[str, Any]]:
     return sorted(best.values(), key=lambda entry: -entry["search_score"])
 
 
-def export(workdir: str | Path, rank: int = 1, format: str = "python", space=None, time_limit: float = DEFAULT_TIME_LIMIT) -> str:
+def export(
+    workdir: str | Path, space: Space, rank: int = 1, format: str = "python", time_limit: float = DEFAULT_TIME_LIMIT
+) -> str:
     """The text of one loss of a run.
 
     Args:
       workdir: the run's directory.
+      space: the space of the run.
       rank: 1 is the best.
       format: one of `FORMATS`.
-      space: the space of the run; by default it is made from the run's config.
       time_limit: seconds that SymPy may think about each formula.
 
     Raises:
@@ -52,14 +53,9 @@ def export(workdir: str | Path, rank: int = 1, format: str = "python", space=Non
     if not 0 < time_limit < math.inf:
         raise UserError(f"time_limit must be a number of seconds above 0, not {time_limit:g}")
     with open_for_reading(workdir) as run:
-        ranked, config, ranges = ranking(run), run.config, run.archive.state(STORED_RANGES)
+        ranked, ranges = ranking(run), run.archive.state(STORED_RANGES)
     if not 1 <= rank <= len(ranked):
         raise UserError(f"there is no rank {rank}: the run in '{workdir}' has {len(ranked)} ranked losses, counted from 1")
-    if space is None:
-        # Loaded here: wiring knows every room, and a caller that brings a space needs none of them.
-        from jaxloss.config.wiring import make_space
-
-        space = make_space(ml_collections.ConfigDict(config))
     entry = ranked[rank - 1]
     (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
     if format == "python":
@@ -84,7 +80,7 @@ def _other(description: Description, format: str) -> str:
     return "\n".join([*lines, f"simplified for {description.domain}"] if description.domain else lines)
 
 
-def _found(space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[str, Any]) -> str:
+def _found(space: Space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[str, Any]) -> str:
     """How the loss was found, for the docstring."""
     lines = [f"Found by jaxloss in the space {space.name}: rank {rank} of {num_ranked} in the run '{Path(workdir).name}'."]
     # A loss that was not trained again has the single score of the search only.
