@@ -260,9 +260,9 @@ def test_an_auxiliary_loss_is_trained_beside_the_candidate(task):
     encoded, train = cosface.encode(cosface.defaults), task.data[TRAIN]
     plain, both = (Training(one, cosface, settings) for one in (task, extra))
     state = plain.begin(encoded, jax.random.key(0), train)
-    alone, _, _ = plain._gradients(state, encoded, train)
-    together, _, _ = both._gradients(state, encoded, train)
-    batch, key = plain._batch(state, train)
+    alone, _, _ = plain.gradients(state, encoded, train)
+    together, _, _ = both.gradients(state, encoded, train)
+    batch, key = plain.batch(state, train)
     cosine = task.forward(state.variables, batch, key)[0][BRANCH].arrays["cosine"]
     assert float(together - alone) == pytest.approx(3 * float(cosine.mean()), abs=1e-4)
 

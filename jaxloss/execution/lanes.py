@@ -15,7 +15,8 @@ from jaxloss.core.devices import memory_needed, over_devices
 from jaxloss.core.types import Array, PyTree
 from jaxloss.graphs.stacking import encoded_axes
 from jaxloss.tasks.dispatch import dispatch_steps
-from jaxloss.tasks.preparation import Preparation, TrainState
+from jaxloss.tasks.preparation import Preparation
+from jaxloss.tasks.state import TrainState
 from jaxloss.tasks.train import Training
 
 
@@ -52,13 +53,43 @@ class LanePreparation:
         return over_devices(merge, self.num_devices, donate_argnums=0)
 
     @functools.cached_property
+    def broadcast(self):
+        """`(state TrainState [D], lanes bool [D, K]) -> TrainState [D, K]`: one state in all lanes."""
+
+        def broadcast(state: TrainState, lanes: Array) -> TrainState:
+            return jax.vmap(lambda _: state)(lanes)
+
+        return over_devices(broadcast, self.num_devices)
+
+    @functools.cached_property
+    def insert(self):
+        """`(states, state TrainState [D], chosen bool [D, K]) -> TrainState [D, K]`: one state in the lanes that are chosen."""
+
+        def insert(states: TrainState, state: TrainState, chosen: Array) -> TrainState:
+            def of_lane(old: TrainState, is_new: Array) -> TrainState:
+                return jax.tree.map(functools.partial(jnp.where, is_new), state, old)
+
+            return jax.vmap(of_lane)(states, chosen)
+
+        return over_devices(insert, self.num_devices, donate_argnums=0)
+
+    @functools.cached_property
+    def lane(self):
+        """`(states, number int32 [D]) -> TrainState [D]`: that of one lane on every device."""
+
+        def lane(states: TrainState, number: Array) -> TrainState:
+            return jax.tree.map(lambda leaf: leaf[number], states)
+
+        return over_devices(lane, self.num_devices)
+
+    @functools.cached_property
     def scores(self):
         """`(variables [D, K], examples [D, ...]) -> {name: [D, K]}`."""
         scores: Mapping[str, Array] = jax.vmap(self.preparation.task.scores, in_axes=(0, None))
         return over_devices(scores, self.num_devices)
 
 
-class Lanes:
+class LaneTraining:
     """The training of one family for all lanes at once."""
 
     def __init__(self, training: Training, preparation: LanePreparation):
@@ -81,7 +112,7 @@ class Lanes:
             return self._block(states, encoded, rates, train, ends)
         return dispatch_steps(lambda states: self._step(states, encoded, rates, train), states, num_steps)
 
-    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree) -> int:
+    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree | None) -> int:
         """Bytes on one device for a block of steps, or for the scores where they take more; found by compiling.
 
         The data are included. Nothing is run.
@@ -90,7 +121,7 @@ class Lanes:
           encoded: stacked candidates `[D, K]`.
           rates: float `[D, K]`.
           train: `[D, ...]`.
-          examples: `[D, ...]`, what is scored.
+          examples: `[D, ...]`, what is scored; None for nothing.
         """
         compilations = self.compilations
         seeds = jax.ShapeDtypeStruct(rates.shape, jnp.uint32)
@@ -101,6 +132,8 @@ class Lanes:
         else:
             needed = memory_needed(self._step, states, encoded, rates, train)
         self.compilations = compilations
+        if examples is None:
+            return needed
         return max(needed, memory_needed(self.preparation.scores, states.variables, examples))
 
     # --- compiled --------------------------------------------------------------------------------------------------------------

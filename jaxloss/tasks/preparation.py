@@ -1,8 +1,6 @@
 """What every training of a task begins and ends with, whatever its loss: a fresh network, the order of the data, the scores."""
 
-import dataclasses
 import functools
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -11,51 +9,7 @@ import optax
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task, num_examples
 from jaxloss.tasks.settings import TrainingSettings
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """Everything that changes during a training.
-
-    Attributes:
-      variables: parameters and statistics of the network.
-      optimiser: state of the optimiser.
-      orders: int32 `[E, M]` the order of the examples in every epoch; does not change.
-      loss_scale: float `[]` constant factor of the loss.
-      step: int32 `[]` steps done.
-      finite: bool `[]` False once a loss or a gradient was NaN or infinite; the state then stands still.
-      key: of augmentation and dropout.
-    """
-
-    variables: PyTree
-    optimiser: PyTree
-    orders: Array
-    loss_scale: Array
-    step: Array
-    finite: Array
-    key: Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a training gave.
-
-    Attributes:
-      score: the task's metric, or None where the training was stopped by NaN or infinity, or the metric itself is that.
-      scores: all scores of the task; none where the metric is None.
-      steps: steps done.
-      variables: the trained network, where it was asked for.
-    """
-
-    score: float | None
-    scores: Mapping[str, float]
-    steps: int
-    variables: PyTree = None
-
-    @property
-    def finite(self) -> bool:
-        return self.score is not None
+from jaxloss.tasks.state import StateHandle, TrainState, with_key_data
 
 
 class Preparation:
@@ -102,6 +56,11 @@ class Preparation:
             finite=jnp.bool_(True),
             key=jax.random.fold_in(key, num_epochs),
         )
+
+    def handle_like(self, train: PyTree, split: int) -> StateHandle:
+        """The shapes of a handle to a training on this division of the data; nothing is computed."""
+        state = jax.eval_shape(lambda train: with_key_data(self.fresh(jax.random.key(0), train)), train)
+        return StateHandle(state, split, self.task.name)
 
     def _order(self, key: Array, train: PyTree) -> Array:
         """The rows of one epoch."""
