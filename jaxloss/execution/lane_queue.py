@@ -153,16 +153,21 @@ class LaneQueue:
                 lane.step = int(steps[place])
                 if not finite[place] or lane.step >= lane.end:
                     places.append(place)
-        scores = None
-        if self._examples is not None and any(finite[place] for place in places):
-            scores = jax.device_get(self._preparation.scores(self._states.variables, self._examples))
+        scored = [place for place in places if finite[place]] if self._examples is not None else []
+        scores = {}
+        if scored:
+            found = self._preparation.evaluate(self._states.variables, self._examples, [self._at(place) for place in scored])
+            scores = dict(zip(scored, found, strict=True))
         results = []
         for place in places:
-            at = divmod(place, self._shape[1])
-            own = None if scores is None else {name: values[at] for name, values in scores.items()}
-            end = self._handle(*at) if self._lanes[place].trial.keep_end else None
-            results.append((place, self._training.training.outcome(own, finite[place], steps[place], end)))
+            end = self._handle(*self._at(place)) if self._lanes[place].trial.keep_end else None
+            outcome = self._training.training.outcome(scores.get(place), finite[place], steps[place], end)
+            results.append((place, outcome))
         return results
+
+    def _at(self, place: int) -> tuple[int, int]:
+        """(device, number of the lane on it)."""
+        return divmod(place, self._shape[1])
 
     def _handle(self, device: int, number: int) -> StateHandle:
         states = self._preparation.lane(self._states, replicate(jnp.int32(number), self._shape[0]))

@@ -6,12 +6,12 @@ and random numbers: they are in its `TrainState`. Lanes that are at their end, n
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.devices import memory_needed, over_devices
+from jaxloss.core.devices import first_device, memory_needed, over_devices, replicate
 from jaxloss.core.types import Array, PyTree
 from jaxloss.graphs.stacking import encoded_axes
 from jaxloss.tasks.dispatch import dispatch_steps
@@ -88,6 +88,35 @@ class LanePreparation:
         scores: Mapping[str, Array] = jax.vmap(self.preparation.task.scores, in_axes=(0, None))
         return over_devices(scores, self.num_devices)
 
+    @functools.cached_property
+    def predict(self):
+        """`(variables [D, K], examples [D, ...], first row int32 [D]) -> predictions [D, K, B, ...]`, see `HostMetrics`."""
+        predict = jax.vmap(self.preparation.task.host_metrics.predict_rows, in_axes=(0, None, None))
+        return over_devices(predict, self.num_devices)
+
+    def evaluate(
+        self, variables: PyTree, examples: PyTree, places: Sequence[tuple[int, int]]
+    ) -> list[Mapping[str, Array | float]]:
+        """All scores of the networks in some lanes.
+
+        Args:
+          variables: `[D, K]`.
+          examples: `[D, ...]`.
+          places: (device, number) of the lanes, one at least.
+        """
+        task, evaluation = self.preparation.task, self.preparation.evaluation
+        scores = {} if task.scores is None else jax.device_get(self.scores(variables, examples))
+        found = [{name: values[at] for name, values in scores.items()} for at in places]
+        if task.host_metrics is None:
+            return found
+
+        def predictions(first: int) -> list[PyTree]:
+            arrays = jax.device_get(self.predict(variables, examples, replicate(jnp.int32(first), self.num_devices)))
+            return [jax.tree.map(lambda leaf, at=at: leaf[at], arrays) for at in places]
+
+        of_host = task.host_metrics.scores(predictions, evaluation.on_host(examples, first_device))
+        return [{**own, **more} for own, more in zip(found, of_host, strict=True)]
+
 
 class LaneTraining:
     """The training of one family for all lanes at once."""
@@ -132,9 +161,12 @@ class LaneTraining:
         else:
             needed = memory_needed(self._step, states, encoded, rates, train)
         self.compilations = compilations
-        if examples is None:
-            return needed
-        return max(needed, memory_needed(self.preparation.scores, states.variables, examples))
+        task, first_row = self.preparation.preparation.task, jnp.zeros((self.preparation.num_devices,), jnp.int32)
+        if examples is not None and task.scores is not None:
+            needed = max(needed, memory_needed(self.preparation.scores, states.variables, examples))
+        if examples is not None and task.host_metrics is not None:
+            needed = max(needed, memory_needed(self.preparation.predict, states.variables, examples, first_row))
+        return needed
 
     # --- compiled --------------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import optax
 
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task, num_examples
+from jaxloss.tasks.evaluation import Evaluation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import StateHandle, TrainState, with_key_data
 
@@ -17,6 +18,7 @@ class Preparation:
 
     def __init__(self, task: Task, settings: TrainingSettings):
         self.task, self.settings = task, settings
+        self.evaluation = Evaluation(task)
 
     def steps_per_epoch(self, train: PyTree) -> int:
         """Whole batches in an epoch (static)."""
@@ -76,8 +78,3 @@ class Preparation:
     def begin(self):
         """`fresh`, compiled."""
         return jax.jit(self.fresh)
-
-    @functools.cached_property
-    def scores(self):
-        """`(variables, examples) -> {name: scalar}`."""
-        return jax.jit(self.task.scores)

@@ -117,10 +117,11 @@ class Outcome:
     """What a trial gave.
 
     Attributes:
-      score: the task's metric, or None where nothing was scored or the training was stopped by NaN or infinity.
-      scores: all scores of the task.
+      score: the task's metric, or None where nothing was scored, the training was stopped by NaN or infinity, or the metric
+        itself is that.
+      scores: all scores of the task; none where the metric is None.
       steps: steps that the training has done, those before the trial's start included.
-      finite: False where it was stopped by NaN or infinity.
+      finite: False where it was stopped by NaN or infinity, or the metric is that.
       end: handle to the end, where it was asked for; of a training that was stopped, to its last finite state.
     """
 

@@ -77,7 +77,7 @@ class Training(TrainStep):
         else:
             end = None
             variables, finite, step = self._on_one_device((state.variables, state.finite, state.step))
-        scores = None if evaluate_on is None else self.preparation.scores(variables, data[evaluate_on])
+        scores = None if evaluate_on is None else self.preparation.evaluation(variables, data[evaluate_on], finite)
         return self.outcome(scores, finite, step, end)
 
     def first_steps(self, encoded: PyTree, learning_rate: float, start: int | StateHandle, train: PyTree, num_steps: int) -> int:
@@ -118,11 +118,18 @@ class Training(TrainStep):
             return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
         return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps)
 
-    def outcome(self, scores: Mapping[str, Array] | None, finite: Array, step: Array, end: StateHandle | None) -> Outcome:
-        """What a trial that ended with these scores gave; None where nothing was scored."""
+    def outcome(self, scores: Mapping[str, Array | float] | None, finite: Array, step: Array, end: StateHandle | None) -> Outcome:
+        """What a trial that ended with these scores gave, None where nothing was scored.
+
+        A metric of NaN is as good as a stopped training.
+        """
         finite = bool(finite)
-        scores = {name: float(value) for name, value in scores.items()} if finite and scores is not None else {}
-        return Outcome(scores.get(self.task.metric), scores, int(step), finite, end)
+        if scores is None or not finite:
+            return Outcome(None, {}, int(step), finite, end)
+        scores = {name: float(value) for name, value in scores.items()}
+        if not math.isfinite(scores.get(self.task.metric, math.nan)):
+            return Outcome(None, {}, int(step), False, end)
+        return Outcome(scores[self.task.metric], scores, int(step), finite, end)
 
     # --- compiled --------------------------------------------------------------------------------------------------------------
 
