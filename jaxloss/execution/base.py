@@ -12,6 +12,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, StateHandle
@@ -137,7 +138,7 @@ class Resources:
 
     def _train_shapes(self, split: int) -> PyTree:
         """The training data as one device has them, or their shapes."""
-        return self.data(split)[TRAIN]
+        return resident_arrays(self.data(split)[TRAIN])
 
     def _place(self, data: PyTree) -> PyTree:
         """Puts data where the trainings read it."""

@@ -12,10 +12,11 @@ from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.measure import measure, that_train
-from jaxloss.execution.population import PopulationExecution
+from jaxloss.execution.population import PopulationExecution, refuse_streamed
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.execution.settings import AUTO, DATA_PARALLEL, MEASURE, MODES, PMAP, SERIAL, VMAP
 from jaxloss.tasks.base import Task
+from jaxloss.tasks.data.stream import is_streamed
 from jaxloss.tasks.settings import TrainingSettings
 
 # Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
@@ -82,23 +83,28 @@ def choose(
     """The parallelism of a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
 
     Args:
-      mode: in `MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are several.
+      mode: in `MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are several;
+        serial where the training data are streamed.
       lanes: on each device, 0 for as many as suit it.
       most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
       examples: trials of the kind that is to come.
       factory: of the executions.
 
     Raises:
-      UserError: for a mode that needs several devices where there is one.
+      UserError: for a mode that needs several devices where there is one, or the training data on the device where they are
+        streamed.
     """
-    devices = jax.local_device_count()
+    devices, streamed = jax.local_device_count(), is_streamed(factory.task.data)
     if mode == AUTO:
-        mode = SERIAL if jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
+        mode = SERIAL if streamed or jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
     if mode in (PMAP, DATA_PARALLEL) and devices < 2:
         raise UserError(f"execution.mode={mode} needs several devices, and there is one; choose serial, vmap or auto")
+    if mode in (VMAP, PMAP):
+        refuse_streamed(factory.task)
     modes = [mode]
     if mode == MEASURE:
         modes = [SERIAL, VMAP, *([PMAP, DATA_PARALLEL] if devices > 1 else [])]
+        modes = [one for one in modes if not streamed or one not in (VMAP, PMAP)]
     possible = [_of_mode(mode, lanes, most_lanes, examples, factory) for mode in modes]
     if mode != MEASURE:
         return possible[0], {}

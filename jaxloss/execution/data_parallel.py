@@ -1,5 +1,6 @@
 """One network at a time, each of its batches divided over several devices: for networks that are large for one."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +14,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.data.stream import is_streamed, resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, TrainState
@@ -82,7 +84,7 @@ class DataParallelExecution(SerialExecution):
         """
         self.num_devices = num_devices
         super().__init__(task, settings, workers, dispatch)
-        batch_size = self._preparation.batch_size(task.data[TRAIN])
+        batch_size = self._preparation.batch_size(resident_arrays(task.data[TRAIN]))
         if batch_size % num_devices:
             raise UserError(
                 f"execution.mode=data_parallel divides a batch over {num_devices} devices, but the batch has {batch_size} "
@@ -110,7 +112,10 @@ class DataParallelExecution(SerialExecution):
         return _Preparation(task, settings, self.num_devices)
 
     def _train_shapes(self, split: int) -> PyTree:
-        return slice_shapes(self.data(split)[TRAIN])
+        return slice_shapes(super()._train_shapes(split))
 
     def _place(self, data: PyTree) -> PyTree:
-        return {name: replicate(part, self.num_devices) if name == TRAIN else jax.device_put(part) for name, part in data.items()}
+        placed = jax.device_put({name: part for name, part in data.items() if name != TRAIN})
+        train = data[TRAIN]
+        arrays = replicate(resident_arrays(train), self.num_devices)
+        return {**placed, TRAIN: dataclasses.replace(train, resident=arrays) if is_streamed(data) else arrays}

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.devices import replicate, slice_shapes
+from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.execution.lane_queue import LaneQueue, stack_candidates
 from jaxloss.execution.lanes import LanePreparation, LaneTraining
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
+from jaxloss.tasks.data.stream import is_streamed
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome
@@ -43,7 +45,11 @@ class PopulationExecution(Resources):
         num_devices: `D`; 1 is `vmap`, more is `pmap` over it.
         workers: threads for the filters; trainings need none.
         dispatch: see `Training`; a `whole` block of steps is one call.
+
+        Raises:
+          UserError: the training data are streamed: every lane would have to be fed with batches of its own.
         """
+        refuse_streamed(task)
         super().__init__(task, settings, Preparation(task, settings), workers)
         self._dispatch = dispatch
         self.num_devices, self.lanes = num_devices, lanes
@@ -113,3 +119,12 @@ class PopulationExecution(Resources):
 
     def _place(self, data: PyTree) -> PyTree:
         return replicate(data, self.num_devices)
+
+
+def refuse_streamed(task: Task) -> None:
+    """Raises a UserError where the training data do not lie on the device."""
+    if is_streamed(task.data):
+        raise UserError(
+            f"execution.mode=vmap and pmap need the training data on the device, and those of the task {task.name} are streamed: "
+            "choose serial, data_parallel or auto"
+        )

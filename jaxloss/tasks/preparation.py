@@ -4,10 +4,13 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task, num_examples
+from jaxloss.tasks.data.stream import is_streamed
 from jaxloss.tasks.evaluation import Evaluation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import StateHandle, TrainState, with_key_data
@@ -32,7 +35,21 @@ class Preparation:
         """Examples in an epoch; an order of the task's own may repeat some (static)."""
         if self.task.order is None:
             return num_examples(train)
-        return jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
+        try:
+            return jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
+        except KeyError as error:
+            if not is_streamed(self.task.data):
+                raise
+            raise UserError(
+                f"the order of the task {self.task.name} reads the array {error}, and its training data are streamed: give the "
+                f"array to StreamedRows.create as a resident one, beside {sorted(train)}"
+            ) from error
+
+    def rows_of_steps(self, orders: np.ndarray, train: PyTree, first: int, count: int) -> np.ndarray:
+        """Numbers of the examples of some steps, on the host: int `[count, B]`, of orders `[E, M]`."""
+        batch_size, steps_per_epoch = self.batch_size(train), self.steps_per_epoch(train)
+        whole_batches = orders[:, : steps_per_epoch * batch_size]
+        return whole_batches.reshape(-1, batch_size)[first : first + count]
 
     def num_steps(self, train: PyTree) -> int:
         """Steps of a whole training (static)."""

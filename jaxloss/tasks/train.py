@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.data.stream import StreamedRows, resident_arrays
 from jaxloss.tasks.dispatch import dispatch_steps, resolve_dispatch
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
@@ -34,7 +36,7 @@ class Training(TrainStep):
         axis_name: str | None = None,
     ):
         """Args:
-        task: gives network, batches and scores; its `data` is not read here.
+        task: gives network, batches and scores; of its `data` it only matters whether they are streamed.
         family: a space, or a family of hand-crafted losses.
         settings: everything but the learning rate.
         dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`, see
@@ -63,7 +65,7 @@ class Training(TrainStep):
           encoded: the candidate.
           learning_rate: of this training.
           start: the seed of a fresh network and data order, or a handle.
-          data: split name -> examples.
+          data: split name -> examples, those of `train` on the device or streamed.
           evaluate_on: name of the split that is scored, None for none.
           num_steps: so many, None for all that are left.
           keep_end: the outcome has a handle to the end.
@@ -89,7 +91,7 @@ class Training(TrainStep):
     ) -> TrainState:
         """The state after all steps that are left, or after so many of them."""
         goes_on = isinstance(start, StateHandle)
-        left = self.preparation.num_steps(self._of_one_device(train)) - (start.steps if goes_on else 0)
+        left = self.preparation.num_steps(self._of_one_device(resident_arrays(train))) - (start.steps if goes_on else 0)
         first = start.on_device() if goes_on else jax.random.key(start)
         encoded, rate, first = self._to_devices((encoded, jnp.float32(learning_rate), first))
         state = first if goes_on else self.begin(encoded, first, train)
@@ -109,14 +111,39 @@ class Training(TrainStep):
 
     def begin(self, encoded: PyTree, key: Array, train: PyTree) -> TrainState:
         """The state before the first step."""
-        state = self.preparation.begin(key, train)
-        return self._scaled(state, encoded, train) if self.settings.loss_scale == "unit_gradient" else state
+        state = self.preparation.begin(key, resident_arrays(train))
+        if self.settings.loss_scale != "unit_gradient":
+            return state
+        if not isinstance(train, StreamedRows):
+            return self._scaled(state, encoded, train)
+        batch = train.read(self._rows(state, train, 1)[0])
+        return self._scaled(state, encoded, train.resident, self._to_devices(batch))
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """At most `num_steps` further steps: fewer where the training ends or is stopped before. `state` is given away."""
         if self.dispatch == "whole":
             return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
+        if isinstance(train, StreamedRows):
+            return self._advance_streamed(state, encoded, rate, train, num_steps)
         return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps)
+
+    def _advance_streamed(
+        self, state: TrainState, encoded: PyTree, rate: Array, train: StreamedRows, num_steps: int
+    ) -> TrainState:
+        rows = self._rows(state, train, num_steps)
+        if not len(rows):
+            return state
+        with train.batches(rows) as batches:
+
+            def step(state: TrainState) -> TrainState:
+                return self._step(state, encoded, rate, train.resident, self._to_devices(next(batches)))
+
+            return dispatch_steps(step, state, len(rows), train.prefetch)
+
+    def _rows(self, state: TrainState, train: StreamedRows, num_steps: int) -> np.ndarray:
+        """The rows of the next steps, `[at most num_steps, B]`, on the host."""
+        orders, step = jax.device_get(self._on_one_device((state.orders, state.step)))
+        return self.preparation.rows_of_steps(orders, self._of_one_device(train.resident), int(step), num_steps)
 
     def outcome(self, scores: Mapping[str, Array | float] | None, finite: Array, step: Array, end: StateHandle | None) -> Outcome:
         """What a trial that ended with these scores gave, None where nothing was scored.
@@ -155,8 +182,10 @@ class Training(TrainStep):
 
     @functools.cached_property
     def _step(self):
-        def step(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
+        def step(
+            state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, streamed: PyTree | None = None
+        ) -> TrainState:
             self.compilations += 1  # counted while tracing: once per compilation
-            return self.step(state, encoded, learning_rate, train)
+            return self.step(state, encoded, learning_rate, train, streamed)
 
         return self._compile(step, donate_argnums=0)

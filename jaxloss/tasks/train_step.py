@@ -43,15 +43,25 @@ class TrainStep:
         self.task, self.family, self.settings, self.preparation = task, family, settings, preparation
         self.axis_name = axis_name
 
-    def scale(self, state: TrainState, encoded: PyTree, train: PyTree) -> TrainState:
+    def scale(self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None) -> TrainState:
         """Sets the factor of the loss that makes the norm of its first gradient one."""
-        norm = gradient_norm(self.gradients(state, encoded, train)[1])
+        norm = gradient_norm(self.gradients(state, encoded, train, streamed)[1])
         usable = jnp.isfinite(norm) & (norm > 0)
         return dataclasses.replace(state, loss_scale=jnp.where(usable, 1 / norm, 0), finite=usable)
 
-    def step(self, state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree) -> TrainState:
-        """One step; a state that is at its end, or no longer finite, stands still."""
-        loss, gradients, variables = self.gradients(state, encoded, train)
+    def step(
+        self, state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, streamed: PyTree | None = None
+    ) -> TrainState:
+        """One step; a state that is at its end, or no longer finite, stands still.
+
+        Args:
+          state: before it.
+          encoded: the candidate.
+          learning_rate: float `[]`.
+          train: what of the training data lies on the device.
+          streamed: the examples of this step, where they do not lie there.
+        """
+        loss, gradients, variables = self.gradients(state, encoded, train, streamed)
         gradients = jax.tree.map(lambda leaf: leaf * state.loss_scale, gradients)
         running = self.preparation.running(state, train)
         healthy = jnp.isfinite(loss) & jnp.isfinite(gradient_norm(gradients))
@@ -85,9 +95,11 @@ class TrainStep:
 
         return {name: kept(name, group) for name, group in variables.items()}
 
-    def gradients(self, state: TrainState, encoded: PyTree, train: PyTree) -> tuple[Array, PyTree, PyTree]:
+    def gradients(
+        self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None
+    ) -> tuple[Array, PyTree, PyTree]:
         """The loss on the batch of the current step, its gradient, and the network's updated statistics."""
-        batch, forward_key = self.batch(state, train)
+        batch, forward_key = self.batch(state, train, streamed)
 
         def loss_of(params: PyTree) -> tuple[Array, PyTree]:
             inputs, variables = self.task.forward({**state.variables, "params": params}, batch, forward_key)
@@ -106,12 +118,15 @@ class TrainStep:
         loss = self.family.loss(encoded, {name: one for name, one in inputs.items() if name not in auxiliary}, self.axis_name)
         return sum((function(inputs[name], self.axis_name) for name, function in auxiliary.items()), loss)
 
-    def batch(self, state: TrainState, train: PyTree) -> tuple[PyTree, Array]:
+    def batch(self, state: TrainState, train: PyTree, streamed: PyTree | None = None) -> tuple[PyTree, Array]:
         """The batch of the current step, or this device's share of it, and the key of the forward pass."""
         batch_size, steps_per_epoch = self.preparation.batch_size(train), self.preparation.steps_per_epoch(train)
-        place = (state.step // steps_per_epoch, (state.step % steps_per_epoch) * batch_size)
-        rows = jax.lax.dynamic_slice(state.orders, place, (1, batch_size))[0]
-        batch = jax.tree.map(lambda leaf: leaf[rows], train)
+        if streamed is None:
+            place = (state.step // steps_per_epoch, (state.step % steps_per_epoch) * batch_size)
+            rows = jax.lax.dynamic_slice(state.orders, place, (1, batch_size))[0]
+            batch = jax.tree.map(lambda leaf: leaf[rows], train)
+        else:
+            batch = streamed
         augment_key, forward_key = jax.random.split(jax.random.fold_in(state.key, state.step))
         if self.task.augment is not None:
             batch = self.task.augment(batch, augment_key)
