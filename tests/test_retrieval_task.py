@@ -282,6 +282,20 @@ def test_a_training_learns_to_find_unseen_persons(task):
     assert training.compilations == 1
 
 
+def test_batches_by_identity_may_be_streamed(task, market):
+    """The identities stay on the device, the images come batch by batch; network and data order end bit for bit the same."""
+    settings, cosface = TrainingSettings(batch_size=6, num_epochs=2), family("cosface")
+    outcomes = []
+    for one in (task, make(market, training_data="streamed")):
+        training = Training(one, cosface, settings, "steps")
+        encoded = cosface.encode(cosface.defaults)
+        outcomes.append(training.run(encoded, 0.05, 3, one.data, SEARCH_EVAL, keep_end=True))
+    device, streamed = outcomes
+    assert device.steps == 12
+    assert streamed.scores == device.scores
+    jax.tree.map(np.testing.assert_array_equal, streamed.end, device.end)
+
+
 def test_a_backbone_stands_still_while_it_is_frozen(task):
     """Its parameters and its running statistics, bit by bit; then it moves."""
 

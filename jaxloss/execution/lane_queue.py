@@ -170,7 +170,7 @@ class LaneQueue:
         return divmod(place, self._shape[1])
 
     def _handle(self, device: int, number: int) -> StateHandle:
-        states = self._preparation.lane(self._states, replicate(jnp.int32(number), self._shape[0]))
+        states = jax.device_get(self._preparation.lane(self._states, replicate(jnp.int32(number), self._shape[0])))
         state = jax.tree.map(lambda leaf: leaf[device], states)
         return StateHandle.of(state, self._first.split, self._training.training.task.name)
 

@@ -16,7 +16,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.graphs.stacking import encoded_axes
 from jaxloss.tasks.dispatch import dispatch_steps
 from jaxloss.tasks.preparation import Preparation
-from jaxloss.tasks.state import TrainState
+from jaxloss.tasks.state import TrainState, with_key_data
 from jaxloss.tasks.train import Training
 
 
@@ -75,10 +75,10 @@ class LanePreparation:
 
     @functools.cached_property
     def lane(self):
-        """`(states, number int32 [D]) -> TrainState [D]`: that of one lane on every device."""
+        """`(states, number int32 [D]) -> TrainState [D]`: that of one lane on every device, see `with_key_data`."""
 
         def lane(states: TrainState, number: Array) -> TrainState:
-            return jax.tree.map(lambda leaf: leaf[number], states)
+            return with_key_data(jax.tree.map(lambda leaf: leaf[number], states))
 
         return over_devices(lane, self.num_devices)
 

@@ -57,8 +57,8 @@ class StateHandle:
 
     @classmethod
     def of(cls, state: TrainState, split: int, task: str) -> "StateHandle":
-        """A handle to a state on one device; waits for it."""
-        return cls(jax.tree.map(np.asarray, jax.device_get(with_key_data(state))), split, task)
+        """A handle to a state of one training, see `with_key_data`; waits for it."""
+        return cls(jax.tree.map(np.asarray, jax.device_get(state)), split, task)
 
     @property
     def steps(self) -> int:

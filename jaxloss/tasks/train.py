@@ -19,7 +19,7 @@ from jaxloss.tasks.data.stream import StreamedRows, resident_arrays
 from jaxloss.tasks.dispatch import dispatch_steps, resolve_dispatch
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
-from jaxloss.tasks.state import Outcome, StateHandle, TrainState
+from jaxloss.tasks.state import Outcome, StateHandle, TrainState, with_key_data
 from jaxloss.tasks.train_step import TrainStep
 
 
@@ -74,7 +74,7 @@ class Training(TrainStep):
         state = self.trained(encoded, learning_rate, start, data[TRAIN], num_steps)
         if keep_end:
             state = self._on_one_device(state)
-            end = StateHandle.of(state, split, self.task.name)
+            end = StateHandle.of(with_key_data(state), split, self.task.name)
             variables, finite, step = state.variables, state.finite, state.step
         else:
             end = None
