@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxloss.config.defaults import default_config
+from jaxloss.config.schema import default_config
 from jaxloss.config.wiring import make_task
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
@@ -18,10 +18,12 @@ from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
+from jaxloss.tasks.check import check_task, division
 from jaxloss.tasks.classification import make_classification
+from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.data.stream import ArrayRows, StreamedRows
 from jaxloss.tasks.dispatch import dispatch_steps
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
 
@@ -36,7 +38,7 @@ def noisy(batch, key):
 
 
 def on_device(seed=0):
-    return dataclasses.replace(make_fast(size=45).with_split(seed), augment=noisy, with_split=on_device)
+    return dataclasses.replace(make_fast(FastSettings(size=45)).with_split(seed), augment=noisy, with_split=on_device)
 
 
 def arrays(task):
@@ -142,7 +144,8 @@ def test_files_on_disk_are_mapped(tmp_path):
 
 def digits(**options):
     limits = {"train_limit": 48, "search_eval_limit": 40, "test_limit": 40}
-    return make_classification("digits", noise_kind="symmetric", noise_rate=0.2, augmentation="crop_flip", **limits, **options)
+    noise = {"noise_kind": "symmetric", "noise_rate": 0.2}
+    return make_classification(ClassificationSettings(augmentation="crop_flip", **noise, **limits, **options))
 
 
 def test_a_classification_task_trains_both_ways():
@@ -161,14 +164,25 @@ def test_a_classification_task_trains_both_ways():
     jax.tree.map(np.testing.assert_array_equal, problems[0].context, problems[1].context)
 
 
+def test_the_checks_look_at_streamed_rows():
+    task = digits(training_data="streamed")
+    check_task(task, reads={"classification": ("prediction", "target")}, num_samples=5)
+    check_task(division(task, 1))
+    wide = dataclasses.replace(on_device(), with_split=lambda seed: streamed())
+    check_task(division(wide, 1))
+    lost = StreamedRows.create(ArrayRows({"point": np.zeros((45, 2), np.float32)}))
+    other = dataclasses.replace(on_device(), data={**on_device().data, TRAIN: lost})
+    with pytest.raises(UserError, match=r"must give the same arrays: int32\[45\] as data\['train'\]\['label'\] was expected"):
+        division(dataclasses.replace(on_device(), with_split=lambda seed: other), 1)
+
+
 def test_streaming_is_a_key_of_the_config():
     config = default_config()
     assert not isinstance(make_task(config).data[TRAIN], StreamedRows)
     config.task.classification.training_data = "streamed"
     assert isinstance(make_task(config).data[TRAIN], StreamedRows)
-    config.task.classification.training_data = "steamed"
-    with pytest.raises(UserError, match=r"unknown training data 'steamed'. Did you mean 'streamed'"):
-        make_task(config)
+    with pytest.raises(UserError, match=r"unknown.*training_data.*'steamed'. Did you mean 'streamed'"):
+        ClassificationSettings(training_data="steamed")
 
 
 # --- an order of the task's own ------------------------------------------------------------------------------------------------

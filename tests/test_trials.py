@@ -18,11 +18,12 @@ from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.classification import make_classification
-from jaxloss.tasks.fast import make_fast
+from jaxloss.tasks.classification_settings import ClassificationSettings
+from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
 
-TASK = make_fast(size=40)
+TASK = make_fast(FastSettings(size=40))
 FOCAL = family("focal")
 # With a schedule, momentum and an order of the data that all go on where they were.
 SETTINGS = TrainingSettings(batch_size=10, num_epochs=5, warmup_epochs=1.0)
@@ -258,7 +259,7 @@ def test_mistakes_are_one_line_before_anything_is_trained(executions, mode):
 
 def test_a_handle_of_another_training_does_not_fit(executions):
     (begun,) = run(executions("serial"), trial(num_steps=1))
-    digits = make_classification("digits", train_limit=40, search_eval_limit=40, test_limit=40)
+    digits = make_classification(ClassificationSettings(train_limit=40, search_eval_limit=40, test_limit=40))
     longer = TrainingSettings(batch_size=10, num_epochs=9)
     adam = TrainingSettings("adam", batch_size=10, num_epochs=5, warmup_epochs=1.0)
     for task, settings, message in (

@@ -83,6 +83,7 @@ class Execution(Protocol):
 
     def untrained_scores(self, seed: int, split: int) -> Mapping[str, float]:
         """The scores of a fresh network on `search_eval`, by the functions that trainings are begun and scored with."""
+
     def handle_like(self, split: int) -> StateHandle:
         """The shapes of a handle to a training on this division, to load a stored one: `Checkpoints.load(name, like=...)`."""
 

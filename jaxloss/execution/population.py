@@ -79,8 +79,8 @@ class PopulationExecution(Resources):
         data = self.data(split)
         seeds = jnp.full((self.num_devices, self.lanes), seed, jnp.uint32)
         variables = self._lane_preparation.begin(seeds, data[TRAIN]).variables
-        scores = self._lane_preparation.scores(variables, data[SEARCH_EVAL])
-        return {name: float(values[0, 0]) for name, values in jax.device_get(scores).items()}
+        (scores,) = self._lane_preparation.evaluate(variables, data[SEARCH_EVAL], [(0, 0)])
+        return {name: float(value) for name, value in scores.items()}
 
     @property
     def at_once(self) -> int:

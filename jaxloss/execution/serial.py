@@ -11,6 +11,7 @@ from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
+from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome
@@ -49,7 +50,8 @@ class SerialExecution(Resources):
     def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
         """See `Execution.untrained_scores`."""
         data = self.data(split)
-        scores = self._preparation.scores(self._fresh_variables(seed, data[TRAIN]), data[SEARCH_EVAL])
+        variables = self._fresh_variables(seed, resident_arrays(data[TRAIN]))
+        scores = self._preparation.evaluation(variables, data[SEARCH_EVAL], True)
         return {name: float(value) for name, value in scores.items()}
 
     def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:

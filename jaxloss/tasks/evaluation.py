@@ -17,7 +17,7 @@ class Evaluation:
         self.task = task
         self._on_host: dict[int, tuple[PyTree, PyTree]] = {}
 
-    def __call__(self, variables: PyTree, examples: PyTree, finite: Array) -> Mapping[str, Array | float]:
+    def __call__(self, variables: PyTree, examples: PyTree, finite: Array | bool) -> Mapping[str, Array | float]:
         """All scores of one network; those of the host only where the training is finite."""
         scores = {} if self.task.scores is None else self._scores(variables, examples)
         if self.task.host_metrics is None or not finite:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.abstract import shapes
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 
@@ -150,7 +151,7 @@ def example_shapes(examples: PyTree) -> PyTree:
     """The examples of a split as shapes `[N, ...]`, wherever it lies."""
     if isinstance(examples, StreamedRows):
         return examples.shapes
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), examples)
+    return shapes(examples)
 
 
 def take_rows(examples: PyTree, rows: Array) -> PyTree:
