@@ -44,7 +44,7 @@ class Task:
         rejection protocol optimises where a space does not ask for another.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses). `train` may be a
-        `data.stream.StreamedRows`; `order` is then given its resident arrays, and `rejection_problem` the `StreamedRows`.
+        `data.stream.StreamedRows`; `order` is then given its resident arrays, and `problems` the `StreamedRows`.
       with_split: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
         noise too): other examples in train, search_eval and perhaps test, of the same names, shapes and dtypes.
       auxiliary_losses: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the
