@@ -201,7 +201,7 @@ def test_population(tmp_path):
 
 def test_a_population_that_does_not_fit_is_not_run(tmp_path, monkeypatch):
     candidate = common.SPACE.encode(common.SPACE.parse("Neg(Mul(target, Log(prediction)))"))
-    monkeypatch.setattr(population, "_trials", lambda place: [Trial(common.SPACE, candidate, 0.003, 0, 0, SEARCH_EVAL)])
+    monkeypatch.setattr(population, "_trials", lambda factory: [Trial(common.SPACE, candidate, 0.003, 0, 0, SEARCH_EVAL)])
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(population, "free_memory", lambda: 1000)
     (row,) = population_rows(tmp_path / "out.json", "vmap", "--candidates", "2")

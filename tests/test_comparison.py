@@ -21,7 +21,7 @@ from jaxloss.study.experiment import Experiment, difference_rows
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
-from jaxloss.tasks.preparation import Outcome
+from jaxloss.tasks.state import Outcome
 
 SPACE = autoloss_zero()
 FORMULA = "Neg(Mul(target, Log(prediction)))"
@@ -44,14 +44,14 @@ class Pretence:
 
     @staticmethod
     def by_rate(trial):
-        noise = np.random.default_rng((trial.seed, trial.split)).normal(scale=0.01)
+        noise = np.random.default_rng((trial.start, trial.split)).normal(scale=0.01)
         return 0.9 - 0.1 * abs(math.log10(trial.learning_rate / BEST_RATE)) + noise
 
     def run(self, trials):
         for trial in trials:
             self.trials.append(trial)
             score = self.score(trial)
-            yield Outcome(score, {} if score is None else {"accuracy": score}, 10), 0.0
+            yield Outcome(score, {} if score is None else {"accuracy": score}, 10, score is not None), 0.0
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_ranking_is_by_the_mean_over_fresh_seeds(archive):
     texts = {SPACE.encode(SPACE.parse(text))[SPACE.branches[0].name].opcodes.tobytes(): text for text in quality}
 
     def score(trial):
-        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.seed]
+        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.start]
 
     ranked = comparison(archive, Pretence(score)).rank(CONTENDERS[:2], 0.3, "rank")
     assert [(one.contender.name, one.score) for one in ranked] == [("found 2", 0.8), ("found 1", pytest.approx(0.725))]
@@ -174,7 +174,7 @@ def ranked_texts(archive, quality, execution=Pretence):
     texts = {SPACE.encode(SPACE.parse(text))["classification"].opcodes.tobytes(): text for text in quality}
 
     def score(trial):
-        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.seed - SETTINGS.seed]
+        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.start - SETTINGS.seed]
 
     (count,) = {len(scores) for scores in quality.values()}
     settings = dataclasses.replace(SETTINGS, rank_seeds=count)
@@ -214,7 +214,7 @@ def test_a_copy_takes_no_place_among_the_found(archive):
 
     def score(trial):
         lower = 0.3 * (trial.encoded["classification"].opcodes.tobytes() == third)
-        return 0.9 - 0.1 * (trial.seed - SETTINGS.seed) - lower
+        return 0.9 - 0.1 * (trial.start - SETTINGS.seed) - lower
 
     compared = comparison(archive, Pretence(score), dataclasses.replace(SETTINGS, rank_seeds=4))
     loop = types.SimpleNamespace(search=types.SimpleNamespace(best=lambda: [types.SimpleNamespace(text=text) for text in texts]))
@@ -272,7 +272,7 @@ def test_verdicts(shift, verdict, not_behind):
 
 
 def test_a_stopped_training_scores_nothing(archive):
-    execution = Pretence(lambda trial: None if trial.seed % 2 else 0.8)
+    execution = Pretence(lambda trial: None if trial.start % 2 else 0.8)
     (result,) = comparison(archive, execution).test(CONTENDERS[:1], [Setting(0.1)], [math.nan], "test")
     assert sorted(set(result.scores.values())) == [0.0, 0.8]
     assert [row.finite for row in archive.trainings()] == [row.score is not None for row in archive.trainings()]

@@ -15,7 +15,7 @@ from jaxloss.config.plan import make_plan
 from jaxloss.core.errors import UserError
 from jaxloss.execution import choice, measure
 from jaxloss.execution.base import Trial
-from jaxloss.execution.choice import Way, Workplace, choose, derived_lanes
+from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose, derived_lanes
 from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
@@ -29,6 +29,7 @@ from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
+from tests.compilations import counted
 
 TASK = make_fast(FastSettings(size=40))
 SPACE = autoloss_zero()
@@ -50,8 +51,8 @@ TEXTS = (
 needs_devices = pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
 
 
-def trial(text, rate=0.2, seed=0, split=0, evaluate_on=SEARCH_EVAL):
-    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, seed, split, evaluate_on, keep_variables=True)
+def trial(text, rate=0.2, start=0, split=0, evaluate_on=SEARCH_EVAL, num_steps=None):
+    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, start, split, evaluate_on, num_steps, keep_end=True)
 
 
 def outcomes(execution, trials):
@@ -75,7 +76,7 @@ def assert_agree(first, second, tolerance=1e-4):
     for one, other in zip(first, second, strict=True):
         assert (one.steps, one.finite) == (other.steps, other.finite)
         assert one.scores == pytest.approx(other.scores, abs=0.03)
-        for leaf, expected in zip(jax.tree.leaves(other.variables), jax.tree.leaves(one.variables), strict=True):
+        for leaf, expected in zip(jax.tree.leaves(other.end.variables), jax.tree.leaves(one.end.variables), strict=True):
             np.testing.assert_allclose(leaf, expected, rtol=tolerance, atol=tolerance)
 
 
@@ -93,9 +94,9 @@ def expected():
 
 def many_trials():
     """More than there are lanes, of mixed kinds."""
-    found = [trial(text, seed=seed, split=seed % 2) for seed in range(3) for text in TEXTS]
+    found = [trial(text, start=seed, split=seed % 2) for seed in range(3) for text in TEXTS]
     found += [trial(CROSS_ENTROPY, evaluate_on=TEST)]
-    by_hand = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, 1, 0, TEST, keep_variables=True) for gamma in (1.0, 2.0)]
+    by_hand = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, 1, 0, TEST, keep_end=True) for gamma in (1.0, 2.0)]
     return [*found[:2], *by_hand, *found[2:]]
 
 
@@ -112,18 +113,23 @@ def test_a_population_agrees_with_single_trainings(expected, mode, dispatch):
 
 def test_the_number_of_trials_compiles_nothing():
     execution = make("vmap", lanes=2)
-    for count in (1, 2, 5):
-        assert len(list(execution.run([trial(CROSS_ENTROPY, seed=seed) for seed in range(count)]))) == count
+
+    def run(count):
+        assert len(list(execution.run([trial(CROSS_ENTROPY, start=seed) for seed in range(count)]))) == count
+
+    run(3)
+    with counted() as compiled:
+        for count in (1, 2, 5):
+            run(count)
+    assert not compiled
     assert execution.compilations == {"training autoloss_zero": 1}
-    for compiled in (execution._preparation.begin, execution._preparation.merge, execution._preparation.scores):
-        assert compiled._cache_size() == 1
     execution.close()
 
 
 def test_lanes_that_met_nan_take_the_next_trials():
     """With NaN at once in all but one of them, a list costs hardly more steps than its longest training."""
     execution = make("vmap", lanes=3)
-    lanes = execution.family_lanes(SPACE)
+    lanes = execution.lane_training(SPACE)
     blocks, advance = [], lanes.advance
     lanes.advance = lambda *arguments: blocks.append(arguments[-1]) or advance(*arguments)
     found = outcomes(execution, [trial(CROSS_ENTROPY), *[trial(NAN_AT_ONCE)] * 8])
@@ -134,7 +140,7 @@ def test_lanes_that_met_nan_take_the_next_trials():
 @needs_devices
 @pytest.mark.parametrize("dispatch", ["whole", "steps"])
 def test_a_batch_on_two_devices_agrees_with_one(dispatch):
-    trials = [trial(text, seed=1) for text in TEXTS]
+    trials = [trial(text, start=1) for text in TEXTS]
     execution = make("data_parallel", dispatch=dispatch)
     assert_agree(outcomes(make("serial"), trials), outcomes(execution, trials))
     assert execution.compilations == {"training autoloss_zero": 1}
@@ -153,7 +159,7 @@ FEW_STEPS = TrainingSettings(batch_size=16, num_epochs=1)
 
 def scaled_trials():
     """The last one has no finite gradient that could be scaled."""
-    return [Trial(FOCAL, {"gamma": np.float32(gamma)}, 0.05, 0, 0, SEARCH_EVAL, keep_variables=True) for gamma in (1, 2, np.nan)]
+    return [Trial(FOCAL, {"gamma": np.float32(gamma)}, 0.05, 0, 0, SEARCH_EVAL, keep_end=True) for gamma in (1, 2, np.nan)]
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +185,7 @@ def images():
 
 def image_trials():
     encoded = [FOCAL.encode({"gamma": gamma}) for gamma in (1.0, 2.0, 0.5)]
-    return [Trial(FOCAL, of, 0.05, seed, 0, SEARCH_EVAL, keep_variables=True) for seed, of in enumerate(encoded)]
+    return [Trial(FOCAL, of, 0.05, seed, 0, SEARCH_EVAL, keep_end=True) for seed, of in enumerate(encoded)]
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +197,7 @@ def images_expected(images):
 def test_a_network_of_images_agrees_in_every_population(images, images_expected, mode):
     """Batches, augmentation and the running statistics of BatchNorm are those of a single training."""
     assert images_expected[0].steps == 4
-    assert "batch_stats" in images_expected[0].variables
+    assert "batch_stats" in images_expected[0].end.variables
     assert_agree(images_expected, outcomes(make(mode, images, FEW_STEPS, lanes=2), image_trials()), tolerance=1e-3)
 
 
@@ -201,7 +207,7 @@ def trained_on_halves(task, trial):
 
     @jax.jit
     def step(state, params, statistics, velocity):
-        batch, key = training._batch(state, train)
+        batch, key = training.batch(state, train)
         halves = jax.tree.map(lambda leaf: leaf.reshape(2, 8, *leaf.shape[1:]), batch)
 
         def loss_of_half(params, half):
@@ -217,7 +223,7 @@ def trained_on_halves(task, trial):
         rate = trial.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * state.step / 4))
         return jax.tree.map(lambda p, v: p - rate * v, params, velocity), statistics, velocity
 
-    state = training.preparation.begin(jax.random.key(trial.seed), train)
+    state = training.preparation.begin(jax.random.key(trial.start), train)
     params, statistics = state.variables["params"], state.variables["batch_stats"]
     velocity = jax.tree.map(jnp.zeros_like, params)
     for number in range(4):
@@ -232,19 +238,19 @@ def test_batch_norm_on_two_devices_is_that_of_the_halves_of_a_batch(images, imag
     trial = image_trials()[1]
     execution = make("data_parallel", images, FEW_STEPS)
     train = execution.data(0)[TRAIN]
-    state = execution.training(FOCAL).trained(trial.encoded, trial.learning_rate, trial.seed, train)
+    state = execution.training(FOCAL).trained(trial.encoded, trial.learning_rate, trial.start, train)
     expected = trained_on_halves(images, trial)
     for leaf, wanted in zip(jax.tree.leaves(state.variables), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(leaf[0], leaf[1])
         np.testing.assert_allclose(leaf[0], wanted, rtol=1e-3, atol=1e-4)
     # What is kept and scored is what the devices agree on.
     (outcome,) = outcomes(execution, [trial])
-    jax.tree.map(np.testing.assert_array_equal, outcome.variables, jax.tree.map(lambda leaf: leaf[0], state.variables))
+    jax.tree.map(np.testing.assert_array_equal, outcome.end.variables, jax.tree.map(lambda leaf: leaf[0], state.variables))
     assert outcome.steps == 4
-    one_device = images_expected[1].variables["batch_stats"]
+    one_device = images_expected[1].end.variables["batch_stats"]
     assert any(
         not np.allclose(leaf, of_one, rtol=1e-2)
-        for leaf, of_one in zip(jax.tree.leaves(outcome.variables["batch_stats"]), jax.tree.leaves(one_device), strict=True)
+        for leaf, of_one in zip(jax.tree.leaves(outcome.end.variables["batch_stats"]), jax.tree.leaves(one_device), strict=True)
     )
 
 
@@ -256,17 +262,17 @@ def examples():
 
 
 def chosen(mode, lanes=0, most_lanes=None):
-    return choose(mode, lanes, most_lanes, examples(), Workplace(TASK, SETTINGS))
+    return choose(mode, lanes, most_lanes, examples(), ExecutionFactory(TASK, SETTINGS))
 
 
 def test_automatic_choices(monkeypatch):
-    assert chosen("auto")[0] == Way("serial")
-    assert chosen("vmap", lanes=7)[0] == Way("vmap", 7)
-    assert chosen("vmap", most_lanes=2)[0] == Way("vmap", 2)
+    assert chosen("auto")[0] == Parallelism("serial")
+    assert chosen("vmap", lanes=7)[0] == Parallelism("vmap", 7)
+    assert chosen("vmap", most_lanes=2)[0] == Parallelism("vmap", 2)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     for devices, mode in ((1, "vmap"), (2, "pmap")):
         monkeypatch.setattr(jax, "local_device_count", lambda count=devices: count)
-        assert chosen("auto", lanes=5)[0] == Way(mode, 5)
+        assert chosen("auto", lanes=5)[0] == Parallelism(mode, 5)
 
 
 @pytest.mark.parametrize("mode", ["pmap", "data_parallel"])
@@ -287,7 +293,7 @@ def lanes_within(monkeypatch, budget, needed, most=1000):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(PopulationExecution, "memory", memory)
     monkeypatch.setattr(choice, "memory_budget", lambda: budget)
-    return derived_lanes(most, trial(CROSS_ENTROPY), Workplace(TASK, SETTINGS)), compiled
+    return derived_lanes(most, trial(CROSS_ENTROPY), ExecutionFactory(TASK, SETTINGS)), compiled
 
 
 @pytest.mark.parametrize(
@@ -315,16 +321,16 @@ def test_the_memory_of_a_population_is_that_of_its_compiled_step(monkeypatch):
     budget = eight.memory(example) - eight.data_bytes(0)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(choice, "memory_budget", lambda: budget)
-    assert derived_lanes(16, example, Workplace(TASK, SETTINGS)) == 8
+    assert derived_lanes(16, example, ExecutionFactory(TASK, SETTINGS)) == 8
     assert not eight.compilations["training focal"]
 
 
 def test_a_measurement_looks_at_every_possible_mode():
     examples = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.2, 0, 0, SEARCH_EVAL) for gamma in (1.0, 2.0)]
-    way, seconds = choose("measure", 0, None, examples, Workplace(TASK, SETTINGS))
+    parallelism, seconds = choose("measure", 0, None, examples, ExecutionFactory(TASK, SETTINGS))
     several = {"pmap", "data_parallel"} if jax.device_count() > 1 else set()
     assert set(seconds) >= {"serial", "vmap"} | several - {"data_parallel"}
-    assert way.mode == min(seconds, key=seconds.get)
+    assert parallelism.mode == min(seconds, key=seconds.get)
     # A step of this tiny training takes microseconds; less was not seen, but taken for the scatter of a call.
     assert all(1e-7 < value < 1 for value in seconds.values())
 
@@ -365,14 +371,14 @@ def opened(tmp_path, mode):
     with RunDirectory.open(tmp_path / "run", config.to_dict(), MAY_CHANGE) as run:
         experiment = Experiment(make_plan(config), run, ConsoleProgress(quiet=True))
         experiment.close()
-        return experiment.way
+        return experiment.parallelism
 
 
 def test_what_was_measured_is_pinned_in_the_run(tmp_path, monkeypatch):
     measured = iter([{"serial": 2.0, "vmap": 1.0}, {"serial": 1.0, "vmap": 2.0}])
     monkeypatch.setattr(choice, "_measured", lambda *_: next(measured))
-    assert opened(tmp_path, "measure") == opened(tmp_path, "measure") == Way("vmap", 2)
+    assert opened(tmp_path, "measure") == opened(tmp_path, "measure") == Parallelism("vmap", 2)
     # Nothing was trained yet, so that the config may still change.
-    assert opened(tmp_path, "auto") == Way("serial")
+    assert opened(tmp_path, "auto") == Parallelism("serial")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert opened(tmp_path, "auto") == Way("serial")
+    assert opened(tmp_path, "auto") == Parallelism("serial")

@@ -39,7 +39,7 @@ THIRD_PARTIES = {
     "systems": {"jax", "numpy", "flax", "optax", "scipy"},
 }
 # Loaded only inside the function that needs them.
-NEVER_AT_IMPORT = {"torch", "tensorflow", "tensorflow_datasets"}
+NEVER_AT_IMPORT = {"grain", "torch", "tensorflow", "tensorflow_datasets"}
 
 
 def modules():

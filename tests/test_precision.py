@@ -52,14 +52,14 @@ def test_a_training_in_bfloat16_scores_as_in_float32():
     for precision in ("float32", "bfloat16"):
         task = task_with("mlp", precision)
         training = Training(task, cross_entropy, TrainingSettings(num_epochs=6.0))
-        outcomes.append(training.run(cross_entropy.encode({}), 0.1, 0, task.data, SEARCH_EVAL, keep_variables=True))
+        outcomes.append(training.run(cross_entropy.encode({}), 0.1, 0, task.data, SEARCH_EVAL, keep_end=True))
     exact, rough = outcomes
     assert exact.finite
     assert rough.finite
     assert exact.steps == rough.steps
     assert rough.score == pytest.approx(exact.score, abs=0.03)
-    assert dtypes(rough.variables) == {"float32"}
-    kernels = [jax.tree.leaves(outcome.variables["params"])[0] for outcome in outcomes]
+    assert dtypes(rough.end.variables) == {"float32"}
+    kernels = [jax.tree.leaves(outcome.end.variables["params"])[0] for outcome in outcomes]
     assert (np.asarray(kernels[0]) != np.asarray(kernels[1])).any(), "bfloat16 was not used"
 
 

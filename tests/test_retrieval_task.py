@@ -260,9 +260,9 @@ def test_an_auxiliary_loss_is_trained_beside_the_candidate(task):
     encoded, train = cosface.encode(cosface.defaults), task.data[TRAIN]
     plain, both = (Training(one, cosface, settings) for one in (task, extra))
     state = plain.begin(encoded, jax.random.key(0), train)
-    alone, _, _ = plain._gradients(state, encoded, train)
-    together, _, _ = both._gradients(state, encoded, train)
-    batch, key = plain._batch(state, train)
+    alone, _, _ = plain.gradients(state, encoded, train)
+    together, _, _ = both.gradients(state, encoded, train)
+    batch, key = plain.batch(state, train)
     cosine = task.forward(state.variables, batch, key)[0][BRANCH].arrays["cosine"]
     assert float(together - alone) == pytest.approx(3 * float(cosine.mean()), abs=1e-4)
 
@@ -280,6 +280,20 @@ def test_a_training_learns_to_find_unseen_persons(task):
     assert outcome.score > max(0.6, float(before["mAP_step"]) + 0.1)
     training.run(SPACE.encode(SPACE.parse("t: x | n: Exp(x) | log2_s: 2")), 0.01, 0, task.data, TEST)
     assert training.compilations == 1
+
+
+def test_batches_by_identity_may_be_streamed(task, market):
+    """The identities stay on the device, the images come batch by batch; network and data order end bit for bit the same."""
+    settings, cosface = TrainingSettings(batch_size=6, num_epochs=2), family("cosface")
+    outcomes = []
+    for one in (task, make(market, training_data="streamed")):
+        training = Training(one, cosface, settings, "steps")
+        encoded = cosface.encode(cosface.defaults)
+        outcomes.append(training.run(encoded, 0.05, 3, one.data, SEARCH_EVAL, keep_end=True))
+    device, streamed = outcomes
+    assert device.steps == 12
+    assert streamed.scores == device.scores
+    jax.tree.map(np.testing.assert_array_equal, streamed.end, device.end)
 
 
 def test_a_backbone_stands_still_while_it_is_frozen(task):

@@ -34,11 +34,11 @@ def encoded(text):
 
 
 def train(training, text=CROSS_ENTROPY, rate=0.3, seed=0, task=TASK, evaluate_on=SEARCH_EVAL):
-    return training.run(encoded(text), rate, seed, task.data, evaluate_on, keep_variables=True)
+    return training.run(encoded(text), rate, seed, task.data, evaluate_on, keep_end=True)
 
 
 def kernel(outcome):
-    return np.asarray(outcome.variables["params"]["kernel"])
+    return np.asarray(outcome.end.variables["params"]["kernel"])
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_training_learns(training):
 def test_the_score_is_that_of_the_split_asked_for(training):
     for name in (SEARCH_EVAL, TEST):
         outcome = train(training, evaluate_on=name)
-        assert outcome.score == pytest.approx(float(TASK.scores(outcome.variables, TASK.data[name])["accuracy"]))
+        assert outcome.score == pytest.approx(float(TASK.scores(outcome.end.variables, TASK.data[name])["accuracy"]))
 
 
 def test_one_compilation_for_all_candidates_rates_seeds_and_splits(training):
@@ -186,7 +186,7 @@ def test_a_training_that_explodes_is_stopped(way):
     name = "_whole" if way == "whole" else "_step"
     step = getattr(training, name)
     vars(training)[name] = lambda *arguments: calls.append(None) or step(*arguments)
-    outcome = training.run(None, 50.0, 0, TASK.data, SEARCH_EVAL, keep_variables=True)
+    outcome = training.run(None, 50.0, 0, TASK.data, SEARCH_EVAL, keep_end=True)
     assert outcome.score is None
     assert not outcome.finite
     assert outcome.scores == {}
@@ -256,7 +256,7 @@ def trained_sce(scale=1.0, rate=0.3, **settings):
     """A hand-crafted loss, times `scale`: its training compiles in no time."""
     training = sce_training(dataclasses.replace(SETTINGS, **settings))
     hyperparameters = SCE.encode({"alpha": 0.5 * scale, "beta": 0.2 * scale})
-    return training.run(hyperparameters, rate, 0, TASK.data, SEARCH_EVAL, keep_variables=True)
+    return training.run(hyperparameters, rate, 0, TASK.data, SEARCH_EVAL, keep_end=True)
 
 
 def first_step_norm(**settings):
@@ -264,7 +264,7 @@ def first_step_norm(**settings):
     settings = {"num_epochs": 0.25, "momentum": 0.0, "schedule": "constant", **settings}
     moved, start = trained_sce(rate=1.0, **settings), trained_sce(rate=0.0, **settings)
     assert moved.steps == 1
-    leaves = jax.tree.leaves(jax.tree.map(lambda x, y: jnp.sum((x - y) ** 2), moved.variables, start.variables))
+    leaves = jax.tree.leaves(jax.tree.map(lambda x, y: jnp.sum((x - y) ** 2), moved.end.variables, start.end.variables))
     return float(jnp.sqrt(sum(leaves)))
 
 
@@ -356,7 +356,7 @@ def test_workers_change_nothing_but_the_time(training):
     results, compilations = one
     assert compilations == {"training autoloss_zero": 1, "training focal": 1}
     for trial, result in list(zip(trials(), results, strict=True))[:8]:
-        outcome = training.run(trial.encoded, 0.2, trial.seed, TASK.with_split(trial.split).data, SEARCH_EVAL)
+        outcome = training.run(trial.encoded, 0.2, trial.start, TASK.with_split(trial.split).data, SEARCH_EVAL)
         assert (outcome.score, outcome.scores, outcome.steps) == result
 
 

@@ -25,7 +25,7 @@ from experiments.benchmarks import common
 from jaxloss.core.devices import free_memory
 from jaxloss.core.errors import unknown
 from jaxloss.execution.base import Trial
-from jaxloss.execution.choice import DATA_PARALLEL, PMAP, SERIAL, VMAP, Way, Workplace
+from jaxloss.execution.choice import DATA_PARALLEL, PMAP, SERIAL, VMAP, ExecutionFactory, Parallelism
 from jaxloss.execution.measure import measure, that_train
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task, num_examples
 from jaxloss.tasks.classification import make_classification
@@ -122,35 +122,42 @@ def _model_rows(name: str, modes: Sequence[str], options: argparse.Namespace) ->
     settings = TrainingSettings("adam", batch_size=model.batch_size, num_epochs=epochs)
     # XLA spreads a convolution over the cores by itself.
     workers = 1 if on_cpu and model.name != "mlp" else min(4, os.cpu_count() or 1)
-    place = Workplace(task, settings, workers)
+    factory = ExecutionFactory(task, settings, workers)
     steps = options.steps or (model.cpu_steps if on_cpu else ACCELERATOR_STEPS)
     most = options.candidates or (model.cpu_lanes if on_cpu else ACCELERATOR_LANES)
-    trials = _trials(place)
+    trials = _trials(factory)
     for mode in modes:
-        for way in _ways(mode, most, 2 if on_cpu else 4):
-            row = {"model": name, "data": data, "batch_size": model.batch_size, **_row(place, way, trials, steps, model)}
+        for parallelism in _parallelisms(mode, most, 2 if on_cpu else 4):
+            row = {
+                "model": name,
+                "data": data,
+                "batch_size": model.batch_size,
+                **_row(factory, parallelism, trials, steps, model),
+            }
             yield row
             if not row["fits"]:
                 break
 
 
-def _ways(mode: str, most: int, factor: int) -> list[Way]:
+def _parallelisms(mode: str, most: int, factor: int) -> list[Parallelism]:
     devices = jax.local_device_count()
     if mode not in (VMAP, PMAP):
-        return [Way(mode, devices=devices if mode == DATA_PARALLEL else 1)]
+        return [Parallelism(mode, devices=devices if mode == DATA_PARALLEL else 1)]
     most = max(1, most // (devices if mode == PMAP else 1))
     lanes = [1]
     while lanes[-1] < most:
         lanes.append(min(most, lanes[-1] * factor))
-    return [Way(mode, count) for count in (lanes[1:] or lanes)]
+    return [Parallelism(mode, count) for count in (lanes[1:] or lanes)]
 
 
-def _row(place: Workplace, way: Way, trials: Sequence[Trial], steps: int, model: Model) -> dict[str, Any]:
-    """What one way takes, or that its population does not fit."""
-    execution = place.make(way)
-    row: dict[str, Any] = {"mode": way.mode, "at_once": execution.at_once, "fits": True}
+def _row(
+    factory: ExecutionFactory, parallelism: Parallelism, trials: Sequence[Trial], steps: int, model: Model
+) -> dict[str, Any]:
+    """What one execution takes, or that its population does not fit."""
+    execution = factory.make(parallelism)
+    row: dict[str, Any] = {"mode": parallelism.mode, "at_once": execution.at_once, "fits": True}
     try:
-        if way.mode in (VMAP, PMAP) and jax.default_backend() != "cpu":
+        if parallelism.mode in (VMAP, PMAP) and jax.default_backend() != "cpu":
             free = free_memory()
             needed = execution.memory(trials[0])
             row |= {"memory_mib": needed / _MIB, "free_mib": free / _MIB, "fits": needed <= SHARE_OF_FREE * free}
@@ -192,14 +199,14 @@ def _make_task(model: Model, data: str | None) -> tuple[Task, str]:
         return make_classification(ClassificationSettings(f"npz:{folder}/random.npz", **options)), RANDOM
 
 
-def _trials(place: Workplace) -> list[Trial]:
+def _trials(factory: ExecutionFactory) -> list[Trial]:
     """Random candidates that train, of the two leaves that a loss needs."""
     texts = common.random_formulas(8 * NUM_EXAMPLES, 0, seen=set(), needed=("prediction", "target"))
     space = common.SPACE
     trials = [Trial(space, space.encode(space.parse(text)), 0.003, 0, 0, SEARCH_EVAL) for text in texts]
     # Whether a loss is finite at first hardly depends on the network: the small one tells it in no time.
     tiny, _ = _make_task(MODELS["mlp"], None)
-    execution = Workplace(tiny, place.settings).make(Way(SERIAL))
+    execution = ExecutionFactory(tiny, factory.settings).make(Parallelism(SERIAL))
     try:
         return that_train(execution, trials, 30)[:NUM_EXAMPLES]
     finally:

@@ -55,7 +55,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         contenders,
         budget=wiring.make_budget(config),
         comparison=read(config, ComparisonSettings),
-        choose_way=functools.partial(wiring.choose_way, config, space, task),
+        choose_parallelism=functools.partial(wiring.choose_parallelism, config, space, task),
         make_execution=functools.partial(wiring.make_execution, config, task),
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
         make_search=functools.partial(wiring.make_search, config, space),

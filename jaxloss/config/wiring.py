@@ -16,7 +16,7 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
-from jaxloss.execution.choice import Way, Workplace, choose
+from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
 from jaxloss.filters.base import Filter
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.check import check_filter, check_names
@@ -38,7 +38,7 @@ from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
 
-# Random candidates on which the ways of training are tried.
+# Random candidates on which executions are tried.
 _EXAMPLES = 16
 
 
@@ -142,13 +142,13 @@ def make_budget(config: Config) -> SearchBudget:
     )
 
 
-def make_execution(config: Config, task: Task, way: Way | None = None) -> Execution:
-    """How trainings are carried out; `way` is what the run has pinned, if it has."""
-    return _workplace(config, task).make(way or choose_way(config, make_space(config), task)[0])
+def make_execution(config: Config, task: Task, parallelism: Parallelism | None = None) -> Execution:
+    """How trainings are carried out; `parallelism` is what the run has pinned, if it has."""
+    return _execution_factory(config, task).make(parallelism or choose_parallelism(config, make_space(config), task)[0])
 
 
-def choose_way(config: Config, space: Space, task: Task) -> tuple[Way, Mapping[str, Any]]:
-    """The way in which a new run trains, and what was measured to find it, see `execution.choice.choose`.
+def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parallelism, Mapping[str, Any]]:
+    """The parallelism of a new run, and what was measured to find it, see `execution.choice.choose`.
 
     Raises:
       UserError: for a mode that needs more devices than there are.
@@ -160,12 +160,12 @@ def choose_way(config: Config, space: Space, task: Task) -> tuple[Way, Mapping[s
     drawn = [{branch.name: space.sample(generator, branch) for branch in space.branches} for _ in range(_EXAMPLES)]
     rate, split = config.training.learning_rate, config.comparison.splits[0]
     examples = [Trial(space, space.encode(candidate), rate, config.seed, split, SEARCH_EVAL) for candidate in drawn]
-    return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _workplace(config, task))
+    return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
 
 
-def _workplace(config: Config, task: Task) -> Workplace:
+def _execution_factory(config: Config, task: Task) -> ExecutionFactory:
     workers = config.execution.workers or min(4, os.cpu_count() or 1)
-    return Workplace(task, read(config, TrainingSettings), workers, config.execution.dispatch)
+    return ExecutionFactory(task, read(config, TrainingSettings), workers, config.execution.dispatch)
 
 
 def make_problems(config: Config, task: Task) -> Callable[[str], Mapping[str, RejectionProblem]]:

@@ -1,4 +1,4 @@
-"""How a list of trainings is carried out. The way is chosen once per run and pinned in it."""
+"""Trials, and how a list of them is carried out. The execution is chosen once per run and pinned in it."""
 
 import dataclasses
 import threading
@@ -8,33 +8,49 @@ from typing import Protocol
 
 import jax
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
-from jaxloss.tasks.base import Task
-from jaxloss.tasks.preparation import Outcome
+from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.data.stream import resident_arrays
+from jaxloss.tasks.preparation import Preparation
+from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.state import Outcome, StateHandle
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One training: a candidate, and all that decides its result.
+    """A part of a training, or a whole one: a candidate, and all that decides its result.
+
+    A whole training starts from a seed and has no `num_steps`. Successive halving asks for a few steps of many candidates, keeps
+    their ends, and goes on from some of them; promotion starts trials of other candidates from one end. Steps up to a handle
+    and those from it on are together those of an undisturbed training.
 
     Attributes:
       family: the space or the hand-crafted family that the candidate belongs to.
       encoded: the candidate as a pytree of arrays.
-      learning_rate: of this training.
-      seed: of initialisation and data order; equal for all candidates of a search.
+      learning_rate: of this trial.
+      start: the seed of initialisation and data order, equal for all candidates of a search, or a handle to the end of an
+        earlier trial, of this candidate or of another; its arrays stay as they are.
       split: number of the division of the data, see `Task.with_split`.
-      evaluate_on: name of the split that is scored.
-      keep_variables: return the trained network too.
+      evaluate_on: name of the split that is scored at the end, None for none.
+      num_steps: steps of this trial; None for all up to the end of the training.
+      keep_end: the outcome has a handle to the end.
     """
 
     family: LossFamily
     encoded: PyTree
     learning_rate: float
-    seed: int
+    start: int | StateHandle
     split: int
-    evaluate_on: str
-    keep_variables: bool = False
+    evaluate_on: str | None
+    num_steps: int | None = None
+    keep_end: bool = False
+
+    @property
+    def steps_before(self) -> int:
+        """Steps that were done where it starts."""
+        return self.start.steps if isinstance(self.start, StateHandle) else 0
 
 
 class Execution(Protocol):
@@ -51,7 +67,12 @@ class Execution(Protocol):
     at_once: int
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
-        """Yields (outcome, seconds) in the order of the trials, each as soon as it and all before it are done."""
+        """Yields (outcome, seconds) in the order of the trials, each as soon as it and all before it are done.
+
+        Raises:
+          UserError: before anything is trained, for a trial that asks for steps beyond the end of the training, or whose
+            handle does not fit.
+        """
 
     @property
     def compilations(self) -> dict[str, int]:
@@ -62,6 +83,9 @@ class Execution(Protocol):
 
     def untrained_scores(self, seed: int, split: int) -> Mapping[str, float]:
         """The scores of a fresh network on `search_eval`, by the functions that trainings are begun and scored with."""
+
+    def handle_like(self, split: int) -> StateHandle:
+        """The shapes of a handle to a training on this division, to load a stored one: `Checkpoints.load(name, like=...)`."""
 
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
         """For measurements: begins at most `at_once` trials of one family and division, and waits for their first steps.
@@ -75,10 +99,10 @@ class Execution(Protocol):
 
 
 class Resources:
-    """What every execution has: the data on the device, and threads."""
+    """What every execution has: the data on the device, threads, and a look at the trials before they begin."""
 
-    def __init__(self, task: Task, workers: int):
-        self._task = task
+    def __init__(self, task: Task, settings: TrainingSettings, preparation: Preparation, workers: int):
+        self._task, self._settings, self._preparation = task, settings, preparation
         self._data: dict[int, PyTree] = {}
         self._lock = threading.Lock()
         self.workers = workers
@@ -94,6 +118,28 @@ class Resources:
             if split not in self._data:
                 self._data[split] = self._place(dict(self._task.with_split(split).data))
             return self._data[split]
+
+    def handle_like(self, split: int) -> StateHandle:
+        """See `Execution.handle_like`."""
+        return self._preparation.handle_like(self._train_shapes(split), split)
+
+    def _check(self, trials: Sequence[Trial]) -> None:
+        """Raises a UserError for the first trial that cannot be carried out."""
+        for trial in trials:
+            if isinstance(trial.start, StateHandle):
+                trial.start.check(self.handle_like(trial.split))
+            if trial.num_steps is None:
+                continue
+            left = self._preparation.num_steps(self._train_shapes(trial.split)) - trial.steps_before
+            if not 0 <= trial.num_steps <= left:
+                raise UserError(
+                    f"a trial asks for {trial.num_steps} steps, and the training of the task '{self._task.name}' has {left} "
+                    f"after the {trial.steps_before} that were done before: ask for 0 to {left}, or for None"
+                )
+
+    def _train_shapes(self, split: int) -> PyTree:
+        """The training data as one device has them, or their shapes."""
+        return resident_arrays(self.data(split)[TRAIN])
 
     def _place(self, data: PyTree) -> PyTree:
         """Puts data where the trainings read it."""

@@ -1,4 +1,4 @@
-"""The way in which a run trains. It is chosen once and pinned: over a whole training, rounding parts the ways."""
+"""The parallelism of a run. It is chosen once and pinned: over a whole training, rounding leads each kind elsewhere."""
 
 import dataclasses
 import functools
@@ -12,10 +12,11 @@ from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.measure import measure, that_train
-from jaxloss.execution.population import PopulationExecution
+from jaxloss.execution.population import PopulationExecution, refuse_streamed
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.execution.settings import AUTO, DATA_PARALLEL, MEASURE, MODES, PMAP, SERIAL, VMAP
 from jaxloss.tasks.base import Task
+from jaxloss.tasks.data.stream import is_streamed
 from jaxloss.tasks.settings import TrainingSettings
 
 # Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
@@ -27,11 +28,13 @@ FEW_STEPS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Way:
-    """Attributes:
-    mode: `serial`, `vmap`, `pmap` or `data_parallel`.
-    lanes: trainings at a time on each device; 1 where they are not batched.
-    devices: over which a batch is divided (`data_parallel`), else 1: a lane's results do not depend on their number.
+class Parallelism:
+    """Which trainings run side by side, and over what.
+
+    Attributes:
+      mode: `serial`, `vmap`, `pmap` or `data_parallel`.
+      lanes: trainings at a time on each device; 1 where they are not batched.
+      devices: over which a batch is divided (`data_parallel`), else 1: a lane's results do not depend on their number.
     """
 
     mode: str
@@ -40,8 +43,8 @@ class Way:
 
 
 @dataclasses.dataclass(frozen=True)
-class Workplace:
-    """What all ways have in common.
+class ExecutionFactory:
+    """Makes executions of one task, whatever their parallelism.
 
     Attributes:
       task: what is trained.
@@ -55,65 +58,70 @@ class Workplace:
     workers: int = 1
     dispatch: str = "auto"
 
-    def make(self, way: Way) -> Execution:
-        """The execution of a way.
+    def make(self, parallelism: Parallelism) -> Execution:
+        """An execution.
 
         Raises:
-          UserError: when there are fewer devices than the way was chosen for, or a batch cannot be divided over them.
+          UserError: when there are fewer devices than it was chosen for, or a batch cannot be divided over them.
         """
-        if way.mode == SERIAL:
+        if parallelism.mode == SERIAL:
             return SerialExecution(self.task, self.settings, self.workers, self.dispatch)
-        if way.mode == DATA_PARALLEL:
-            if way.devices > jax.local_device_count():
+        if parallelism.mode == DATA_PARALLEL:
+            if parallelism.devices > jax.local_device_count():
                 raise UserError(
-                    f"this run divides its batches over {way.devices} devices, and there are {jax.local_device_count()}: "
+                    f"this run divides its batches over {parallelism.devices} devices, and there are {jax.local_device_count()}: "
                     "go on where there are as many"
                 )
-            return DataParallelExecution(self.task, self.settings, way.devices, self.workers, self.dispatch)
-        devices = jax.local_device_count() if way.mode == PMAP else 1
-        return PopulationExecution(self.task, self.settings, way.lanes, devices, self.workers, self.dispatch)
+            return DataParallelExecution(self.task, self.settings, parallelism.devices, self.workers, self.dispatch)
+        devices = jax.local_device_count() if parallelism.mode == PMAP else 1
+        return PopulationExecution(self.task, self.settings, parallelism.lanes, devices, self.workers, self.dispatch)
 
 
 def choose(
-    mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], place: Workplace
-) -> tuple[Way, Mapping[str, Any]]:
-    """The way for a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
+    mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], factory: ExecutionFactory
+) -> tuple[Parallelism, Mapping[str, Any]]:
+    """The parallelism of a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
 
     Args:
-      mode: in `MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are several.
+      mode: in `MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are several;
+        serial where the training data are streamed.
       lanes: on each device, 0 for as many as suit it.
       most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
       examples: trials of the kind that is to come.
-      place: what is common to all ways.
+      factory: of the executions.
 
     Raises:
-      UserError: for a mode that needs several devices where there is one.
+      UserError: for a mode that needs several devices where there is one, or the training data on the device where they are
+        streamed.
     """
-    devices = jax.local_device_count()
+    devices, streamed = jax.local_device_count(), is_streamed(factory.task.data)
     if mode == AUTO:
-        mode = SERIAL if jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
+        mode = SERIAL if streamed or jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
     if mode in (PMAP, DATA_PARALLEL) and devices < 2:
         raise UserError(f"execution.mode={mode} needs several devices, and there is one; choose serial, vmap or auto")
+    if mode in (VMAP, PMAP):
+        refuse_streamed(factory.task)
     modes = [mode]
     if mode == MEASURE:
         modes = [SERIAL, VMAP, *([PMAP, DATA_PARALLEL] if devices > 1 else [])]
-    ways = [_way(mode, lanes, most_lanes, examples, place) for mode in modes]
+        modes = [one for one in modes if not streamed or one not in (VMAP, PMAP)]
+    possible = [_of_mode(mode, lanes, most_lanes, examples, factory) for mode in modes]
     if mode != MEASURE:
-        return ways[0], {}
-    seconds = _measured(ways, examples, place)
+        return possible[0], {}
+    seconds = _measured(possible, examples, factory)
     fastest = min(seconds, key=seconds.get)
-    return next(way for way in ways if way.mode == fastest), seconds
+    return next(one for one in possible if one.mode == fastest), seconds
 
 
-def _way(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], place: Workplace) -> Way:
+def _of_mode(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], factory: ExecutionFactory) -> Parallelism:
     if mode in (VMAP, PMAP):
         devices = jax.local_device_count() if mode == PMAP else 1
         most = MOST_LANES if most_lanes is None else -(-most_lanes // devices)
-        return Way(mode, lanes or derived_lanes(most, examples[0], place))
-    return Way(mode, devices=jax.local_device_count() if mode == DATA_PARALLEL else 1)
+        return Parallelism(mode, lanes or derived_lanes(most, examples[0], factory))
+    return Parallelism(mode, devices=jax.local_device_count() if mode == DATA_PARALLEL else 1)
 
 
-def derived_lanes(most: int, example: Trial, place: Workplace) -> int:
+def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:
     """The most lanes that fit into the memory budget: a power of two, or `most` where that is fewer; 1 at least.
 
     Extrapolated from a few lanes, then verified by compiling for the number itself, and for twice as many: memory need not grow
@@ -126,7 +134,7 @@ def derived_lanes(most: int, example: Trial, place: Workplace) -> int:
 
     @functools.cache
     def needed(lanes: int) -> int:
-        execution = PopulationExecution(place.task, place.settings, lanes, 1, 1, place.dispatch)
+        execution = PopulationExecution(factory.task, factory.settings, lanes, 1, 1, factory.dispatch)
         try:
             return execution.memory(example) - execution.data_bytes(example.split)
         finally:
@@ -142,21 +150,21 @@ def derived_lanes(most: int, example: Trial, place: Workplace) -> int:
     return lanes
 
 
-def _measured(ways: Sequence[Way], examples: Sequence[Trial], place: Workplace) -> dict[str, float]:
+def _measured(possible: Sequence[Parallelism], examples: Sequence[Trial], factory: ExecutionFactory) -> dict[str, float]:
     """Mode -> seconds for one step of one training, of the modes that are possible."""
     seconds = {}
-    for way in ways:
+    for parallelism in possible:
         try:
-            execution = place.make(way)
+            execution = factory.make(parallelism)
         except UserError:
             continue  # a batch that cannot be divided
         try:
-            if way.mode == SERIAL:
+            if parallelism.mode == SERIAL:
                 examples = that_train(execution, examples, FEW_STEPS)
-            seconds[way.mode] = measure(execution, examples, MEASURED_STEPS).step_seconds
+            seconds[parallelism.mode] = measure(execution, examples, MEASURED_STEPS).step_seconds
         finally:
             execution.close()
     return seconds
 
 
-__all__ = ["DATA_PARALLEL", "MODES", "PMAP", "SERIAL", "VMAP", "Way", "Workplace", "choose", "derived_lanes"]
+__all__ = ["DATA_PARALLEL", "MODES", "PMAP", "SERIAL", "VMAP", "ExecutionFactory", "Parallelism", "choose", "derived_lanes"]

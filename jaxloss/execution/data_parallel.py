@@ -1,5 +1,6 @@
 """One network at a time, each of its batches divided over several devices: for networks that are large for one."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -13,8 +14,10 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN, Task
-from jaxloss.tasks.preparation import Outcome, Preparation, TrainState
+from jaxloss.tasks.data.stream import is_streamed, resident_arrays
+from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.state import Outcome, TrainState
 from jaxloss.tasks.train import Training
 
 
@@ -46,17 +49,14 @@ class DataParallelTraining(Training):
         self.num_devices = preparation.num_devices
         super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
 
-    def trained(
-        self, encoded: PyTree, learning_rate: float, seed: int, train: PyTree, num_steps: int | None = None
-    ) -> TrainState:
-        """See `Training.trained`; `train` and the state, which is the same on all devices, have a leading axis `[D]`."""
-        all_steps = self.preparation.num_steps(slice_shapes(train))
-        encoded, rate, key = replicate((encoded, jnp.float32(learning_rate), jax.random.key(seed)), self.num_devices)
-        state = self.begin(encoded, key, train)
-        return self.advance(state, encoded, rate, train, min(num_steps or all_steps, all_steps))
+    def _to_devices(self, tree: PyTree) -> PyTree:
+        return replicate(tree, self.num_devices)
 
     def _on_one_device(self, tree: PyTree) -> PyTree:
         return first_device(tree)
+
+    def _of_one_device(self, tree: PyTree) -> PyTree:
+        return slice_shapes(tree)
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """See `Training.advance`; all arguments but the last have a leading axis `[D]`."""
@@ -82,10 +82,9 @@ class DataParallelExecution(SerialExecution):
         Raises:
           UserError: when a batch cannot be divided evenly.
         """
-        super().__init__(task, settings, workers, dispatch)
         self.num_devices = num_devices
-        self._preparation = _Preparation(task, settings, num_devices)
-        batch_size = self._preparation.batch_size(task.data[TRAIN])
+        super().__init__(task, settings, workers, dispatch)
+        batch_size = self._preparation.batch_size(resident_arrays(task.data[TRAIN]))
         if batch_size % num_devices:
             raise UserError(
                 f"execution.mode=data_parallel divides a batch over {num_devices} devices, but the batch has {batch_size} "
@@ -94,6 +93,7 @@ class DataParallelExecution(SerialExecution):
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
+        self._check(trials)
         return map(self._run_one, trials)
 
     def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
@@ -108,5 +108,14 @@ class DataParallelExecution(SerialExecution):
     def _make_training(self, family: LossFamily) -> Training:
         return DataParallelTraining(self._task, family, self._settings, self._dispatch, self._preparation)
 
+    def _make_preparation(self, task: Task, settings: TrainingSettings) -> Preparation:
+        return _Preparation(task, settings, self.num_devices)
+
+    def _train_shapes(self, split: int) -> PyTree:
+        return slice_shapes(super()._train_shapes(split))
+
     def _place(self, data: PyTree) -> PyTree:
-        return {name: replicate(part, self.num_devices) if name == TRAIN else jax.device_put(part) for name, part in data.items()}
+        placed = jax.device_put({name: part for name, part in data.items() if name != TRAIN})
+        train = data[TRAIN]
+        arrays = replicate(resident_arrays(train), self.num_devices)
+        return {**placed, TRAIN: dataclasses.replace(train, resident=arrays) if is_streamed(data) else arrays}

@@ -6,16 +6,17 @@ and random numbers: they are in its `TrainState`. Lanes that are at their end, n
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.devices import memory_needed, over_devices
+from jaxloss.core.devices import first_device, memory_needed, over_devices, replicate
 from jaxloss.core.types import Array, PyTree
 from jaxloss.graphs.stacking import encoded_axes
 from jaxloss.tasks.dispatch import dispatch_steps
-from jaxloss.tasks.preparation import Preparation, TrainState
+from jaxloss.tasks.preparation import Preparation
+from jaxloss.tasks.state import TrainState, with_key_data
 from jaxloss.tasks.train import Training
 
 
@@ -52,13 +53,72 @@ class LanePreparation:
         return over_devices(merge, self.num_devices, donate_argnums=0)
 
     @functools.cached_property
+    def broadcast(self):
+        """`(state TrainState [D], lanes bool [D, K]) -> TrainState [D, K]`: one state in all lanes."""
+
+        def broadcast(state: TrainState, lanes: Array) -> TrainState:
+            return jax.vmap(lambda _: state)(lanes)
+
+        return over_devices(broadcast, self.num_devices)
+
+    @functools.cached_property
+    def insert(self):
+        """`(states, state TrainState [D], chosen bool [D, K]) -> TrainState [D, K]`: one state in the lanes that are chosen."""
+
+        def insert(states: TrainState, state: TrainState, chosen: Array) -> TrainState:
+            def of_lane(old: TrainState, is_new: Array) -> TrainState:
+                return jax.tree.map(functools.partial(jnp.where, is_new), state, old)
+
+            return jax.vmap(of_lane)(states, chosen)
+
+        return over_devices(insert, self.num_devices, donate_argnums=0)
+
+    @functools.cached_property
+    def lane(self):
+        """`(states, number int32 [D]) -> TrainState [D]`: that of one lane on every device, see `with_key_data`."""
+
+        def lane(states: TrainState, number: Array) -> TrainState:
+            return with_key_data(jax.tree.map(lambda leaf: leaf[number], states))
+
+        return over_devices(lane, self.num_devices)
+
+    @functools.cached_property
     def scores(self):
         """`(variables [D, K], examples [D, ...]) -> {name: [D, K]}`."""
         scores: Mapping[str, Array] = jax.vmap(self.preparation.task.scores, in_axes=(0, None))
         return over_devices(scores, self.num_devices)
 
+    @functools.cached_property
+    def predict(self):
+        """`(variables [D, K], examples [D, ...], first row int32 [D]) -> predictions [D, K, B, ...]`, see `HostMetrics`."""
+        predict = jax.vmap(self.preparation.task.host_metrics.predict_rows, in_axes=(0, None, None))
+        return over_devices(predict, self.num_devices)
 
-class Lanes:
+    def evaluate(
+        self, variables: PyTree, examples: PyTree, places: Sequence[tuple[int, int]]
+    ) -> list[Mapping[str, Array | float]]:
+        """All scores of the networks in some lanes.
+
+        Args:
+          variables: `[D, K]`.
+          examples: `[D, ...]`.
+          places: (device, number) of the lanes, one at least.
+        """
+        task, evaluation = self.preparation.task, self.preparation.evaluation
+        scores = {} if task.scores is None else jax.device_get(self.scores(variables, examples))
+        found = [{name: values[at] for name, values in scores.items()} for at in places]
+        if task.host_metrics is None:
+            return found
+
+        def predictions(first: int) -> list[PyTree]:
+            arrays = jax.device_get(self.predict(variables, examples, replicate(jnp.int32(first), self.num_devices)))
+            return [jax.tree.map(lambda leaf, at=at: leaf[at], arrays) for at in places]
+
+        of_host = task.host_metrics.scores(predictions, evaluation.on_host(examples, first_device))
+        return [{**own, **more} for own, more in zip(found, of_host, strict=True)]
+
+
+class LaneTraining:
     """The training of one family for all lanes at once."""
 
     def __init__(self, training: Training, preparation: LanePreparation):
@@ -81,7 +141,7 @@ class Lanes:
             return self._block(states, encoded, rates, train, ends)
         return dispatch_steps(lambda states: self._step(states, encoded, rates, train), states, num_steps)
 
-    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree) -> int:
+    def memory(self, encoded: PyTree, rates: Array, train: PyTree, examples: PyTree | None) -> int:
         """Bytes on one device for a block of steps, or for the scores where they take more; found by compiling.
 
         The data are included. Nothing is run.
@@ -90,7 +150,7 @@ class Lanes:
           encoded: stacked candidates `[D, K]`.
           rates: float `[D, K]`.
           train: `[D, ...]`.
-          examples: `[D, ...]`, what is scored.
+          examples: `[D, ...]`, what is scored; None for nothing.
         """
         compilations = self.compilations
         seeds = jax.ShapeDtypeStruct(rates.shape, jnp.uint32)
@@ -101,7 +161,12 @@ class Lanes:
         else:
             needed = memory_needed(self._step, states, encoded, rates, train)
         self.compilations = compilations
-        return max(needed, memory_needed(self.preparation.scores, states.variables, examples))
+        task, first_row = self.preparation.preparation.task, jnp.zeros((self.preparation.num_devices,), jnp.int32)
+        if examples is not None and task.scores is not None:
+            needed = max(needed, memory_needed(self.preparation.scores, states.variables, examples))
+        if examples is not None and task.host_metrics is not None:
+            needed = max(needed, memory_needed(self.preparation.predict, states.variables, examples, first_row))
+        return needed
 
     # --- compiled --------------------------------------------------------------------------------------------------------------
 

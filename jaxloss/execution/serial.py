@@ -11,8 +11,10 @@ from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Resources, Trial
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
-from jaxloss.tasks.preparation import Outcome, Preparation
+from jaxloss.tasks.data.stream import resident_arrays
+from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
+from jaxloss.tasks.state import Outcome
 from jaxloss.tasks.train import Training
 
 
@@ -24,14 +26,14 @@ class SerialExecution(Resources):
     """
 
     def __init__(self, task: Task, settings: TrainingSettings, workers: int = 1, dispatch: str = "auto"):
-        super().__init__(task, workers)
-        self._settings, self._dispatch = settings, dispatch
-        self._preparation = Preparation(task, settings)
+        self._dispatch = dispatch
+        super().__init__(task, settings, self._make_preparation(task, settings), workers)
         self._trainings: dict[str, Training] = {}
         self._first_call: dict[str, threading.Lock] = {}
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. Trials that wait are dropped when the caller stops iterating."""
+        self._check(trials)
         futures = [self.pool.submit(self._run_one, trial) for trial in trials]
         try:
             for future in futures:
@@ -48,7 +50,8 @@ class SerialExecution(Resources):
     def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
         """See `Execution.untrained_scores`."""
         data = self.data(split)
-        scores = self._preparation.scores(self._fresh_variables(seed, data[TRAIN]), data[SEARCH_EVAL])
+        variables = self._fresh_variables(seed, resident_arrays(data[TRAIN]))
+        scores = self._preparation.evaluation(variables, data[SEARCH_EVAL], True)
         return {name: float(value) for name, value in scores.items()}
 
     def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
@@ -63,7 +66,7 @@ class SerialExecution(Resources):
 
     def _first_steps(self, trial: Trial, num_steps: int) -> int:
         train = self.data(trial.split)[TRAIN]
-        return self.training(trial.family).first_steps(trial.encoded, trial.learning_rate, trial.seed, train, num_steps)
+        return self.training(trial.family).first_steps(trial.encoded, trial.learning_rate, trial.start, train, num_steps)
 
     @property
     def compilations(self) -> dict[str, int]:
@@ -80,11 +83,22 @@ class SerialExecution(Resources):
     def _make_training(self, family: LossFamily) -> Training:
         return Training(self._task, family, self._settings, self._dispatch, self._preparation)
 
+    def _make_preparation(self, task: Task, settings: TrainingSettings) -> Preparation:
+        return Preparation(task, settings)
+
     def _run_one(self, trial: Trial) -> tuple[Outcome, float]:
         training, data = self.training(trial.family), self.data(trial.split)
         started = time.perf_counter()
         run = functools.partial(
-            training.run, trial.encoded, trial.learning_rate, trial.seed, data, trial.evaluate_on, trial.keep_variables
+            training.run,
+            trial.encoded,
+            trial.learning_rate,
+            trial.start,
+            data,
+            trial.evaluate_on,
+            trial.num_steps,
+            trial.keep_end,
+            trial.split,
         )
         if training.compilations:
             outcome = run()

@@ -25,7 +25,7 @@ from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.records import Result, candidate_rows, training_rows
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
-from jaxloss.tasks.preparation import Outcome
+from jaxloss.tasks.state import Outcome
 
 
 class SearchLoop:

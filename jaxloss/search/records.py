@@ -9,7 +9,7 @@ from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.screening import Attempt, Resolved
 from jaxloss.tasks.base import SEARCH_EVAL
-from jaxloss.tasks.preparation import Outcome
+from jaxloss.tasks.state import Outcome
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ import jaxloss
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.execution.base import Trial
-from jaxloss.execution.choice import Way
+from jaxloss.execution.choice import Parallelism
 from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.rows import FILTERS, TrainingRow
@@ -76,22 +76,22 @@ class Experiment:
         self.task, self.space = plan.task, plan.space
         if run.archive.state(STORED_RANGES) is None:
             run.archive.commit(state={STORED_RANGES: self.task.ranges})
-        self.way = self._pinned_way()
-        self.execution = plan.make_execution(self.way)
+        self.parallelism = self._pinned_parallelism()
+        self.execution = plan.make_execution(self.parallelism)
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress)
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
 
-    def _pinned_way(self) -> Way:
+    def _pinned_parallelism(self) -> Parallelism:
         """How this run trains: chosen as it begins, whatever `auto` or a measurement would give later on."""
         asked = {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
         stored = self.run.archive.state(EXECUTION)
         # A run that was killed before it had done anything may go on with another config.
         if stored is None or stored["asked"] != asked:
-            way, seconds = self.plan.choose_way()
-            stored = {"asked": asked, "way": dataclasses.asdict(way), "seconds": dict(seconds)}
+            chosen, seconds = self.plan.choose_parallelism()
+            stored = {"asked": asked, "way": dataclasses.asdict(chosen), "seconds": dict(seconds)}
             self.run.archive.commit(state={EXECUTION: stored})
-        return Way(**stored["way"])
+        return Parallelism(**stored["way"])
 
     def close(self) -> None:
         """Stops the threads and the clock."""
@@ -189,14 +189,12 @@ class Experiment:
         encoded = contender.encode(setting)
         comparison = self.config.comparison
         seed = comparison.seed + 2000
-        trial = Trial(
-            contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], SEARCH_EVAL, keep_variables=True
-        )
+        trial = Trial(contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
-        self.run.checkpoints.save("best_network", outcome.variables)
+        self.run.checkpoints.save("best_network", outcome.end.variables)
         if self.task.final_scores is None:
             return {}
-        return dict(self.task.final_scores(outcome.variables, self.task.data[TEST]))
+        return dict(self.task.final_scores(outcome.end.variables, self.task.data[TEST]))
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +210,7 @@ class Experiment:
             "device": device.device_kind,
             "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "mode": self.config.mode,
-            "execution": dataclasses.asdict(self.way),
+            "execution": dataclasses.asdict(self.parallelism),
             "task": self.task.name,
             "task_details": dict(self.task.details),
             "metric": self.task.metric,

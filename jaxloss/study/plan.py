@@ -7,7 +7,7 @@ from typing import Any
 import ml_collections
 
 from jaxloss.execution.base import Execution
-from jaxloss.execution.choice import Way
+from jaxloss.execution.choice import Parallelism
 from jaxloss.filters.cascade import Cascade
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
@@ -27,8 +27,8 @@ class Plan:
     contenders: the losses that the config names: rivals of a search, those to compare, or the one to train with.
     budget: what a search may spend.
     comparison: how finished losses are compared.
-    choose_way: `() -> (way, what was measured)`, how a new run trains.
-    make_execution: `(way) -> Execution`.
+    choose_parallelism: `() -> (parallelism, what was measured)`, how a new run trains.
+    make_execution: `(parallelism) -> Execution`.
     make_cascades: `(threads, their number) -> {branch: filters}`.
     make_search: `(name) -> Search`.
     make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
@@ -40,8 +40,8 @@ class Plan:
     contenders: tuple[Contender, ...]
     budget: SearchBudget
     comparison: ComparisonSettings
-    choose_way: Callable[[], tuple[Way, Mapping[str, Any]]]
-    make_execution: Callable[[Way], Execution]
+    choose_parallelism: Callable[[], tuple[Parallelism, Mapping[str, Any]]]
+    make_execution: Callable[[Parallelism], Execution]
     make_cascades: Callable[..., Mapping[str, Cascade]]
     make_search: Callable[[str], Search]
     make_chooser: Callable[..., Chooser | None]

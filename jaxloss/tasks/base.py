@@ -6,8 +6,10 @@ from typing import Any
 
 import jax
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
+from jaxloss.tasks.host_metrics import HostMetrics
 
 TRAIN, SEARCH_EVAL, TEST = "train", "search_eval", "test"
 SPLITS = (TRAIN, SEARCH_EVAL, TEST)
@@ -35,12 +37,14 @@ class Task:
       init: `(key) -> variables`, a plain pytree: `{'params': ..., 'batch_stats': ...}`.
       forward: `(variables, batch, key) -> ({branch: LossInputs}, variables)`, in training mode; the second output carries
         updated statistics (the parameters in it are ignored).
-      scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable.
+      scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable. None where the host
+        computes all of them.
       augment: `(batch, key) -> batch` inside jit, or None.
       problems: name -> small problems that filters solve in place of a training, see `ProblemMaker`; `predictions` is what the
         rejection protocol optimises where a space does not ask for another.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
-        `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses).
+        `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses). `train` may be a
+        `data.stream.StreamedRows`; `order` is then given its resident arrays, and `problems` the `StreamedRows`.
       with_split: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
         noise too): other examples in train, search_eval and perhaps test, of the same names, shapes and dtypes.
       auxiliary_losses: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the
@@ -50,6 +54,7 @@ class Task:
       backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.
       final_scores: `(variables, examples) -> {name: number}`, on the host, what takes too long after every training: computed
         once, on the test split, for the network that a run keeps. None for nothing.
+      host_metrics: further scores, which the host computes from predictions; None for none.
       native_convolution: True when the network holds convolutions that are slow inside a loop on the CPU, so that steps are
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
@@ -62,7 +67,7 @@ class Task:
     offers: Mapping[str, tuple[str, ...]]
     init: Callable[[Array], PyTree]
     forward: Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]
-    scores: Callable[[PyTree, PyTree], Mapping[str, Array]]
+    scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None
     problems: Mapping[str, ProblemMaker]
     data: Mapping[str, PyTree]
     with_split: Callable[[int], "Task"]
@@ -72,9 +77,14 @@ class Task:
     order: Callable[[Array, PyTree], Array] | None = None
     backbone: Callable[[PyTree], PyTree] | None = None
     final_scores: Callable[[PyTree, PyTree], Mapping[str, float]] | None = None
+    host_metrics: HostMetrics | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.scores is None and self.host_metrics is None:
+            raise UserError(f"the task {self.name} cannot be scored: it needs scores, host_metrics or both")
 
 
 def num_examples(data: PyTree) -> int:

@@ -12,6 +12,7 @@ from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examples
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 from jaxloss.tasks.check_problem import check_problems
+from jaxloss.tasks.data.stream import example_shapes, resident_arrays
 
 
 def check_task(
@@ -58,7 +59,8 @@ def division(task: Task, number: int) -> Task:
     for name in ("metric", "offers"):
         if getattr(other, name) != getattr(task, name):
             raise UserError(f"{what} must give a task with the same {name}, {getattr(task, name)}, not {getattr(other, name)}")
-    for path, expected, came in differences(task.data, other.data, _row):
+    pairs = ({name: example_shapes(part) for name, part in one.data.items()} for one in (task, other))
+    for path, expected, came in differences(*pairs, _row):
         raise UserError(f"{what} must give the same arrays: {expected} as data{path} was expected, {came} came")
     return other
 
@@ -145,11 +147,11 @@ def _check_backbone(task: Task, variables: PyTree) -> None:
 
 def _check_batch(task: Task, batch_size: int) -> PyTree:
     """One batch as shapes, through `order` and `augment`."""
-    train, key = shapes(task.data[TRAIN]), jax.random.key(0)
+    train, key = example_shapes(task.data[TRAIN]), jax.random.key(0)
     num_rows = num_examples(train)
     if task.order is not None:
         what = f"order of the task {task.name}"
-        order = outputs(what, task.order, key, train)
+        order = outputs(what, task.order, key, shapes(resident_arrays(task.data[TRAIN])))
         if not is_number(order) or is_float(order) or len(order.shape) != 1 or not order.shape[0]:
             raise UserError(f"{what} must give the rows of an epoch, int32[M], and gives {written(order)}")
         num_rows = order.shape[0]
@@ -192,16 +194,37 @@ def _check_auxiliary_losses(task: Task, branches: Mapping[str, LossInputs]) -> N
 
 def _check_scores(task: Task, variables: PyTree) -> None:
     what = f"scores of the task {task.name}"
-    scores = outputs(what, task.scores, variables, shapes(task.data[SEARCH_EVAL]))
+    examples = shapes(task.data[SEARCH_EVAL])
+    scores = {} if task.scores is None else outputs(what, task.scores, variables, examples)
     if not isinstance(scores, Mapping):
         raise UserError(f"{what} must give {{name: scalar}}, and gives {written(scores)}")
+    on_host = _check_host_metrics(task, variables, examples)
+    if twice := sorted({*scores} & {*on_host}):
+        raise UserError(f"scores and host_metrics of the task {task.name} both give '{twice[0]}': name one of them otherwise")
     for name in (task.metric, *task.also_shown):
-        if name not in scores:
+        if name not in {**scores, **on_host}:
             key = "metric" if name == task.metric else "also_shown"
-            near = did_you_mean(name, scores)
-            raise UserError(f"{what} lacks '{name}', which the task has as its {key}.{near} It gives {written(scores)}")
+            near = did_you_mean(name, [*scores, *on_host])
+            more = f", and host_metrics gives {', '.join(on_host)}" if on_host else ""
+            raise UserError(f"{what} lacks '{name}', which the task has as its {key}.{near} It gives {written(scores)}{more}")
     for name, value in scores.items():
         check_scalar(f"{what}, '{name}'", value)
+
+
+def _check_host_metrics(task: Task, variables: PyTree, examples: PyTree) -> dict[str, None]:
+    """The names of the scores that the host computes."""
+    metrics = task.host_metrics
+    if metrics is None:
+        return {}
+    what = f"host_metrics.predict of the task {task.name}"
+    predictions = outputs(what, lambda *given: metrics.predict_rows(*given, 0), variables, examples)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(predictions):
+        if not is_array(leaf) or leaf.shape[:1] != (metrics.batch_size,):
+            raise UserError(
+                f"{what} must give arrays [{metrics.batch_size}, ...], one row for each example, and predictions"
+                f"{jax.tree_util.keystr(path)} is {written(leaf)}"
+            )
+    return dict.fromkeys(metrics.names)
 
 
 def _row(leaf: Any) -> tuple[Any, ...]:

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 
-from jaxloss.core.abstract import is_float, named_errors, outputs, shapes, written
+from jaxloss.core.abstract import is_float, named_errors, outputs, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN, ProblemMaker, Task
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
+from jaxloss.tasks.data.stream import example_shapes
 
 
 def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]) -> None:
@@ -45,7 +46,7 @@ def _check_maker(
                 check_problem(f"{what}, branch '{branch}'", problem, reads[branch])
 
     try:
-        jax.eval_shape(look_at, variables, shapes(task.data[TRAIN]))
+        jax.eval_shape(look_at, variables, example_shapes(task.data[TRAIN]))
     except _NeedsNumbersError:
         look_at(task.init(key), task.data[TRAIN])
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import LOGITS, PREDICTIONS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
-from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task, num_examples
 from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import NO_RUN, TaskContext
@@ -18,6 +18,7 @@ from jaxloss.tasks.data.load import load_source
 from jaxloss.tasks.data.noise import noisy_labels
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
 from jaxloss.tasks.data.split import split_source, with_held_out_test
+from jaxloss.tasks.data.stream import STREAMED, place_split, take_rows
 from jaxloss.tasks.metrics.classification import accuracy_from_counts, class_counts, correct, mean_class_accuracy_from_counts
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.models.registry import make_model
@@ -48,7 +49,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
     """
     if "dtype" in settings.model_options:
         raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
-    fractions, noise_kind = settings.fractions, settings.noise_kind
+    fractions, noise_kind, streamed = settings.fractions, settings.noise_kind, settings.training_data == STREAMED
     limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
     images = with_held_out_test(load_source(settings.source, context.data_dir, settings.download), fractions, settings.test_seed)
     network = make_model(settings.model, images.num_classes, {**settings.model_options, "dtype": settings.precision})
@@ -87,7 +88,8 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
             augment=AUGMENTATIONS[settings.augmentation],
             problems={PREDICTIONS: rejection_problem},
             data={
-                name: {"image": jnp.asarray(split.images), "label": jnp.asarray(labels[name])} for name, split in splits.items()
+                name: place_split({"image": split.images, "label": labels[name]}, streamed=streamed and name == TRAIN)
+                for name, split in splits.items()
             },
             with_split=build,
             native_convolution=native,
@@ -170,14 +172,15 @@ def _make_rejection_problem(
     def rejection_problem(
         variables: PyTree, examples: Mapping[str, Array], key: Array, num_samples: int
     ) -> dict[str, RejectionProblem]:
-        total = len(examples["label"])
+        total = num_examples(examples)
         if not 0 < num_samples <= total:
             raise UserError(f"filters.rejection.num_samples is {num_samples}, but there are {total} training images to draw from")
 
         def draw(draw_key: Array) -> RejectionProblem:
             rows = jax.random.choice(draw_key, total, (num_samples,), replace=False)
-            start = logits(variables, examples["image"][rows])
-            labels = examples["label"][rows]
+            chosen = take_rows(examples, rows)
+            start = logits(variables, chosen["image"])
+            labels = chosen["label"]
             target = jax.nn.one_hot(labels, start.shape[-1], dtype=start.dtype)
             start = start if variable == LOGITS else jax.nn.softmax(start)
             context = {"target": _spatial(target), "label": labels}

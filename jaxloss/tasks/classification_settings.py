@@ -8,6 +8,7 @@ from jaxloss.core.conditions import Never, unless, when
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
 from jaxloss.tasks.data.noise import NOISES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
+from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
 from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
@@ -54,4 +55,7 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     )
     evaluation_batch: int = setting(
         500, "The most images that go through the network at once when it is scored", low=1, high=10**9
+    )
+    training_data: str = setting(
+        DEVICE, "On the device, or streamed where they do not fit: read ahead of the steps", choices=TRAINING_DATA
     )

@@ -1,61 +1,19 @@
 """What every training of a task begins and ends with, whatever its loss: a fresh network, the order of the data, the scores."""
 
-import dataclasses
 import functools
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task, num_examples
+from jaxloss.tasks.data.stream import is_streamed
+from jaxloss.tasks.evaluation import Evaluation
 from jaxloss.tasks.settings import TrainingSettings
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """Everything that changes during a training.
-
-    Attributes:
-      variables: parameters and statistics of the network.
-      optimiser: state of the optimiser.
-      orders: int32 `[E, M]` the order of the examples in every epoch; does not change.
-      loss_scale: float `[]` constant factor of the loss.
-      step: int32 `[]` steps done.
-      finite: bool `[]` False once a loss or a gradient was NaN or infinite; the state then stands still.
-      key: of augmentation and dropout.
-    """
-
-    variables: PyTree
-    optimiser: PyTree
-    orders: Array
-    loss_scale: Array
-    step: Array
-    finite: Array
-    key: Array
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a training gave.
-
-    Attributes:
-      score: the task's metric, or None where the training was stopped by NaN or infinity, or the metric itself is that.
-      scores: all scores of the task; none where the metric is None.
-      steps: steps done.
-      variables: the trained network, where it was asked for.
-    """
-
-    score: float | None
-    scores: Mapping[str, float]
-    steps: int
-    variables: PyTree = None
-
-    @property
-    def finite(self) -> bool:
-        return self.score is not None
+from jaxloss.tasks.state import StateHandle, TrainState, with_key_data
 
 
 class Preparation:
@@ -63,6 +21,7 @@ class Preparation:
 
     def __init__(self, task: Task, settings: TrainingSettings):
         self.task, self.settings = task, settings
+        self.evaluation = Evaluation(task)
 
     def steps_per_epoch(self, train: PyTree) -> int:
         """Whole batches in an epoch (static)."""
@@ -76,7 +35,21 @@ class Preparation:
         """Examples in an epoch; an order of the task's own may repeat some (static)."""
         if self.task.order is None:
             return num_examples(train)
-        return jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
+        try:
+            return jax.eval_shape(self.task.order, jax.random.key(0), train).shape[0]
+        except KeyError as error:
+            if not is_streamed(self.task.data):
+                raise
+            raise UserError(
+                f"the order of the task {self.task.name} reads the array {error}, and its training data are streamed: give the "
+                f"array to StreamedRows.create as a resident one, beside {sorted(train)}"
+            ) from error
+
+    def rows_of_steps(self, orders: np.ndarray, train: PyTree, first: int, count: int) -> np.ndarray:
+        """Numbers of the examples of some steps, on the host: int `[count, B]`, of orders `[E, M]`."""
+        batch_size, steps_per_epoch = self.batch_size(train), self.steps_per_epoch(train)
+        whole_batches = orders[:, : steps_per_epoch * batch_size]
+        return whole_batches.reshape(-1, batch_size)[first : first + count]
 
     def num_steps(self, train: PyTree) -> int:
         """Steps of a whole training (static)."""
@@ -103,6 +76,11 @@ class Preparation:
             key=jax.random.fold_in(key, num_epochs),
         )
 
+    def handle_like(self, train: PyTree, split: int) -> StateHandle:
+        """The shapes of a handle to a training on this division of the data; nothing is computed."""
+        state = jax.eval_shape(lambda train: with_key_data(self.fresh(jax.random.key(0), train)), train)
+        return StateHandle(state, split, self.task.name)
+
     def _order(self, key: Array, train: PyTree) -> Array:
         """The rows of one epoch."""
         if self.task.order is not None:
@@ -117,8 +95,3 @@ class Preparation:
     def begin(self):
         """`fresh`, compiled."""
         return jax.jit(self.fresh)
-
-    @functools.cached_property
-    def scores(self):
-        """`(variables, examples) -> {name: scalar}`."""
-        return jax.jit(self.task.scores)

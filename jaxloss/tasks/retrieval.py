@@ -21,6 +21,7 @@ from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySourc
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
 from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 from jaxloss.tasks.data.preprocess import make_augmentation, standardise
+from jaxloss.tasks.data.stream import STREAMED, example_shapes, place_split, resident_arrays
 from jaxloss.tasks.metrics.reranking import RerankingSettings
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers
@@ -119,7 +120,10 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
             scores=scores,
             augment=augment,
             problems={COSINES: problem},
-            data={name: _arrays(part, evaluated=name != TRAIN) for name, part in splits.items()},
+            data={
+                name: _train(part, settings.training_data == STREAMED) if name == TRAIN else _evaluated(part)
+                for name, part in splits.items()
+            },
             with_split=build,
             auxiliary_losses=auxiliary_losses,
             order=order,
@@ -156,9 +160,9 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     key, train = jax.random.key(0), made.data[TRAIN]
     if augment is not None:
         with _options_of_the_user("augmentation_options", settings.augmentation_options):
-            jax.eval_shape(augment, train, key)
+            jax.eval_shape(augment, example_shapes(train), key)
     if order is not None:
-        jax.eval_shape(order, key, train)
+        jax.eval_shape(order, key, resident_arrays(train))
     return made
 
 
@@ -204,11 +208,15 @@ def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identit
     return pk_order(key, train["identity"], num_identities, identities_per_batch, images_per_identity, num_batches)
 
 
-def _arrays(part: IdentifiedImages, evaluated: bool) -> dict[str, Array]:
+def _train(part: IdentifiedImages, streamed: bool) -> PyTree:
+    # Batches are put together by identity.
+    return place_split({"image": part.images, "identity": part.identities}, streamed, resident=("identity",))
+
+
+def _evaluated(part: IdentifiedImages) -> dict[str, Array]:
     arrays = {"image": part.images, "identity": part.identities}
-    if evaluated:
-        arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
-    return {name: jnp.asarray(array) for name, array in arrays.items()}
+    arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
+    return place_split(arrays, streamed=False)
 
 
 def _cosine_problem(

@@ -11,6 +11,7 @@ from jaxloss.tasks.cosine_problem import VARIABLES
 from jaxloss.tasks.data.identities.images import RESAMPLINGS
 from jaxloss.tasks.data.identities.roles import QUERY_RULES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
+from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
 from jaxloss.tasks.metrics.reranking import EXPANSIONS, RerankingSettings
 from jaxloss.tasks.models.registry import EMBEDDING_MODELS, PRECISIONS
 from jaxloss.tasks.retrieval_inputs import COSINES_TO
@@ -90,6 +91,9 @@ class RetrievalSettings(Settings, section="task.retrieval", reads=("data_dir",))
     metric: str = setting("mAP_step", "What the search maximises; recall_k only where there are no cameras", choices=METRICS)
     evaluation_batch: int = setting(
         500, "The most images that go through the network at once when it is scored", low=1, high=10**9
+    )
+    training_data: str = setting(
+        DEVICE, "On the device, or streamed where they do not fit: read ahead of the steps", choices=TRAINING_DATA
     )
     rerank: bool = setting(False, "Ranks the test set again with the network that the run keeps (Zhong et al., CVPR 2017)")
     rerank_k1: int = setting(RerankingSettings.k1, "Neighbours that may be reciprocal", low=1, high=100_000, acts_when=RERANKED)
