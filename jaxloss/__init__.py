@@ -29,6 +29,9 @@ _PUBLIC = {
     "Task": "jaxloss.tasks.base",
     "LossInputs": "jaxloss.core.types",
     "RejectionProblem": "jaxloss.core.problem",
+    "HostMetrics": "jaxloss.tasks.host_metrics",
+    "StreamedRows": "jaxloss.tasks.data.stream",
+    "ArrayRows": "jaxloss.tasks.data.stream",
     # Your own space.
     "Space": "jaxloss.spaces.base",
     "Branch": "jaxloss.spaces.base",
