@@ -8,15 +8,13 @@ import re
 
 import numpy as np
 
-from jaxloss.spaces.base import Space
-from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
-from jaxloss.systems.autoloss_gms.space import autoloss_gms
+from jaxloss import Space, make_space
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
 
 def parabolas(branch: str = "identity", step: float = 0.1) -> Space:
-    whole = autoloss_gms(AutoLossGMSSettings(branch, num_constants=3, max_operators=4))
+    whole = make_space("autoloss_gms", branch=branch, num_constants=3, max_operators=4)
 
     def loss(branch, numbers):
         """t and n are a x^2 + b x + c; the seventh number is log2 s."""

@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import LossInputs
-from jaxloss.tasks.base import SPLITS, Task
+from jaxloss import LossInputs, RejectionProblem, Task
 
 
 def loss_inputs(prediction, target):  # both [N, 1, 1, 1]
@@ -47,6 +45,6 @@ def make_task(size: int = 64, split: int = 0) -> Task:
         forward=lambda variables, batch, key: ({"regression": loss_inputs(predict(variables, batch), batch["y"])}, variables),
         scores=lambda variables, examples: {"closeness": closeness(predict(variables, examples), examples["y"])},
         problems={"predictions": rejection_problem},
-        data={name: draw() for name in SPLITS},
+        data={name: draw() for name in ("train", "search_eval", "test")},
         with_split=lambda split: make_task(size, split),
     )

@@ -24,6 +24,7 @@ _PUBLIC = {
     # Losses as functions.
     "parse": "jaxloss.api.losses",
     "loss": "jaxloss.api.losses",
+    "make_space": "jaxloss.api.losses",
     "Loss": "jaxloss.api.losses",
     # Your own task.
     "Task": "jaxloss.tasks.base",

@@ -99,6 +99,25 @@ class Loss:
         return f"Loss({self.name!r}: {arrays})"
 
 
+def make_space(name: str = DEFAULT, **settings) -> Space:
+    """The search space of a system, for example to draw from it, or to build another one on it.
+
+    Args:
+      name: of the system.
+      **settings: keys of its config section, see `python -m jaxloss.launch --help=space.NAME`.
+
+    Raises:
+      UserError: for an unknown system or setting.
+    """
+    if name not in SYSTEMS:
+        raise unknown("space", name, SYSTEMS)
+    system = SYSTEMS[name]
+    known = [field.name for field in dataclasses.fields(system.settings)]
+    if wrong := sorted(settings.keys() - set(known)):
+        raise unknown(f"setting of the space {name}", wrong[0], known)
+    return system.make_space(system.settings(**settings))
+
+
 def parse(
     formula: str, space: str | Space = DEFAULT, ranges: Mapping[str, tuple[float, float]] | None = None, **settings
 ) -> Loss:
@@ -113,11 +132,8 @@ def parse(
     Raises:
       UserError: for an unknown system, and for a formula that cannot be read.
     """
-    if isinstance(space, str):
-        if space not in SYSTEMS:
-            raise unknown("space", space, SYSTEMS)
-        space = _space_of(space, **settings)
-    return loss_of(space, formula, {branch.name: ranges or {} for branch in space.branches})
+    made = make_space(space, **settings) if isinstance(space, str) else space
+    return loss_of(made, formula, {branch.name: ranges or {} for branch in made.branches})
 
 
 def loss(name: str, **hyperparameters: float) -> Loss:
@@ -140,7 +156,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
         if name in system.published:
             if hyperparameters:
                 raise UserError(f"the published loss '{name}' is a formula: it takes no hyper-parameters")
-            return dataclasses.replace(loss_of(_space_of(system.name), system.published[name]), name=name)
+            return dataclasses.replace(loss_of(make_space(system.name), system.published[name]), name=name)
     raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
 
 
@@ -149,11 +165,6 @@ def loss_of(space: Space, formula: str, ranges: Mapping[str, Mapping[str, Range]
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}
     return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges))
-
-
-def _space_of(name: str, **settings) -> Space:
-    system = SYSTEMS[name]
-    return system.make_space(system.settings(**settings))
 
 
 def _loss_inputs(given: Mapping[str, Array], names: tuple[str, ...], mask: Array | None, weights: Array | None) -> LossInputs:

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError, unknown
 
 Made = TypeVar("Made")
@@ -24,26 +25,33 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
         raise unknown(kind, name, [*registered, "module:factory"])
     module_name, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, SyntaxError, TypeError, ValueError) as error:
-        raise UserError(f"cannot import the {kind} '{name}': {error}") from error
-    except AttributeError as error:
-        raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')") from error
+        with named_errors(f"the module of the {kind} '{name}'"):
+            module = importlib.import_module(module_name)
+    except UserError as error:
+        if isinstance(error.__cause__, ImportError | SyntaxError | TypeError | ValueError):
+            raise UserError(f"cannot import the {kind} '{name}': {error.__cause__}") from error
+        raise
+    if not hasattr(module, attribute):
+        raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')")
+    return getattr(module, attribute)
 
 
 def call_factory(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any], result: type[Made]) -> Made:
     """What a factory from outside makes of its options.
 
     Raises:
-      UserError: for options that do not fit, and for a result of another type.
+      UserError: for options that do not fit, for whatever the factory raises, and for a result of another type.
     """
     try:
         made = factory(**options)
-    except TypeError as error:
-        # A wrong argument of the factory itself is the user's; anything deeper is a fault of the code.
-        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-            raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error
+    except UserError:
         raise
+    except Exception as error:
+        # A wrong argument of the factory itself is one of the options; anything deeper is in the factory's own code.
+        if isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error
+        with named_errors(f"the {kind} '{name}'"):
+            raise
     if not isinstance(made, result):
         raise UserError(f"the {kind} '{name}' gave a {type(made).__name__}, not a {result.__name__}")
     return made

@@ -67,10 +67,10 @@ class Task:
     offers: Mapping[str, tuple[str, ...]]
     init: Callable[[Array], PyTree]
     forward: Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]
-    scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None
     problems: Mapping[str, ProblemMaker]
     data: Mapping[str, PyTree]
     with_split: Callable[[int], "Task"]
+    scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None = None
     also_shown: tuple[str, ...] = ()
     augment: Callable[[PyTree, Array], PyTree] | None = None
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
