@@ -1,0 +1,133 @@
+"""Keys that nothing in a run would read: refused in one line, from a config file and from the command line."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from jaxloss.config import default_config
+from jaxloss.config.check import check_config, refuse_idle_keys
+from jaxloss.config.file import load_config
+from jaxloss.config.overrides import apply_overrides
+from jaxloss.core.errors import UserError
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGS = REPOSITORY / "configs"
+TINY = str(REPOSITORY / "tests/configs/tiny.py")
+RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison.handcrafted": "('cosface',)"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (
+            {"task.retrieval.model": "osnet"},
+            "task.retrieval.model does nothing in this run: it is read by task.name=retrieval, and this run has "
+            "task.name=classification",
+        ),
+        ({"task.retrieval.model_options.features": "(4, 8)"}, "task.retrieval.model_options does nothing in this run"),
+        ({"task.options.size": "3"}, "it is read by task.name=module:factory, and this run has task.name=classification"),
+        ({"space.options.depth": "3"}, "it is read by space.name=module:factory"),
+        ({"space.autoloss_gms.num_scales": "3"}, "it is read by space.name=autoloss_gms, and this run has space.name="),
+        ({"search.name": "random_search", "search.evolution.population_size": "9"}, "this run has search.name=random_search"),
+        ({"search.name": "random_search", "search.seeds": "('target',)"}, "it is read by search.name=evolution"),
+        ({"search.name": "random_search", "search.control": "false"}, "another search.name than random_search"),
+        ({"search.name": "random_search", "space.autoloss_zero.num_mutations": "3"}, "it is read by search.name=evolution"),
+        ({"search.chooser.enabled": "true"}, "it is read by space.name=autoloss_gms, and this run has space.name=autoloss_zero"),
+        ({"filters.properties.fraction": "0.5"}, "it is read by space.name=autoloss_gms"),
+        ({**RETRIEVAL, "search.chooser.candidates": "5"}, "it is read with search.chooser.enabled=true, and this run has"),
+        ({**RETRIEVAL, "search.chooser.predictor.width": "5"}, "it is read with search.chooser.enabled=true"),
+        ({**RETRIEVAL, "filters.properties.enabled": "false", "filters.properties.fraction": "0.5"}, "properties.enabled=true"),
+        ({**RETRIEVAL, "filters.equivalence.signed": "true"}, "it is read by space.name=autoloss_zero, and this run has"),
+        (
+            {**RETRIEVAL, "filters.rejection.variable": "logits"},
+            "it is read by task.name=classification, and this run has task.name=retrieval",
+        ),
+        ({"filters.rejection.enabled": "false", "filters.rejection.momentum": "0.5"}, "filters.rejection.enabled=true"),
+        (
+            {"task.name": "fast", "filters.rejection.minimum_metric": "0.9", "filters.rejection.minimum_gain": "0.5"},
+            "filters.rejection.minimum_gain does nothing in this run: it is read with filters.rejection.minimum_metric=0.0",
+        ),
+        ({"task.name": "fast", "data_dir": "somewhere"}, "it is read by task.name=classification or task.name=retrieval"),
+        ({"losses": "('mae',)"}, "it is read with mode=compare, and this run has mode=search"),
+        ({"loss": "mae"}, "it is read with mode=train, and this run has mode=search"),
+        ({"mode": "compare", "comparison.handcrafted": "('mae',)"}, "it is read with mode=search, and this run has mode=compare"),
+        (
+            {"mode": "train", "loss": "mae", "search.num_trainings": "5"},
+            "it is read with mode=search, and this run has mode=train",
+        ),
+        ({"mode": "train", "loss": "mae", "filters.batch": "5"}, "it is read with mode=search"),
+        ({"mode": "train", "loss": "mae", "comparison.tuning_trainings": "99"}, "with mode=search or compare"),
+        ({"training.optimiser": "adam", "training.momentum": "0.5"}, "it is read with training.optimiser=sgd"),
+        ({"training.step_factor": "0.5"}, "it is read with training.schedule=steps, and this run has training.schedule=cosine"),
+        ({"training.warmup_start": "0.5"}, "it is read with another training.warmup_epochs than 0.0"),
+        ({"execution.mode": "serial", "execution.lanes": "4"}, "and this run has execution.mode=serial"),
+        ({"task.classification.split_seed": "4"}, "a run divides its data as comparison.splits says"),
+        ({"task.classification.noise_rate": "0.4"}, "it is read with another task.classification.noise_kind than none"),
+        (
+            {"task.classification.noise_kind": "symmetric", "task.classification.noise_mapping": "cifar10"},
+            "it is read with task.classification.noise_kind=asymmetric",
+        ),
+        ({**RETRIEVAL, "task.retrieval.rerank_k1": "5"}, "it is read with task.retrieval.rerank=true"),
+        ({**RETRIEVAL, "task.retrieval.triplet_margin": "0.5"}, "it is read with another task.retrieval.triplet_weight than 0.0"),
+    ],
+)
+def test_a_key_that_does_nothing_is_refused(overrides, says):
+    config = default_config()
+    apply_overrides(config, overrides)
+    check_config(config)
+    with pytest.raises(UserError) as error:
+        refuse_idle_keys(config, overrides)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {
+            "task.name": "retrieval",
+            "space.name": "autoloss_gms",
+            "search.chooser.enabled": "true",
+            "search.chooser.candidates": "5",
+        },
+        # The classification task draws its samples for the gain, whatever the protocol asks for.
+        {"filters.rejection.minimum_metric": "0.9", "filters.rejection.minimum_gain": "0.5"},
+        {"filters.rejection.enabled": "false", "filters.rejection.variable": "logits", "filters.rejection.num_samples": "9"},
+        {"task.name": "examples.own_task:make_task", "task.options.size": "9"},
+        {"space.name": "examples.own_space:parabolas", "space.options.step": "0.2", "filters.properties.fraction": "0.5"},
+        # A default does no harm.
+        {"search.name": "random_search", "search.evolution.population_size": "2500"},
+    ],
+)
+def test_a_key_that_acts_is_not_refused(overrides):
+    config = default_config()
+    apply_overrides(config, overrides)
+    refuse_idle_keys(config, overrides)
+
+
+def test_a_config_file_serves_runs_of_all_modes():
+    """What a file says of a search is no mistake where its losses are only compared; what it says of another task is one."""
+    config = load_config(TINY, {"mode": "train", "loss": "mae"})
+    assert config.search.num_trainings == 6
+    compared = copy.deepcopy(config)
+    compared.mode, compared.loss = "compare", ""
+    compared.comparison.handcrafted = default_config().comparison.handcrafted
+    refuse_idle_keys(compared)
+    config = load_config(TINY)
+    config.task.classification.model = "small_cnn"
+    with pytest.raises(UserError, match=r"task\.classification\.model does nothing in this run: it is read by task\.name=class"):
+        refuse_idle_keys(config)
+
+
+def test_a_part_that_is_replaced_makes_no_mistake_of_what_the_file_says_about_it():
+    config = load_config(str(CONFIGS / "autoloss_zero_digits.py"), {"task.name": "fast"})
+    assert config.task.classification.noise_kind == "symmetric"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["autoloss_zero_digits", "autoloss_zero_cifar10", "autoloss_gms_market1501", "autoloss_gms_omniglot_full", "quickstart"],
+)
+def test_shipped_configs_set_nothing_in_vain(name):
+    load_config(f"configs/{name}.py")
