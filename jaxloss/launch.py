@@ -11,6 +11,7 @@ from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.files import config_file
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
@@ -100,6 +101,7 @@ def _help(arguments: Sequence[str]) -> int:
 
 
 def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
+    config_file(path)  # before anything is loaded: that takes seconds
     raise_interrupts()
     with interrupts_wait():
         from jaxloss.config.file import load_config

@@ -4,7 +4,6 @@ import copy
 import importlib.util
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import ml_collections
 
@@ -13,6 +12,7 @@ from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.schema import default_config
 from jaxloss.config.unknown_keys import not_found, unknown_key
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import config_file
 
 
 def load_config(path: str, overrides: Mapping[str, str] | None = None) -> ml_collections.ConfigDict:
@@ -50,9 +50,7 @@ def run_config_file(path: str) -> ml_collections.ConfigDict:
     Raises:
       UserError: when the file is absent, has no `get_config`, does not run, or gives a config that lacks keys.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise UserError(f"no config file '{path}'. Give one with --config=FILE.py, for example configs/quickstart.py")
+    file = config_file(path)
     spec = importlib.util.spec_from_file_location(f"jaxloss_config_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise UserError(f"the config '{path}' is not a Python file")
