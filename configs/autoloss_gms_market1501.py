@@ -26,8 +26,7 @@ from jaxloss.systems.autoloss_gms.published import MARGIN_SOFTMAX_FORMULAS
 
 
 def get_config():
-    config = default_config()
-    config.task.name = "retrieval"
+    config = default_config("autoloss_gms")
     task = config.task.retrieval
     task.source = "market:Market-1501"
     # Half of (256, 128), for the proxy task (Section G.1).
@@ -43,23 +42,13 @@ def get_config():
     task.pixel_deviation = (0.229, 0.224, 0.225)
     task.flip_test = True
 
-    config.space.name = "autoloss_gms"
     config.search.num_trainings = 500
-    config.search.evolution.initial_population = 20
-    config.search.evolution.population_size = 1000
-    config.search.evolution.tournament_ratio = 0.05
     # From prior knowledge; leave them out (--config.search.seeds="()") to search from scratch.
     config.search.seeds = tuple(MARGIN_SOFTMAX_FORMULAS.values())
-    config.search.control = False
     config.search.chooser.enabled = True
     # The paper's predictor: a 1-D ResNet-50.
     config.search.chooser.predictor.depth = 50
     config.search.chooser.predictor.width = 64
-
-    config.filters.rejection.num_samples = 64
-    config.filters.rejection.minimum_metric = 0.9
-    config.filters.rejection.iterations = 200
-    config.filters.rejection.learning_rate = 0.01
 
     # Section G.2: 140 epochs, the rate from 0.0001 to 0.01 in the first 20 of them, during which the backbone stands still.
     config.training.optimiser = "sgd"

@@ -21,8 +21,7 @@ def get_config():
 
 def base_config():
     """Everything but the rivals of a search."""
-    config = default_config()
-    config.task.name = "retrieval"
+    config = default_config("autoloss_gms")
     task = config.task.retrieval
     task.source = "npz:omniglot_7alphabets.npz"
     task.source_options = {"image_key": "images28", "identity_key": "labels", "camera_key": "drawer", "split_key": "split"}
@@ -35,22 +34,12 @@ def base_config():
     task.pixel_deviation = 0.3
     task.flip_test = False
 
-    config.space.name = "autoloss_gms"
     config.search.num_trainings = 240
-    config.search.evolution.initial_population = 20
-    config.search.evolution.population_size = 1000
     # Two cores train two candidates at once.
     config.search.generation_size = 2
     # 5% of a small population is a tournament of one, which selects nothing.
     config.search.evolution.tournament_ratio = 0.1
-    config.search.control = False
-    # With the small predictor of the default: the paper's takes minutes to fit.
-    config.search.chooser.enabled = True
-
-    config.filters.rejection.num_samples = 64
-    config.filters.rejection.minimum_metric = 0.9
-    config.filters.rejection.iterations = 200
-    config.filters.rejection.learning_rate = 0.01
+    # The chooser has the small predictor of the default: the paper's takes minutes to fit.
 
     config.training.optimiser = "sgd"
     config.training.learning_rate = 0.2

@@ -8,12 +8,37 @@ import numpy as np
 import pytest
 
 import jaxloss
-from examples.own_filter import WRONG_ORDER
-from jaxloss import export, launch
+from examples.own_filter import WRONG_ORDER, Order
+from jaxloss import Screened, Verdict, export, launch
 from jaxloss.report import __main__ as report
 from jaxloss.runs import open_for_reading
 
 REPOSITORY = Path(__file__).parents[1]
+
+
+class Faulty(Order):
+    """A filter whose answer is given as a function of what is known."""
+
+    reasons = ()
+
+    def __init__(self, context, answer):
+        super().__init__(context.branch.form)
+        self.answer = answer
+
+    def check(self, expressions, known, memory):
+        return self.answer(known)
+
+
+def broken(context):
+    return Faulty(context, lambda known: 1 // 0)
+
+
+def mute(context):
+    return Faulty(context, lambda known: None)
+
+
+def undeclared(context):
+    return Faulty(context, lambda known: [Screened(Verdict(WRONG_ORDER))])
 
 
 @pytest.fixture
@@ -92,6 +117,9 @@ def test_a_filter_stands_in_the_funnel_and_stops_losses(searched):
         ("nothing", "unknown filter 'nothing'"),
         ("examples.own_filter:ordr", "has no 'ordr'"),
         ("builtins:repr", "the filter 'builtins:repr' must have the attribute 'name', of type str, and a str has none"),
+        ("tests.test_examples:broken", "check of the filter 'tests.test_examples:broken' raises ZeroDivisionError"),
+        ("tests.test_examples:mute", "must give a list of Screened, one for each expression, not"),
+        ("tests.test_examples:undeclared", "for the reason 'wrong_order', which is not among its reasons"),
     ],
 )
 def test_what_is_no_filter_is_named(tmp_path, capsys, name, message):

@@ -181,3 +181,20 @@ def test_the_help_of_a_key_that_there_is_not(capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: no config key or section 'trainin.momentum'. Did you mean 'training.momentum'?")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_preset_is_of_keys_and_is_checked(system):
+    """The numbers of a paper, where they differ from the defaults."""
+    config, preset = default_config(system), SYSTEMS[system].preset
+    check_config(config)
+    refuse_idle_keys(config)
+    default = flatten(default_config().to_dict())
+    changed = {key for key, value in flatten(config.to_dict()).items() if value != default[key]}
+    assert changed == set(preset)
+    assert config.space.name == system
+
+
+def test_a_preset_that_there_is_not():
+    with pytest.raises(UserError, match="unknown system 'autoloss_gm'"):
+        default_config("autoloss_gm")

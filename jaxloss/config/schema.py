@@ -13,6 +13,7 @@ import ml_collections
 
 from jaxloss.config.choices import SpaceChoice, TaskChoice
 from jaxloss.core.conditions import SPACE, Condition, ReadBy, when
+from jaxloss.core.errors import unknown
 from jaxloss.core.settings import Setting, Settings, declarations, defaults, parts
 from jaxloss.execution.settings import ExecutionSettings
 from jaxloss.filters.settings import FilterSettings
@@ -20,7 +21,7 @@ from jaxloss.search.registry import SEARCHES
 from jaxloss.search.settings import SearchSettings
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.settings import RunSettings
-from jaxloss.systems.registry import SYSTEMS
+from jaxloss.systems.registry import DEFAULT, SYSTEMS
 from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
 
@@ -102,8 +103,19 @@ def keys() -> dict[str, Key]:
     return {key.name: key for key in listed}
 
 
-def default_config() -> ml_collections.ConfigDict:
-    """All keys with their defaults. Locked: a misspelt key is an error; sections of options take any key."""
+def default_config(system: str = DEFAULT) -> ml_collections.ConfigDict:
+    """All keys with their defaults, and a system's numbers where they differ.
+
+    Locked: a misspelt key is an error; sections of options take any key.
+
+    Args:
+      system: name of it, see `System.preset`.
+
+    Raises:
+      UserError: for an unknown system.
+    """
+    if system not in SYSTEMS:
+        raise unknown("system", system, SYSTEMS)
     nested: dict[str, Any] = {}
     for key in keys().values():
         *path, name = key.name.split(".")
@@ -115,6 +127,7 @@ def default_config() -> ml_collections.ConfigDict:
     for key in keys().values():
         if key.declared.is_options:
             section_of(config, key.name).unlock()
+    config.update_from_flattened_dict(dict(SYSTEMS[system].preset))
     return config
 
 

@@ -12,14 +12,16 @@ import numpy as np
 
 from jaxloss.config.names import call_factory, import_factory
 from jaxloss.config.schema import read, sections
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.form import Expression
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
 from jaxloss.filters.base import Filter
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.check import check_filter, check_names
+from jaxloss.filters.check import check_answer, check_filter, check_names
 from jaxloss.filters.context import FilterContext
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
@@ -199,15 +201,19 @@ def make_cascades(config: Config, space: Space, task: Task, workers=None, num_wo
 
     def filters(branch: Branch) -> list[Filter]:
         found = context(branch)
-        listed = [*make(found), *(_further_filter(name, found) for name in settings.also)]
+        example = space.sample(np.random.default_rng(config.seed), branch) if settings.also else None
+        listed = [*make(found), *(_further_filter(name, found, example) for name in settings.also)]
         check_names(listed)
         return listed
 
     return {branch.name: Cascade(branch.name, branch.form, filters(branch)) for branch in space.branches}
 
 
-def _further_filter(name: str, context: FilterContext) -> Filter:
-    """A filter from outside the package."""
-    made = import_factory("filter", name, ())(context)
-    check_filter(f"the filter '{name}'", made)
+def _further_filter(name: str, context: FilterContext, example: Expression) -> Filter:
+    """A filter from outside the package, which has judged an example."""
+    what = f"the filter '{name}'"
+    with named_errors(what):
+        made = import_factory("filter", name, ())(context)
+    check_filter(what, made)
+    check_answer(what, made, context.branch.form.canonical(example))
     return made

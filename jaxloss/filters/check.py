@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxloss.core.abstract import written
+from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
-from jaxloss.core.verdicts import Reason
-from jaxloss.filters.base import Cost, Filter
+from jaxloss.core.form import Expression
+from jaxloss.core.verdicts import ACCEPTED, Reason
+from jaxloss.filters.base import Cost, Filter, Screened
+from jaxloss.filters.equivalence import GradientMemory
 
 _KINDS = {"name": str, "stage": str, "cost": Cost, "remembers": bool, "compilations": int}
 
@@ -31,6 +33,21 @@ def check_filter(what: str, made: Any) -> None:
     reasons = getattr(made, "reasons", None)
     if not isinstance(reasons, Sequence) or not all(isinstance(reason, Reason) for reason in reasons):
         raise UserError(f"{what}: reasons must be a tuple of Reason, and is {written(reasons)}")
+
+
+def check_answer(what: str, made: Filter, expression: Expression) -> None:
+    """Lets a filter judge one expression, and looks at what it says.
+
+    Raises:
+      UserError: names what it raises, or what it should have given.
+    """
+    with named_errors(f"check of {what}"):
+        found = made.check([expression], [Screened()], GradientMemory())
+    if not isinstance(found, Sequence) or len(found) != 1 or not isinstance(found[0], Screened):
+        raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {written(found)}")
+    reason = found[0].verdict.reason
+    if reason is not ACCEPTED and reason not in made.reasons:
+        raise UserError(f"{what} stops an expression for the reason '{reason.label}', which is not among its reasons")
 
 
 def check_names(filters: Sequence[Filter]) -> None:

@@ -5,6 +5,7 @@ H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Perso
 
 from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
 from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
+from jaxloss.systems.autoloss_gms.preset import PRESET
 from jaxloss.systems.autoloss_gms.properties import PropertySettings
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
 from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
@@ -17,4 +18,5 @@ AUTOLOSS_GMS_SYSTEM = System(
     autoloss_gms,
     sections=(PropertySettings, ChooserSettings, PredictorSettings),
     published=AUTOLOSS_GMS_FORMULAS,
+    preset=PRESET,
 )
