@@ -16,15 +16,9 @@ from jaxloss.filters.form_population import FormPopulation
 from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.filters.settings import FilterSettings, RejectionSettings
-from jaxloss.systems.autoloss_gms.properties import (
-    OTHER_NOT_RISING,
-    OWN_ABOVE_OTHER,
-    OWN_NOT_RISING,
-    CurveFilter,
-    CurveSampler,
-    PropertySettings,
-)
+from jaxloss.systems.autoloss_gms.properties import OTHER_NOT_RISING, OWN_ABOVE_OTHER, OWN_NOT_RISING, CurveFilter, CurveSampler
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS, MARGIN_SOFTMAX_FORMULAS
+from jaxloss.systems.autoloss_gms.settings import PropertySettings
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.cosine_problem import toy_problem
 

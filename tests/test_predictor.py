@@ -10,19 +10,12 @@ import pytest
 
 from jaxloss.core.errors import UserError
 from jaxloss.systems.autoloss_gms.predictor import predictor
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings, PromisingLossChooser
+from jaxloss.systems.autoloss_gms.predictor.chooser import PromisingLossChooser
 from jaxloss.systems.autoloss_gms.predictor.features import LIMIT, FeatureScale, curve_features
-from jaxloss.systems.autoloss_gms.predictor.predictor import (
-    PredictorSettings,
-    finite_scores,
-    fit,
-    from_bytes,
-    predict,
-    row_order,
-    to_bytes,
-)
+from jaxloss.systems.autoloss_gms.predictor.predictor import finite_scores, fit, from_bytes, predict, row_order, to_bytes
 from jaxloss.systems.autoloss_gms.predictor.ranking import PAIR_LOSSES, rank_correlation, rank_loss
-from jaxloss.systems.autoloss_gms.predictor.resnet1d import ResNet1D
+from jaxloss.systems.autoloss_gms.predictor.resnet1d import LAYOUTS, ResNet1D
+from jaxloss.systems.autoloss_gms.settings import DEPTHS, RANK_LOSSES, ChooserSettings, PredictorSettings
 
 POINTS = np.linspace(-1, 1, 257)
 # All fits of this file share one compiled training.
@@ -141,6 +134,11 @@ def test_a_sharp_kendall_loss_is_one_minus_kendalls_coefficient():
     predicted, actual = random.normal(size=(2, 30))
     value = float(rank_loss("kendall", jnp.asarray(predicted), jnp.asarray(actual), 1e-7))
     assert value == pytest.approx(1 - rank_correlation(predicted, actual)["kendall"], abs=1e-5)
+
+
+def test_settings_name_what_there_is():
+    assert tuple(LAYOUTS) == DEPTHS
+    assert tuple(PAIR_LOSSES) == RANK_LOSSES
 
 
 @pytest.mark.parametrize("kind", PAIR_LOSSES)

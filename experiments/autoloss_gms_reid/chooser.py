@@ -26,11 +26,11 @@ from jaxloss.runs import RunDirectory
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.contender import FOUND
 from jaxloss.study.experiment import Experiment
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
 from jaxloss.systems.autoloss_gms.predictor.features import curve_features
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, fit, predict
+from jaxloss.systems.autoloss_gms.predictor.predictor import fit, predict
 from jaxloss.systems.autoloss_gms.predictor.ranking import rank_correlation
-from jaxloss.systems.autoloss_gms.properties import CurveFilter, PropertySettings
+from jaxloss.systems.autoloss_gms.properties import CurveFilter
+from jaxloss.systems.autoloss_gms.settings import ChooserSettings, PredictorSettings, PropertySettings
 
 _CONFIG = pathlib.Path(__file__).parents[2] / "configs" / "autoloss_gms_omniglot.py"
 _PROXY = {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0", "comparison.rank_seeds": "4"}

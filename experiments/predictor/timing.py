@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from experiments.benchmarks import common
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, fit
+from jaxloss.systems.autoloss_gms.predictor.predictor import fit
+from jaxloss.systems.autoloss_gms.settings import PredictorSettings
 
 # Depth, width and measured epochs at 100 rows.
 NETWORKS = ((10, 8, 10), (10, 16, 10), (18, 16, 10), (50, 64, 1))

@@ -6,13 +6,12 @@ Every factory is called as `(settings, context) -> Task`, see `tasks.context.Tas
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from jaxloss.core.later import later
 from jaxloss.core.settings import Settings
 from jaxloss.tasks.base import Task
-from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.fast import FastSettings, make_fast
-from jaxloss.tasks.retrieval import make_retrieval
+from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 
 
@@ -29,7 +28,7 @@ class RegisteredTask(NamedTuple):
 
 
 TASKS: dict[str, RegisteredTask] = {
-    "classification": RegisteredTask(ClassificationSettings, make_classification),
-    "fast": RegisteredTask(FastSettings, make_fast),
-    "retrieval": RegisteredTask(RetrievalSettings, make_retrieval),
+    "classification": RegisteredTask(ClassificationSettings, later("jaxloss.tasks.classification:make_classification")),
+    "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
+    "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
 }

@@ -11,10 +11,11 @@ from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Individual
 from jaxloss.search.chooser import ChooserContext
 from jaxloss.spaces.base import Space
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings, PromisingLossChooser
+from jaxloss.systems.autoloss_gms.predictor.chooser import PromisingLossChooser
 from jaxloss.systems.autoloss_gms.predictor.features import curve_features
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings, fit, from_bytes, predict, to_bytes
+from jaxloss.systems.autoloss_gms.predictor.predictor import fit, from_bytes, predict, to_bytes
 from jaxloss.systems.autoloss_gms.properties import CurveFilter
+from jaxloss.systems.autoloss_gms.settings import ChooserSettings, PredictorSettings
 
 _CHECKPOINT = "predictor"
 

@@ -7,7 +7,8 @@ from jaxloss.filters.context import FilterContext
 from jaxloss.filters.population import BLOCKS
 from jaxloss.filters.remembered_losses import RememberedLosses
 from jaxloss.filters.standard import rejection_filters
-from jaxloss.systems.autoloss_gms.properties import CurveFilter, PropertySettings
+from jaxloss.systems.autoloss_gms.properties import CurveFilter
+from jaxloss.systems.autoloss_gms.settings import PropertySettings
 
 
 def make_filters(context: FilterContext) -> list[Filter]:

@@ -7,7 +7,6 @@ curve. The same values tell equivalent losses, and are what a predictor sees of 
 is detached, they do not: `x` trains a network, and a detached `x`, with the same values, teaches nothing.
 """
 
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 
@@ -15,10 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.conditions import in_mode, when
 from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.form import Expression, Form
-from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Screened
@@ -26,6 +23,7 @@ from jaxloss.filters.equivalence import GradientMemory
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode
+from jaxloss.systems.autoloss_gms.settings import PropertySettings
 
 OWN_NOT_RISING = Reason(
     "own_not_rising", "its curve t does not rise with the cosine: the own class would be pushed away", leaves_row=False
@@ -37,26 +35,6 @@ OWN_ABOVE_OTHER = Reason("own_above_other", "its curve t lies above n: there is 
 
 # Graphs in one call; a shorter list is filled up.
 _GRAPHS_PER_CALL = 128
-
-
-@dataclasses.dataclass(frozen=True)
-class PropertySettings(Settings, section="filters.properties", acts_when=(in_mode("search"),)):
-    """Properties of margin-based losses, judged on their curves (Gu et al., CVPR 2022, Table 2)."""
-
-    enabled: bool = setting(True, "False describes the curves, and stops nothing")
-    fraction: float = setting(
-        0.8,
-        "`tau_p`, the part of the points on which each property has to hold",
-        low=0.0,
-        high=1.0,
-        acts_when=(when("filters.properties.enabled", True),),
-    )
-    num_points: int = setting(257, "`N`, points evenly spread over [-1, 1]", low=2, high=1_000_000)
-    digits: int = setting(13, "`Gamma`, decimal places of the values that are compared", low=0, high=17)
-    slopes: bool = setting(
-        True,
-        "Curves with detached parts are compared by the slopes that train, too; values alone cannot tell x from a detached x",
-    )
 
 
 class CurveSampler:
@@ -108,7 +86,7 @@ class CurveFilter:
 
     def __init__(self, form: Form, settings: PropertySettings):
         """Args:
-        form: whose expressions have two curves, that of the own class first, see `graphs.form.curves_of`.
+        form: whose expressions have two curves, that of the own class first, see `Form.curves`.
         settings: of the check.
         """
         self._form, self._settings = form, settings

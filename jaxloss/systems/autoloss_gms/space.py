@@ -18,10 +18,15 @@ from jaxloss.systems.autoloss_gms.export import write_python
 from jaxloss.systems.autoloss_gms.filters import make_filters
 from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, MarginForm, MarginLoss
 from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
-from jaxloss.systems.autoloss_gms.properties import PropertySettings
-from jaxloss.systems.autoloss_gms.settings import EITHER, FIRST, GRID, AutoLossGMSSettings
+from jaxloss.systems.autoloss_gms.settings import (
+    EITHER,
+    FIRST,
+    GRID,
+    AutoLossGMSSettings,
+    ChooserSettings,
+    PredictorSettings,
+    PropertySettings,
+)
 
 COPY, REINITIALISE, MUTATION, CROSSOVER = "copy", "reinitialise", "mutation", "crossover"
 

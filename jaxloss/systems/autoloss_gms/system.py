@@ -3,19 +3,16 @@
 H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Person Re-identification, CVPR 2022.
 """
 
-from jaxloss.systems.autoloss_gms.predictor.chooser import ChooserSettings
-from jaxloss.systems.autoloss_gms.predictor.predictor import PredictorSettings
+from jaxloss.core.later import later
 from jaxloss.systems.autoloss_gms.preset import PRESET
-from jaxloss.systems.autoloss_gms.properties import PropertySettings
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
-from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
-from jaxloss.systems.autoloss_gms.space import autoloss_gms
+from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings, ChooserSettings, PredictorSettings, PropertySettings
 from jaxloss.systems.base import System
 
 AUTOLOSS_GMS_SYSTEM = System(
     "autoloss_gms",
     AutoLossGMSSettings,
-    autoloss_gms,
+    later("jaxloss.systems.autoloss_gms.space:autoloss_gms"),
     sections=(PropertySettings, ChooserSettings, PredictorSettings),
     published=AUTOLOSS_GMS_FORMULAS,
     preset=PRESET,

@@ -8,30 +8,14 @@ candidate that is proposed while E stands still. Here the predictor is fitted on
 after every `update_every` further evaluations.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from jaxloss.core.conditions import in_mode, when
-from jaxloss.core.settings import Settings, setting
+from jaxloss.systems.autoloss_gms.settings import ChooserSettings
 
 State = TypeVar("State")
-ENABLED = (when("search.chooser.enabled", True),)
-
-
-@dataclasses.dataclass(frozen=True)
-class ChooserSettings(Settings, section="search.chooser", acts_when=(in_mode("search"),)):
-    """Trains the most promising of several candidates, of losses that have curves (AutoLoss-GMS, Table 2)."""
-
-    # From 2 on: one loss has no order.
-    start_after: int = setting(
-        100, "`E_0`, evaluated losses before the predictor is fitted for the first time", low=2, high=10**9, acts_when=ENABLED
-    )
-    update_every: int = setting(100, "`Delta E`, evaluated losses between two fits", low=1, high=10**9, acts_when=ENABLED)
-    candidates: int = setting(10, "`N_p`, among which the most promising one is chosen", low=1, high=100_000, acts_when=ENABLED)
-    enabled: bool = setting(False, "Whether anything is chosen")
 
 
 class PromisingLossChooser(Generic[State]):

@@ -7,7 +7,6 @@ The whole training is one compiled call, whose number of steps is an argument, a
 set of evaluated losses compiles nothing new until it has outgrown its bucket.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 
@@ -18,61 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxloss.core.conditions import in_mode, unless
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, PyTree
-from jaxloss.systems.autoloss_gms.predictor.chooser import ENABLED
 from jaxloss.systems.autoloss_gms.predictor.features import FeatureScale
-from jaxloss.systems.autoloss_gms.predictor.ranking import PAIR_LOSSES, rank_loss
-from jaxloss.systems.autoloss_gms.predictor.resnet1d import LAYOUTS, ResNet1D
+from jaxloss.systems.autoloss_gms.predictor.ranking import rank_loss
+from jaxloss.systems.autoloss_gms.predictor.resnet1d import ResNet1D
+from jaxloss.systems.autoloss_gms.settings import PredictorSettings
 
 BUCKET_ROWS = 512
 # Losses that one compiled call predicts.
 PREDICTION_ROWS = 16
-SCORE_SCALES = ("as_is", "standardised")
-RANKED = (unless("search.chooser.predictor.rank_weight", 0.0),)
-
-
-def _check_widths(key: str, widths: Sequence[int]) -> None:
-    if not all(type(width) is int and width > 0 for width in widths):
-        raise UserError(f"{key} takes whole numbers above 0, not {widths}")
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictorSettings(Settings, section="search.chooser.predictor", acts_when=(in_mode("search"), *ENABLED)):
-    """The numbers of section F, but for a small network: the paper's has depth 50 and width 64, minutes to fit on a CPU.
-
-    Raises:
-      UserError: for weights that are both 0.
-    """
-
-    depth: int = setting(10, "Layers of the network", choices=LAYOUTS)
-    width: int = setting(16, "Channels of its first stage", low=1, high=10_000)
-    hidden: tuple[int, ...] = setting((), "Widths of the dense layers before the last", check=_check_widths)
-    num_epochs: int = setting(200, "Passes over the evaluated losses", low=1, high=1_000_000)
-    batch_size: int = setting(16, "Losses in a step", low=2, high=100_000)
-    learning_rate: float = setting(0.0035, "Of SGD, constant", low=1e-12, high=1e6)
-    momentum: float = setting(0.9, "Of SGD; the paper does not name one", low=0.0, high=1.0)
-    rank_loss: str = setting("kendall", "Of the order of two losses", choices=PAIR_LOSSES, acts_when=RANKED)
-    rank_weight: float = setting(
-        1.0, "`lambda`, of the rank loss beside the squared error; 0 is regression alone", low=0.0, high=1e6
-    )
-    rank_temperature: float = setting(0.01, "`tau`", low=1e-9, high=1e6, acts_when=RANKED)
-    regression_weight: float = setting(1.0, "Of the squared error; 0 is ranking alone", low=0.0, high=1e6)
-    # `tau` is in units of that deviation then. Predictions have the unit of the scores either way.
-    score_scale: str = setting(
-        "as_is", "standardised: the network learns scores with mean 0 and deviation 1", choices=SCORE_SCALES
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.rank_weight + self.regression_weight == 0:
-            raise UserError("search.chooser.predictor.rank_weight and regression_weight must not both be 0")
-
-    def network(self) -> ResNet1D:
-        """The network, not yet initialised."""
-        return ResNet1D(self.depth, self.width, self.hidden)
 
 
 @flax.struct.dataclass
@@ -203,19 +157,19 @@ def _padded(rows: np.ndarray, num_rows: int) -> np.ndarray:
 
 def _shapes(settings: PredictorSettings) -> PyTree:
     """Shapes of the variables; they do not depend on the number of points."""
-    network, curves = settings.network(), jax.ShapeDtypeStruct((1, 257, 3), np.float32)
+    network, curves = _network(settings), jax.ShapeDtypeStruct((1, 257, 3), np.float32)
     return jax.eval_shape(network.init, jax.random.key(0), curves)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _forward(settings: PredictorSettings, variables: PyTree, curves: Array) -> Array:
-    return settings.network().apply(variables, curves)
+    return _network(settings).apply(variables, curves)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _train(settings: PredictorSettings, key: Array, curves: Array, scores: Array, batches: Array, num_steps: Array) -> PyTree:
     """Trained variables. `curves [rows, points, 3]`, `scores [rows]`, `batches [steps, batch]`: the first `num_steps` count."""
-    network = settings.network()
+    network = _network(settings)
     optimiser = optax.sgd(settings.learning_rate, settings.momentum)
 
     def loss(params: PyTree, statistics: PyTree, rows: Array) -> tuple[Array, PyTree]:
@@ -235,3 +189,8 @@ def _train(settings: PredictorSettings, key: Array, curves: Array, scores: Array
     state = (variables["params"], variables["batch_stats"], optimiser.init(variables["params"]))
     params, statistics, _ = jax.lax.fori_loop(0, num_steps, step, state)
     return {"params": params, "batch_stats": statistics}
+
+
+def _network(settings: PredictorSettings) -> ResNet1D:
+    """The network, not yet initialised."""
+    return ResNet1D(settings.depth, settings.width, settings.hidden)
