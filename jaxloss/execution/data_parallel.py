@@ -49,6 +49,11 @@ class DataParallelTraining(Training):
         self.num_devices = preparation.num_devices
         super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
 
+    @property
+    def _most_ahead(self) -> int | None:
+        # The devices of a CPU share its threads: steps far ahead on one take them all, and wait there for the others for ever.
+        return 1 if jax.default_backend() == "cpu" else None
+
     def _to_devices(self, tree: PyTree) -> PyTree:
         return replicate(tree, self.num_devices)
 

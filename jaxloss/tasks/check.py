@@ -12,7 +12,7 @@ from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examples
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 from jaxloss.tasks.check_problem import check_problems
-from jaxloss.tasks.data.stream import example_shapes, resident_arrays
+from jaxloss.tasks.data.stream import StreamedRows, example_shapes, resident_arrays
 
 
 def check_task(
@@ -59,8 +59,9 @@ def division(task: Task, number: int) -> Task:
     for name in ("metric", "offers"):
         if getattr(other, name) != getattr(task, name):
             raise UserError(f"{what} must give a task with the same {name}, {getattr(task, name)}, not {getattr(other, name)}")
-    pairs = ({name: example_shapes(part) for name, part in one.data.items()} for one in (task, other))
-    for path, expected, came in differences(*pairs, _row):
+    sides = ({name: part.shapes if isinstance(part, StreamedRows) else part for name, part in one.data.items()}
+             for one in (task, other))  # fmt: skip
+    for path, expected, came in differences(*sides, _row):
         raise UserError(f"{what} must give the same arrays: {expected} as data{path} was expected, {came} came")
     return other
 

@@ -97,6 +97,11 @@ class Training(TrainStep):
         state = first if goes_on else self.begin(encoded, first, train)
         return self.advance(state, encoded, rate, train, left if num_steps is None else min(num_steps, left))
 
+    @property
+    def _most_ahead(self) -> int | None:
+        """See `dispatch_steps`."""
+        return None
+
     def _to_devices(self, tree: PyTree) -> PyTree:
         """Arguments as the compiled functions take them."""
         return tree
@@ -125,7 +130,7 @@ class Training(TrainStep):
             return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
         if isinstance(train, StreamedRows):
             return self._advance_streamed(state, encoded, rate, train, num_steps)
-        return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps)
+        return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps, self._most_ahead)
 
     def _advance_streamed(
         self, state: TrainState, encoded: PyTree, rate: Array, train: StreamedRows, num_steps: int
@@ -138,7 +143,8 @@ class Training(TrainStep):
             def step(state: TrainState) -> TrainState:
                 return self._step(state, encoded, rate, train.resident, self._to_devices(next(batches)))
 
-            return dispatch_steps(step, state, len(rows), train.prefetch)
+            # The batches of steps that wait are held on the device.
+            return dispatch_steps(step, state, len(rows), min(train.prefetch, self._most_ahead or train.prefetch))
 
     def _rows(self, state: TrainState, train: StreamedRows, num_steps: int) -> np.ndarray:
         """The rows of the next steps, `[at most num_steps, B]`, on the host."""
