@@ -57,5 +57,5 @@ def base_config():
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
     config.comparison.test_seeds = 2
-    config.comparison.splits = (0, 1)
+    config.comparison.divisions = (0, 1)
     return config

@@ -94,5 +94,5 @@ def make_task(size: int = 60, division: int = 0) -> Task:
         host_metrics=HostMetrics(("both", "macro_f1", "r2"), predict, list, collect, compute),
         problems={"predictions": rejection_problem},
         data={name: draw() for name in ("train", "search_eval", "test")},
-        with_split=lambda number: make_task(size, number),
+        with_division=lambda number: make_task(size, number),
     )

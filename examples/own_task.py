@@ -21,8 +21,8 @@ def closeness(prediction, target):
     return jnp.exp(-jnp.mean(jnp.abs(prediction - target)))
 
 
-def make_task(size: int = 64, split: int = 0) -> Task:
-    random = np.random.default_rng(split)
+def make_task(size: int = 64, division: int = 0) -> Task:
+    random = np.random.default_rng(division)
 
     def draw():
         x = random.uniform(-1, 1, (size, 1, 1, 1))
@@ -46,5 +46,5 @@ def make_task(size: int = 64, split: int = 0) -> Task:
         scores=lambda variables, examples: {"closeness": closeness(predict(variables, examples), examples["y"])},
         problems={"predictions": rejection_problem},
         data={name: draw() for name in ("train", "search_eval", "test")},
-        with_split=lambda split: make_task(size, split),
+        with_division=lambda division: make_task(size, division),
     )

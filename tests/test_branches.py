@@ -176,7 +176,7 @@ def test_a_rival_that_does_not_fit(run, overrides, says):
 
 def test_a_branch_without_an_input_of_the_family(run, monkeypatch):
     task = make_fast(FastSettings(("a", "b"), size=30))
-    lacking = dataclasses.replace(task, offers={**task.offers, "b": ("prediction", "target")}, with_split=lambda _: lacking)
+    lacking = dataclasses.replace(task, offers={**task.offers, "b": ("prediction", "target")}, with_division=lambda _: lacking)
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: lacking))
     code, printed, _ = run("comparison.handcrafted=('cross_entropy',)")
     assert code == 2

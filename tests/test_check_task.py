@@ -301,16 +301,16 @@ def test_a_branch_without_scores_in_the_problem_may_offer_more():
 
 
 @pytest.mark.parametrize(
-    ("with_split", "says"),
+    ("with_division", "says"),
     [
-        (lambda seed: None, "with_split(1) of the task fast must give a Task, not None"),
+        (lambda seed: None, "with_division(1) of the task fast must give a Task, not None"),
         (
             lambda seed: dataclasses.replace(TASK, metric="recall"),
-            "with_split(1) of the task fast must give a task with the same metric, accuracy, not recall",
+            "with_division(1) of the task fast must give a task with the same metric, accuracy, not recall",
         ),
         (
             lambda seed: with_data(train={**TASK.data[TRAIN], "point": np.zeros((40, 3))}),
-            "with_split(1) of the task fast must give the same arrays: float32[40, 2] as data['train']['point'] was expected, "
+            "with_division(1) of the task fast must give the same arrays: float32[40, 2] as data['train']['point'] was expected, "
             "float64[40, 3] came",
         ),
         (
@@ -319,15 +319,15 @@ def test_a_branch_without_scores_in_the_problem_may_offer_more():
         ),
     ],
 )
-def test_a_division_of_another_kind(with_split, says):
+def test_a_division_of_another_kind(with_division, says):
     with pytest.raises(UserError) as caught:
-        division(dataclasses.replace(TASK, with_split=with_split), 1)
+        division(dataclasses.replace(TASK, with_division=with_division), 1)
     assert says in str(caught.value)
 
 
 def test_a_mistake_ends_a_command_before_a_directory_is_made(tmp_path, monkeypatch, capsys):
     task, says = MISTAKES["a vector metric"]
-    made = dataclasses.replace(task, with_split=lambda seed: task)
+    made = dataclasses.replace(task, with_division=lambda seed: task)
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: made))
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]) == 2
     assert capsys.readouterr().err == f"error: {says}\n"

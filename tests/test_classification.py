@@ -103,9 +103,9 @@ def test_only_training_labels_are_noisy():
         jax.tree.map(np.testing.assert_array_equal, noisy.data[name], clean.data[name])
 
 
-def test_with_split_changes_the_data_and_compiles_nothing():
+def test_with_division_changes_the_data_and_compiles_nothing():
     task, variables = digits(), digits_variables()
-    other, again = task.with_split(7), task.with_split(0)
+    other, again = task.with_division(7), task.with_division(0)
     assert other.forward is task.forward
     assert other.scores is task.scores
     assert other.problems[PREDICTIONS] is task.problems[PREDICTIONS]
@@ -129,7 +129,7 @@ def test_with_split_changes_the_data_and_compiles_nothing():
 
 def test_every_split_draws_noise_of_its_own():
     task = make_classification(ClassificationSettings("digits", noise_kind="symmetric", noise_rate=1.0))
-    labels = [task.with_split(seed).data["train"]["label"] for seed in (1, 2)]
+    labels = [task.with_division(seed).data["train"]["label"] for seed in (1, 2)]
     # Wholly random labels know nothing of the division: with the same noise they would be equal.
     assert (labels[0] == labels[1]).mean() < 0.2
 
@@ -250,7 +250,7 @@ def test_headroom_is_drawn_for_or_refused():
         ({"augmentation": "flip"}, "Did you mean 'crop_flip'"),
         ({"noise_kind": "symmetric", "noise_rate": 2.0}, "noise_rate must be at most 1"),
         ({"evaluation_batch": 0}, "must be at least 1"),
-        ({"split_seed": -1}, "split_seed must be at least 0"),
+        ({"division": -1}, "division must be at least 0"),
     ],
 )
 def test_settings_that_cannot_be(arguments, message):

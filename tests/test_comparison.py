@@ -37,14 +37,14 @@ BEST_RATE = 0.1
 
 
 class Pretence:
-    """Trains nothing: a loss is the better the nearer its rate is to 0.1, with some noise by seed and split."""
+    """Trains nothing: a loss is the better the nearer its rate is to 0.1, with some noise by seed and division."""
 
     def __init__(self, score=None):
         self.trials, self.score = [], score or self.by_rate
 
     @staticmethod
     def by_rate(trial):
-        noise = np.random.default_rng((trial.start, trial.split)).normal(scale=0.01)
+        noise = np.random.default_rng((trial.start, trial.division)).normal(scale=0.01)
         return 0.9 - 0.1 * abs(math.log10(trial.learning_rate / BEST_RATE)) + noise
 
     def run(self, trials):
@@ -147,14 +147,14 @@ def test_the_test_split_is_opened_last(archive):
     assert not (by_stage["rank"] | by_stage["tune"]) & by_stage["test tuned"]
 
 
-def test_the_test_uses_the_tuned_setting_on_all_seeds_and_splits(archive):
+def test_the_test_uses_the_tuned_setting_on_all_seeds_and_divisions(archive):
     settings, results = all_stages(comparison(archive))
     for setting, result in zip(settings, results, strict=True):
         assert result.setting == setting
-        assert set(result.scores) == {(split, SETTINGS.seed + 2000 + seed) for split in (0, 1) for seed in range(3)}
+        assert set(result.scores) == {(division, SETTINGS.seed + 2000 + seed) for division in (0, 1) for seed in range(3)}
         rows = [row for row in archive.trainings("test tuned") if row.loss == result.contender.identity]
         assert {row.learning_rate for row in rows} == {setting.learning_rate}
-        assert result.scores == {(row.split, row.seed): row.score for row in rows}
+        assert result.scores == {(row.division, row.seed): row.score for row in rows}
 
 
 def test_ranking_is_by_the_mean_over_fresh_seeds(archive):
@@ -256,7 +256,7 @@ def test_one_value_has_an_interval_without_width():
 
 
 def test_pairs_must_match():
-    with pytest.raises(ValueError, match="same splits and seeds"):
+    with pytest.raises(ValueError, match="same divisions and seeds"):
         paired_difference(result("a", [0.1, 0.2]), result("b", [0.1]))
 
 

@@ -51,8 +51,8 @@ TEXTS = (
 needs_devices = pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
 
 
-def trial(text, rate=0.2, start=0, split=0, evaluate_on=SEARCH_EVAL, num_steps=None):
-    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, start, split, evaluate_on, num_steps, keep_end=True)
+def trial(text, rate=0.2, start=0, division=0, evaluate_on=SEARCH_EVAL, num_steps=None):
+    return Trial(SPACE, SPACE.encode(SPACE.parse(text)), rate, start, division, evaluate_on, num_steps, keep_end=True)
 
 
 def outcomes(execution, trials):
@@ -94,7 +94,7 @@ def expected():
 
 def many_trials():
     """More than there are lanes, of mixed kinds."""
-    found = [trial(text, start=seed, split=seed % 2) for seed in range(3) for text in TEXTS]
+    found = [trial(text, start=seed, division=seed % 2) for seed in range(3) for text in TEXTS]
     found += [trial(CROSS_ENTROPY, evaluate_on=TEST)]
     by_hand = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, 1, 0, TEST, keep_end=True) for gamma in (1.0, 2.0)]
     return [*found[:2], *by_hand, *found[2:]]
@@ -288,7 +288,7 @@ def lanes_within(monkeypatch, budget, needed, most=1000):
 
     def memory(self, trial):
         compiled.append(self.lanes)
-        return self.data_bytes(trial.split) + needed(self.lanes)
+        return self.data_bytes(trial.division) + needed(self.lanes)
 
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(PopulationExecution, "memory", memory)

@@ -58,9 +58,9 @@ def compute(state):
 
 METRICS = HostMetrics(("balanced", "log_loss"), predict, list, accumulate, compute, batch_size=12)
 TASK = dataclasses.replace(
-    make_fast(FastSettings(size=SIZE)), with_split=lambda seed: TASKS["both"], host_metrics=METRICS, metric="balanced"
+    make_fast(FastSettings(size=SIZE)), with_division=lambda seed: TASKS["both"], host_metrics=METRICS, metric="balanced"
 )
-TASKS = {"both": TASK, "host": dataclasses.replace(TASK, scores=None, with_split=lambda seed: TASKS["host"])}
+TASKS = {"both": TASK, "host": dataclasses.replace(TASK, scores=None, with_division=lambda seed: TASKS["host"])}
 
 
 def make(mode, task):
@@ -159,7 +159,7 @@ def test_mistakes_are_one_line():
     with pytest.raises(UserError, match="batch_size of host metrics must be at least 1, not 0"):
         dataclasses.replace(METRICS, batch_size=0)
     misnamed = dataclasses.replace(METRICS, names=("balanced",))
-    execution = make("serial", dataclasses.replace(TASK, host_metrics=misnamed, with_split=lambda seed: TASK))
+    execution = make("serial", dataclasses.replace(TASK, host_metrics=misnamed, with_division=lambda seed: TASK))
     with pytest.raises(UserError, match=r"are named \['balanced'\], and compute gave \['balanced', 'log_loss'\]"):
         list(execution.run(trials(SEARCH_EVAL)[:1]))
     execution.close()

@@ -62,7 +62,7 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ({"training.step_factor": "0.5"}, "it is read with training.schedule=steps, and this run has training.schedule=cosine"),
         ({"training.warmup_start": "0.5"}, "it is read with another training.warmup_epochs than 0.0"),
         ({"execution.mode": "serial", "execution.lanes": "4"}, "and this run has execution.mode=serial"),
-        ({"task.classification.split_seed": "4"}, "a run divides its data as comparison.splits says"),
+        ({"task.classification.division": "4"}, "a run divides its data as comparison.divisions says"),
         ({"task.classification.noise_rate": "0.4"}, "it is read with another task.classification.noise_kind than none"),
         (
             {"task.classification.noise_kind": "symmetric", "task.classification.noise_mapping": "cifar10"},

@@ -213,8 +213,8 @@ def test_options_can_be_given_on_the_command_line():
         ("training.step_epochs=('late',)", "training.step_epochs takes numbers of epochs, not ('late',)"),
         ("task.retrieval.pixel_deviation=0.0", "config key task.retrieval.pixel_deviation must be above 0, not 0.0"),
         ("task.retrieval.pixel_deviation=(0.2, -1.0, 0.2)", "task.retrieval.pixel_deviation must be above 0"),
-        ("comparison.splits=()", "comparison.splits must name different divisions"),
-        ("comparison.splits=('a',)", "--config.comparison.splits takes a value of type tuple like"),
+        ("comparison.divisions=()", "comparison.divisions must name different divisions"),
+        ("comparison.divisions=('a',)", "--config.comparison.divisions takes a value of type tuple like"),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
         ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
         ("execution.workers=-1", "config key execution.workers must be at least 0"),
@@ -293,7 +293,7 @@ def test_inputs_that_the_task_does_not_offer(refused, monkeypatch):
             task,
             offers={"classification": tuple(one for one in ("prediction", "target", "logits") if one != name)},
             ranges={},
-            with_split=lambda seed: without(name),
+            with_division=lambda seed: without(name),
         )
 
     for missing, who in (("target", "the space autoloss_zero"), ("logits", "the hand-crafted loss 'cross_entropy'")):
@@ -315,7 +315,7 @@ def test_a_task_without_examples(refused):
     ],
 )
 def test_a_task_with_ranges_that_are_none(refused, monkeypatch, ranges, says):
-    wrong = dataclasses.replace(make_fast(), ranges=ranges, with_split=lambda seed: wrong)
+    wrong = dataclasses.replace(make_fast(), ranges=ranges, with_division=lambda seed: wrong)
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: wrong))
     assert says in refused()
 
@@ -323,7 +323,7 @@ def test_a_task_with_ranges_that_are_none(refused, monkeypatch, ranges, says):
 def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
     task = make_fast()
     test = {**task.data["test"], "label": task.data["test"]["label"][1:]}
-    broken = dataclasses.replace(task, data={**task.data, "test": test}, with_split=lambda seed: broken)
+    broken = dataclasses.replace(task, data={**task.data, "test": test}, with_division=lambda seed: broken)
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: broken))
     assert "the arrays of the split 'test' of the task fast have different lengths: [59, 60]" in refused()
 

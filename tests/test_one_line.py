@@ -112,7 +112,7 @@ def test_a_task_is_a_function_and_a_line(run, monkeypatch):
         def scores(variables, examples):
             return {**fast.scores(variables, examples), "half": 0.5 * fast.scores(variables, examples)["accuracy"]}
 
-        again = {"with_split": lambda number: make(settings, context)}
+        again = {"with_division": lambda number: make(settings, context)}
         return dataclasses.replace(fast, name="half", metric="half", scores=scores, **again)
 
     # The line.

@@ -222,7 +222,7 @@ def make_run(path, mode="search", finished=True, count=120):
                 hyperparameters={},
                 learning_rate=0.3,
                 seed=seed,
-                split=split,
+                division=division,
                 evaluated_on="test",
                 score=score,
                 steps=420,
@@ -230,7 +230,7 @@ def make_run(path, mode="search", finished=True, count=120):
             )
             for stage, kind in (("test untuned", "untuned"), ("test tuned", "tuned"))
             for row in comparison_rows()
-            for split, seed, score in row[kind]["scores"]
+            for division, seed, score in row[kind]["scores"]
         ]
         run.archive.commit(candidates=candidates, trainings=trainings, state=state)
         if finished:

@@ -105,7 +105,7 @@ def test_splits_share_no_identity_and_the_test_set_is_the_published_one(task):
     assert int(test["query"].sum()) == 10
     assert int(test["gallery"].sum()) == 42
     assert set(np.unique(test["identity"])) == {-1, 0, 20, 21, 22, 23, 24}
-    other = task.with_split(1)
+    other = task.with_division(1)
     assert not np.array_equal(other.data[SEARCH_EVAL]["image"], task.data[SEARCH_EVAL]["image"])
     assert np.array_equal(other.data[TEST]["image"], test["image"])
 
@@ -501,7 +501,7 @@ def test_batch_size_and_pk_must_agree(market):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"mode": "train", "comparison.splits": "(0, 1)", "task.retrieval.train_on_all": "true"}, "name one, such as"),
+        ({"mode": "train", "comparison.divisions": "(0, 1)", "task.retrieval.train_on_all": "true"}, "name one, such as"),
         ({"mode": "compare", "task.retrieval.rerank": "true"}, "mode=compare keeps none"),
     ],
 )

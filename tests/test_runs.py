@@ -67,7 +67,7 @@ def training(**changes):
         "hyperparameters": {"gamma": 2.0, "alpha": 0.1 + 0.2},
         "learning_rate": 0.1,
         "seed": 3,
-        "split": 0,
+        "division": 0,
         "evaluated_on": "search_eval",
         "score": 0.7,
         "finite": True,
@@ -180,7 +180,7 @@ def test_find_training_asks_for_every_part_of_the_key(tmp_path):
         assert archive.find_training(**key) == training()
         assert archive.find_training(**{**key, "hyperparameters": {"alpha": 0.1 + 0.2, "gamma": 2.0}}) == training()
         assert archive.find_training(**{**key, "hyperparameters": {}}).score == 0.2
-        others = {"stage": "tune", "loss": "dice", "learning_rate": 0.2, "seed": 0, "split": 1, "evaluated_on": "test"}
+        others = {"stage": "tune", "loss": "dice", "learning_rate": 0.2, "seed": 0, "division": 1, "evaluated_on": "test"}
         for name, other in {**others, "hyperparameters": {"gamma": 1.0}}.items():
             assert archive.find_training(**{**key, name: other}) is None, name
 
@@ -211,11 +211,11 @@ def test_digest_ignores_clocks_and_nothing_else(tmp_path):
 
     first = digest("first", [{"candidates": [candidate(0), candidate(1)], "state": {"s": {"n": 2, "seconds": 1.0}}}])
     slower = [candidate(1, seconds=9.0)], [candidate(0, seconds=8.0)]
-    split = [{"candidates": rows, "state": {"s": {"n": 2, "seconds": 7.0}}} for rows in slower]
-    assert digest("second", split) == first
-    assert digest("third", split, ignore=()) != first
-    assert digest("fourth", [*split, {"state": {"s": {"n": 3}}}]) != first
-    assert digest("fifth", [*split, {"trainings": [training()]}]) != first
+    in_two = [{"candidates": rows, "state": {"s": {"n": 2, "seconds": 7.0}}} for rows in slower]
+    assert digest("second", in_two) == first
+    assert digest("third", in_two, ignore=()) != first
+    assert digest("fourth", [*in_two, {"state": {"s": {"n": 3}}}]) != first
+    assert digest("fifth", [*in_two, {"trainings": [training()]}]) != first
     assert digest("sixth", [{"candidates": [candidate(0), candidate(1, score=0.3)], "state": {"s": {"n": 2}}}]) != first
 
 

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_what_parts_read_elsewhere_are_keys():
 
 
 def test_what_may_change_when_a_run_is_continued():
-    comparison = {f"comparison.{name}" for name in default_config().comparison if name != "splits"}
+    comparison = {f"comparison.{name}" for name in default_config().comparison if name != "divisions"}
     others = {"search.num_trainings", "execution.workers", "data_dir", "quiet", "compilation_cache"}
     assert set(MAY_CHANGE) == comparison | others
     assert len(MAY_CHANGE) == len(set(MAY_CHANGE))
@@ -122,14 +123,24 @@ def test_a_new_section_brings_its_keys_checks_and_help(monkeypatch):
 
 
 def test_a_moved_key_is_named_as_it_is_called_now(tmp_path):
-    assert moved_keys() == {"model.pretrained": "task.retrieval.pretrained"}
+    assert moved_keys() == {
+        "model.pretrained": "task.retrieval.pretrained",
+        "comparison.splits": "comparison.divisions",
+        "task.classification.split_seed": "task.classification.division",
+        "task.retrieval.split_seed": "task.retrieval.division",
+    }
     file = tmp_path / "old.py"
-    file.write_text(
-        "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
-        "    c.model.pretrained = 'x'\n    return c"
-    )
-    with pytest.raises(UserError, match=r"unknown config key 'model'\. It is 'task\.retrieval\.pretrained' now\."):
-        load_config(str(file))
+    for line, says in {
+        "c.model.pretrained = 'x'": "unknown config key 'model'. It is 'task.retrieval.pretrained' now.",
+        "c.comparison.splits = (0,)": "unknown config key 'splits'. It is 'comparison.divisions' now.",
+    }.items():
+        file.write_text(
+            f"from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n    {line}\n    return c"
+        )
+        with pytest.raises(UserError, match=re.escape(says)):
+            load_config(str(file))
+    with pytest.raises(UserError, match=r"unknown config key 'comparison\.splits'\. It is 'comparison\.divisions' now\."):
+        apply_overrides(default_config(), {"comparison.splits": "(0,)"})
 
 
 def test_a_run_that_an_earlier_version_began_goes_on(tmp_path):
@@ -138,6 +149,7 @@ def test_a_run_that_an_earlier_version_began_goes_on(tmp_path):
     old = copy.deepcopy(given)
     del old["task"]["fast"], old["task"]["retrieval"]["pretrained"]
     old["model"] = {"pretrained": ""}
+    old["comparison"]["splits"] = old["comparison"].pop("divisions")
     with RunDirectory.open(tmp_path / "run", old) as run:
         run.archive.commit(state={"something": 1})
         (tmp_path / "run" / "summary.json").write_text("{}")

@@ -1,7 +1,9 @@
-"""A run that an earlier version wrote opens, is reported and exported: `stored_run` was written by commit 30ab799."""
+"""A run that an earlier version wrote opens, is reported, exported and gone on with: `stored_run` is of commit 30ab799."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -9,10 +11,27 @@ import numpy as np
 import pytest
 
 import jaxloss
-from jaxloss import export
+from jaxloss import export, launch
 from jaxloss.report import __main__ as report
+from jaxloss.runs import Archive, TrainingRow
 
 STORED = Path(__file__).parent / "stored_run"
+OVERRIDES = {
+    "task.name": "fast",
+    "space.autoloss_zero.branches": "classification",
+    "search.num_trainings": "6",
+    "training.num_epochs": "2",
+    "comparison.rank_candidates": "2",
+    "comparison.num_found": "1",
+    "comparison.tuning_trainings": "4",
+    "comparison.tuning_finalists": "1",
+    "comparison.tuning_seeds": "1",
+    "comparison.handcrafted": "('cross_entropy', 'gce')",
+    "filters.rejection.iterations": "100",
+    "filters.rejection.minimum_gain": "0.2",
+    "compilation_cache": "",
+    "quiet": "true",
+}
 
 
 @pytest.fixture
@@ -59,3 +78,99 @@ def test_it_is_exported(run, capsys, format):
         "sympy": summary["best"]["simplified"],
     }
     assert wanted[format] in text
+
+
+# --- its archive is of format 2, in which the number of a division is called a split ------------------------------------------
+
+
+def columns(path):
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        return version, {row[1] for row in file.execute("PRAGMA table_info(trainings)")} & {"split", "division"}
+
+
+def key_of(row):
+    return {name: getattr(row, name) for name in TrainingRow.PRIMARY_KEY}
+
+
+def test_reading_its_archive_changes_no_byte(run):
+    path = run / "archive.sqlite"
+    before = path.read_bytes()
+    with Archive(path, read_only=True) as archive:
+        rows = archive.trainings(stage="test tuned")
+        assert {row.division for row in rows} == {0, 1}
+        assert [archive.find_training(**key_of(row)) for row in rows] == rows
+        assert archive.find_training(**{**key_of(rows[0]), "division": 7}) is None
+    assert path.read_bytes() == before
+    with Archive(path) as archive:
+        assert archive.trainings(stage="test tuned") == rows
+    assert path.read_bytes() == before
+
+
+def test_the_first_commit_upgrades_its_archive(run):
+    path = run / "archive.sqlite"
+    with Archive(path) as archive, Archive(path, read_only=True) as reader:
+        before, rows = archive.comparable(ignore=()), archive.trainings()
+        archive.commit(state={"clock": archive.state("clock")})
+        assert columns(path) == (3, {"division"})
+        for one in (archive, reader):
+            assert one.comparable(ignore=()) == before
+            assert [one.find_training(**key_of(row)) for row in rows] == rows
+    with Archive(path) as archive:
+        assert archive.comparable(ignore=()) == before
+
+
+def test_a_commit_that_fails_upgrades_nothing(run):
+    path = run / "archive.sqlite"
+    with Archive(path) as archive:
+        before, rows = archive.comparable(ignore=()), archive.trainings()
+        with pytest.raises(sqlite3.IntegrityError):
+            archive.commit(trainings=rows[:1])
+        assert columns(path) == (2, {"split"})
+        assert archive.comparable(ignore=()) == before
+        assert archive.find_training(**key_of(rows[0])) == rows[0]
+
+
+def test_an_upgrade_that_is_killed_half_way_is_rolled_back(run, tmp_path):
+    """What lies on the disk in the middle of the transaction, with its journal, is what a kill leaves."""
+    path, killed = run / "archive.sqlite", tmp_path / "killed.sqlite"
+    with Archive(path) as archive:
+        before = archive.comparable(ignore=())
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        # So small a cache brings half a transaction to the disk.
+        writer.execute("PRAGMA cache_size = 1")
+        writer.execute("BEGIN")
+        writer.execute("ALTER TABLE trainings RENAME COLUMN split TO division")
+        writer.execute("PRAGMA user_version = 3")
+        writer.execute("UPDATE trainings SET seconds = 0")
+        writer.execute("UPDATE candidates SET seconds = 0")
+        shutil.copy(path, killed)
+        shutil.copy(f"{path}-journal", f"{killed}-journal")
+        assert killed.read_bytes() != (STORED / "archive.sqlite").read_bytes()
+        writer.execute("ROLLBACK")
+    with Archive(killed) as archive:
+        assert archive.comparable(ignore=()) == before
+        assert columns(killed) == (2, {"split"})
+        archive.commit()
+        assert columns(killed) == (3, {"division"})
+        assert archive.comparable(ignore=()) == before
+
+
+def test_it_is_gone_on_with(run, capsys):
+    """A second seed for the test: what is there is not trained again."""
+    with Archive(run / "archive.sqlite", read_only=True) as archive:
+        before = archive.trainings()
+    overrides = [f"--config.{key}={value}" for key, value in {**OVERRIDES, "comparison.test_seeds": "2"}.items()]
+    arguments = ["--config=configs/autoloss_zero_digits.py", f"--workdir={run}", *overrides]
+    assert launch.main(arguments) == 0, capsys.readouterr().err
+    with Archive(run / "archive.sqlite", read_only=True) as archive:
+        rows = archive.trainings()
+    assert rows[: len(before)] == before
+    # Three losses, untuned and tuned, once more on both divisions.
+    assert [(row.stage, row.division, row.seed) for row in rows[len(before) :]] == [
+        (stage, division, 12001) for stage in ("test untuned", "test tuned") for _ in range(3) for division in (0, 1)
+    ]
+    config = json.loads((run / "config.json").read_text())
+    assert config["comparison"]["divisions"] == [0, 1]
+    assert "splits" not in config["comparison"]
+    assert columns(run / "archive.sqlite") == (3, {"division"})

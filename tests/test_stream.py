@@ -38,7 +38,7 @@ def noisy(batch, key):
 
 
 def on_device(seed=0):
-    return dataclasses.replace(make_fast(FastSettings(size=45)).with_split(seed), augment=noisy, with_split=on_device)
+    return dataclasses.replace(make_fast(FastSettings(size=45)).with_division(seed), augment=noisy, with_division=on_device)
 
 
 def arrays(task):
@@ -48,7 +48,7 @@ def arrays(task):
 def streamed(seed=0, wrap=ArrayRows, **options):
     task = on_device(seed)
     train = StreamedRows.create(wrap(arrays(task)), **options)
-    return dataclasses.replace(task, data={**task.data, TRAIN: train}, with_split=lambda seed: streamed(seed, wrap, **options))
+    return dataclasses.replace(task, data={**task.data, TRAIN: train}, with_division=lambda seed: streamed(seed, wrap, **options))
 
 
 class OneByOne:
@@ -64,8 +64,8 @@ class OneByOne:
         return {"point": self.arrays["point"][row].astype(np.float64), "label": self.arrays["label"][row].astype(np.int64)}
 
 
-def trial(start=0, num_steps=None, gamma=2.0, split=0):
-    return Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, start, split, SEARCH_EVAL, num_steps, keep_end=True)
+def trial(start=0, num_steps=None, gamma=2.0, division=0):
+    return Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.3, start, division, SEARCH_EVAL, num_steps, keep_end=True)
 
 
 def run(execution, *trials):
@@ -106,7 +106,7 @@ def device_execution(settings):
 def test_streamed_data_train_as_data_on_the_device(device_execution, settings, wrap, num_threads):
     """Two seeds and divisions, and one that meets NaN; then resumed in the middle of an epoch, by either."""
     execution = serial(streamed(wrap=wrap, num_threads=num_threads), settings, workers=2)
-    trials = [trial(), trial(1, split=1), trial(2, gamma=np.nan)]
+    trials = [trial(), trial(1, division=1), trial(2, gamma=np.nan)]
     expected = run(device_execution, *trials)
     for found, wanted in zip(run(execution, *trials), expected, strict=True):
         assert_equal(found, wanted)
@@ -137,7 +137,7 @@ def test_files_on_disk_are_mapped(tmp_path):
     for name, array in arrays(task).items():
         np.save(paths[name], array)
     from_files = dataclasses.replace(task, data={**task.data, TRAIN: StreamedRows.create(ArrayRows.from_npy_files(paths))})
-    first, second = serial(task), serial(dataclasses.replace(from_files, with_split=lambda seed: from_files))
+    first, second = serial(task), serial(dataclasses.replace(from_files, with_division=lambda seed: from_files))
     assert_equal(run(second, trial())[0], run(first, trial())[0])
     end(first, second)
 
@@ -151,7 +151,7 @@ def digits(**options):
 def test_a_classification_task_trains_both_ways():
     tasks = [digits(training_data=name) for name in ("device", "streamed")]
     executions = [serial(task, TrainingSettings(batch_size=16, num_epochs=2)) for task in tasks]
-    expected, found = (run(execution, trial(), trial(split=1)) for execution in executions)
+    expected, found = (run(execution, trial(), trial(division=1)) for execution in executions)
     for one, wanted in zip(found, expected, strict=True):
         assert_equal(one, wanted)
     (begun,) = run(executions[1], trial(num_steps=2))
@@ -168,12 +168,12 @@ def test_the_checks_look_at_streamed_rows():
     task = digits(training_data="streamed")
     check_task(task, reads={"classification": ("prediction", "target")}, num_samples=5)
     check_task(division(task, 1))
-    wide = dataclasses.replace(on_device(), with_split=lambda seed: streamed())
+    wide = dataclasses.replace(on_device(), with_division=lambda seed: streamed())
     check_task(division(wide, 1))
     lost = StreamedRows.create(ArrayRows({"point": np.zeros((45, 2), np.float32)}))
     other = dataclasses.replace(on_device(), data={**on_device().data, TRAIN: lost})
     with pytest.raises(UserError, match=r"must give the same arrays: int32\[45\] as data\['train'\]\['label'\] was expected"):
-        division(dataclasses.replace(on_device(), with_split=lambda seed: other), 1)
+        division(dataclasses.replace(on_device(), with_division=lambda seed: other), 1)
 
 
 def test_streaming_is_a_key_of_the_config():
@@ -197,7 +197,7 @@ def test_an_order_reads_resident_arrays():
     task = dataclasses.replace(on_device(), order=by_label)
     train = StreamedRows.create(ArrayRows(arrays(task)), resident={"label": arrays(task)["label"]})
     other = dataclasses.replace(task, data={**task.data, TRAIN: train})
-    first, second = (serial(dataclasses.replace(one, with_split=lambda seed, one=one: one)) for one in (task, other))
+    first, second = (serial(dataclasses.replace(one, with_division=lambda seed, one=one: one)) for one in (task, other))
     (wanted,), (found,) = run(first, trial()), run(second, trial())
     assert found.steps == 10
     assert_equal(found, wanted)
@@ -205,7 +205,7 @@ def test_an_order_reads_resident_arrays():
 
 
 def test_an_order_that_reads_what_is_not_resident_is_one_line():
-    execution = serial(dataclasses.replace(streamed(), order=by_label, with_split=lambda seed: streamed()))
+    execution = serial(dataclasses.replace(streamed(), order=by_label, with_division=lambda seed: streamed()))
     with pytest.raises(UserError, match=r"the order of the task fast reads the array 'label'.*resident.*beside \['row'\]"):
         run(execution, trial())
     end(execution)
@@ -228,7 +228,7 @@ class Counting(ArrayRows):
 
 def test_rows_are_read_in_the_order_of_the_state():
     task = streamed(wrap=Counting, num_threads=0)
-    execution = serial(dataclasses.replace(task, with_split=lambda seed: task))
+    execution = serial(dataclasses.replace(task, with_division=lambda seed: task))
     (outcome,) = run(execution, trial(num_steps=6))
     source, orders = task.data[TRAIN].source, outcome.end.state.orders
     epochs = orders[:, :40].reshape(-1, 10)
@@ -243,7 +243,7 @@ def test_reading_ends_with_the_training():
     """Also where it is stopped by NaN; no more batches are read than the device may wait for."""
     task = streamed(wrap=Counting, num_threads=2, prefetch=2)
     long = dataclasses.replace(SETTINGS, num_epochs=200)
-    execution = serial(dataclasses.replace(task, with_split=lambda seed: task), long)
+    execution = serial(dataclasses.replace(task, with_division=lambda seed: task), long)
     (outcome,) = run(execution, trial(gamma=np.nan))
     end(execution)
     assert (outcome.steps, outcome.finite) == (0, False)

@@ -70,13 +70,13 @@ def test_the_score_is_that_of_the_split_asked_for(training):
         assert outcome.score == pytest.approx(float(TASK.scores(outcome.end.variables, TASK.data[name])["accuracy"]))
 
 
-def test_one_compilation_for_all_candidates_rates_seeds_and_splits(training):
-    for text, rate, seed, split in (
+def test_one_compilation_for_all_candidates_rates_seeds_and_divisions(training):
+    for text, rate, seed, division in (
         (CROSS_ENTROPY, 0.1, 0, 0),
         ("Mul(prediction, Neg(target))", 0.2, 1, 1),
         ("Exp(Add(prediction, Neg(Square(Add(target, target)))))", 1.0, 2, 2),
     ):
-        train(training, text, rate, seed, TASK.with_split(split))
+        train(training, text, rate, seed, TASK.with_division(division))
     assert training.compilations == 1
     assert training._whole._cache_size() == 1
     assert training.preparation.begin._cache_size() == 1
@@ -356,7 +356,7 @@ def test_workers_change_nothing_but_the_time(training):
     results, compilations = one
     assert compilations == {"training autoloss_zero": 1, "training focal": 1}
     for trial, result in list(zip(trials(), results, strict=True))[:8]:
-        outcome = training.run(trial.encoded, 0.2, trial.start, TASK.with_split(trial.split).data, SEARCH_EVAL)
+        outcome = training.run(trial.encoded, 0.2, trial.start, TASK.with_division(trial.division).data, SEARCH_EVAL)
         assert (outcome.score, outcome.scores, outcome.steps) == result
 
 

@@ -45,8 +45,8 @@ def make(mode, task=TASK, settings=SETTINGS, dispatch="whole", lanes=2):
     return PopulationExecution(task, settings, lanes, 2 if mode == "pmap" else 1, 1, dispatch)
 
 
-def trial(start=0, num_steps=None, gamma=2.0, rate=0.3, evaluate_on=SEARCH_EVAL, split=0):
-    return Trial(FOCAL, FOCAL.encode({"gamma": gamma}), rate, start, split, evaluate_on, num_steps, keep_end=True)
+def trial(start=0, num_steps=None, gamma=2.0, rate=0.3, evaluate_on=SEARCH_EVAL, division=0):
+    return Trial(FOCAL, FOCAL.encode({"gamma": gamma}), rate, start, division, evaluate_on, num_steps, keep_end=True)
 
 
 def run(execution, *trials):
@@ -254,7 +254,7 @@ def test_mistakes_are_one_line_before_anything_is_trained(executions, mode):
     with pytest.raises(UserError, match="asks for -1 steps"):
         run(execution, trial(num_steps=-1))
     with pytest.raises(UserError, match=r"division 1 of the data cannot start.*trained on division 0"):
-        run(execution, trial(begun.end, split=1))
+        run(execution, trial(begun.end, division=1))
 
 
 def test_a_handle_of_another_training_does_not_fit(executions):

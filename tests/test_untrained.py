@@ -32,7 +32,7 @@ def test_a_metric_that_is_no_share(value):
 
 def test_a_run_with_a_nan_metric_leaves_nothing(tmp_path, monkeypatch, capsys):
     def broken(*_):
-        return dataclasses.replace(TASK, scores=lambda *_: {"accuracy": jnp.nan}, with_split=broken)
+        return dataclasses.replace(TASK, scores=lambda *_: {"accuracy": jnp.nan}, with_division=broken)
 
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, broken))
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}", "--config.mode=search"]) == 2
@@ -48,7 +48,7 @@ def test_the_look_at_an_untrained_network_compiles_nothing_of_its_own(make):
     once = {name: chex.assert_max_traces(getattr(TASK, name), n=1) for name in ("init", "scores")}
     task = dataclasses.replace(TASK, **once)
     focal = family("focal")
-    execution = make(dataclasses.replace(task, with_split=lambda seed: task), TrainingSettings(batch_size=10, num_epochs=1))
+    execution = make(dataclasses.replace(task, with_division=lambda seed: task), TrainingSettings(batch_size=10, num_epochs=1))
     scores = execution.untrained_scores(0, 0)
     list(execution.run([Trial(focal, focal.encode(focal.defaults), 0.1, 0, 0, SEARCH_EVAL)]))
     execution.close()
@@ -64,7 +64,7 @@ def test_a_nan_metric_of_a_finite_training_counts_as_stopped(tmp_path, monkeypat
             moved = jnp.any(variables["params"]["bias"] != 0)
             return {"accuracy": jnp.where(moved, jnp.nan, TASK.scores(variables, examples)["accuracy"])}
 
-        return dataclasses.replace(TASK, scores=scores, with_split=brittle)
+        return dataclasses.replace(TASK, scores=scores, with_division=brittle)
 
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, brittle))
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}", "--config.mode=train"]

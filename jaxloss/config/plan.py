@@ -41,7 +41,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
             import_factory("filter", name, ())
         wiring.make_sections(config, space)
     contenders = _contenders(config, space)
-    task = division(wiring.make_task(config), config.comparison.splits[0])
+    task = division(wiring.make_task(config), config.comparison.divisions[0])
     _check_parts(config, space, task)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:

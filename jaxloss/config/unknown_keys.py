@@ -35,6 +35,7 @@ def not_found(error: BaseException) -> str | None:
 
 
 def _moved(key: str) -> str:
-    """What a key, or all that a section had, is called now."""
-    now = " or ".join(f"'{name}'" for former, name in moved_keys().items() if former == key or former.startswith(f"{key}."))
+    """What a key, all that a section had, or what ended in a name, is called now."""
+    found = (name for former, name in moved_keys().items() if f".{key}." in f".{former}.")
+    now = " or ".join(f"'{name}'" for name in found)
     return now and f" It is {now} now."

@@ -62,7 +62,7 @@ def _task_context(config: Config) -> TaskContext:
         data_dir=config.data_dir or os.environ.get("JAXLOSS_DATA_DIR"),
         mode=config.mode,
         batch_size=config.training.batch_size,
-        splits=tuple(config.comparison.splits),
+        divisions=tuple(config.comparison.divisions),
         rejection_variable=config.filters.rejection.variable,
         rejection_minimum_gain=config.filters.rejection.minimum_gain,
     )
@@ -138,7 +138,7 @@ def make_budget(config: Config) -> SearchBudget:
         num_trainings=config.search.num_trainings,
         learning_rate=config.training.learning_rate,
         seeds=tuple(config.seed + index for index in range(config.search.seeds_per_candidate)),
-        split=config.comparison.splits[0],
+        division=config.comparison.divisions[0],
         batch=config.filters.batch,
         max_attempts=config.filters.max_attempts,
     )
@@ -160,8 +160,8 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
         most_lanes = search.generation_size * search.seeds_per_candidate
     generator = np.random.default_rng(config.seed)
     drawn = [{branch.name: space.sample(generator, branch) for branch in space.branches} for _ in range(_EXAMPLES)]
-    rate, split = config.training.learning_rate, config.comparison.splits[0]
-    examples = [Trial(space, space.encode(candidate), rate, config.seed, split, SEARCH_EVAL) for candidate in drawn]
+    rate, division = config.training.learning_rate, config.comparison.divisions[0]
+    examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
     return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
 
 

@@ -32,7 +32,7 @@ class Trial:
       learning_rate: of this trial.
       start: the seed of initialisation and data order, equal for all candidates of a search, or a handle to the end of an
         earlier trial, of this candidate or of another; its arrays stay as they are.
-      split: number of the division of the data, see `Task.with_split`.
+      division: number of the division of the data, see `Task.with_division`.
       evaluate_on: name of the split that is scored at the end, None for none.
       num_steps: steps of this trial; None for all up to the end of the training.
       keep_end: the outcome has a handle to the end.
@@ -42,7 +42,7 @@ class Trial:
     encoded: PyTree
     learning_rate: float
     start: int | StateHandle
-    split: int
+    division: int
     evaluate_on: str | None
     num_steps: int | None = None
     keep_end: bool = False
@@ -78,13 +78,13 @@ class Execution(Protocol):
     def compilations(self) -> dict[str, int]:
         """`training FAMILY` -> how often its training was compiled."""
 
-    def data(self, split: int) -> PyTree:
+    def data(self, division: int) -> PyTree:
         """The data of one division, on the device; made once."""
 
-    def untrained_scores(self, seed: int, split: int) -> Mapping[str, float]:
+    def untrained_scores(self, seed: int, division: int) -> Mapping[str, float]:
         """The scores of a fresh network on `search_eval`, by the functions that trainings are begun and scored with."""
 
-    def handle_like(self, split: int) -> StateHandle:
+    def handle_like(self, division: int) -> StateHandle:
         """The shapes of a handle to a training on this division, to load a stored one: `Checkpoints.load(name, like=...)`."""
 
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
@@ -112,34 +112,34 @@ class Resources:
         """See `Execution.close`."""
         self.pool.shutdown(cancel_futures=True)
 
-    def data(self, split: int) -> PyTree:
+    def data(self, division: int) -> PyTree:
         """See `Execution.data`."""
         with self._lock:
-            if split not in self._data:
-                self._data[split] = self._place(dict(self._task.with_split(split).data))
-            return self._data[split]
+            if division not in self._data:
+                self._data[division] = self._place(dict(self._task.with_division(division).data))
+            return self._data[division]
 
-    def handle_like(self, split: int) -> StateHandle:
+    def handle_like(self, division: int) -> StateHandle:
         """See `Execution.handle_like`."""
-        return self._preparation.handle_like(self._train_shapes(split), split)
+        return self._preparation.handle_like(self._train_shapes(division), division)
 
     def _check(self, trials: Sequence[Trial]) -> None:
         """Raises a UserError for the first trial that cannot be carried out."""
         for trial in trials:
             if isinstance(trial.start, StateHandle):
-                trial.start.check(self.handle_like(trial.split))
+                trial.start.check(self.handle_like(trial.division))
             if trial.num_steps is None:
                 continue
-            left = self._preparation.num_steps(self._train_shapes(trial.split)) - trial.steps_before
+            left = self._preparation.num_steps(self._train_shapes(trial.division)) - trial.steps_before
             if not 0 <= trial.num_steps <= left:
                 raise UserError(
                     f"a trial asks for {trial.num_steps} steps, and the training of the task '{self._task.name}' has {left} "
                     f"after the {trial.steps_before} that were done before: ask for 0 to {left}, or for None"
                 )
 
-    def _train_shapes(self, split: int) -> PyTree:
+    def _train_shapes(self, division: int) -> PyTree:
         """The training data as one device has them, or their shapes."""
-        return resident_arrays(self.data(split)[TRAIN])
+        return resident_arrays(self.data(division)[TRAIN])
 
     def _place(self, data: PyTree) -> PyTree:
         """Puts data where the trainings read it."""

@@ -136,7 +136,7 @@ def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:
     def needed(lanes: int) -> int:
         execution = PopulationExecution(factory.task, factory.settings, lanes, 1, 1, factory.dispatch)
         try:
-            return execution.memory(example) - execution.data_bytes(example.split)
+            return execution.memory(example) - execution.data_bytes(example.division)
         finally:
             execution.close()
 

@@ -116,8 +116,8 @@ class DataParallelExecution(SerialExecution):
     def _make_preparation(self, task: Task, settings: TrainingSettings) -> Preparation:
         return _Preparation(task, settings, self.num_devices)
 
-    def _train_shapes(self, split: int) -> PyTree:
-        return slice_shapes(super()._train_shapes(split))
+    def _train_shapes(self, division: int) -> PyTree:
+        return slice_shapes(super()._train_shapes(division))
 
     def _place(self, data: PyTree) -> PyTree:
         placed = jax.device_put({name: part for name, part in data.items() if name != TRAIN})

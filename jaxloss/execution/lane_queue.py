@@ -172,7 +172,7 @@ class LaneQueue:
     def _handle(self, device: int, number: int) -> StateHandle:
         states = jax.device_get(self._preparation.lane(self._states, replicate(jnp.int32(number), self._shape[0])))
         state = jax.tree.map(lambda leaf: leaf[device], states)
-        return StateHandle.of(state, self._first.split, self._training.training.task.name)
+        return StateHandle.of(state, self._first.division, self._training.training.task.name)
 
 
 def stack_candidates(trials: Sequence[Trial], num_devices: int) -> tuple[PyTree, Array]:

@@ -65,7 +65,7 @@ class PopulationExecution(Resources):
         self._check(trials)
         groups: dict[tuple, list[int]] = {}
         for index, trial in enumerate(trials):
-            groups.setdefault((trial.family.name, trial.split, trial.evaluate_on), []).append(index)
+            groups.setdefault((trial.family.name, trial.division, trial.evaluate_on), []).append(index)
         queues = (self._queue([(index, trials[index]) for index in indices]) for indices in groups.values())
         results = itertools.chain.from_iterable(queue.results() for queue in queues)
         done: dict[int, tuple[Outcome, float]] = {}
@@ -74,9 +74,9 @@ class PopulationExecution(Resources):
                 done.update([next(results)])
             yield done.pop(index)
 
-    def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
+    def untrained_scores(self, seed: int, division: int) -> dict[str, float]:
         """See `Execution.untrained_scores`; every lane is scored, as ever, and the first one looked at."""
-        data = self.data(split)
+        data = self.data(division)
         seeds = jnp.full((self.num_devices, self.lanes), seed, jnp.uint32)
         variables = self._lane_preparation.begin(seeds, data[TRAIN]).variables
         (scores,) = self._lane_preparation.evaluate(variables, data[SEARCH_EVAL], [(0, 0)])
@@ -94,14 +94,14 @@ class PopulationExecution(Resources):
 
     def memory(self, trial: Trial) -> int:
         """Bytes on one device while all lanes carry out such trials, the training data included; nothing is run."""
-        data = self.data(trial.split)
+        data = self.data(trial.division)
         examples = None if trial.evaluate_on is None else data[trial.evaluate_on]
         candidates = stack_candidates([trial] * self.at_once, self.num_devices)
         return self.lane_training(trial.family).memory(*candidates, data[TRAIN], examples)
 
-    def data_bytes(self, split: int) -> int:
+    def data_bytes(self, division: int) -> int:
         """Bytes of the training data on one device."""
-        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.data(split)[TRAIN])) // self.num_devices
+        return sum(leaf.nbytes for leaf in jax.tree.leaves(self.data(division)[TRAIN])) // self.num_devices
 
     def lane_training(self, family: LossFamily) -> LaneTraining:
         """The compiled programs of a family; made once."""
@@ -112,10 +112,10 @@ class PopulationExecution(Resources):
 
     def _queue(self, trials: Sequence[tuple[int, Trial]]) -> LaneQueue:
         first = trials[0][1]
-        return LaneQueue(self.lane_training(first.family), self.data(first.split), trials, self.lanes)
+        return LaneQueue(self.lane_training(first.family), self.data(first.division), trials, self.lanes)
 
-    def _train_shapes(self, split: int) -> PyTree:
-        return slice_shapes(self.data(split)[TRAIN])
+    def _train_shapes(self, division: int) -> PyTree:
+        return slice_shapes(self.data(division)[TRAIN])
 
     def _place(self, data: PyTree) -> PyTree:
         return replicate(data, self.num_devices)

@@ -47,9 +47,9 @@ class SerialExecution(Resources):
         """See `Execution`."""
         return self.workers
 
-    def untrained_scores(self, seed: int, split: int) -> dict[str, float]:
+    def untrained_scores(self, seed: int, division: int) -> dict[str, float]:
         """See `Execution.untrained_scores`."""
-        data = self.data(split)
+        data = self.data(division)
         variables = self._fresh_variables(seed, resident_arrays(data[TRAIN]))
         scores = self._preparation.evaluation(variables, data[SEARCH_EVAL], True)
         return {name: float(value) for name, value in scores.items()}
@@ -65,7 +65,7 @@ class SerialExecution(Resources):
         return (first or 0) + sum(self.pool.map(steps, rest))
 
     def _first_steps(self, trial: Trial, num_steps: int) -> int:
-        train = self.data(trial.split)[TRAIN]
+        train = self.data(trial.division)[TRAIN]
         return self.training(trial.family).first_steps(trial.encoded, trial.learning_rate, trial.start, train, num_steps)
 
     @property
@@ -87,7 +87,7 @@ class SerialExecution(Resources):
         return Preparation(task, settings)
 
     def _run_one(self, trial: Trial) -> tuple[Outcome, float]:
-        training, data = self.training(trial.family), self.data(trial.split)
+        training, data = self.training(trial.family), self.data(trial.division)
         started = time.perf_counter()
         run = functools.partial(
             training.run,
@@ -98,7 +98,7 @@ class SerialExecution(Resources):
             trial.evaluate_on,
             trial.num_steps,
             trial.keep_end,
-            trial.split,
+            trial.division,
         )
         if training.compilations:
             outcome = run()

@@ -3,6 +3,8 @@
 Rows and search state are written in one transaction, so they cannot disagree. A committed transaction survives kill -9
 and, as far as the disk keeps its word, a power cut. The rollback journal is used instead of the write-ahead log: it
 works on network file systems, and the one file may be copied at any time when the run is not writing.
+
+A file of an earlier format is read as it is; its first commit brings it to the format of today, in the same transaction.
 """
 
 import contextlib
@@ -19,7 +21,9 @@ from jaxloss.runs.rows import CandidateRow, Row, TrainingRow, column_to_sql
 
 # Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
 _APPLICATION_ID = int.from_bytes(b"jxls", "big")
-_SCHEMA_VERSION = 2
+_FORMAT = 3
+# Of the earlier formats that can be read and upgraded: column of today -> what it was called. Columns have kept their places.
+_FORMER_NAMES: Mapping[int, Mapping[str, str]] = {2: {"division": "split"}}
 
 _BUSY_SECONDS = 60.0
 
@@ -81,6 +85,7 @@ class Archive:
         given = {**self.every_commit(), **(state or {})}
         states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in given.items()]
         with self._user_errors(), self._transaction():
+            self._upgrade()
             for kind, records in additions:
                 places = ", ".join("?" * len(kind.columns()))
                 self._connection.executemany(f"INSERT INTO {kind.TABLE} VALUES ({places})", records)
@@ -101,7 +106,7 @@ class Archive:
         hyperparameters: Mapping[str, Any],
         learning_rate: float,
         seed: int,
-        split: int,
+        division: int,
         evaluated_on: str,
     ) -> TrainingRow | None:
         """The training with exactly these values, or None where it was not committed."""
@@ -111,7 +116,7 @@ class Archive:
             hyperparameters=dict(hyperparameters),
             learning_rate=learning_rate,
             seed=seed,
-            split=split,
+            division=division,
             evaluated_on=evaluated_on,
             steps=0,
         )
@@ -163,24 +168,38 @@ class Archive:
                     self._connection.execute(statement)
                 self._connection.execute("CREATE TABLE state (name TEXT PRIMARY KEY, json TEXT NOT NULL)")
                 self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+                self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
         elif read("application_id") != _APPLICATION_ID:
             raise UserError(f"'{self.path}' is no archive of jaxloss; use another --workdir")
-        elif read("user_version") != _SCHEMA_VERSION:
-            version = read("user_version")
+        elif (found := read("user_version")) not in (_FORMAT, *_FORMER_NAMES):
             raise UserError(
-                f"archive '{self.path}' has format {version}, this jaxloss writes format {_SCHEMA_VERSION}; "
+                f"archive '{self.path}' has format {found}, this jaxloss writes format {_FORMAT}; "
                 "use another --workdir, or the jaxloss that wrote it"
             )
         damage = read("quick_check(1)")
         if damage != "ok":
             raise sqlite3.DatabaseError(damage)
 
+    def _former_names(self) -> Mapping[str, str]:
+        """Column of today -> what it is called in the file, where that differs. Another process may upgrade it at any time."""
+        return _FORMER_NAMES.get(self._connection.execute("PRAGMA user_version").fetchone()[0], {})
+
+    def _upgrade(self) -> None:
+        """Brings a file of an earlier format to that of today; inside of a transaction."""
+        former_names = self._former_names()
+        if not former_names:
+            return
+        for kind in (CandidateRow, TrainingRow):
+            for name in kind.columns() & former_names.keys():
+                self._connection.execute(f"ALTER TABLE {kind.TABLE} RENAME COLUMN {former_names[name]} TO {name}")
+        self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
+
     def _select(self, kind: type[Row], **wanted: Any) -> list:
         """The rows whose columns have the wanted values; None asks for nothing."""
         conditions = {name: column_to_sql(value) for name, value in wanted.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in conditions) or "TRUE"
         with self._user_errors():
+            former_names = self._former_names()
+            where = " AND ".join(f"{former_names.get(name, name)} = ?" for name in conditions) or "TRUE"
             found = self._connection.execute(f"SELECT * FROM {kind.TABLE} WHERE {where} ORDER BY rowid", [*conditions.values()])
             return kind.from_sql(found.fetchall())
 

@@ -143,7 +143,7 @@ class TrainingRow(Row):
       hyperparameters: name -> value of the loss's hyperparameters, JSON values.
       learning_rate: the rate it was trained with.
       seed: seed of initialisation and data order.
-      split: index of the division of the data.
+      division: of the data, by its number.
       evaluated_on: `search_eval` or `test`.
       formula: the loss as text that its space can parse, where it has one.
       score: the metric; NaN and the infinities are kept as None, with `finite` False.
@@ -154,14 +154,14 @@ class TrainingRow(Row):
     """
 
     TABLE = "trainings"
-    PRIMARY_KEY = ("stage", "loss", "hyperparameters", "learning_rate", "seed", "split", "evaluated_on")
+    PRIMARY_KEY = ("stage", "loss", "hyperparameters", "learning_rate", "seed", "division", "evaluated_on")
 
     stage: str
     loss: str
     hyperparameters: dict
     learning_rate: float
     seed: int
-    split: int
+    division: int
     evaluated_on: str
     formula: str | None = None
     score: float | None = None

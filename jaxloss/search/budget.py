@@ -13,7 +13,7 @@ class SearchBudget:
     learning_rate: of every training.
     seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
       initialisation and data order. The papers train once.
-    split: division of the data.
+    division: of the data.
     batch: draws per round that go through the filters together.
     max_attempts: bound on the draws for one branch of one individual.
     """
@@ -21,7 +21,7 @@ class SearchBudget:
     num_trainings: int
     learning_rate: float
     seeds: tuple[int, ...]
-    split: int
+    division: int
     batch: int
     max_attempts: int
 

@@ -124,7 +124,7 @@ class SearchLoop:
     def _trials(self, resolved: Resolved) -> list[Trial]:
         space, budget = self.search.space, self.budget
         encoded = space.encode(space.parse(resolved.text))
-        return [Trial(space, encoded, budget.learning_rate, seed, budget.split, SEARCH_EVAL) for seed in budget.seeds]
+        return [Trial(space, encoded, budget.learning_rate, seed, budget.division, SEARCH_EVAL) for seed in budget.seeds]
 
     def _result(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> Result:
         """What became of one proposal; `trained` is None for one that is passed over, or equivalent to a known one."""

@@ -70,7 +70,7 @@ def training_rows(search: str, result: Result, budget: SearchBudget) -> list[Tra
             hyperparameters={"proposal": result.resolved.number},
             learning_rate=budget.learning_rate,
             seed=seed,
-            split=budget.split,
+            division=budget.division,
             evaluated_on=SEARCH_EVAL,
             score=outcome.score,
             finite=outcome.finite,

@@ -56,7 +56,7 @@ class TestResult:
       contender: whose.
       setting: how it was trained.
       search_eval: mean score on search_eval over the seeds of the last tuning stage (or of the ranking); NaN if untuned.
-      scores: `(split, seed) -> score`; a training that was stopped counts as 0.
+      scores: `(division, seed) -> score`; a training that was stopped counts as 0.
     """
 
     contender: Contender
@@ -70,9 +70,9 @@ class TestResult:
 
 
 def paired_difference(first: TestResult, second: TestResult) -> Interval:
-    """The mean of `first - second` over the (split, seed) pairs, which both must share."""
+    """The mean of `first - second` over the (division, seed) pairs, which both must share."""
     if first.scores.keys() != second.scores.keys():
-        raise ValueError("a paired difference needs the same splits and seeds on both sides")
+        raise ValueError("a paired difference needs the same divisions and seeds on both sides")
     return mean_interval([first.scores[pair] - second.scores[pair] for pair in first.scores])
 
 
@@ -83,7 +83,7 @@ class Job:
     contender: Contender
     setting: Setting
     seed: int
-    split: int
+    division: int
 
 
 class Comparison:
@@ -95,7 +95,7 @@ class Comparison:
     def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
         """Contenders with their mean score over fresh seeds at the rate of the search, best first, copies marked."""
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
-        jobs = [Job(contender, contender.default(learning_rate), seed, self._split(i)) for contender in contenders
+        jobs = [Job(contender, contender.default(learning_rate), seed, self._division(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
         scores = np.reshape(self._run(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
         means = scores.mean(axis=1)
@@ -130,7 +130,7 @@ class Comparison:
             grids.append(own + tuning_settings(contender, wide - len(own), low, high))
         first_seed = settings.seed + 1000
         jobs = [
-            Job(contender, setting, first_seed, settings.splits[0])
+            Job(contender, setting, first_seed, settings.divisions[0])
             for contender, grid in zip(contenders, grids, strict=True)
             for setting in grid
         ]
@@ -140,7 +140,7 @@ class Comparison:
             for grid, row in zip(grids, scores, strict=True)
         ]
         jobs = [
-            Job(contender, setting, first_seed + 1 + i, self._split(i))
+            Job(contender, setting, first_seed + 1 + i, self._division(i))
             for contender, chosen in zip(contenders, finalists, strict=True)
             for setting in chosen
             for i in range(settings.tuning_seeds)
@@ -155,14 +155,14 @@ class Comparison:
     ) -> list[TestResult]:
         """Trains every contender on all seeds and divisions, and opens the test split."""
         pairs = [
-            (split, self.settings.seed + 2000 + seed)
-            for split in self.settings.splits
+            (division, self.settings.seed + 2000 + seed)
+            for division in self.settings.divisions
             for seed in range(self.settings.test_seeds)
         ]
         jobs = [
-            Job(contender, setting, seed, split)
+            Job(contender, setting, seed, division)
             for contender, setting in zip(contenders, settings, strict=True)
-            for split, seed in pairs
+            for division, seed in pairs
         ]
         scores = np.reshape(self._run(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [
@@ -170,8 +170,8 @@ class Comparison:
             for contender, setting, score, row in zip(contenders, settings, search_eval, scores, strict=True)
         ]
 
-    def _split(self, index: int) -> int:
-        return self.settings.splits[index % len(self.settings.splits)]
+    def _division(self, index: int) -> int:
+        return self.settings.divisions[index % len(self.settings.divisions)]
 
     def _run(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
         """Scores in the order of the jobs; 0 for a training that was stopped by NaN."""
@@ -188,7 +188,7 @@ class Comparison:
                 hyperparameters=dict(job.setting.hyperparameters),
                 learning_rate=job.setting.learning_rate,
                 seed=job.seed,
-                split=job.split,
+                division=job.division,
                 evaluated_on=evaluate_on,
                 score=outcome.score,
                 finite=outcome.finite,
@@ -205,13 +205,19 @@ class Comparison:
     def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
         setting = job.setting
         return self.archive.find_training(
-            stage, job.contender.identity, dict(setting.hyperparameters), setting.learning_rate, job.seed, job.split, evaluate_on
+            stage,
+            job.contender.identity,
+            dict(setting.hyperparameters),
+            setting.learning_rate,
+            job.seed,
+            job.division,
+            evaluate_on,
         )
 
     @staticmethod
     def _trial(job: Job, evaluate_on: str) -> Trial:
         encoded = job.contender.encode(job.setting)
-        return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.split, evaluate_on)
+        return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.division, evaluate_on)
 
 
 def _shown(score: float | None) -> str:
@@ -224,7 +230,7 @@ def _first_of_each(jobs: Sequence[Job], indices: Sequence[int]) -> list[int]:
     first = []
     for index in indices:
         job = jobs[index]
-        key = (job.contender.identity, job.setting.learning_rate, *job.setting.hyperparameters.items(), job.seed, job.split)
+        key = (job.contender.identity, job.setting.learning_rate, *job.setting.hyperparameters.items(), job.seed, job.division)
         if key not in seen:
             seen.add(key)
             first.append(index)

@@ -10,8 +10,12 @@ from jaxloss.core.settings import Settings, are_different, setting
 IN_SEARCH, TUNED = (in_mode("search"),), (in_mode("search", "compare"),)
 
 
-def _check_splits(key: str, splits: Any) -> None:
-    if not splits or len(set(splits)) < len(splits) or not all(type(one) is int and 0 <= one < 2**31 for one in splits):
+def _check_divisions(key: str, divisions: Any) -> None:
+    if (
+        not divisions
+        or len(set(divisions)) < len(divisions)
+        or not all(type(one) is int and 0 <= one < 2**31 for one in divisions)
+    ):
         raise UserError(
             f"config key {key} must name different divisions of the data by their numbers, one at least, for example (0, 1)"
         )
@@ -52,7 +56,12 @@ class ComparisonSettings(Settings, section="comparison"):
         False, "One of the tuned settings is the loss as it is, at the rate of the search", may_change=True, acts_when=TUNED
     )
     test_seeds: int = setting(5, "Trainings for the test on each division of the data", low=1, high=10_000, may_change=True)
-    splits: tuple[int, ...] = setting((0, 1), "Divisions of the data; a search is on the first of them", check=_check_splits)
+    divisions: tuple[int, ...] = setting(
+        (0, 1),
+        "Divisions of the data; a search is on the first of them",
+        check=_check_divisions,
+        formerly=("comparison.splits",),
+    )
     margin: float = setting(
         0.005,
         "A loss is 'not behind' a rival when the interval of the difference stays above minus this",
@@ -82,9 +91,9 @@ class ComparisonSettings(Settings, section="comparison"):
         super().__post_init__()
         if self.learning_rate_low > self.learning_rate_high:
             raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
-        if self.test_seeds * len(self.splits) < 2:
+        if self.test_seeds * len(self.divisions) < 2:
             raise UserError(
-                "comparison.test_seeds x the number of comparison.splits must be at least 2: one pair has no interval"
+                "comparison.test_seeds x the number of comparison.divisions must be at least 2: one pair has no interval"
             )
         least = self.tuning_finalists * (self.tuning_seeds + 1)
         if self.tuning_trainings < least:

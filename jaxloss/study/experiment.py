@@ -106,7 +106,7 @@ class Experiment:
         """
         if self.run.archive.candidates() or self.run.archive.trainings():
             return
-        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.splits[0]))
+        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0]))
 
     # --- searching -------------------------------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class Experiment:
         encoded = contender.encode(setting)
         comparison = self.config.comparison
         seed = comparison.seed + 2000
-        trial = Trial(contender.family, encoded, setting.learning_rate, seed, comparison.splits[0], SEARCH_EVAL, keep_end=True)
+        trial = Trial(contender.family, encoded, setting.learning_rate, seed, comparison.divisions[0], SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
         self.run.checkpoints.save("best_network", outcome.end.variables)
         if self.task.final_scores is None:
@@ -250,7 +250,7 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
     interval, setting = result.interval, result.setting
     wanted = (result.contender.identity, dict(setting.hyperparameters), setting.learning_rate)
     # A pair that is in two stages under one setting is the same training: it counts once.
-    own = {(row.split, row.seed): row for row in tests if (row.loss, row.hyperparameters, row.learning_rate) == wanted}
+    own = {(row.division, row.seed): row for row in tests if (row.loss, row.hyperparameters, row.learning_rate) == wanted}
     rows = [own[pair] for pair in result.scores if pair in own]
     names = sorted({name for row in rows for name in row.scores})
     return {
@@ -263,14 +263,14 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         # A training that was stopped by NaN or infinity scores 0, which says little without this number.
         "stopped_by_nan": sum(not row.finite for row in rows),
         "test_means": {name: sum(row.scores.get(name, 0.0) for row in rows) / len(rows) for name in names},
-        "scores": [[split, seed, score] for (split, seed), score in result.scores.items()],
+        "scores": [[division, seed, score] for (division, seed), score in result.scores.items()],
         # Every score of the task, in the order of `scores`.
         "test_scores": {name: [row.scores.get(name, 0.0) for row in rows] for name in names},
     }
 
 
 def difference_rows(first: TestResult, others: Sequence[TestResult], margin: float) -> list[dict[str, Any]]:
-    """How one tuned loss stands against each of the others, paired over splits and seeds."""
+    """How one tuned loss stands against each of the others, paired over divisions and seeds."""
     rows = []
     for other in others:
         interval = paired_difference(first, other)

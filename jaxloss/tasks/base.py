@@ -45,7 +45,7 @@ class Task:
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses). `train` may be a
         `data.stream.StreamedRows`; `order` is then given its resident arrays, and `problems` the `StreamedRows`.
-      with_split: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
+      with_division: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
         noise too): other examples in train, search_eval and perhaps test, of the same names, shapes and dtypes.
       auxiliary_losses: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the
         triplet loss of a network that needs one; of branches that `forward` makes and that are not offered.
@@ -69,7 +69,7 @@ class Task:
     forward: Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]
     problems: Mapping[str, ProblemMaker]
     data: Mapping[str, PyTree]
-    with_split: Callable[[int], "Task"]
+    with_division: Callable[[int], "Task"]
     scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None = None
     also_shown: tuple[str, ...] = ()
     augment: Callable[[PyTree, Array], PyTree] | None = None

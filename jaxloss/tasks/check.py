@@ -49,11 +49,11 @@ def division(task: Task, number: int) -> Task:
     """The task on another division of its data.
 
     Raises:
-      UserError: where `with_split` gives no task, or one of another kind.
+      UserError: where `with_division` gives no task, or one of another kind.
     """
-    what = f"with_split({number}) of the task {task.name}"
+    what = f"with_division({number}) of the task {task.name}"
     with named_errors(what):
-        other = task.with_split(number)
+        other = task.with_division(number)
     if not isinstance(other, Task):
         raise UserError(f"{what} must give a Task, not {written(other)}")
     for name in ("metric", "offers"):

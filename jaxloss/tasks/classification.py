@@ -91,7 +91,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
                 name: place_split({"image": split.images, "label": labels[name]}, streamed=streamed and name == TRAIN)
                 for name, split in splits.items()
             },
-            with_split=build,
+            with_division=build,
             native_convolution=native,
             ranges={BRANCH: RANGES},
             details={
@@ -101,7 +101,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
                 "num_classes": images.num_classes,
                 "class_names": list(images.class_names),
                 "image_shape": list(image_shape),
-                "split_seed": seed,
+                "division": seed,
                 "noise": noise,
                 "wrong_train_labels": int((labels[TRAIN] != splits[TRAIN].labels).sum()),
                 "augmentation": settings.augmentation,
@@ -115,7 +115,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
     forward = _make_forward(network, prepare)
     scores = _make_scores(predict, settings.evaluation_batch, unroll=native)
     rejection_problem = _make_rejection_problem(predict, context.rejection_variable, context.rejection_minimum_gain)
-    return build(settings.split_seed)
+    return build(settings.division)
 
 
 def _spatial(array: Array) -> Array:

@@ -13,7 +13,7 @@ from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
 NOISY = (unless("task.classification.noise_kind", "none"),)
-SPLITS = (Never("a run divides its data as comparison.splits says"),)
+DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,14 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     test_seed: int = setting(
         0, "Of the examples that are held out for the test, where the source has no test set of its own", low=0, high=2**30
     )
-    split_seed: int = setting(0, "Of the division into train and search_eval", low=0, high=2**30, acts_when=SPLITS)
+    division: int = setting(
+        0,
+        "Number of the division into train and search_eval",
+        low=0,
+        high=2**30,
+        acts_when=DIVISIONS,
+        formerly=("task.classification.split_seed",),
+    )
     train_limit: int = setting(0, "The most training examples; 0: all", low=0, high=10**9)
     search_eval_limit: int = setting(0, "The most examples that a search is scored on; 0: all", low=0, high=10**9)
     test_limit: int = setting(0, "The most test examples; 0: all", low=0, high=10**9)

@@ -15,7 +15,7 @@ class TaskContext:
       data_dir: folder of data files; None for the current one.
       mode: of the run, in `study.settings.MODES`; None outside of a run.
       batch_size: of the trainings; None where it is not known yet.
-      splits: the divisions of the data that will be asked for.
+      divisions: the divisions of the data that will be asked for.
       rejection_variable: what the rejection protocol optimises, in `core.problem.VARIABLES`.
       rejection_minimum_gain: that it asks for.
     """
@@ -23,7 +23,7 @@ class TaskContext:
     data_dir: str | None = None
     mode: str | None = None
     batch_size: int | None = None
-    splits: tuple[int, ...] = ()
+    divisions: tuple[int, ...] = ()
     rejection_variable: str = PROBABILITY
     rejection_minimum_gain: float = MINIMUM_GAIN
 

@@ -84,7 +84,7 @@ def make_fast(settings: FastSettings | None = None, context: TaskContext = NO_RU
             scores=scores,
             problems={PREDICTIONS: rejection_problem},
             data=data,
-            with_split=build,
+            with_division=build,
             ranges={branch: {"prediction": (0.0, 1.0), "target": (0.0, 1.0)} for branch in branches},
             details={"num_train": size, "num_search_eval": size, "num_test": size},
         )

@@ -76,10 +76,10 @@ class Preparation:
             key=jax.random.fold_in(key, num_epochs),
         )
 
-    def handle_like(self, train: PyTree, split: int) -> StateHandle:
+    def handle_like(self, train: PyTree, division: int) -> StateHandle:
         """The shapes of a handle to a training on this division of the data; nothing is computed."""
         state = jax.eval_shape(lambda train: with_key_data(self.fresh(jax.random.key(0), train)), train)
-        return StateHandle(state, split, self.task.name)
+        return StateHandle(state, division, self.task.name)
 
     def _order(self, key: Array, train: PyTree) -> Array:
         """The rows of one epoch."""

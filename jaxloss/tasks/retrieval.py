@@ -84,7 +84,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
             splits[TRAIN] = divide(seed=seed, train_on_all=True)[TRAIN]
         return splits
 
-    num_identities = splits_of(settings.split_seed)[TRAIN].num_identities
+    num_identities = splits_of(settings.division)[TRAIN].num_identities
     network = make_embedding_model(settings.model, {**settings.model_options, "dtype": settings.precision})
     module = CosineClassifiers(network, num_identities if settings.cosines_to == "classes" else 0, settings.class_length)
     image_shape = images.train.images.shape[1:]
@@ -124,7 +124,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
                 name: _train(part, settings.training_data == STREAMED) if name == TRAIN else _evaluated(part)
                 for name, part in splits.items()
             },
-            with_split=build,
+            with_division=build,
             auxiliary_losses=auxiliary_losses,
             order=order,
             backbone=backbone_mask,
@@ -138,7 +138,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
                 "cameras": has_cameras,
                 "test_source": settings.test_source or settings.source,
                 "image_shape": list(image_shape),
-                "split_seed": seed,
+                "division": seed,
                 "train_on_all": settings.train_on_all,
                 "augmentation": settings.augmentation,
                 "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
@@ -155,7 +155,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     scores = make_scores(features, has_cameras)
     final_scores = functools.partial(reranked, jax.jit(features), _reranking(settings)) if settings.rerank else None
     problem = functools.partial(_cosine_problem, settings.toy_classes, settings.toy_variable)
-    made = build(settings.split_seed)
+    made = build(settings.division)
     # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
     key, train = jax.random.key(0), made.data[TRAIN]
     if augment is not None:
@@ -178,10 +178,10 @@ def _check_run(settings: RetrievalSettings, context: TaskContext) -> None:
         raise UserError(
             f"task.retrieval.train_on_all is for mode=train: a mode={context.mode} needs identities that were not trained on"
         )
-    if settings.train_on_all and len(context.splits) > 1:
+    if settings.train_on_all and len(context.divisions) > 1:
         raise UserError(
             "task.retrieval.train_on_all leaves nothing to divide, and every training would be repeated for each of "
-            f"comparison.splits: name one, such as (0,), not {tuple(context.splits)}"
+            f"comparison.divisions: name one, such as (0,), not {tuple(context.divisions)}"
         )
     if settings.rerank and context.mode == "compare":
         raise UserError("task.retrieval.rerank is for the network that a run keeps, and mode=compare keeps none: use mode=train")
@@ -210,13 +210,13 @@ def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identit
 
 def _train(part: IdentifiedImages, streamed: bool) -> PyTree:
     # Batches are put together by identity.
-    return place_split({"image": part.images, "identity": part.identities}, streamed, resident=("identity",))
+    return place_division({"image": part.images, "identity": part.identities}, streamed, resident=("identity",))
 
 
 def _evaluated(part: IdentifiedImages) -> dict[str, Array]:
     arrays = {"image": part.images, "identity": part.identities}
     arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
-    return place_split(arrays, streamed=False)
+    return place_division(arrays, streamed=False)
 
 
 def _cosine_problem(

@@ -20,7 +20,7 @@ from jaxloss.tasks.retrieval_scores import METRICS
 IN_SEARCH = (in_mode("search"),)
 RERANKED = (when("task.retrieval.rerank", True),)
 RESIZED = (unless("task.retrieval.image_size", (0, 0)),)
-SPLITS = (Never("a run divides its data as comparison.splits says"),)
+DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,14 @@ class RetrievalSettings(Settings, section="task.retrieval", reads=("data_dir",))
         0.3, "Of the identities of a source without a test set that are held out for it", low=0.0, high=1.0
     )
     test_seed: int = setting(0, "Of those", low=0, high=2**30)
-    split_seed: int = setting(0, "Of the division into train and search_eval", low=0, high=2**30, acts_when=SPLITS)
+    division: int = setting(
+        0,
+        "Number of the division into train and search_eval",
+        low=0,
+        high=2**30,
+        acts_when=DIVISIONS,
+        formerly=("task.retrieval.split_seed",),
+    )
     queries: str = setting("all", "Who is a query where the source does not say it", choices=QUERY_RULES)
     train_limit: int = setting(0, "The most training identities; 0: all", low=0, high=10**9)
     search_eval_limit: int = setting(0, "The most identities that a search is scored on; 0: all", low=0, high=10**9)

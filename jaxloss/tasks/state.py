@@ -42,23 +42,23 @@ class StateHandle:
 
     It holds all that the rest of the training depends on (network, optimiser, data order, random key, schedule) in a form that
     knows no devices, so that any execution can take it up, and is a pytree, so that `runs.checkpoints` can store it: load it
-    with `like=execution.handle_like(split)`. Under `training.loss_scale=unit_gradient` it carries the factor of the loss too,
+    with `like=execution.handle_like(division)`. Under `training.loss_scale=unit_gradient` it carries the factor of the loss too,
     which is that of the candidate whose training began.
 
     Attributes:
       state: of one training, in NumPy arrays; its key is the data of the key, `uint32 [...]`.
-      split: the division of the data that it was trained on.
+      division: the division of the data that it was trained on.
       task: name of the task.
     """
 
     state: TrainState
-    split: int
+    division: int
     task: str = dataclasses.field(metadata={"static": True})
 
     @classmethod
-    def of(cls, state: TrainState, split: int, task: str) -> "StateHandle":
+    def of(cls, state: TrainState, division: int, task: str) -> "StateHandle":
         """A handle to a state of one training, see `with_key_data`; waits for it."""
-        return cls(jax.tree.map(np.asarray, jax.device_get(state)), split, task)
+        return cls(jax.tree.map(np.asarray, jax.device_get(state)), division, task)
 
     @property
     def steps(self) -> int:
@@ -86,10 +86,10 @@ class StateHandle:
         """
         if self.task != like.task:
             raise UserError(f"a trial of the task '{like.task}' cannot start from the state of a training of '{self.task}'")
-        if self.split != like.split:
+        if self.division != like.division:
             raise UserError(
-                f"a trial on division {like.split} of the data cannot start from a state that was trained on division "
-                f"{self.split}: it has seen examples that are scored here"
+                f"a trial on division {like.division} of the data cannot start from a state that was trained on division "
+                f"{self.division}: it has seen examples that are scored here"
             )
         own, wanted = _forms(self.state), _forms(like.state)
         for name in sorted(own.keys() | wanted.keys()):

@@ -57,7 +57,7 @@ class Training(TrainStep):
         evaluate_on: str | None,
         num_steps: int | None = None,
         keep_end: bool = False,
-        split: int = 0,
+        division: int = 0,
     ) -> Outcome:
         """Trains one network, from scratch or on from a handle, and scores it.
 
@@ -69,12 +69,12 @@ class Training(TrainStep):
           evaluate_on: name of the split that is scored, None for none.
           num_steps: so many, None for all that are left.
           keep_end: the outcome has a handle to the end.
-          split: division of `data`, which that handle names.
+          division: of `data`, which that handle names.
         """
         state = self.trained(encoded, learning_rate, start, data[TRAIN], num_steps)
         if keep_end:
             state = self._on_one_device(state)
-            end = StateHandle.of(with_key_data(state), split, self.task.name)
+            end = StateHandle.of(with_key_data(state), division, self.task.name)
             variables, finite, step = state.variables, state.finite, state.step
         else:
             end = None
