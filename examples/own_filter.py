@@ -17,7 +17,7 @@ WRONG_ORDER = Reason("wrong_order", "is not lower for a right prediction than fo
 class Order:
     """Compares the losses of two rows of two classes; stops what does not put them in order."""
 
-    name, stage, cost, remembers, reasons = "order", "two predictions in the right order", Cost.CALL, True, (WRONG_ORDER,)
+    name, title, cost, remembers, reasons = "order", "two predictions in the right order", Cost.CALL, True, (WRONG_ORDER,)
 
     def __init__(self, form):
         self.form, self.compilations = form, 0

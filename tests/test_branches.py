@@ -40,7 +40,7 @@ def test_one_branch_is_as_it_was():
     for name in ("cross_entropy", "sce"):
         rival = make_contender(name, ONE)
         assert (rival.name, rival.kind, rival.identity) == (name, HANDCRAFTED, name)
-        assert dict(rival.ranges) == dict(family(name).ranges)
+        assert dict(rival.tuning_ranges) == dict(family(name).tuning_ranges)
         encoded = rival.encode(rival.default(0.1))
         programs = [str(jax.make_jaxpr(one.loss)(encoded, inputs)) for one in (rival.family, family(name))]
         assert programs[0] == programs[1]
@@ -58,7 +58,7 @@ def test_one_branch_is_as_it_was():
 def test_names_and_hyperparameters(text, name, numbers):
     rival = make_contender(text, PAIR)
     assert (rival.name, rival.kind, rival.family.name) == (name, HANDCRAFTED, name)
-    assert list(rival.ranges) == list(rival.default(0.1).hyperparameters) == numbers
+    assert list(rival.tuning_ranges) == list(rival.default(0.1).hyperparameters) == numbers
     for setting in tuning_settings(rival, 3, 0.1, 1.0):
         assert sorted(setting.hyperparameters) == numbers
 

@@ -13,7 +13,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.core.types import LossInputs
 from jaxloss.tasks.base import TEST, TRAIN
-from jaxloss.tasks.check import check_task, division
+from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 
@@ -321,7 +321,7 @@ def test_a_branch_without_scores_in_the_problem_may_offer_more():
 )
 def test_a_division_of_another_kind(with_division, says):
     with pytest.raises(UserError) as caught:
-        division(dataclasses.replace(TASK, with_division=with_division), 1)
+        on_division(dataclasses.replace(TASK, with_division=with_division), 1)
     assert says in str(caught.value)
 
 

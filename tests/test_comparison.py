@@ -17,7 +17,8 @@ from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.study.comparison import Comparison, ComparisonSettings, different, mean_interval, paired_difference
 from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.contender import FOUND, GIVEN, HANDCRAFTED, Contender, Setting, tuning_settings
-from jaxloss.study.experiment import Experiment, difference_rows
+from jaxloss.study.experiment import Experiment
+from jaxloss.study.tables import difference_rows
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
@@ -88,7 +89,7 @@ def test_tuning_finds_the_rate(archive):
         rows = [row for row in archive.trainings("tune") if row.loss == contender.identity]
         finals = [row.score for row in rows[5:] if row.learning_rate == setting.learning_rate]
         assert score == pytest.approx(np.mean(finals[-3:]))
-        assert set(setting.hyperparameters) == set(contender.ranges)
+        assert set(setting.hyperparameters) == set(contender.tuning_ranges)
 
 
 def test_finals_use_fresh_seeds(archive):
@@ -219,11 +220,11 @@ def test_a_copy_takes_no_place_among_the_found(archive):
     compared = comparison(archive, Pretence(score), dataclasses.replace(SETTINGS, rank_seeds=4))
     loop = types.SimpleNamespace(search=types.SimpleNamespace(best=lambda: [types.SimpleNamespace(text=text) for text in texts]))
     experiment = types.SimpleNamespace(config=default_config(), space=SPACE, comparison=compared)
-    ranked = Experiment.leaders(experiment, loop, FOUND, "rank")
+    ranked = Experiment.rank(experiment, loop, FOUND, "rank")
     assert [one.contender.name for one in ranked] == ["found 1", texts[1], "found 2"]
     assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]
     experiment.config.search.seeds = (f" {texts[2]}",)
-    assert [one.contender.name for one in Experiment.leaders(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
+    assert [one.contender.name for one in Experiment.rank(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
 
 
 @pytest.mark.parametrize("scores", [[0.7, 0.9, 0.8], [0.9, 0.9, 0.8, 0.9, 0.9, 0.7]])
@@ -276,6 +277,22 @@ def test_a_stopped_training_scores_nothing(archive):
     (result,) = comparison(archive, execution).test(CONTENDERS[:1], [Setting(0.1)], [math.nan], "test")
     assert sorted(set(result.scores.values())) == [0.0, 0.8]
     assert [row.finite for row in archive.trainings()] == [row.score is not None for row in archive.trainings()]
+
+
+def test_the_best_rival_takes_part_once_more_with_the_trainings_of_a_search(archive):
+    execution = Pretence(lambda trial: 0.9 if trial.family.name == "focal" and trial.learning_rate < 0.02 else 0.5)
+    experiment = types.SimpleNamespace(config=default_config(), comparison=comparison(archive, execution))
+    experiment.config.comparison.best_rival_trainings = 20
+    untuned, tuned = Experiment.compare(experiment, CONTENDERS)
+    label = "focal (20 tuning trainings)"
+    for results in (untuned, tuned):
+        assert [one.contender.label for one in results] == [*(one.name for one in CONTENDERS), label]
+    # Its trainings are its own: what the loss met with fewer of them does not count.
+    assert collections.Counter(row.loss for row in archive.trainings("tune"))[label] == 20
+    assert tuned[-1].contender == dataclasses.replace(CONTENDERS[3], tuning_trainings=20)
+    assert [row["second"] for row in difference_rows(tuned[0], tuned[1:], margin=0.01)][-1] == label
+    experiment.config.comparison.best_rival_trainings = 0
+    assert len(Experiment.compare(experiment, CONTENDERS)[0]) == len(CONTENDERS)
 
 
 # --- nothing is trained twice ------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from jaxloss.filters.base import UNDECIDED, Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.check import check_filter, check_names
 from jaxloss.filters.context import FilterContext
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.search.base import Individual
@@ -31,7 +31,7 @@ from jaxloss.search.registry import SEARCHES
 from jaxloss.spaces.check import check_space
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
-from jaxloss.tasks.check import check_task, division
+from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.cosine_problem import toy_problem
 from jaxloss.tasks.registry import TASKS
@@ -158,7 +158,7 @@ class TestTasks:
         assert inputs.keys() == task.offers.keys()
 
     def test_another_division_holds_other_examples_of_the_same_shapes(self, task):
-        other = division(task, 1)
+        other = on_division(task, 1)
         for split in (TRAIN, SEARCH_EVAL):
             pairs = zip(jax.tree.leaves(task.data[split]), jax.tree.leaves(other.data[split]), strict=True)
             assert not all(np.array_equal(one, two) for one, two in pairs), split
@@ -228,7 +228,7 @@ class TestFilters:
         random = np.random.default_rng(3)
         known = {branch.form.key(one): one for one in (space.sample(random, branch) for _ in range(12))}
         expressions = [branch.form.canonical(one) for one in known.values()]
-        before, memory = [Screened()] * len(expressions), GradientMemory()
+        before, memory = [Screened()] * len(expressions), LossMemory()
         for one in sorted(filters, key=lambda one: one.cost):
             together = one.check(expressions, before, memory)
             with counted() as compilations:
@@ -250,8 +250,8 @@ class TestFilters:
         cascade = Cascade(branch.name, branch.form, filters)
         random = np.random.default_rng(4)
         expressions = [space.sample(random, branch) for _ in range(8)]
-        forwards = cascade.screen(expressions, GradientMemory())
-        backwards = Cascade(branch.name, branch.form, filters).screen(expressions[::-1], GradientMemory())
+        forwards = cascade.screen(expressions, LossMemory())
+        backwards = Cascade(branch.name, branch.form, filters).screen(expressions[::-1], LossMemory())
         assert [one.verdict.reason for one in forwards] == [one.verdict.reason for one in backwards[::-1]]
 
 

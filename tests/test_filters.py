@@ -9,8 +9,8 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.cascade import Remembered
 from jaxloss.filters.contents import reason_of
-from jaxloss.filters.equivalence import GradientMemory, Known
-from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, GradientStage, describe_gradient
+from jaxloss.filters.equivalence import Known, LossMemory
+from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, PopulationGradients, gradient_texts
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, check_headroom
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
@@ -29,7 +29,7 @@ def cascade():
 
 
 def screen(cascade, *texts, memory=None):
-    return cascade.screen([graph(text) for text in texts], memory or GradientMemory())
+    return cascade.screen([graph(text) for text in texts], memory or LossMemory())
 
 
 def reasons(cascade, *texts, memory=None):
@@ -95,7 +95,7 @@ def test_the_direction_of_a_loss_decides_and_norms_do_not(cascade):
     good, bad = screen(cascade, CROSS_ENTROPY, MINUS_CROSS_ENTROPY)
     assert good.signature == bad.signature
     assert good.sketch != bad.sketch
-    memory = GradientMemory()
+    memory = LossMemory()
     memory.remember_rejected(BRANCH.name, bad.sketch)
     assert reasons(cascade, CROSS_ENTROPY, MINUS_CROSS_ENTROPY, memory=memory) == [
         ACCEPTED,
@@ -105,7 +105,7 @@ def test_the_direction_of_a_loss_decides_and_norms_do_not(cascade):
 
 def test_equivalent_to_trained_passes_without_the_protocol(cascade):
     """The norms of a trained loss are known: the branch passes, and whose score it takes is looked up with all branches."""
-    memory = GradientMemory()
+    memory = LossMemory()
     (first,) = screen(cascade, CROSS_ENTROPY)
     memory.remember_trained({BRANCH.name: first.signature}, Known(7, 0.9))
     strict = make_cascade(iterations=1)  # in one step nothing gains: only the memory lets it pass
@@ -118,7 +118,7 @@ def test_equivalent_to_trained_passes_without_the_protocol(cascade):
 
 
 def test_the_memory_keeps_the_first_of_its_kind():
-    memory = GradientMemory()
+    memory = LossMemory()
     memory.remember_trained({"a": "1", "b": "2"}, Known(0, 0.5))
     memory.remember_trained({"b": "2", "a": "1"}, Known(1, 0.7))
     assert memory.trained == {"1 | 2": Known(0, 0.5)}
@@ -203,9 +203,9 @@ def test_the_place_in_a_block_does_not_matter(samples, classes):
     start = generator.dirichlet(np.ones(classes), samples)
     problem = classification_problem(start, np.arange(samples) % classes)
     population = make_population(problem, BRANCH.form.layout, "blocks", False, 64, 2**28)
-    stage, graphs = GradientStage(problem, population), random_graphs(400)
+    gradients, graphs = PopulationGradients(problem, population), random_graphs(400)
     order = generator.permutation(len(graphs))[:333]
-    before, after = stage(graphs), stage([graphs[i] for i in order])
+    before, after = gradients(graphs), gradients([graphs[i] for i in order])
     for name in ("reason", "norms", "projections"):
         np.testing.assert_array_equal(before[name][order], after[name])
 
@@ -223,8 +223,8 @@ def test_what_is_said_of_a_graph_does_not_depend_on_its_company():
     """Neither on the others in the call, nor on what was asked before: a continued run must come to the same results."""
     first, second = (make_cascade(iterations=50) for _ in range(2))
     graphs = random_graphs(24, seed=5)
-    together = list(map(summary, first.screen(graphs, GradientMemory())))
-    one_by_one = [summary(*second.screen([one], GradientMemory())) for one in reversed(graphs)][::-1]
+    together = list(map(summary, first.screen(graphs, LossMemory())))
+    one_by_one = [summary(*second.screen([one], LossMemory())) for one in reversed(graphs)][::-1]
     assert together == one_by_one
 
 
@@ -249,9 +249,9 @@ def test_results_are_kept_up_to_a_bound():
 
 def test_norms_are_rounded_to_significant_digits():
     norms, projections = np.array([123.4, 0.001249, 0.0, 9.96], np.float32), np.array([1.23456, -2e-5])
-    assert describe_gradient(norms, projections, 2, False).signature == "1.2e+02 1.2e-03 0.0e+00 1.0e+01"
-    assert describe_gradient(norms, projections, 3, False).signature == "1.23e+02 1.25e-03 0.00e+00 9.96e+00"
-    assert describe_gradient(norms, projections, 2, False).sketch == "1.235e+00 -2.000e-05"
+    assert gradient_texts(norms, projections, 2, False).signature == "1.2e+02 1.2e-03 0.0e+00 1.0e+01"
+    assert gradient_texts(norms, projections, 3, False).signature == "1.23e+02 1.25e-03 0.00e+00 9.96e+00"
+    assert gradient_texts(norms, projections, 2, False).sketch == "1.235e+00 -2.000e-05"
 
 
 def test_scale_matters_unless_it_is_switched_off(cascade):
@@ -288,7 +288,7 @@ def test_norms_are_those_of_the_gradient(cascade):
 def test_random_and_mutated_graphs_go_through(count, seed):
     cascade = make_cascade(width=32, iterations=60)
     graphs = random_graphs(count, seed)
-    screened = [one for start in range(0, count, 500) for one in cascade.screen(graphs[start : start + 500], GradientMemory())]
+    screened = [one for start in range(0, count, 500) for one in cascade.screen(graphs[start : start + 500], LossMemory())]
     assert len(screened) == count
     # A gradient that is described is finite; without one there is a reason for it.
     described = [one for one in screened if one.signature is not None]
@@ -309,7 +309,7 @@ def test_every_random_graph_can_be_encoded():
 
 
 def test_the_memory_of_rejected_losses_is_bounded():
-    memory = GradientMemory(max_rejected=3)
+    memory = LossMemory(max_rejected=3)
     for sketch in ("a", "b", "a", "c", "d"):
         memory.remember_rejected("classification", sketch)
     assert [memory.has_rejected("classification", sketch) for sketch in "abcd"] == [False, True, True, True]

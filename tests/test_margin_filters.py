@@ -11,7 +11,7 @@ from jaxloss.core.verdicts import ACCEPTED, reason_of
 from jaxloss.filters.base import UNDECIDED, Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.context import FilterContext
-from jaxloss.filters.equivalence import GradientMemory, Known
+from jaxloss.filters.equivalence import Known, LossMemory
 from jaxloss.filters.form_population import FormPopulation
 from jaxloss.filters.rejection import NO_METRIC_GAIN, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
@@ -36,7 +36,7 @@ def describer():
 
 def describe(curves, losses):
     """What the filter of the curves says of losses of which nothing is known yet."""
-    return curves.check(losses, [Screened()] * len(losses), GradientMemory())
+    return curves.check(losses, [Screened()] * len(losses), LossMemory())
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_published_and_hand_crafted_losses_pass(describer, cascade, name):
     """All of Table 3 and the prior knowledge: the properties, and the toy optimisation with tau = 0.9 on 64 rows."""
     expression = FORM.parse(FORMULAS[name])
     assert describe(describer, [expression])[0].verdict is UNDECIDED
-    (screened,) = cascade.screen([expression], GradientMemory())
+    (screened,) = cascade.screen([expression], LossMemory())
     assert screened.verdict.accepted, screened.verdict
 
 
@@ -165,7 +165,7 @@ def test_a_loss_is_not_taken_for_its_detached_twin(describer, cascade):
     plain, blind, half = loss(), loss("Detach(x)", "Detach(x)"), loss("Detach(x)", "x")
     signatures = [one.signature for one in describe(describer, [plain, blind, half, loss("x", "Detach(x)")])]
     assert len(set(signatures)) == 4
-    memory = GradientMemory()
+    memory = LossMemory()
     (screened,) = cascade.screen([blind], memory)
     memory.remember_rejected("identity", screened.sketch)
     assert screened.verdict.reason is NO_METRIC_GAIN
@@ -185,11 +185,11 @@ def test_detached_parts_are_compared_by_their_slopes_only_where_they_hold_one_ba
 
 def test_a_loss_with_known_curves_takes_over_the_verdict(cascade):
     first, again = loss("Add(x, 0.1)", "Add(x, 0.3)"), loss("Minus(0.1, Neg(x))", "Add(0.3, x)")
-    memory = GradientMemory()
+    memory = LossMemory()
     (screened,) = cascade.screen([first], memory)
     memory.remember_trained({"identity": screened.signature}, Known(0, 0.5))
-    assert cascade.screen([again], memory)[0].verdict.value != cascade.screen([again], GradientMemory())[0].verdict.value
-    memory = GradientMemory()
+    assert cascade.screen([again], memory)[0].verdict.value != cascade.screen([again], LossMemory())[0].verdict.value
+    memory = LossMemory()
     memory.remember_rejected("identity", screened.sketch)
     assert cascade.screen([again], memory)[0].verdict.reason is EQUIVALENT_TO_REJECTED
 
@@ -200,7 +200,7 @@ def test_a_loss_with_known_curves_takes_over_the_verdict(cascade):
 def test_losses_that_teach_nothing_fail_the_toy_optimisation(cascade):
     """They have the properties, by their values, but nothing flows through what is detached."""
     blind = loss("Detach(x)", "Detach(x)")
-    assert cascade.screen([blind], GradientMemory())[0].verdict.reason is NO_METRIC_GAIN
+    assert cascade.screen([blind], LossMemory())[0].verdict.reason is NO_METRIC_GAIN
 
 
 def test_toy_problem_starts_at_chance_and_stays_in_range():

@@ -12,8 +12,8 @@ import pytest
 
 from jaxloss.core.verdicts import ACCEPTED, PASSED, reason_of
 from jaxloss.filters import population as populations
-from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.filters.gradient import GradientStage
+from jaxloss.filters.equivalence import LossMemory
+from jaxloss.filters.gradient import PopulationGradients
 from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
@@ -72,7 +72,7 @@ def test_who_leaves_early_has_the_verdict_of_the_whole_descent(five_thousand, wh
 
 def test_the_filters_before_the_protocol_take_nothing_that_would_pass(five_thousand, whole_descents):
     """Those that judge by the gradient, that is: a graph that does not look at the target may gain by luck."""
-    cascade, memory = make_cascade(), GradientMemory()
+    cascade, memory = make_cascade(), LossMemory()
     looked_at = [index for index, graph in enumerate(five_thousand) if cascade.look(graph).accepted]
     passes = whole_descents["reason"] == PASSED
     lost = collections.Counter()
@@ -134,8 +134,7 @@ def test_large_candidates_that_do_not_fit_together_wait():
 
 def summaries(cascade, graphs):
     return [
-        (one.verdict.reason, str(one.verdict.value), one.signature, one.sketch)
-        for one in cascade.screen(graphs, GradientMemory())
+        (one.verdict.reason, str(one.verdict.value), one.signature, one.sketch) for one in cascade.screen(graphs, LossMemory())
     ]
 
 
@@ -175,7 +174,7 @@ def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
     budget, problem = 200_000, classification_problem()
     population = make_population(problem, BRANCH.form.layout, "vmap", False, 100, int(guessed * budget))
     population._budget, guess = budget, population.lanes
-    stage = GradientStage(problem, population)
+    stage = PopulationGradients(problem, population)
     assert 0.9 * budget < stage._memory_needed(population.prepare([])) <= budget
     assert (population.lanes > guess) is (guessed < 1)
     assert len(stage(any_graphs(population.lanes + 1, seed=6))["reason"]) == population.lanes + 1

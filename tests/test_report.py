@@ -22,7 +22,7 @@ from jaxloss.report.prediction_drawing import loss_shapes
 from jaxloss.report.table import print_summary
 from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow
 from jaxloss.runs.rows import FILTERS
-from jaxloss.study.experiment import declarations
+from jaxloss.study.experiment import filter_declarations
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from tests.problems import make_cascade
@@ -36,7 +36,7 @@ FORMULAS = {
     "Square(Add(prediction, Neg(target)))": r"\left(\hat{y} - y\right)^{2}",
 }
 RIVALS = {"cross_entropy": {}, "gce": {"q": 0.71}, "mae": {}}
-FILTERS_DECLARED = declarations({"classification": make_cascade()}, None)
+FILTERS_DECLARED = filter_declarations({"classification": make_cascade()}, None)
 COUNTS = {
     "proposed": 60_000,
     "rejected": {"no_prediction": 33_000, "no_target": 15_000, "zero_gradient": 801, "no_metric_gain": 9_900},
@@ -408,7 +408,7 @@ class TestParts:
 
     def test_funnel_adds_up_and_is_logarithmic(self):
         funnel = make_funnel(COUNTS, FILTERS_DECLARED)
-        assert [stage.count for stage in funnel.stages] == [60_000, 12_000, 11_199, 11_199, 1_299, 200, 193]
+        assert [bar.count for bar in funnel.bars] == [60_000, 12_000, 11_199, 11_199, 1_299, 200, 193]
         lengths = {
             count: make_funnel(COUNTS | {"proposed": 100_000, "rejected": {"no_target": 100_000 - count}}, FILTERS_DECLARED)
             .stages[1]
@@ -420,8 +420,8 @@ class TestParts:
 
     def test_reasons_that_nobody_declared_are_shown_by_their_labels(self):
         funnel = make_funnel(COUNTS | {"rejected": {**COUNTS["rejected"], "too_slow": 7}}, FILTERS_DECLARED)
-        assert [stage.title for stage in funnel.stages].count("passed all other filters") == 1
-        assert (7, "too slow") in [loss for stage in funnel.stages for loss in stage.losses]
+        assert [bar.title for bar in funnel.bars].count("passed all other filters") == 1
+        assert (7, "too slow") in [loss for bar in funnel.bars for loss in bar.losses]
         assert make_funnel(COUNTS, []).stages[-1] == make_funnel(COUNTS, FILTERS_DECLARED).stages[-1]
 
     def test_shape_of_cross_entropy(self):

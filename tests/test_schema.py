@@ -20,8 +20,8 @@ from jaxloss.core.settings import Settings, declarations, setting
 from jaxloss.runs import RunDirectory
 from jaxloss.runs.directory import flatten
 from jaxloss.search.registry import SEARCHES
-from jaxloss.study.modes import MODES as MODE_FUNCTIONS
-from jaxloss.study.settings import MODES
+from jaxloss.study.modes import MODE_FUNCTIONS
+from jaxloss.study.settings import RUN_MODES
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 
@@ -82,7 +82,7 @@ def test_the_parts_of_every_registry_have_the_section_of_their_name():
     assert all(SECTIONS[f"space.{name}"].settings is system.settings for name, system in SYSTEMS.items())
     assert all(SECTIONS[kind.section].settings is kind for system in SYSTEMS.values() for kind in system.sections)
     assert {f"search.{name}" for name, kind in SEARCHES.items() if kind.settings_class} == {"search.evolution"}
-    assert set(MODES) == set(MODE_FUNCTIONS)
+    assert set(RUN_MODES) == set(MODE_FUNCTIONS)
 
 
 def test_what_parts_read_elsewhere_are_keys():

@@ -13,7 +13,7 @@ from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.contents import reason_of
-from jaxloss.filters.equivalence import GradientMemory, Known, joint_signature
+from jaxloss.filters.equivalence import Known, LossMemory, joint_signature
 from jaxloss.filters.rejection import NO_METRIC_GAIN
 from jaxloss.search.base import RANDOM_ORIGIN, SEED_ORIGIN, Individual
 from jaxloss.search.evolution import Evolution
@@ -35,7 +35,7 @@ def tell_all(search, scores, trained=True):
 
 
 def parents(search, numbers):
-    return {search._propose(number).parents[0] for number in numbers}
+    return {search.propose(number).parents[0] for number in numbers}
 
 
 def evolution(space=SPACE, seed=0, **settings):
@@ -69,7 +69,7 @@ def test_a_tournament_picks_the_best_of_the_drawn_part():
     """Of ten a fifth is drawn: the worst can never win, and the best wins a fifth of the time."""
     search = evolution(tournament_ratio=0.2)
     tell_all(search, [number / 10 for number in range(10)])
-    won = [search._propose(number).parents[0] for number in range(10, 2010)]
+    won = [search.propose(number).parents[0] for number in range(10, 2010)]
     assert set(won) == set(range(1, 10))
     assert np.mean(np.array(won) == 9) == pytest.approx(0.2, abs=0.03)
     assert np.mean(np.array(won) == 1) == pytest.approx(1 / 45, abs=0.012)
@@ -104,7 +104,7 @@ def test_seeds_come_first_and_are_drawn_again_if_they_fail():
         second, origin = search.draw(proposal, branch, 1)
         assert origin == RANDOM_ORIGIN
         # What is drawn after a failed seed is what would have been drawn without one.
-        assert second == evolution().draw(evolution()._propose(number), branch, 0)[0]
+        assert second == evolution().draw(evolution().propose(number), branch, 0)[0]
         search.tell(Individual(number, CROSS_ENTROPY, 0.5, True))
     assert search.ask()[0].given is None
 
@@ -145,7 +145,7 @@ def test_the_best_are_trained_ones_with_a_score():
 def test_draws_follow_from_seed_proposal_branch_and_attempt():
     def draw(seed, number, branch, attempt):
         search = evolution(PAIR, seed)
-        return str(search.draw(search._propose(number), PAIR.branches[branch], attempt)[0])
+        return str(search.draw(search.propose(number), PAIR.branches[branch], attempt)[0])
 
     places = list(itertools.product((0, 1), (0, 1, 2), (0, 1), (0, 1, 2)))
     drawn = [draw(*place) for place in places]
@@ -157,7 +157,7 @@ def test_random_search_is_the_same_stream_without_parents():
     control, search = RandomSearch(SPACE, 3), evolution(seed=3, initial_population=5)
     branch = SPACE.branches[0]
     for number in range(5):
-        one, other = control._propose(number), search._propose(number)
+        one, other = control.propose(number), search.propose(number)
         assert [control.draw(one, branch, i) for i in range(4)] == [search.draw(other, branch, i) for i in range(4)]
     tell_all(control, [0.5] * 20)
     assert not control.ask()[0].parents
@@ -174,7 +174,7 @@ def cascades():
 def resolved_by(cascades, batch=16, max_attempts=20_000, space=PAIR, numbers=range(3), **settings):
     search = evolution(space, **settings)
     chosen = {branch.name: cascades[branch.name] for branch in space.branches}
-    return resolve(search, [search._propose(number) for number in numbers], chosen, GradientMemory(), batch, max_attempts)
+    return resolve(search, [search.propose(number) for number in numbers], chosen, LossMemory(), batch, max_attempts)
 
 
 def test_every_branch_is_drawn_until_it_passes(cascades):
@@ -220,7 +220,7 @@ def test_a_seed_that_passes_is_taken(cascades):
 def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, reason):
     text, messages = f"classification: {CROSS_ENTROPY} | second: {formula}", []
     search = evolution(PAIR, seeds=[PAIR.parse(text)])
-    (one,) = resolve(search, [search._propose(0)], cascades, GradientMemory(), 16, 20_000, messages.append)
+    (one,) = resolve(search, [search.propose(0)], cascades, LossMemory(), 16, 20_000, messages.append)
     assert messages == [f"the seed '{formula}' (branch second) was rejected: {reason.label}; random draws take its place"]
     assert one.text.startswith(f"classification: {CROSS_ENTROPY} | second: ")
 
@@ -228,10 +228,10 @@ def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, rea
 def test_a_copy_of_a_trained_parent_passes_by_its_norms(cascades):
     """What the memory holds of each branch lets it pass; the two together name the score that is taken over."""
     first = resolved_by(cascades)[0]
-    memory = GradientMemory()
+    memory = LossMemory()
     memory.remember_trained(first.signatures, Known(0, 0.8))
     search = evolution(PAIR, seeds=[PAIR.parse(first.text)])
-    (again,) = resolve(search, [search._propose(0)], cascades, memory, 4, 10)
+    (again,) = resolve(search, [search.propose(0)], cascades, memory, 4, 10)
     assert again.text == first.text
     assert [(attempt.reason, attempt.gain) for attempt in again.attempts] == [(ACCEPTED.label, None)] * 2
     assert memory.trained[joint_signature(again.signatures)] == Known(0, 0.8)

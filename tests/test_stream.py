@@ -18,7 +18,7 @@ from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
-from jaxloss.tasks.check import check_task, division
+from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.data.stream import ArrayRows, StreamedRows
@@ -167,13 +167,13 @@ def test_a_classification_task_trains_both_ways():
 def test_the_checks_look_at_streamed_rows():
     task = digits(training_data="streamed")
     check_task(task, reads={"classification": ("prediction", "target")}, num_samples=5)
-    check_task(division(task, 1))
+    check_task(on_division(task, 1))
     wide = dataclasses.replace(on_device(), with_division=lambda seed: streamed())
-    check_task(division(wide, 1))
+    check_task(on_division(wide, 1))
     lost = StreamedRows.create(ArrayRows({"point": np.zeros((45, 2), np.float32)}))
     other = dataclasses.replace(on_device(), data={**on_device().data, TRAIN: lost})
     with pytest.raises(UserError, match=r"must give the same arrays: int32\[45\] as data\['train'\]\['label'\] was expected"):
-        division(dataclasses.replace(on_device(), with_division=lambda seed: other), 1)
+        on_division(dataclasses.replace(on_device(), with_division=lambda seed: other), 1)
 
 
 def test_streaming_is_a_key_of_the_config():

@@ -73,15 +73,15 @@ def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[s
         experiment = Experiment(plan, directory, ConsoleProgress(quiet=True))
         try:
             loop = experiment.search(config.search.name)
-            leaders = experiment.leaders(loop, FOUND, "rank")
+            ranked = experiment.rank(loop, FOUND, "rank")
         finally:
             experiment.close()
     row = {
         "seed": seed,
         "chooser": chooser,
         "best_single_score": next(loop.search.best()).score,
-        "best_on_fresh_seeds": leaders[0].score,
-        "mean_of_leaders_on_fresh_seeds": statistics.mean(one.score for one in leaders),
+        "best_on_fresh_seeds": ranked[0].score,
+        "mean_of_leaders_on_fresh_seeds": statistics.mean(one.score for one in ranked),
         "mean_single_score_once_chosen": _mean_once_chosen(loop, options.start_after),
         "seconds": {name: round(value, 1) for name, value in loop.seconds.items()},
         "proposed": loop.counts.proposed,

@@ -33,7 +33,7 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.verdicts import PASSED
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.context import FilterContext
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.population import BATCHINGS
 from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.filters.standard import standard_filters
@@ -207,13 +207,13 @@ def _shipped_list(make: Callable[[bool], Cascade], graphs: Sequence[Graph]) -> d
     cascade = make(True)
     compile_seconds = _warm(cascade)
     begin = time.perf_counter()
-    reasons, distinct = _screen(cascade, graphs, GradientMemory())
+    reasons, distinct = _screen(cascade, graphs, LossMemory())
     seconds = time.perf_counter() - begin
     return _shipped_row("shipped_list", seconds, compile_seconds, reasons, distinct, cascade)
 
 
 def _shipped_random(make: Callable[[bool], Cascade], count: int, seed: int, chunk: int = 4096) -> dict[str, Any]:
-    cascade, memory = make(True), GradientMemory()
+    cascade, memory = make(True), LossMemory()
     compile_seconds = _warm(cascade)
     reasons: collections.Counter = collections.Counter()
     distinct: set[str] = set()
@@ -228,7 +228,7 @@ def _shipped_random(make: Callable[[bool], Cascade], count: int, seed: int, chun
     return _shipped_row("shipped_random", seconds, compile_seconds, reasons, distinct, cascade)
 
 
-def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: GradientMemory) -> tuple[collections.Counter, set[str]]:
+def _screen(cascade: Cascade, graphs: Sequence[Graph], memory: LossMemory) -> tuple[collections.Counter, set[str]]:
     """What a search does with its draws, training aside: reasons, and the signatures of those that pass."""
     reasons: collections.Counter = collections.Counter()
     looked_at = []

@@ -12,7 +12,7 @@ from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.symbolic.describe import Description, describe
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.reading import Reading, reading_of
 from jaxloss.systems.registry import DEFAULT, PUBLISHED, SYSTEMS
 
@@ -148,8 +148,8 @@ def loss(name: str, **hyperparameters: float) -> Loss:
     """
     if name in FAMILIES:
         family = FAMILIES[name]
-        if wrong := sorted(hyperparameters.keys() - family.ranges.keys()):
-            raise unknown(f"hyper-parameter of {name}", wrong[0], family.ranges)
+        if wrong := sorted(hyperparameters.keys() - family.tuning_ranges.keys()):
+            raise unknown(f"hyper-parameter of {name}", wrong[0], family.tuning_ranges)
         encoded = family.encode({**family.defaults, **hyperparameters})
         return Loss(name, {_ONE_BRANCH: family.inputs}, functools.partial(family.loss, encoded))
     for system in SYSTEMS.values():
@@ -160,7 +160,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
     raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
 
 
-def loss_of(space: Space, formula: str, ranges: Mapping[str, Mapping[str, Range]] | None = None) -> Loss:
+def loss_of(space: Space, formula: str, ranges: Mapping[str, Mapping[str, ValueRange]] | None = None) -> Loss:
     """The loss of a formula of a space; `ranges` are what its inputs may be, see `Task.ranges`."""
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}

@@ -18,7 +18,7 @@ from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.systems.registry import PUBLISHED
 from jaxloss.tasks.base import Task
-from jaxloss.tasks.check import check_task, division
+from jaxloss.tasks.check import check_task, on_division
 
 _KEYS = {"search": "comparison.handcrafted", "compare": "losses", "train": "loss"}
 _OTHER_LOSSES = {
@@ -41,7 +41,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
             import_factory("filter", name, ())
         wiring.make_sections(config, space)
     contenders = _contenders(config, space)
-    task = division(wiring.make_task(config), config.comparison.divisions[0])
+    task = on_division(wiring.make_task(config), config.comparison.divisions[0])
     _check_parts(config, space, task)
     for contender in contenders:
         if contender.kind == HANDCRAFTED:

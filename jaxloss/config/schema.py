@@ -14,7 +14,7 @@ import ml_collections
 from jaxloss.config.choices import SpaceChoice, TaskChoice
 from jaxloss.core.conditions import SPACE, Condition, ReadBy, when
 from jaxloss.core.errors import unknown
-from jaxloss.core.settings import Setting, Settings, declarations, defaults, parts
+from jaxloss.core.settings import Declaration, Settings, declarations, defaults, parts
 from jaxloss.execution.settings import ExecutionSettings
 from jaxloss.filters.settings import FilterSettings
 from jaxloss.search.registry import SEARCHES
@@ -58,7 +58,7 @@ class Key:
 
     name: str
     default: Any
-    declared: Setting
+    declared: Declaration
     section: Section
 
 

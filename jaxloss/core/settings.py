@@ -22,7 +22,7 @@ _SETTING = "setting"
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class Declaration:
     """What a key is, but for its default.
 
     Attributes:
@@ -55,11 +55,11 @@ def setting(default: Any, meaning: str, *, choices: Sequence[Any] | Mapping[Any,
 
     Args:
       default: the only place where it stands.
-      meaning: see `Setting`.
+      meaning: see `Declaration`.
       choices: a registry will do.
-      **rest: see `Setting`.
+      **rest: see `Declaration`.
     """
-    declared = Setting(meaning, choices=tuple(choices), **rest)
+    declared = Declaration(meaning, choices=tuple(choices), **rest)
     if (declared.low is None) != (declared.high is None):
         raise ValueError(f"a range has two ends: {meaning}")
     return dataclasses.field(default=default, metadata={_SETTING: declared})
@@ -67,7 +67,7 @@ def setting(default: Any, meaning: str, *, choices: Sequence[Any] | Mapping[Any,
 
 def options(meaning: str, **rest: Any) -> Any:
     """A field that takes any keys: what only the part that it is for can judge."""
-    declared = Setting(meaning, is_options=True, **rest)
+    declared = Declaration(meaning, is_options=True, **rest)
     return dataclasses.field(default_factory=dict, metadata={_SETTING: declared})
 
 
@@ -101,7 +101,7 @@ class Settings:
 
 
 @functools.cache
-def declarations(settings: type[Settings]) -> dict[str, Setting]:
+def declarations(settings: type[Settings]) -> dict[str, Declaration]:
     """Field -> what was declared of it."""
     return {field.name: field.metadata[_SETTING] for field in dataclasses.fields(settings) if _SETTING in field.metadata}
 
@@ -117,7 +117,7 @@ def defaults(settings: type[Settings]) -> dict[str, Any]:
     return {name: getattr(made, name) for name in declarations(settings)}
 
 
-def check_value(key: str, declared: Setting, value: Any) -> None:
+def check_value(key: str, declared: Declaration, value: Any) -> None:
     """Checks one value against its declaration.
 
     Raises:
@@ -131,7 +131,7 @@ def check_value(key: str, declared: Setting, value: Any) -> None:
         declared.check(key, value)
 
 
-def _check_range(key: str, declared: Setting, value: Any) -> None:
+def _check_range(key: str, declared: Declaration, value: Any) -> None:
     low, high = declared.low, declared.high
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         raise UserError(f"config key {key} must be a number from {low} to {high}, not {value}")

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-# What a jitted stage says of a candidate that it does not stop. A stopped one has 1 + the place of the reason among its own.
+# What a jitted filter says of a candidate that it does not stop. A stopped one has 1 + the place of the reason among its own.
 PASSED = 0
 
 
@@ -45,10 +45,10 @@ class Verdict:
 
 
 def code_of(reason: Reason, reasons: Sequence[Reason]) -> int:
-    """The code of one of the reasons of a jitted stage."""
+    """The code of one of the reasons of a jitted filter."""
     return 1 + reasons.index(reason)
 
 
 def reason_of(code: int, reasons: Sequence[Reason]) -> Reason:
-    """The reason that a jitted stage means; `ACCEPTED` for `PASSED`."""
+    """The reason that a jitted filter means; `ACCEPTED` for `PASSED`."""
     return ACCEPTED if code == PASSED else reasons[code - 1]

@@ -5,7 +5,8 @@ import dataclasses
 from jaxloss.core.conditions import when
 from jaxloss.core.settings import Settings, setting
 
-AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = MODES = ("auto", "serial", "vmap", "pmap", "data_parallel", "measure")
+AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = "auto", "serial", "vmap", "pmap", "data_parallel", "measure"
+EXECUTION_MODES = (AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,7 @@ class ExecutionSettings(Settings, section="execution"):
         "serial: one by one, in threads. vmap: many in one step. pmap: many on each of several devices. data_parallel: each "
         "batch divided over several devices, for one large network at a time. auto: serial on a CPU, else vmap or pmap. "
         "measure: the fastest of the first steps",
-        choices=MODES,
+        choices=EXECUTION_MODES,
     )
     lanes: int = setting(
         0,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 
 # Neither stopped nor accepted so far.
 UNDECIDED = Verdict(ACCEPTED, float("-inf"))
@@ -42,7 +42,7 @@ class Filter(Protocol):
 
     Attributes:
       name: short, for the counts of compilations.
-      stage: what passing it means, for the funnel: 'a look at the leaves'.
+      title: what passing it means, for the funnel: 'a look at the leaves'.
       cost: decides its place.
       reasons: all that it may stop an expression for.
       remembers: False where its answer depends on the memory; otherwise it depends on the expression alone, and is kept.
@@ -50,13 +50,13 @@ class Filter(Protocol):
     """
 
     name: str
-    stage: str
+    title: str
     cost: Cost
     reasons: tuple[Reason, ...]
     remembers: bool
     compilations: int
 
-    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         """What is known of each expression afterwards.
 
         Args:

@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Filter, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 
 Value = TypeVar("Value")
 
 # Before the first filter; and what a look at one draw remembers.
-_UNKNOWN, _EMPTY = Screened(), GradientMemory()
+_UNKNOWN, _EMPTY = Screened(), LossMemory()
 # Answers that are kept of every filter, the most recent ones.
 REMEMBERED = 200_000
 
@@ -63,7 +63,7 @@ class Cascade:
                 return known.verdict
         return Verdict(ACCEPTED)
 
-    def screen(self, expressions: Sequence[Expression], memory: GradientMemory) -> list[Screened]:
+    def screen(self, expressions: Sequence[Expression], memory: LossMemory) -> list[Screened]:
         """All other filters, for expressions that passed `look`; the memory is only read.
 
         What a filter says of an expression alone is kept: a search proposes the same small graphs again and again.
@@ -101,7 +101,7 @@ def _check(
     one: Filter,
     expressions: Mapping[str, Expression],
     known: Mapping[str, Screened],
-    memory: GradientMemory,
+    memory: LossMemory,
     keys: Sequence[str],
 ) -> list[Screened]:
     return one.check([expressions[key] for key in keys], [known[key] for key in keys], memory)

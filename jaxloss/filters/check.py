@@ -8,9 +8,9 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Reason
 from jaxloss.filters.base import Cost, Filter, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 
-_KINDS = {"name": str, "stage": str, "cost": Cost, "remembers": bool, "compilations": int}
+_KINDS = {"name": str, "title": str, "cost": Cost, "remembers": bool, "compilations": int}
 
 
 def check_filter(what: str, made: Any) -> None:
@@ -42,7 +42,7 @@ def check_answer(what: str, made: Filter, expression: Expression) -> None:
       UserError: names what it raises, or what it should have given.
     """
     with named_errors(f"check of {what}"):
-        found = made.check([expression], [Screened()], GradientMemory())
+        found = made.check([expression], [Screened()], LossMemory())
     if not isinstance(found, Sequence) or len(found) != 1 or not isinstance(found[0], Screened):
         raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {written(found)}")
     reason = found[0].verdict.reason

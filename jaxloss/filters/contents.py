@@ -8,7 +8,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 
 _CONSEQUENCES = {"prediction": "nothing to learn from", "target": "it cannot know what is right"}
 
@@ -16,7 +16,7 @@ _CONSEQUENCES = {"prediction": "nothing to learn from", "target": "it cannot kno
 class Contents:
     """Stops what lacks an input that its branch requires. See `base.Filter`."""
 
-    name, stage, cost, remembers, compilations = "contents", "a look at the leaves", Cost.DRAW, True, 0
+    name, title, cost, remembers, compilations = "contents", "a look at the leaves", Cost.DRAW, True, 0
 
     def __init__(self, form: Form, required: Sequence[frozenset[str]]):
         """Args:
@@ -35,7 +35,7 @@ class Contents:
     def reasons(self) -> tuple[Reason, ...]:
         return tuple(self._required.values())
 
-    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         del memory
         return [self._look(*pair) for pair in zip(expressions, known, strict=True)]
 

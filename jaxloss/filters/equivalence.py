@@ -1,4 +1,4 @@
-"""Memory of gradients: which candidate behaves like one that was trained, or like one that was rejected?"""
+"""The memory of a search: which candidate behaves like one that was trained, or like one that was rejected?"""
 
 import dataclasses
 import hashlib
@@ -28,11 +28,12 @@ MAX_REJECTED = 1_000_000
 
 
 @dataclasses.dataclass
-class GradientMemory:
-    """Trained candidates by gradient norms, rejected branches by signed sketch.
+class LossMemory:
+    """Trained candidates by their signatures, rejected branches by their sketches.
 
-    Norms are compared with trained candidates only (Li et al., CVPR 2022, Section 3.2): they cannot tell L from -L, and many a
-    good loss has the norms of a rejected one. All of it can be rebuilt from the archive.
+    Where the two are the norms and the signed sketch of a gradient, norms are compared with trained candidates only (Li et al.,
+    CVPR 2022, Section 3.2): they cannot tell L from -L, and many a good loss has the norms of a rejected one. All of it can be
+    rebuilt from the archive.
 
     Attributes:
       max_rejected: rejected branches that are remembered; the oldest give way.
@@ -44,12 +45,12 @@ class GradientMemory:
     _rejected: dict[bytes, None] = dataclasses.field(default_factory=dict)
 
     def remember_trained(self, signatures: dict[str, str], known: Known) -> None:
-        """Stores a trained candidate under the norms of all its branches; the first one of a signature stays."""
+        """Stores a trained candidate under the signatures of all its branches; the first one of a signature stays."""
         self.trained.setdefault(joint_signature(signatures), known)
         self.accepted_branches.update(signatures.items())
 
     def remember_rejected(self, branch: str, sketch: str) -> None:
-        """Stores one rejected branch under its signed sketch."""
+        """Stores one rejected branch under its sketch."""
         self._rejected.setdefault(_digest(branch, sketch))
         if len(self._rejected) > self.max_rejected:
             del self._rejected[next(iter(self._rejected))]

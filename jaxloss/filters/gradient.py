@@ -28,7 +28,7 @@ NUM_PROJECTIONS = 6
 SKETCH_DIGITS = 4
 
 
-class GradientStage:
+class PopulationGradients:
     """Takes the gradients of many graphs at the start of a rejection problem.
 
     They are taken on the joint batch: one sample at a time, Mean over n would be the identity.
@@ -45,7 +45,7 @@ class GradientStage:
         # Arguments of the compiled call: the compiler would spend seconds on folding constants of this size.
         samples = (problem.start, problem.context, jnp.asarray(directions, problem.start.dtype))
         self._samples = replicate(samples, num_devices)
-        self._compiled = over_devices(self._describe, num_devices)
+        self._compiled = over_devices(self._measure, num_devices)
         self.compilations = 0
         population.fit(self._memory_needed)
 
@@ -66,15 +66,15 @@ class GradientStage:
         prepared = jax.tree.map(lambda leaf: np.stack([leaf] * self._num_devices), prepared)
         return memory_needed(self._compiled, prepared, *self._samples)
 
-    def _describe(self, population: PyTree, start: Array, context: PyTree, directions: Array) -> dict[str, Array]:
+    def _measure(self, population: PyTree, start: Array, context: PyTree, directions: Array) -> dict[str, Array]:
         self.compilations += 1  # counted while tracing: once per compilation
         memory = self._population.begin(population, self._population.memory(), start, context)
         variable = jnp.broadcast_to(start, (self._population.lanes, *start.shape))
         gradients, _ = self._population.gradients(population, memory, variable, context)
-        return jax.vmap(functools.partial(_describe_one, directions))(gradients)
+        return jax.vmap(functools.partial(_measure_one, directions))(gradients)
 
 
-def _describe_one(directions: Array, gradient: Array) -> dict[str, Array]:
+def _measure_one(directions: Array, gradient: Array) -> dict[str, Array]:
     norms = jnp.sqrt(jnp.sum(gradient**2, axis=tuple(range(1, gradient.ndim))))
     finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(norms))
     reason = jnp.where(jnp.any(norms > 0), PASSED, code_of(ZERO_GRADIENT, REASONS))
@@ -87,7 +87,7 @@ def _describe_one(directions: Array, gradient: Array) -> dict[str, Array]:
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientDescription:
+class GradientTexts:
     """Text forms of a gradient, for hashing and for the archive.
 
     Attributes:
@@ -99,9 +99,9 @@ class GradientDescription:
     sketch: str
 
 
-def describe_gradient(
+def gradient_texts(
     norms: np.ndarray, projections: np.ndarray, digits: int, scale_free: bool, signed: bool = False
-) -> GradientDescription:
+) -> GradientTexts:
     """Rounds norms and projections.
 
     Args:
@@ -118,4 +118,4 @@ def describe_gradient(
     if signed:
         signature += " " + "".join("+" if value > 0 else "-" for value in projections)
     sketch = " ".join(f"{value:.{SKETCH_DIGITS - 1}e}" for value in projections)
-    return GradientDescription(signature, sketch)
+    return GradientTexts(signature, sketch)

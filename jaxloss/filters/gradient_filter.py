@@ -7,15 +7,15 @@ import numpy as np
 
 from jaxloss.core.verdicts import ACCEPTED, Verdict, reason_of
 from jaxloss.filters.base import Cost, Screened
-from jaxloss.filters.equivalence import GradientMemory
-from jaxloss.filters.gradient import REASONS, describe_gradient
+from jaxloss.filters.equivalence import LossMemory
+from jaxloss.filters.gradient import REASONS, gradient_texts
 from jaxloss.graphs.graph import Graph
 
 
 class GradientFilter:
     """Stops graphs whose gradient is not finite or zero, and describes the others. See `base.Filter`."""
 
-    name, stage, cost, remembers, reasons = "gradient", "one gradient", Cost.CALL, True, REASONS
+    name, title, cost, remembers, reasons = "gradient", "one gradient", Cost.CALL, True, REASONS
 
     def __init__(
         self,
@@ -25,8 +25,8 @@ class GradientFilter:
         signed: bool,
     ):
         """Args:
-        gradients: takes them, see `gradient.GradientStage`.
-        significant_digits, scale_free, signed: see `gradient.describe_gradient`.
+        gradients: takes them, see `gradient.PopulationGradients`.
+        significant_digits, scale_free, signed: see `gradient.gradient_texts`.
         """
         self.gradients = gradients
         self._settings = (significant_digits, scale_free, signed)
@@ -35,7 +35,7 @@ class GradientFilter:
     def compilations(self) -> int:
         return self.gradients.compilations
 
-    def check(self, expressions: Sequence[Graph], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Graph], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         del memory
         results = []
         columns = self.gradients(expressions)
@@ -44,6 +44,6 @@ class GradientFilter:
             if reason is not ACCEPTED:
                 results.append(dataclasses.replace(before, verdict=Verdict(reason)))
                 continue
-            text = describe_gradient(columns["norms"][index], columns["projections"][index], *self._settings)
+            text = gradient_texts(columns["norms"][index], columns["projections"][index], *self._settings)
             results.append(dataclasses.replace(before, signature=text.signature, sketch=text.sketch))
         return results

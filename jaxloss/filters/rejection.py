@@ -63,8 +63,8 @@ def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> No
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Lanes:
-    """The candidates under way on one device.
+class Descents:
+    """The descents of candidates under way on one device.
 
     Attributes:
       variable: `[P, B, H, W, C]`.
@@ -146,17 +146,17 @@ class RejectionProtocol:
         fresh = np.zeros((self._num_devices, self._population.lanes), bool)
         return memory_needed(self._compiled, prepared, self._empty(), fresh, self._samples)
 
-    def _empty(self) -> Lanes:
+    def _empty(self) -> Descents:
         start = self._problem.start
         variable = jnp.broadcast_to(start, (self._population.lanes, *start.shape))
-        state = Lanes(
+        state = Descents(
             variable, self._momentum.init(variable), jnp.zeros(self._population.lanes, jnp.int32), self._population.memory()
         )
         return replicate(state, self._num_devices)
 
     # --- on a device -----------------------------------------------------------------------------------------------------------
 
-    def _advance(self, population: PyTree, state: Lanes, fresh: Array, samples: PyTree) -> tuple[Lanes, dict[str, Array]]:
+    def _advance(self, population: PyTree, state: Descents, fresh: Array, samples: PyTree) -> tuple[Descents, dict[str, Array]]:
         """Some iterations for all lanes; `fresh` lanes begin anew. `samples` are start and context of the problem."""
         self.compilations += 1  # counted while tracing: once per compilation
         start, context = samples
@@ -191,7 +191,7 @@ class RejectionProtocol:
         memory, (variable, momentum, settled) = jax.lax.scan(descend, state.memory, parts)
         variable, momentum, settled = jax.tree.map(_join, (variable, momentum, settled))
         steps = jnp.minimum(steps + self._stride, self.settings.iterations)
-        return Lanes(variable, momentum, steps, memory), self._report(variable, context, steps, settled)
+        return Descents(variable, momentum, steps, memory), self._report(variable, context, steps, settled)
 
     def _settled(self, variable: Array, momentum: PyTree, gradient: Array) -> Array:
         """bool `[P, T]`: samples that no later iteration can change.

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import Verdict, reason_of
 from jaxloss.filters.base import Cost, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.rejection import REASONS, RejectionProtocol
 
 
 class RejectionFilter:
     """Stops what does not raise the metric; the others are accepted. See `base.Filter`."""
 
-    name, stage, cost, remembers, reasons = "rejection", "the rejection protocol", Cost.DESCENT, True, REASONS
+    name, title, cost, remembers, reasons = "rejection", "the rejection protocol", Cost.DESCENT, True, REASONS
 
     def __init__(self, protocol: RejectionProtocol):
         self.protocol = protocol
@@ -22,7 +22,7 @@ class RejectionFilter:
     def compilations(self) -> int:
         return self.protocol.compilations
 
-    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         del memory
         columns = self.protocol(expressions)
         verdicts = [

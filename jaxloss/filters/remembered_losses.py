@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 
 EQUIVALENT_TO_REJECTED = Reason("equivalent_to_rejected", "is equivalent to a loss that was rejected before")
 
@@ -14,7 +14,7 @@ EQUIVALENT_TO_REJECTED = Reason("equivalent_to_rejected", "is equivalent to a lo
 class RememberedLosses:
     """See `base.Filter`; it reads what the filters before it described."""
 
-    name, stage, cost, remembers = "memory", "the memory of rejected losses", Cost.LOOKUP, False
+    name, title, cost, remembers = "memory", "the memory of rejected losses", Cost.LOOKUP, False
     reasons, compilations = (EQUIVALENT_TO_REJECTED,), 0
 
     def __init__(self, branch: str):
@@ -23,11 +23,11 @@ class RememberedLosses:
         """
         self._branch = branch
 
-    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         del expressions
         return [self._look_up(one, memory) for one in known]
 
-    def _look_up(self, known: Screened, memory: GradientMemory) -> Screened:
+    def _look_up(self, known: Screened, memory: LossMemory) -> Screened:
         # The rejected ones first: their sketch is signed, while the norms of L and -L are the same.
         if memory.has_rejected(self._branch, known.sketch):
             return dataclasses.replace(known, verdict=Verdict(EQUIVALENT_TO_REJECTED))

@@ -15,7 +15,7 @@ from jaxloss.filters.by_kind import ByKind, GraphCall
 from jaxloss.filters.contents import Contents
 from jaxloss.filters.context import FilterContext
 from jaxloss.filters.form_population import FormPopulation
-from jaxloss.filters.gradient import GradientStage
+from jaxloss.filters.gradient import PopulationGradients
 from jaxloss.filters.gradient_filter import GradientFilter
 from jaxloss.filters.population import BLOCKS, Population, make_population, resolve_batching
 from jaxloss.filters.rejection import RejectionProtocol, check_headroom
@@ -39,8 +39,8 @@ def gradient_filter(context: FilterContext, problem: str = PREDICTIONS) -> Filte
     """Describes losses by their gradients on the joint batch of a problem, which is named."""
     solved, settings = context.problem(problem), context.settings.equivalence
 
-    def make(population: Population) -> GradientStage:
-        return GradientStage(solved, population, num_devices=context.num_devices)
+    def make(population: Population) -> PopulationGradients:
+        return PopulationGradients(solved, population, num_devices=context.num_devices)
 
     call = _call(context, solved, make, apart=False)
     return GradientFilter(call, settings.significant_digits, settings.scale_free, settings.signed)

@@ -11,7 +11,7 @@ _STOPPED = "the training met infinity or NaN and was stopped"
 
 
 @dataclasses.dataclass(frozen=True)
-class Stage:
+class Bar:
     """One bar.
 
     Attributes:
@@ -33,7 +33,7 @@ class Stage:
 class Funnel:
     """The bars from top to bottom, and the ticks of their scale: `(percent, text)`."""
 
-    stages: tuple[Stage, ...]
+    bars: tuple[Bar, ...]
     ticks: tuple[tuple[float, str], ...]
 
 
@@ -42,7 +42,7 @@ def make_funnel(counts: Mapping[str, Any], filters: Sequence[Mapping[str, Any]])
 
     Args:
       counts: `proposed`, `rejected` (label -> number), `equivalent`, `trained`, `stopped_by_nan`.
-      filters: in the order in which a draw meets them: `stage`, in words, and `reasons` (label -> explanation). Reasons that
+      filters: in the order in which a draw meets them: `stage`, their title, and `reasons` (label -> explanation). Reasons that
         none of them declares come last, under their labels: those of a run that stored no declarations.
     """
     left = counts["proposed"]
@@ -54,23 +54,23 @@ def make_funnel(counts: Mapping[str, Any], filters: Sequence[Mapping[str, Any]])
         # One is a short bar, zero is none.
         return 100 * (math.log10(number) + 0.25) / (decades + 0.25) if number else 0.0
 
-    def stage(title: str, count: int, losses: tuple[tuple[int, str], ...] = ()) -> Stage:
+    def bar(title: str, count: int, losses: tuple[tuple[int, str], ...] = ()) -> Bar:
         before = bars[-1].percent if bars else percent(count)
-        return Stage(title, count, percent(count), before, losses)
+        return Bar(title, count, percent(count), before, losses)
 
-    bars: list[Stage] = []
-    bars.append(stage("losses drawn", left))
+    bars: list[Bar] = []
+    bars.append(bar("losses drawn", left))
     rejected = dict(counts["rejected"])
     declared = {label for one in filters for label in one["reasons"]}
     others = {label: label.replace("_", " ") for label in rejected if label not in declared}
     for one in [*filters, *([{"stage": "all other filters", "reasons": others}] if others else [])]:
         lost = {words: rejected.get(label, 0) for label, words in one["reasons"].items()}
         left -= sum(lost.values())
-        bars.append(stage(f"passed {one['stage']}", left, _explained(lost)))
+        bars.append(bar(f"passed {one['stage']}", left, _explained(lost)))
     equivalent = _explained({EQUIVALENT_TO_TRAINED.words: counts["equivalent"]})
-    bars.append(stage("trained on the proxy task", counts["trained"], equivalent))
+    bars.append(bar("trained on the proxy task", counts["trained"], equivalent))
     stopped = counts["stopped_by_nan"]
-    bars.append(stage("have a score", counts["trained"] - stopped, ((stopped, _STOPPED),) if stopped else ()))
+    bars.append(bar("have a score", counts["trained"] - stopped, ((stopped, _STOPPED),) if stopped else ()))
     ticks = tuple((percent(10**decade), f"{10**decade:,}") for decade in range(decades + 1))
     return Funnel(tuple(bars), ticks)
 

@@ -12,7 +12,7 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -125,7 +125,12 @@ class RunDirectory(Run):
                 lock = Lock(path / _LOCK)
                 on_failure.callback(lock.release)
                 resumed = (path / _CONFIG).exists()
-                _store_config(path, given, may_change, upgrade)
+                _remove_leftovers(path)
+                stored = _begun_with(path)
+                if stored is None:
+                    atomic.write_json(path / _CONFIG, given)
+                elif changes := _changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change):
+                    _store_changes(path, given, changes)
             except LockHeldError as holder:
                 raise UserError(f"work directory '{path}' is in use by {holder}; wait for it, or use another --workdir") from None
             except OSError as error:
@@ -186,27 +191,24 @@ def _refuse_foreign_files(path: Path, given: Mapping[str, Any]) -> None:
         raise UserError(f"work directory '{path}' holds other files ({listed}) and no {_ARCHIVE}; use an empty or new --workdir")
 
 
-def _store_config(
-    path: Path,
-    given: dict[str, Any],
-    may_change: Collection[str],
-    upgrade: Callable[[dict[str, Any]], Mapping[str, Any]],
-) -> None:
-    """Writes the config, after the comparison with a stored one; the caller holds the lock."""
+def _remove_leftovers(path: Path) -> None:
+    """Removes files that were not finished when a process was killed; the caller holds the lock."""
     for name in (_CONFIG, _HISTORY, _SUMMARY):
         for leftover in path.glob(atomic.temporary_pattern(name)):
             leftover.unlink()
+
+
+def _begun_with(path: Path) -> dict[str, Any] | None:
+    """The stored config; None where there is none, or the run has done nothing: that does not bar a corrected config."""
     stored = _read_json(path / _CONFIG, dict) if (path / _CONFIG).exists() else None
-    if stored is None or not _has_begun(path):
-        # A run that was killed before it had done anything does not bar a corrected config.
-        atomic.write_json(path / _CONFIG, given)
-        return
-    changes = _changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change)
-    if changes:
-        # First the old values, then the new: a kill between the two loses neither.
-        history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
-        atomic.write_json(path / _HISTORY, history + changes)
-        atomic.write_json(path / _CONFIG, given)
+    return stored if stored is not None and _has_begun(path) else None
+
+
+def _store_changes(path: Path, given: dict[str, Any], changes: Sequence[Mapping[str, Any]]) -> None:
+    """First the old values, then the new: a kill between the two loses neither."""
+    history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
+    atomic.write_json(path / _HISTORY, [*history, *changes])
+    atomic.write_json(path / _CONFIG, given)
 
 
 def _has_begun(path: Path) -> bool:

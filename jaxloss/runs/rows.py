@@ -84,7 +84,7 @@ def column_to_sql(value: Any) -> Any:
     return json_text.dumps(dict(value)) if isinstance(value, Mapping) else value
 
 
-# The state in a run's archive that holds what its filters declare: `stage` and `reasons` of each, in order.
+# The state in a run's archive that holds what its filters declare: `stage` (the title) and `reasons` of each, in order.
 FILTERS = "filters"
 
 WHOLE = "*"  # the branch of the row that stands for the whole candidate
@@ -92,7 +92,7 @@ WHOLE = "*"  # the branch of the row that stands for the whole candidate
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CandidateRow(Row):
-    """One candidate that a search proposed, from the gradient stage on.
+    """One candidate that a search proposed and that came as far as a filter which leaves rows.
 
     Attributes:
       search: `evolution`, `random_search`, ...

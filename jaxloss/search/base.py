@@ -60,7 +60,7 @@ class Proposal:
 
 
 class Search(abc.ABC):
-    """Base of the algorithms; a subclass says how one proposal comes about (`_propose`)."""
+    """Base of the algorithms; a subclass says how one proposal comes about (`propose`)."""
 
     name: str
     # Of its own section, `search.NAME`; None where it has no settings.
@@ -90,7 +90,7 @@ class Search(abc.ABC):
     # --- to be provided by an algorithm ----------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _propose(self, number: int) -> Proposal:
+    def propose(self, number: int) -> Proposal:
         """How proposal `number` comes about."""
 
     # --- ask and tell ----------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class Search(abc.ABC):
     def ask(self, per_training: int = 1) -> list[Proposal]:
         """The proposals of the next generation, all from the present population: so many for each that will be trained."""
         first = len(self.individuals)
-        return [self._propose(first + index) for index in range(self.generation_size * per_training)]
+        return [self.propose(first + index) for index in range(self.generation_size * per_training)]
 
     def draw(self, proposal: Proposal, branch: Branch, attempt: int) -> tuple[Expression, str]:
         """The `attempt`-th draw of one branch of a proposal, and how it came about."""

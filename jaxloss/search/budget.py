@@ -8,14 +8,16 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class SearchBudget:
-    """Attributes:
-    num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
-    learning_rate: of every training.
-    seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
-      initialisation and data order. The papers train once.
-    division: of the data.
-    batch: draws per round that go through the filters together.
-    max_attempts: bound on the draws for one branch of one individual.
+    """What a search may spend, and on what.
+
+    Attributes:
+      num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
+      learning_rate: of every training.
+      seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
+        initialisation and data order. The papers train once.
+      division: of the data.
+      batch: draws per round that go through the filters together.
+      max_attempts: bound on the draws for one branch of one individual.
     """
 
     num_trainings: int

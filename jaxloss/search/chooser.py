@@ -11,7 +11,7 @@ from jaxloss.search.base import Individual
 from jaxloss.spaces.base import Space
 
 NOT_PROMISING = Reason("not_promising", "another one of the same round was predicted to score better")
-STAGE = "the choice of the most promising"
+TITLE = "the choice of the most promising"
 
 
 class Chooser(Protocol):

@@ -40,7 +40,7 @@ class Evolution(Search):
     def population(self) -> Sequence[Individual]:
         return self._eligible[-self.population_size :]
 
-    def _propose(self, number: int) -> Proposal:
+    def propose(self, number: int) -> Proposal:
         if number < len(self.seeds):
             return Proposal(number, given=self.seeds[number])
         population = self.population

@@ -5,27 +5,27 @@ with the same archive as an undisturbed one.
 """
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.progress import Progress
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.equivalence import EQUIVALENT_TO_TRAINED, GradientMemory, Known, joint_signature
+from jaxloss.filters.equivalence import EQUIVALENT_TO_TRAINED, Known, LossMemory, joint_signature
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.metrics import MetricWriter
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
-from jaxloss.search.records import Result, candidate_rows, training_rows
+from jaxloss.search.records import DoneTrial, Result, candidate_rows, training_rows
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
-from jaxloss.tasks.state import Outcome
 
 
 class SearchLoop:
@@ -46,7 +46,7 @@ class SearchLoop:
         self.search, self.cascades, self.execution = search, cascades, execution
         self.archive, self.budget, self.progress, self.metrics = archive, budget, progress, metrics
         self.chooser = chooser
-        self.memory = GradientMemory()
+        self.memory = LossMemory()
         self._rows: list[CandidateRow] = []
         state = archive.state(search.name) or {}
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
@@ -69,10 +69,19 @@ class SearchLoop:
     # --- one generation --------------------------------------------------------------------------------------------------------
 
     def _propose(self) -> None:
-        """Draws the next generation; where a chooser is at work, it passes over all but one of each round."""
-        started = time.perf_counter()
-        per_training = self.chooser.candidates(self.counts.trained) if self.chooser else 1
-        self.pending = resolve(
+        """Takes the next generation up; where a chooser is at work, its choice is stored before anything is trained."""
+        with self._clocked("rejection"):
+            per_training = self.chooser.candidates(self.counts.trained) if self.chooser else 1
+            self.pending = self._drawn(per_training)
+        if per_training > 1:
+            with self._clocked("choosing"):
+                rounds = [self.pending[first : first + per_training] for first in range(0, len(self.pending), per_training)]
+                self.pending = [resolved for one_round in rounds for resolved in self._chosen(one_round)]
+            self._commit()
+
+    def _drawn(self, per_training: int) -> list[Resolved]:
+        """The proposals of the next generation, so many for each that will be trained, all of them past the filters."""
+        return resolve(
             self.search,
             self.search.ask(per_training),
             self.cascades,
@@ -81,13 +90,13 @@ class SearchLoop:
             self.budget.max_attempts,
             self.progress.message,
         )
-        self.seconds["rejection"] += time.perf_counter() - started
-        if per_training > 1:
-            started = time.perf_counter()
-            rounds = [self.pending[first : first + per_training] for first in range(0, len(self.pending), per_training)]
-            self.pending = [resolved for one_round in rounds for resolved in self._chosen(one_round)]
-            self.seconds["choosing"] += time.perf_counter() - started
-            self._commit()
+
+    @contextlib.contextmanager
+    def _clocked(self, what: str) -> Iterator[None]:
+        """Adds the time inside to the seconds of the search."""
+        started = time.perf_counter()
+        yield
+        self.seconds[what] += time.perf_counter() - started
 
     def _chosen(self, one_round: Sequence[Resolved]) -> Iterable[Resolved]:
         """One round in which all that would be trained, but the most promising one, are passed over."""
@@ -101,38 +110,46 @@ class SearchLoop:
 
     def _train_pending(self) -> None:
         """Trains what is pending, as far as the budget goes, and tells the results in the order of the proposals."""
-        fresh: list[Resolved] = []
-        signatures = set(self.memory.trained)
-        within_budget: list[Resolved] = []
-        for resolved in self.pending:
-            signature = joint_signature(resolved.signatures)
-            if signature not in signatures and not resolved.passed_over:
-                if not self._can_train(self.counts.trained + len(fresh)):
-                    break
-                signatures.add(signature)
-                fresh.append(resolved)
-            within_budget.append(resolved)
-        outcomes = self.execution.run([trial for resolved in fresh for trial in self._trials(resolved)])
-        trained_numbers = {resolved.number for resolved in fresh}
-        for resolved in within_budget:
-            is_fresh = resolved.number in trained_numbers
-            trained = list(itertools.islice(outcomes, len(self.budget.seeds))) if is_fresh else None
+        within_budget = self._within_budget()
+        done = self._done(trial for resolved, is_fresh in within_budget if is_fresh for trial in self._trials(resolved))
+        for resolved, is_fresh in within_budget:
+            trained = list(itertools.islice(done, len(self.budget.seeds))) if is_fresh else None
             self._tell(self._result(resolved, trained))
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
+
+    def _within_budget(self) -> list[tuple[Resolved, bool]]:
+        """The first of the pending proposals, with whether each is to be trained, as far as the budget goes."""
+        signatures, num_fresh, chosen = set(self.memory.trained), 0, []
+        for resolved in self.pending:
+            signature = joint_signature(resolved.signatures)
+            is_fresh = signature not in signatures and not resolved.passed_over
+            if is_fresh:
+                if not self._can_train(self.counts.trained + num_fresh):
+                    break
+                signatures.add(signature)
+                num_fresh += 1
+            chosen.append((resolved, is_fresh))
+        return chosen
+
+    def _done(self, trials: Iterable[Trial]) -> Iterator[DoneTrial]:
+        """The trials with their outcomes, in order, each as soon as it is done."""
+        trials = list(trials)
+        for trial, (outcome, seconds) in zip(trials, self.execution.run(trials), strict=True):
+            yield DoneTrial(trial, outcome, seconds)
 
     def _trials(self, resolved: Resolved) -> list[Trial]:
         space, budget = self.search.space, self.budget
         encoded = space.encode(space.parse(resolved.text))
         return [Trial(space, encoded, budget.learning_rate, seed, budget.division, SEARCH_EVAL) for seed in budget.seeds]
 
-    def _result(self, resolved: Resolved, trained: Sequence[tuple[Outcome, float]] | None) -> Result:
+    def _result(self, resolved: Resolved, trained: Sequence[DoneTrial] | None) -> Result:
         """What became of one proposal; `trained` is None for one that is passed over, or equivalent to a known one."""
         if resolved.passed_over:
             return Result(resolved, NOT_PROMISING, None)
         if trained is None:
             return Result(resolved, EQUIVALENT_TO_TRAINED, self.memory.trained[joint_signature(resolved.signatures)].score)
-        scores = [outcome.score for outcome, _ in trained]
+        scores = [done.outcome.score for done in trained]
         return Result(resolved, ACCEPTED, None if None in scores else sum(scores) / len(scores), trained)
 
     def _count(self, result: Result) -> None:
@@ -163,7 +180,7 @@ class SearchLoop:
             if self.metrics is not None:
                 # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
                 self.metrics.write(self.counts.trainings, self._curves(result.score))
-            self._commit(training_rows(self.search.name, result, self.budget))
+            self._commit(training_rows(self.search.name, result))
 
     def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
         """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""

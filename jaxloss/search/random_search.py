@@ -8,5 +8,5 @@ class RandomSearch(Search):
 
     name = "random_search"
 
-    def _propose(self, number: int) -> Proposal:
+    def propose(self, number: int) -> Proposal:
         return Proposal(number)

@@ -1,15 +1,23 @@
 """The rows of the archive, made from what became of a proposal. Nothing is decided here, and nothing stored."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from jaxloss.core.verdicts import ACCEPTED, Reason
+from jaxloss.execution.base import Trial
 from jaxloss.filters.equivalence import joint_signature
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
-from jaxloss.search.budget import SearchBudget
 from jaxloss.search.screening import Attempt, Resolved
-from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.state import Outcome
+
+
+class DoneTrial(NamedTuple):
+    """A trial that was carried out, with its outcome and its seconds."""
+
+    trial: Trial
+    outcome: Outcome
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +28,18 @@ class Result:
       resolved: the proposal.
       reason: `ACCEPTED` where it was trained, else why it was not.
       score: mean of its trainings, or that of its equivalent; None where there is none.
-      trained: (outcome, seconds) of its trainings, one for each seed of the budget; none where it was not trained.
+      trained: its trainings, one for each seed of the budget; none where it was not trained.
     """
 
     resolved: Resolved
     reason: Reason
     score: float | None
-    trained: Sequence[tuple[Outcome, float]] = ()
+    trained: Sequence[DoneTrial] = ()
 
     @property
     def seconds(self) -> float:
         """Of all its trainings."""
-        return sum(seconds for _, seconds in self.trained)
+        return sum(done.seconds for done in self.trained)
 
 
 def candidate_rows(search: str, result: Result) -> list[CandidateRow]:
@@ -60,26 +68,30 @@ def candidate_rows(search: str, result: Result) -> list[CandidateRow]:
     return [*(_attempt_row(search, resolved, attempt) for attempt in stopped), whole]
 
 
-def training_rows(search: str, result: Result, budget: SearchBudget) -> list[TrainingRow]:
-    """One row for each training."""
-    return [
-        TrainingRow(
-            stage=search,
-            loss=result.resolved.text,
-            formula=result.resolved.text,
-            hyperparameters={"proposal": result.resolved.number},
-            learning_rate=budget.learning_rate,
-            seed=seed,
-            division=budget.division,
-            evaluated_on=SEARCH_EVAL,
-            score=outcome.score,
-            finite=outcome.finite,
-            steps=outcome.steps,
-            scores=dict(outcome.scores),
-            seconds=seconds,
-        )
-        for seed, (outcome, seconds) in zip(budget.seeds, result.trained, strict=bool(result.trained))
-    ]
+def training_rows(search: str, result: Result) -> list[TrainingRow]:
+    """One row for each training of a proposal."""
+    text, hyperparameters = result.resolved.text, {"proposal": result.resolved.number}
+    return [training_row(search, text, text, hyperparameters, done) for done in result.trained]
+
+
+def training_row(stage: str, loss: str, formula: str | None, hyperparameters: Mapping[str, Any], done: DoneTrial) -> TrainingRow:
+    """The row of one training from a seed; see `TrainingRow`."""
+    trial, outcome, seconds = done
+    return TrainingRow(
+        stage=stage,
+        loss=loss,
+        formula=formula,
+        hyperparameters=dict(hyperparameters),
+        learning_rate=trial.learning_rate,
+        seed=trial.start,
+        division=trial.division,
+        evaluated_on=trial.evaluate_on,
+        score=outcome.score,
+        finite=outcome.finite,
+        steps=outcome.steps,
+        scores=dict(outcome.scores),
+        seconds=seconds,
+    )
 
 
 def _attempt_row(search: str, resolved: Resolved, attempt: Attempt) -> CandidateRow:

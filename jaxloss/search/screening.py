@@ -14,25 +14,25 @@ from jaxloss.core.form import Expression
 from jaxloss.core.verdicts import ACCEPTED, Verdict
 from jaxloss.filters.base import Screened
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
 from jaxloss.spaces.base import Branch
 
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """One draw of one branch that came as far as the gradient.
+    """One draw of one branch that came as far as a filter which leaves rows.
 
     Attributes:
       branch: name of the branch.
       number: counts the draws of this branch of this proposal from 0.
-      formula: the graph in text form.
-      key: its canonical key.
+      formula: the expression in text form.
+      key: canonical, equal for expressions that are the same loss.
       origin: how it came about.
       reason: label of the verdict.
       gain: metric gain in the rejection protocol, or None.
-      signature: gradient norms as text, or None.
-      sketch: signed sketch as text, or None.
+      signature: what trained losses are compared by, as text, or None.
+      sketch: what rejected ones are remembered by, as text, or None.
     """
 
     branch: str
@@ -55,7 +55,7 @@ class Resolved:
       parent: number of the parent's proposal, or None.
       text: the candidate in text form.
       attempts: of all branches, in order; the accepted one of each branch is its last.
-      structural: reason label -> draws that were rejected by a look at their leaves or curves.
+      structural: reason label -> draws that were rejected by a filter that leaves no row.
       passed_over: another one of the same round was more promising.
     """
 
@@ -68,7 +68,7 @@ class Resolved:
 
     @property
     def signatures(self) -> dict[str, str]:
-        """branch -> gradient norms of the accepted graph."""
+        """Branch -> signature of the accepted expression."""
         return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == ACCEPTED.label}
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def resolve(
     search: Search,
     proposals: Sequence[Proposal],
     cascades: Mapping[str, Cascade],
-    memory: GradientMemory,
+    memory: LossMemory,
     batch: int,
     max_attempts: int,
     message: Callable[[str], None] = lambda text: None,
@@ -113,11 +113,11 @@ def resolve(
     """Draws every branch of every proposal until it passes.
 
     Args:
-      search: draws the graphs.
+      search: draws the expressions.
       proposals: of one generation.
       cascades: branch name -> filters.
-      memory: of gradients; only read.
-      batch: graphs per round that go through the filters together.
+      memory: of the search; only read.
+      batch: draws per round that go through the filters together.
       max_attempts: bound on the draws for one branch.
       message: called with one line for every seed that is rejected: somebody has asked for it.
 
@@ -149,10 +149,7 @@ def _draw(
         if attempt >= max_attempts:
             if found:
                 break  # one of these may pass: patience ends when none has
-            raise UserError(
-                f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
-                f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
-            )
+            raise _nothing_passed(slot, max_attempts)
         expression, origin = search.draw(slot.proposal, slot.branch, attempt)
         verdict: Verdict = cascade.look(expression)
         if verdict.accepted:
@@ -165,6 +162,13 @@ def _draw(
         attempt += 1
     slot.next_attempt = attempt
     return found
+
+
+def _nothing_passed(slot: _Slot, max_attempts: int) -> UserError:
+    return UserError(
+        f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
+        f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
+    )
 
 
 def _rejected_seed(branch: Branch, expression: Expression, verdict: Verdict) -> str:

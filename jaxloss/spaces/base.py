@@ -49,7 +49,7 @@ class Space:
       num_parents: how many parents an offspring has.
       hyperparameters: `(candidate) -> {name: value}`, numbers of a candidate that a comparison tunes.
       with_hyperparameters: `(candidate, {name: value}) -> candidate`.
-      ranges: where they are tuned, by name.
+      tuning_ranges: where they are tuned, by name.
       problems: names of the problems that its filters solve, see `Task.problems`.
       make_filters: `(filters.context.FilterContext) -> filters of one branch`; None takes the standard ones.
       make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained, or None
@@ -68,7 +68,7 @@ class Space:
     num_parents: int = 1
     hyperparameters: Callable[[Candidate], Mapping[str, float]] = lambda candidate: {}
     with_hyperparameters: Callable[[Candidate, Mapping[str, float]], Candidate] = lambda candidate, values: candidate
-    ranges: Mapping[str, TuningRange] = dataclasses.field(default_factory=dict)
+    tuning_ranges: Mapping[str, TuningRange] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = (PREDICTIONS,)
     make_filters: Callable[[Any], Sequence[Any]] | None = None
     make_chooser: Callable[[Any], Any] | None = None

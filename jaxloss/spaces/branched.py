@@ -30,9 +30,9 @@ class BranchedFamily:
         return hash(self.name)
 
     @property
-    def ranges(self) -> dict[str, TuningRange]:
+    def tuning_ranges(self) -> dict[str, TuningRange]:
         """Where the hyper-parameters are tuned."""
-        return _prefixed({branch: one.ranges for branch, one in self.families.items()})
+        return _prefixed({branch: one.tuning_ranges for branch, one in self.families.items()})
 
     @property
     def reads(self) -> dict[str, tuple[str, ...]]:
@@ -46,7 +46,7 @@ class BranchedFamily:
     def tuned(self, formula: str | None, values: Mapping[str, float]) -> dict[str, PyTree]:
         """See `core.family.LossFamily`."""
         return {
-            branch: one.tuned(formula, {name: values[f"{branch}.{name}"] for name in one.ranges})
+            branch: one.tuned(formula, {name: values[f"{branch}.{name}"] for name in one.tuning_ranges})
             for branch, one in self.families.items()
         }
 

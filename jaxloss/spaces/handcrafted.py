@@ -25,7 +25,7 @@ class HandcraftedFamily:
     Attributes:
       name: as used in configs and tables.
       values: `(inputs, **hyper-parameters) -> [N, H, W, 1]`.
-      ranges: hyper-parameter -> where it is tuned.
+      tuning_ranges: hyper-parameter -> where it is tuned.
       source: where the loss comes from.
       inputs: names of the arrays that it reads.
       branch: whose arrays; empty where a task makes one branch alone.
@@ -33,7 +33,7 @@ class HandcraftedFamily:
 
     name: str
     values: Callable[..., Array]
-    ranges: Mapping[str, TuningRange]
+    tuning_ranges: Mapping[str, TuningRange]
     source: str
     inputs: tuple[str, ...] = INPUTS
     branch: str = ""
@@ -43,7 +43,7 @@ class HandcraftedFamily:
 
     @property
     def defaults(self) -> dict[str, float]:
-        return {name: span.default for name, span in self.ranges.items()}
+        return {name: span.default for name, span in self.tuning_ranges.items()}
 
     @property
     def reads(self) -> dict[str, tuple[str, ...]]:
@@ -61,7 +61,7 @@ class HandcraftedFamily:
         return self.encode(values)
 
     def encode(self, hyperparameters: Mapping[str, float]) -> dict[str, Array]:
-        return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.ranges)}
+        return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.tuning_ranges)}
 
     def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss of one branch."""

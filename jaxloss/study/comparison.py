@@ -18,6 +18,7 @@ from jaxloss.core.progress import Progress
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.rows import TrainingRow
+from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import Contender, Setting, tuning_settings
 from jaxloss.study.statistics import Interval, mean_interval
@@ -66,6 +67,7 @@ class TestResult:
 
     @property
     def interval(self) -> Interval:
+        """The mean of the scores with its interval."""
         return mean_interval(list(self.scores.values()))
 
 
@@ -78,7 +80,7 @@ def paired_difference(first: TestResult, second: TestResult) -> Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One training of the comparison."""
+    """One training of the comparison: of a contender in a setting, from a seed, on a division of the data."""
 
     contender: Contender
     setting: Setting
@@ -87,9 +89,10 @@ class Job:
 
 
 class Comparison:
-    """Carries the three steps out."""
+    """The three steps, carried out by one execution; the archive has what is done already."""
 
     def __init__(self, execution: Execution, archive: Archive, settings: ComparisonSettings, progress: Progress):
+        """Of a run."""
         self.execution, self.archive, self.settings, self.progress = execution, archive, settings, progress
 
     def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
@@ -97,17 +100,7 @@ class Comparison:
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
         jobs = [Job(contender, contender.default(learning_rate), seed, self._division(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
-        scores = np.reshape(self._run(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
-        means = scores.mean(axis=1)
-        order = sorted(range(len(contenders)), key=lambda index: -means[index])
-        firsts: dict[tuple[float, ...], str] = {}
-        ranked = []
-        for index in order:
-            contender, row = contenders[index], tuple(map(float, scores[index]))
-            telling = len(set(row)) >= _FEWEST_DIFFERENT_SCORES
-            first = firsts.setdefault(row, contender.identity) if telling else contender.identity
-            ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
-        return ranked
+        return _ranked(contenders, np.reshape(self._scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds))))
 
     def tune(
         self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
@@ -121,32 +114,44 @@ class Comparison:
           learning_rate: of the search; see `ComparisonSettings.tune_untuned`.
           num_trainings: for each; by default those of the settings.
         """
+        num_finals = self.settings.tuning_finalists * self.settings.tuning_seeds
+        count = (num_trainings or self.settings.tuning_trainings) - num_finals
+        grids = [self._grid(contender, learning_rate, count) for contender in contenders]
+        finalists = self._finalists(contenders, grids)
+        return self._best_finalists(contenders, finalists)
+
+    def _grid(self, contender: Contender, learning_rate: float, count: int) -> list[Setting]:
+        """So many settings for the wide look."""
         settings = self.settings
-        wide = (num_trainings or settings.tuning_trainings) - settings.tuning_finalists * settings.tuning_seeds
-        low, high = settings.learning_rate_low, settings.learning_rate_high
-        grids = []
-        for contender in contenders:
-            own = [contender.default(learning_rate)] if settings.tune_untuned else []
-            grids.append(own + tuning_settings(contender, wide - len(own), low, high))
-        first_seed = settings.seed + 1000
+        own = [contender.default(learning_rate)] if settings.tune_untuned else []
+        others = tuning_settings(contender, count - len(own), settings.learning_rate_low, settings.learning_rate_high)
+        return own + others
+
+    def _finalists(self, contenders: Sequence[Contender], grids: Sequence[Sequence[Setting]]) -> list[list[Setting]]:
+        """Of each contender, the best settings after one training with each."""
         jobs = [
-            Job(contender, setting, first_seed, settings.divisions[0])
+            Job(contender, setting, self._first_tuning_seed, self.settings.divisions[0])
             for contender, grid in zip(contenders, grids, strict=True)
             for setting in grid
         ]
-        scores = np.reshape(self._run("tune", jobs, SEARCH_EVAL), (len(contenders), wide))
-        finalists = [
-            [grid[index] for index in np.argsort(-row, kind="stable")[: settings.tuning_finalists]]
+        scores = np.reshape(self._scores("tune", jobs, SEARCH_EVAL), (len(contenders), len(grids[0])))
+        return [
+            [grid[index] for index in np.argsort(-row, kind="stable")[: self.settings.tuning_finalists]]
             for grid, row in zip(grids, scores, strict=True)
         ]
+
+    def _best_finalists(
+        self, contenders: Sequence[Contender], finalists: Sequence[Sequence[Setting]]
+    ) -> list[tuple[Setting, float]]:
+        """Of each contender, the best of the finalists and its mean score, after trainings on fresh seeds."""
         jobs = [
-            Job(contender, setting, first_seed + 1 + i, self._division(i))
+            Job(contender, setting, self._first_tuning_seed + 1 + i, self._division(i))
             for contender, chosen in zip(contenders, finalists, strict=True)
             for setting in chosen
-            for i in range(settings.tuning_seeds)
+            for i in range(self.settings.tuning_seeds)
         ]
-        shape = (len(contenders), settings.tuning_finalists, settings.tuning_seeds)
-        means = np.reshape(self._run("tune", jobs, SEARCH_EVAL), shape).mean(axis=2)
+        shape = (len(contenders), self.settings.tuning_finalists, self.settings.tuning_seeds)
+        means = np.reshape(self._scores("tune", jobs, SEARCH_EVAL), shape).mean(axis=2)
         best = means.argmax(axis=1)
         return [(chosen[index], float(row[index])) for chosen, row, index in zip(finalists, means, best, strict=True)]
 
@@ -164,74 +169,74 @@ class Comparison:
             for contender, setting in zip(contenders, settings, strict=True)
             for division, seed in pairs
         ]
-        scores = np.reshape(self._run(stage, jobs, TEST), (len(contenders), len(pairs)))
+        scores = np.reshape(self._scores(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [
             TestResult(contender, setting, score, dict(zip(pairs, map(float, row), strict=True)))
             for contender, setting, score, row in zip(contenders, settings, search_eval, scores, strict=True)
         ]
 
+    @property
+    def _first_tuning_seed(self) -> int:
+        return self.settings.seed + 1000
+
     def _division(self, index: int) -> int:
         return self.settings.divisions[index % len(self.settings.divisions)]
 
-    def _run(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
-        """Scores in the order of the jobs; 0 for a training that was stopped by NaN."""
-        rows = [self._stored(stage, job, evaluate_on) for job in jobs]
-        missing = _first_of_each(jobs, [index for index, row in enumerate(rows) if row is None])
-        done = len(jobs) - len(missing)
-        trials = [self._trial(jobs[index], evaluate_on) for index in missing]
-        for index, (outcome, seconds) in zip(missing, self.execution.run(trials), strict=True):
-            job = jobs[index]
-            rows[index] = TrainingRow(
-                stage=stage,
-                loss=job.contender.identity,
-                formula=job.contender.formula,
-                hyperparameters=dict(job.setting.hyperparameters),
-                learning_rate=job.setting.learning_rate,
-                seed=job.seed,
-                division=job.division,
-                evaluated_on=evaluate_on,
-                score=outcome.score,
-                finite=outcome.finite,
-                steps=outcome.steps,
-                scores=dict(outcome.scores),
-                seconds=seconds,
-            )
-            self.archive.commit(trainings=[rows[index]])
-            done += 1
-            self.progress.step(stage, done, len(jobs), f"{job.contender.name} {_shown(rows[index].score)}")
-        rows = [row or self._stored(stage, job, evaluate_on) for row, job in zip(rows, jobs, strict=True)]
+    def _scores(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
+        """Scores in the order of the jobs, trained where they are not stored; 0 for a training that was stopped by NaN."""
+        stored = [self._stored(stage, job, evaluate_on) for job in jobs]
+        missing = _different_trainings([job for job, row in zip(jobs, stored, strict=True) if row is None])
+        self._train(stage, missing, evaluate_on, len(jobs))
+        rows = [row or self._stored(stage, job, evaluate_on) for row, job in zip(stored, jobs, strict=True)]
         return [row.score if row.score is not None else 0.0 for row in rows]
 
+    def _train(self, stage: str, jobs: Sequence[Job], evaluate_on: str, total: int) -> None:
+        """Stores each training as soon as it is done, and says so; `total` is the number of all jobs of the stage."""
+        trials = [_trial(job, evaluate_on) for job in jobs]
+        outcomes = zip(jobs, trials, self.execution.run(trials), strict=True)
+        for number, (job, trial, (outcome, seconds)) in enumerate(outcomes, start=total - len(jobs) + 1):
+            row = _row(stage, job, DoneTrial(trial, outcome, seconds))
+            self.archive.commit(trainings=[row])
+            self.progress.step(stage, number, total, f"{job.contender.label} {_shown(row.score)}")
+
     def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
-        setting = job.setting
+        rate, hyperparameters = job.setting.learning_rate, dict(job.setting.hyperparameters)
         return self.archive.find_training(
-            stage,
-            job.contender.identity,
-            dict(setting.hyperparameters),
-            setting.learning_rate,
-            job.seed,
-            job.division,
-            evaluate_on,
+            stage, job.contender.identity, hyperparameters, rate, job.seed, job.division, evaluate_on
         )
 
-    @staticmethod
-    def _trial(job: Job, evaluate_on: str) -> Trial:
-        encoded = job.contender.encode(job.setting)
-        return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.division, evaluate_on)
+
+def _ranked(contenders: Sequence[Contender], scores: np.ndarray) -> list[Ranked]:
+    """Contenders by the mean of their scores `[M, seeds]`, best first; those with the scores of an earlier one are copies."""
+    means = scores.mean(axis=1)
+    firsts: dict[tuple[float, ...], str] = {}
+    ranked = []
+    for index in sorted(range(len(contenders)), key=lambda index: -means[index]):
+        contender, row = contenders[index], tuple(map(float, scores[index]))
+        telling = len(set(row)) >= _FEWEST_DIFFERENT_SCORES
+        first = firsts.setdefault(row, contender.identity) if telling else contender.identity
+        ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
+    return ranked
+
+
+def _different_trainings(jobs: Sequence[Job]) -> list[Job]:
+    """Of jobs that ask for the same training, only the first."""
+    firsts: dict[tuple, Job] = {}
+    for job in jobs:
+        hyperparameters = job.setting.hyperparameters.items()
+        key = (job.contender.identity, job.setting.learning_rate, *hyperparameters, job.seed, job.division)
+        firsts.setdefault(key, job)
+    return list(firsts.values())
+
+
+def _trial(job: Job, evaluate_on: str) -> Trial:
+    encoded = job.contender.encode(job.setting)
+    return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.division, evaluate_on)
+
+
+def _row(stage: str, job: Job, done: DoneTrial) -> TrainingRow:
+    return training_row(stage, job.contender.identity, job.contender.formula, job.setting.hyperparameters, done)
 
 
 def _shown(score: float | None) -> str:
     return "NaN" if score is None else f"{score:.4f}"
-
-
-def _first_of_each(jobs: Sequence[Job], indices: Sequence[int]) -> list[int]:
-    """Of jobs that ask for the same training, only the first."""
-    seen: set = set()
-    first = []
-    for index in indices:
-        job = jobs[index]
-        key = (job.contender.identity, job.setting.learning_rate, *job.setting.hyperparameters.items(), job.seed, job.division)
-        if key not in seen:
-            seen.add(key)
-            first.append(index)
-    return first

@@ -26,21 +26,28 @@ class Contender:
     """A loss that takes part.
 
     Attributes:
-      name: in tables.
+      name: of the loss.
       kind: `found`, `random_search`, `handcrafted` or `given`.
       family: space or hand-crafted family.
       formula: text form, for candidates of a space.
+      tuning_trainings: with how many it is tuned, where it gets another number than the others.
     """
 
     name: str
     kind: str
     family: LossFamily
     formula: str | None = None
+    tuning_trainings: int | None = None
 
     @property
-    def ranges(self) -> Mapping[str, TuningRange]:
+    def label(self) -> str:
+        """What it is called in tables: one loss may take part twice, tuned with two numbers of trainings."""
+        return self.name if self.tuning_trainings is None else f"{self.name} ({self.tuning_trainings} tuning trainings)"
+
+    @property
+    def tuning_ranges(self) -> Mapping[str, TuningRange]:
         """Hyper-parameters of the loss itself, and where they are tuned."""
-        return self.family.ranges
+        return self.family.tuning_ranges
 
     def default(self, learning_rate: float) -> Setting:
         """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""
@@ -49,9 +56,10 @@ class Contender:
     @property
     def identity(self) -> str:
         """What trainings are stored under: two contenders with one formula share them."""
-        return self.formula or self.name
+        return self.formula or self.label
 
     def encode(self, setting: Setting) -> PyTree:
+        """The candidate with the hyper-parameters of a setting, as arrays."""
         return self.family.tuned(self.formula, setting.hyperparameters)
 
 
@@ -60,9 +68,9 @@ def tuning_settings(contender: Contender, count: int, low: float, high: float) -
 
     A loss without hyper-parameters gets an even logarithmic grid of rates; otherwise a Halton sequence covers the box.
     """
-    if not contender.ranges:
+    if not contender.tuning_ranges:
         return [Setting(float(rate)) for rate in np.geomspace(low, high, count)]
-    spans = {"learning_rate": TuningRange(low, high, low, logarithmic=True), **contender.ranges}
+    spans = {"learning_rate": TuningRange(low, high, low, logarithmic=True), **contender.tuning_ranges}
     points = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
     settings = []
     for point in points:

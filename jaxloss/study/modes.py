@@ -10,9 +10,10 @@ from jaxloss.runs.directory import RunDirectory
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Ranked, TestResult, different
 from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
-from jaxloss.study.experiment import Experiment, difference_rows
+from jaxloss.study.experiment import Experiment
 from jaxloss.study.plan import Plan
 from jaxloss.study.statistics import mean_interval
+from jaxloss.study.tables import difference_rows
 from jaxloss.symbolic.describe import describe
 from jaxloss.symbolic.reading import reading_of
 
@@ -28,7 +29,7 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
     experiment = Experiment(plan, run, progress)
     try:
         experiment.check_untrained()
-        summary = MODES[plan.config.mode](experiment)
+        summary = MODE_FUNCTIONS[plan.config.mode](experiment)
         summary = {**experiment.facts(), "command": command, **summary}
         summary.setdefault("seconds", {})["total"] = experiment.clock.stop()
     finally:
@@ -41,13 +42,13 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
     config = experiment.config
     loop = experiment.search(config.search.name)
-    ranked = experiment.leaders(loop, FOUND, "rank")
+    ranked = experiment.rank(loop, FOUND, "rank")
     contenders = different(ranked)[: config.comparison.num_found]
     control = None
     if config.search.control and config.search.name != "random_search":
         control = experiment.search("random_search")
         # As many as of the search: the best of several tunings is better than one.
-        controls = experiment.leaders(control, RANDOM_SEARCH, "rank random_search")
+        controls = experiment.rank(control, RANDOM_SEARCH, "rank random_search")
         contenders += different(controls)[: config.comparison.num_found]
     untuned, tuned = experiment.compare([*contenders, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
@@ -55,8 +56,8 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     final_scores = experiment.keep_network(best.contender, best.setting)
     ranking = _ranking(loop, ranked, [best, *other_found])
     rows = experiment.rows(untuned, tuned)
-    _describe(experiment, [*ranking, *rows])
-    best_row = next(row for row in rows if row["name"] == best.contender.name)
+    _add_descriptions(experiment, [*ranking, *rows])
+    best_row = next(row for row in rows if row["name"] == best.contender.label)
     others = [result for result in tuned if result is not best]
     summary = {
         "counts": loop.counts.to_json(),
@@ -80,7 +81,7 @@ def compare_mode(experiment: Experiment) -> dict[str, Any]:
     """Tunes and tests the losses of `config.losses`."""
     untuned, tuned = experiment.compare(experiment.plan.contenders)
     rows = experiment.rows(untuned, tuned)
-    _describe(experiment, rows)
+    _add_descriptions(experiment, rows)
     differences = difference_rows(tuned[0], tuned[1:], experiment.config.comparison.margin)
     return {
         "comparison": rows,
@@ -98,7 +99,7 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     (result,) = experiment.comparison.test([contender], [setting], [float("nan")], "train")
     final_scores = experiment.keep_network(contender, setting)
     rows = experiment.rows([result], [result])
-    _describe(experiment, rows)
+    _add_descriptions(experiment, rows)
     return {
         "comparison": rows,
         "final_scores": final_scores,
@@ -107,7 +108,7 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-MODES: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
+MODE_FUNCTIONS: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
     "search": search_mode,
     "train": train_mode,
     "compare": compare_mode,
@@ -122,7 +123,7 @@ def _best_first(results: Sequence[TestResult], kind: str) -> list[TestResult]:
 def _headline(result: TestResult) -> dict[str, Any]:
     interval = mean_interval(list(result.scores.values()))
     return {
-        "name": result.contender.name,
+        "name": result.contender.label,
         "formula": result.contender.formula,
         "hyperparameters": {**result.setting.hyperparameters, "learning_rate": result.setting.learning_rate},
         "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
@@ -160,7 +161,7 @@ def _ranking(loop: SearchLoop, ranked: Sequence[Ranked], tuned: Sequence[TestRes
     return [{"rank": index + 1, **row, "same_as": ranks.get(row["same_as"])} for index, row in enumerate(rows)]
 
 
-def _describe(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
+def _add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     """Adds `simplified`, `latex` and `domain` (where both are the loss) to the rows that have a formula."""
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))

@@ -5,14 +5,14 @@ import dataclasses
 from jaxloss.core.conditions import TASK, ReadBy, in_mode
 from jaxloss.core.settings import Settings, are_different, setting
 
-SEARCH, TRAIN, COMPARE = MODES = ("search", "train", "compare")
+SEARCH, TRAIN, COMPARE = RUN_MODES = ("search", "train", "compare")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings(Settings, section=""):
     """The run as a whole."""
 
-    mode: str = setting(SEARCH, "search, then compare; train with `loss`; or compare `losses`", choices=MODES)
+    mode: str = setting(SEARCH, "search, then compare; train with `loss`; or compare `losses`", choices=RUN_MODES)
     seed: int = setting(0, "Of everything that is drawn, except where a key of its own says otherwise", low=0, high=2**30)
     data_dir: str = setting(
         "",

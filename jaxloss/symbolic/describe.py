@@ -7,7 +7,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.operator import OperatorSet
 from jaxloss.symbolic import render
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.expression import Formula
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.reading import Reading
@@ -131,7 +131,7 @@ def describe_formula(
     graph: Graph,
     operators: OperatorSet,
     inputs: Sequence[str],
-    ranges: Mapping[str, Range] | None = None,
+    ranges: Mapping[str, ValueRange] | None = None,
     time_limit: float = DEFAULT_TIME_LIMIT,
 ) -> Description:
     """Simplifies one graph and describes it; `describe` is quicker for several.

@@ -6,8 +6,8 @@ Imports neither SymPy nor JAX.
 import math
 from collections.abc import Iterable, Mapping
 
-Range = tuple[float, float]
-REAL: Range = (-math.inf, math.inf)
+ValueRange = tuple[float, float]
+REAL: ValueRange = (-math.inf, math.inf)
 
 # Data lie on the ends of their range, as one-hot targets do. No gradient is taken with respect to them.
 TARGET = "target"
@@ -16,12 +16,12 @@ TARGET = "target"
 _TINY, _RELATIVE = 1e-30, 1e-9
 
 
-def complete(names: Iterable[str], ranges: Mapping[str, Iterable[float]]) -> dict[str, Range]:
+def complete(names: Iterable[str], ranges: Mapping[str, Iterable[float]]) -> dict[str, ValueRange]:
     """Each name -> (low, high), all real numbers where `ranges` does not say it."""
     return {name: tuple(map(float, ranges.get(name, REAL))) for name in names}
 
 
-def assumptions(name: str, span: Range) -> dict[str, bool]:
+def assumptions(name: str, span: ValueRange) -> dict[str, bool]:
     """What SymPy may know of an input."""
     low, high = bounds(name, span)
     if low >= 0:
@@ -31,7 +31,7 @@ def assumptions(name: str, span: Range) -> dict[str, bool]:
     return {"real": True}
 
 
-def bounds(name: str, span: Range) -> Range:
+def bounds(name: str, span: ValueRange) -> ValueRange:
     """The least and the greatest value."""
     low, high = span
     if name == TARGET:
@@ -39,12 +39,12 @@ def bounds(name: str, span: Range) -> Range:
     return low + (_RELATIVE * abs(low) or _TINY), high - (_RELATIVE * abs(high) or _TINY)
 
 
-def in_words(ranges: Mapping[str, Range]) -> str:
+def in_words(ranges: Mapping[str, ValueRange]) -> str:
     """For example `prediction in (0, 1), target in [0, 1]`, or `any real prediction`."""
     return ", ".join(_in_words(name, span) for name, span in ranges.items())
 
 
-def _in_words(name: str, span: Range) -> str:
+def _in_words(name: str, span: ValueRange) -> str:
     if span == REAL:
         return f"any real {name}"
     low, high = span

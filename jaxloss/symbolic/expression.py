@@ -10,7 +10,7 @@ from jaxloss.core.types import Granularity
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.operators.operator import OperatorSet
 from jaxloss.symbolic import domain, symbols
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 
 # A graph that shares nodes may be exponentially larger as an expression.
 MAX_TREE_SIZE = 2000
@@ -32,10 +32,10 @@ class Formula:
     operators: OperatorSet
     inputs: tuple[str, ...]
     per_sample_inputs: frozenset[str] = frozenset()
-    ranges: Mapping[str, Range] = dataclasses.field(default_factory=dict)
+    ranges: Mapping[str, ValueRange] = dataclasses.field(default_factory=dict)
 
     @property
-    def input_ranges(self) -> dict[str, Range]:
+    def input_ranges(self) -> dict[str, ValueRange]:
         """Every input -> (low, high)."""
         return domain.complete(self.inputs, self.ranges)
 

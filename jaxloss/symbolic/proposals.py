@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import sympy
 
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.ranges import drop_needless_epsilon, resolve_signs
 from jaxloss.symbolic.symbols import EPSILON, read
 
@@ -18,7 +18,7 @@ def complexity(expression: sympy.Expr) -> tuple[int, int]:
     return int(sympy.count_ops(expression)), len(str(expression))
 
 
-def propose(text: str, ranges: Mapping[str, Range], epsilon: float | None) -> Iterator[tuple[str, str]]:
+def propose(text: str, ranges: Mapping[str, ValueRange], epsilon: float | None) -> Iterator[tuple[str, str]]:
     """Yields (method, SymPy text), the quick proposals first, so that a time-out does not lose them.
 
     Args:

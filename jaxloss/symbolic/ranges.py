@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import sympy
 
 from jaxloss.symbolic import domain, symbols
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 
 _UNKNOWN = domain.REAL
 _INCREASING = {
@@ -26,7 +26,7 @@ _MAX_ROUNDS = 5  # one rule may make room for another
 _AVERAGES = (symbols.Mean_nhw, symbols.Mean_c, symbols.MaxPool3x3, symbols.MinPool3x3, symbols.Detach)
 
 
-def resolve_signs(expression: sympy.Expr, ranges: Mapping[str, Range], epsilon: float) -> sympy.Expr:
+def resolve_signs(expression: sympy.Expr, ranges: Mapping[str, ValueRange], epsilon: float) -> sympy.Expr:
     """Writes |x| and sign(x) out where the sign of x is known, and drops sign(x) beside a positive power of x >= 0."""
     bounds = _bounds_of(ranges, epsilon)
 
@@ -55,7 +55,7 @@ def resolve_signs(expression: sympy.Expr, ranges: Mapping[str, Range], epsilon: 
     return expression
 
 
-def drop_needless_epsilon(expression: sympy.Expr, ranges: Mapping[str, Range]) -> sympy.Expr:
+def drop_needless_epsilon(expression: sympy.Expr, ranges: Mapping[str, ValueRange]) -> sympy.Expr:
     """Drops epsilon beside what is always positive: in log(1 + y + epsilon), but not in log(y + epsilon)."""
     bounds = _bounds_of(ranges, 0.0)
 
@@ -66,12 +66,12 @@ def drop_needless_epsilon(expression: sympy.Expr, ranges: Mapping[str, Range]) -
     return expression.replace(lambda node: node.is_Add, without_epsilon)
 
 
-def _bounds_of(ranges: Mapping[str, Range], epsilon: float):
+def _bounds_of(ranges: Mapping[str, ValueRange], epsilon: float):
     """A function from an expression to its bounds, that remembers what it has computed."""
     known = {name: domain.bounds(name, span) for name, span in ranges.items()} | {"epsilon": (epsilon, epsilon)}
 
     @functools.cache
-    def bounds(node: sympy.Expr) -> Range:
+    def bounds(node: sympy.Expr) -> ValueRange:
         return _bounds(node, bounds, known)
 
     return bounds
@@ -85,7 +85,7 @@ def _is_useless(factor: sympy.Expr, powers: Mapping[sympy.Expr, sympy.Expr], bou
     return bounds(x)[0] >= 0 and powers.get(x, sympy.S.Zero).is_positive is True
 
 
-def _bounds(node, bounds, known: Mapping[str, Range]) -> Range:
+def _bounds(node, bounds, known: Mapping[str, ValueRange]) -> ValueRange:
     if node.is_Symbol:
         return known.get(node.name, _UNKNOWN)
     if not node.free_symbols:
@@ -118,12 +118,12 @@ def _bounds(node, bounds, known: Mapping[str, Range]) -> Range:
     return _UNKNOWN
 
 
-def _product(first: Range, second: Range) -> Range:
+def _product(first: ValueRange, second: ValueRange) -> ValueRange:
     ends = [0.0 if 0 in pair else pair[0] * pair[1] for pair in itertools.product(first, second)]
     return min(ends), max(ends)
 
 
-def _power(base: Range, exponent: sympy.Expr) -> Range:
+def _power(base: ValueRange, exponent: sympy.Expr) -> ValueRange:
     low, high = base
     if not exponent.is_Rational:
         return _UNKNOWN

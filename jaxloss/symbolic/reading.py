@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxloss.symbolic.domain import Range
+from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.expression import Formula
 
 
@@ -30,7 +30,7 @@ class Reading:
     write_python: Callable[["Reading", str], str] | None = None
 
 
-def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, Range]] | None = None) -> Reading:
+def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, ValueRange]] | None = None) -> Reading:
     """The reading of a candidate.
 
     Args:

@@ -118,12 +118,12 @@ class Detach(Aggregation):
 FUNCTIONS = {cls.__name__: cls for cls in (Mean_nhw, Mean_c, MaxPool3x3, MinPool3x3, Dot, Softmax, Detach)}
 
 
-def names(ranges: Mapping[str, domain.Range]) -> dict[str, object]:
+def names(ranges: Mapping[str, domain.ValueRange]) -> dict[str, object]:
     """What the words of a formula's SymPy text mean: the `locals` of `sympy.sympify`; `ranges` names every input."""
     symbols = {name: sympy.Symbol(name, **domain.assumptions(name, span)) for name, span in ranges.items()}
     return {**FUNCTIONS, "epsilon": EPSILON, **symbols}
 
 
-def read(text: str, ranges: Mapping[str, domain.Range]) -> sympy.Expr:
+def read(text: str, ranges: Mapping[str, domain.ValueRange]) -> sympy.Expr:
     """Reads SymPy text, for example `-target*log(prediction)`."""
     return sympy.sympify(text, locals=names(ranges))

@@ -11,7 +11,7 @@ import sympy
 from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.types import LossInputs
 from jaxloss.graphs.compile import compile_graph
-from jaxloss.symbolic.domain import REAL, TARGET, Range
+from jaxloss.symbolic.domain import REAL, TARGET, ValueRange
 from jaxloss.symbolic.evaluate import evaluate
 from jaxloss.symbolic.expression import Formula
 
@@ -107,7 +107,7 @@ def sample_inputs(formula: Formula) -> LossInputs:
     return LossInputs.create(arrays, mask=jnp.asarray(mask))
 
 
-def _sample(generator: np.random.Generator, shape, span: Range, reach_ends: bool) -> np.ndarray:
+def _sample(generator: np.random.Generator, shape, span: ValueRange, reach_ends: bool) -> np.ndarray:
     """Half of the numbers are spread over the range; the others are near its ends, near 0, or large where it has no end.
 
     Args:

@@ -45,7 +45,7 @@ def check_task(
     return {name: inputs for name, inputs in branches.items() if name in task.offers}
 
 
-def division(task: Task, number: int) -> Task:
+def on_division(task: Task, number: int) -> Task:
     """The task on another division of its data.
 
     Raises:

@@ -13,7 +13,7 @@ class TaskContext:
 
     Attributes:
       data_dir: folder of data files; None for the current one.
-      mode: of the run, in `study.settings.MODES`; None outside of a run.
+      mode: of the run, in `study.settings.RUN_MODES`; None outside of a run.
       batch_size: of the trainings; None where it is not known yet.
       divisions: the divisions of the data that will be asked for.
       rejection_variable: what the rejection protocol optimises, in `core.problem.VARIABLES`.

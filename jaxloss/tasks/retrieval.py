@@ -210,13 +210,13 @@ def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identit
 
 def _train(part: IdentifiedImages, streamed: bool) -> PyTree:
     # Batches are put together by identity.
-    return place_division({"image": part.images, "identity": part.identities}, streamed, resident=("identity",))
+    return place_split({"image": part.images, "identity": part.identities}, streamed, resident=("identity",))
 
 
 def _evaluated(part: IdentifiedImages) -> dict[str, Array]:
     arrays = {"image": part.images, "identity": part.identities}
     arrays |= {"camera": part.viewpoints, "query": part.is_query, "gallery": part.is_gallery}
-    return place_division(arrays, streamed=False)
+    return place_split(arrays, streamed=False)
 
 
 def _cosine_problem(

@@ -19,7 +19,7 @@ from jaxloss.core.form import Expression, Form
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Screened
-from jaxloss.filters.equivalence import GradientMemory
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode
@@ -81,7 +81,7 @@ class CurveSampler:
 class CurveFilter:
     """Checks the properties, and describes a loss by its rounded curves and its scale. See `base.Filter`."""
 
-    name, stage, cost, remembers = "curves", "a look at the curves", Cost.CALL, True
+    name, title, cost, remembers = "curves", "a look at the curves", Cost.CALL, True
     reasons = (OWN_NOT_RISING, OTHER_NOT_RISING, OWN_ABOVE_OTHER)
 
     def __init__(self, form: Form, settings: PropertySettings):
@@ -100,9 +100,9 @@ class CurveFilter:
         """The rounded values `f_t` and `f_n`, float64 `[M, 2, N]`."""
         return self._sampled(expressions)[:, :, 0]
 
-    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: GradientMemory) -> list[Screened]:
+    def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
         del known, memory  # nothing comes before it
-        return [self._describe(*pair) for pair in zip(expressions, self._sampled(expressions), strict=True)]
+        return [self._screen_one(*pair) for pair in zip(expressions, self._sampled(expressions), strict=True)]
 
     def _sampled(self, expressions: Sequence[Expression]) -> np.ndarray:
         """Rounded values and slopes of both curves, float64 `[M, 2, 2, N]`."""
@@ -111,7 +111,7 @@ class CurveFilter:
         rows = dict(zip(different, np.round(self._sampler(different), self._settings.digits) + 0.0, strict=True))
         return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, 2, self._settings.num_points)
 
-    def _describe(self, expression: Expression, sampled: np.ndarray) -> Screened:
+    def _screen_one(self, expression: Expression, sampled: np.ndarray) -> Screened:
         curves, slopes = sampled[:, 0], sampled[:, 1]
         reason, share = self._judge(curves)
         if self._settings.enabled and reason is not ACCEPTED:

@@ -160,7 +160,7 @@ def autoloss_gms(settings: AutoLossGMSSettings | None = None) -> Space:
         with_hyperparameters=lambda candidate, values: {
             branch_name: dataclasses.replace(candidate[branch_name], log2_scale=values[LOG2_SCALE])
         },
-        ranges={LOG2_SCALE: TuningRange(*settings.tuned_scales, default=sum(settings.tuned_scales) / 2)},
+        tuning_ranges={LOG2_SCALE: TuningRange(*settings.tuned_scales, default=sum(settings.tuned_scales) / 2)},
         problems=(COSINES,),
         make_filters=make_filters,
         make_chooser=make_chooser,

@@ -62,13 +62,13 @@ class ImageSize:
         """One image `[H, W, C]`, uint8 or float32, in the wanted size."""
         return np.stack([self._resized(Image.fromarray(channel)) for channel in np.moveaxis(image, -1, 0)], axis=-1)
 
-    def collect(self, read: Callable[[int], np.ndarray], count: int, describe: Callable[[int], str]) -> np.ndarray:
+    def collect(self, read: Callable[[int], np.ndarray], count: int, name_of: Callable[[int], str]) -> np.ndarray:
         """`read` of 0, 1, ... in threads (Pillow decodes and resizes outside Python's lock), in one array made once.
 
         Args:
           read: gives one image `[H, W, C]`.
           count: `M`, at least 1.
-          describe: names an image, for the error line.
+          name_of: names an image, for the error line.
 
         Raises:
           UserError: for images of different sizes.
@@ -80,8 +80,8 @@ class ImageSize:
             image = read(index)
             if image.shape != first.shape:
                 raise UserError(
-                    f"image {describe(index)} is {image.shape[0]} x {image.shape[1]}, "
-                    f"but {describe(0)} is {first.shape[0]} x {first.shape[1]}; give an image_size (height, width) for all"
+                    f"image {name_of(index)} is {image.shape[0]} x {image.shape[1]}, "
+                    f"but {name_of(0)} is {first.shape[0]} x {first.shape[1]}; give an image_size (height, width) for all"
                 )
             images[index] = image
 
