@@ -411,7 +411,7 @@ class TestParts:
         assert [bar.count for bar in funnel.bars] == [60_000, 12_000, 11_199, 11_199, 1_299, 200, 193]
         lengths = {
             count: make_funnel(COUNTS | {"proposed": 100_000, "rejected": {"no_target": 100_000 - count}}, FILTERS_DECLARED)
-            .stages[1]
+            .bars[1]
             .percent
             for count in (10, 100, 1000)
         }
@@ -422,7 +422,7 @@ class TestParts:
         funnel = make_funnel(COUNTS | {"rejected": {**COUNTS["rejected"], "too_slow": 7}}, FILTERS_DECLARED)
         assert [bar.title for bar in funnel.bars].count("passed all other filters") == 1
         assert (7, "too slow") in [loss for bar in funnel.bars for loss in bar.losses]
-        assert make_funnel(COUNTS, []).stages[-1] == make_funnel(COUNTS, FILTERS_DECLARED).stages[-1]
+        assert make_funnel(COUNTS, []).bars[-1] == make_funnel(COUNTS, FILTERS_DECLARED).bars[-1]
 
     def test_shape_of_cross_entropy(self):
         shape = shapes(CROSS_ENTROPY)[0]

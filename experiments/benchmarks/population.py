@@ -54,13 +54,15 @@ _MIB = 2**20
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Attributes:
-    name: of the network, in `tasks.models.registry`.
-    options: of the network.
-    training_steps: of the whole training that is extrapolated to.
-    batch_size: examples per step.
-    cpu_lanes: the most that are tried on a CPU.
-    cpu_steps: timed on a CPU.
+    """A network that is timed, and for how long.
+
+    Attributes:
+      name: of the network, in `tasks.models.registry`.
+      options: of the network.
+      training_steps: of the whole training that is extrapolated to.
+      batch_size: examples per step.
+      cpu_lanes: the most that are tried on a CPU.
+      cpu_steps: timed on a CPU.
     """
 
     name: str

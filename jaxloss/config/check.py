@@ -81,5 +81,5 @@ def _of_systems() -> Mapping[str, frozenset[str]]:
 
 
 def readers(part: str) -> Mapping[str, Any]:
-    """See `core.conditions.Asked`."""
+    """Name in the registry -> keys and sections that this task, or this space, would read; see `core.conditions.Asked`."""
     return _of_systems() if part == SPACE else {name: frozenset(task.settings.reads) for name, task in TASKS.items()}

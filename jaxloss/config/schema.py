@@ -42,6 +42,7 @@ class Section:
 
     @property
     def name(self) -> str:
+        """Dotted name, empty for the top level."""
         return self.settings.section
 
 

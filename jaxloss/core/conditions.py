@@ -58,10 +58,12 @@ class When:
     is_preset: bool = False
 
     def words(self, key: str, asked: Asked) -> str:
+        """See `Condition.words`."""
         del key, asked
         return self.wanted
 
     def unmet(self, key: str, asked: Asked) -> str | None:
+        """See `Condition.unmet`."""
         del key
         value = asked.values[self.other]
         # A part is read by its name, a key with the value of another one.
@@ -77,10 +79,12 @@ class ReadBy:
     is_preset: bool = False
 
     def words(self, key: str, asked: Asked) -> str:
+        """See `Condition.words`."""
         names = [name for name, reads in asked.readers(self.part).items() if covers(reads, key)]
         return " or ".join(f"{self.part}.name={name}" for name in names) or f"a {self.part} that names it among what it reads"
 
     def unmet(self, key: str, asked: Asked) -> str | None:
+        """See `Condition.unmet`."""
         reads = asked.reads[self.part]
         name = asked.values[f"{self.part}.name"]
         known = reads is not None and not covers(reads, key)
@@ -100,10 +104,12 @@ class Never:
     is_preset: bool = False
 
     def words(self, key: str, asked: Asked) -> str:
+        """See `Condition.words`."""
         del key, asked
         return f"no run: {self.instead}"
 
     def unmet(self, key: str, asked: Asked) -> str | None:
+        """See `Condition.unmet`."""
         del key, asked
         return self.instead
 

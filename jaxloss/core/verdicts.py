@@ -41,6 +41,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
+        """Whether nothing stopped the candidate."""
         return self.reason is ACCEPTED
 
 

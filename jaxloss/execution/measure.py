@@ -14,11 +14,13 @@ LEAST_SECONDS = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Attributes:
-    compile_seconds: of the first call, beyond what a later call takes.
-    start_seconds: of one list of trials up to its first step.
-    step_seconds: of one step of one training, all of them together: wall time by steps that were done.
-    trials: in the list.
+    """How long a list of trials takes.
+
+    Attributes:
+      compile_seconds: of the first call, beyond what a later call takes.
+      start_seconds: of one list of trials up to its first step.
+      step_seconds: of one step of one training, all of them together: wall time by steps that were done.
+      trials: in the list.
     """
 
     compile_seconds: float

@@ -58,6 +58,7 @@ class PopulationExecution(Resources):
 
     @property
     def compilations(self) -> dict[str, int]:
+        """See `Execution.compilations`."""
         return {f"training {name}": training.compilations for name, training in sorted(self._lane_trainings.items())}
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:

@@ -70,6 +70,7 @@ class SerialExecution(Resources):
 
     @property
     def compilations(self) -> dict[str, int]:
+        """See `Execution.compilations`."""
         return {f"training {name}": training.compilations for name, training in sorted(self._trainings.items())}
 
     def training(self, family: LossFamily) -> Training:

@@ -43,4 +43,5 @@ class ByKind:
 
     @property
     def compilations(self) -> int:
+        """Of both calls together."""
         return sum(call.compilations for call in set(self._calls.values()))

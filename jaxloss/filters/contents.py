@@ -33,9 +33,11 @@ class Contents:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
+        """See `base.Filter.reasons`."""
         return tuple(self._required.values())
 
     def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
+        """See `base.Filter.check`."""
         del memory
         return [self._look(*pair) for pair in zip(expressions, known, strict=True)]
 

@@ -15,16 +15,18 @@ from jaxloss.spaces.base import Branch
 
 @dataclasses.dataclass(frozen=True)
 class FilterContext:
-    """Attributes:
-    branch: whose expressions are filtered.
-    problem: `(name) -> problem` of this branch, see `Task.problems`: gradients are taken and protocols run on them.
-    settings: of the standard filters; a width of 0 is as many as suit the device.
-    example: some expression of the branch; None where its form has a blank one.
-    sections: name of a config section -> its settings, for those that the space reads (`Space.sections`).
-    workers: threads that the filters may use, or None.
-    num_workers: how many.
-    shortcuts: candidates leave the rejection protocol once their verdict is decided.
-    devices: that a call is spread over; 0 for all accelerators, or the one CPU.
+    """What the filters of one branch are made from.
+
+    Attributes:
+      branch: whose expressions are filtered.
+      problem: `(name) -> problem` of this branch, see `Task.problems`: gradients are taken and protocols run on them.
+      settings: of the standard filters; a width of 0 is as many as suit the device.
+      example: some expression of the branch; None where its form has a blank one.
+      sections: name of a config section -> its settings, for those that the space reads (`Space.sections`).
+      workers: threads that the filters may use, or None.
+      num_workers: how many.
+      shortcuts: candidates leave the rejection protocol once their verdict is decided.
+      devices: that a call is spread over; 0 for all accelerators, or the one CPU.
     """
 
     branch: Branch

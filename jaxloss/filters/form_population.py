@@ -24,7 +24,7 @@ MAX_LANES = {"vmap": 1024, "map": 4}
 
 
 class FormPopulation:
-    """See `filters.population.Population`; samples are problems of their own."""
+    """The population of a form without graphs: samples are problems of their own. See `filters.population.Population`."""
 
     def __init__(
         self,
@@ -57,9 +57,11 @@ class FormPopulation:
         self.lanes = max(1, min(self._most, budget // (_num_tensors(form) * problem.start.nbytes)))
 
     def encode(self, expression: Expression) -> PyTree:
+        """See `Population.encode`."""
         return self._form.encode(expression)
 
     def size(self, encoded: PyTree) -> int:
+        """See `Population.size`."""
         return 0  # all are computed in full
 
     def fit(self, needed: Callable[[PyTree], int]) -> None:
@@ -67,6 +69,7 @@ class FormPopulation:
         fit_lanes(self, needed, self._most, self._budget)
 
     def prepare(self, encoded: Sequence[PyTree | None]) -> PyTree:
+        """See `Population.prepare`."""
         rows = [self._blank if one is None else one for one in encoded]
         rows += [self._blank] * (self.lanes - len(rows))
         if self._batching == "map":
@@ -74,16 +77,21 @@ class FormPopulation:
         return jax.tree.map(lambda leaf: leaf[0], stack_encoded(rows, 1))
 
     def stack(self, prepared: Sequence[PyTree]) -> PyTree:
+        """See `Population.stack`."""
         return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
 
     def memory(self) -> PyTree:
+        """See `Population.memory`."""
         return ()
 
     def begin(self, population: PyTree, memory: PyTree, start: Array, context: PyTree) -> PyTree:
+        """See `Population.begin`."""
         del population, start, context
         return memory
 
     def gradients(self, population: PyTree, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
+        """See `Population.gradients`."""
+
         def total(value: Array, context: PyTree, encoded: PyTree) -> Array:
             inputs = self._problem.inputs(value, context)
             return total_loss(self._form.values(encoded, inputs), inputs)

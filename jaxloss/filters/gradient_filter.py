@@ -33,9 +33,11 @@ class GradientFilter:
 
     @property
     def compilations(self) -> int:
+        """See `base.Filter.compilations`."""
         return self.gradients.compilations
 
     def check(self, expressions: Sequence[Graph], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
+        """See `base.Filter.check`."""
         del memory
         results = []
         columns = self.gradients(expressions)

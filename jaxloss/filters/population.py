@@ -154,7 +154,7 @@ def _width(size: int) -> int:
 
 
 class BlockPopulation:
-    """See `Population`; all operations of all lanes in blocks."""
+    """All operations of all lanes in blocks of equal operations. See `Population`."""
 
     def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int, budget: int):
         """See `make_population`; fewer than `lanes` where their values would not fit."""
@@ -173,28 +173,35 @@ class BlockPopulation:
         self._shape = Shape.for_memory(layout, self._view.varying(layout.inputs), self.lanes, _width(size), num_rows)
 
     def encode(self, graph: Graph) -> Lowered:
+        """See `Population.encode`."""
         return _lowered(graph, self._layout, self._shape.varying)
 
     def size(self, encoded: Lowered) -> int:
+        """See `Population.size`."""
         return 0  # blocks take all sizes alike
 
     def fit(self, needed: Callable[[PyTree], int]) -> None:
         """Nothing to be done: the memory was made for the budget."""
 
     def prepare(self, encoded: Sequence[Lowered | None]) -> Schedule | None:
+        """See `Population.prepare`."""
         return make_schedule(encoded, self._shape)
 
     def stack(self, prepared: Sequence[Schedule]) -> Schedule:
+        """See `Population.stack`."""
         return jax.tree.map(lambda *slices: np.stack(slices), *prepared)
 
     def memory(self) -> Array:
+        """See `Population.memory`."""
         return jnp.zeros((self._shape.num_rows, math.prod(self._tensor)), self._dtype)
 
     def begin(self, population: Schedule, memory: Array, start: Array, context: PyTree) -> Array:
+        """See `Population.begin`."""
         inputs = self._view.inputs(start, context)
         return self._blocks(inputs).begin(population, memory, inputs)
 
     def gradients(self, population: Schedule, memory: Array, variable: Array, context: PyTree) -> tuple[Array, Array]:
+        """See `Population.gradients`."""
         names = [self._layout.inputs[position] for position in self._shape.varying]
 
         def varying(variable: Array) -> Array:
@@ -223,7 +230,7 @@ def _lowered(graph: Graph, layout: Layout, varying: tuple[int, ...]) -> Lowered:
 
 
 class VmapPopulation:
-    """See `Population`; the interpreter under `vmap`."""
+    """The interpreter under `vmap`. See `Population`."""
 
     def __init__(self, problem: RejectionProblem, layout: Layout, apart: bool, samples: int, lanes: int, budget: int):
         """See `make_population`; fewer than `lanes` where their values would not fit."""
@@ -237,9 +244,11 @@ class VmapPopulation:
         self.lanes = max(1, min(lanes, budget // (num_tensors * problem.start[:samples].nbytes)))
 
     def encode(self, graph: Graph) -> Program:
+        """See `Population.encode`."""
         return encode(graph, self._layout)
 
     def size(self, encoded: Program) -> int:
+        """See `Population.size`."""
         return int(encoded.length)
 
     def fit(self, needed: Callable[[PyTree], int]) -> None:
@@ -247,21 +256,27 @@ class VmapPopulation:
         fit_lanes(self, needed, self._most, self._budget)
 
     def prepare(self, encoded: Sequence[Program | None]) -> Program:
+        """See `Population.prepare`."""
         rows = [_blank(self._layout) if program is None else program for program in encoded]
         return stack(rows + [_blank(self._layout)] * (self.lanes - len(rows)))
 
     def stack(self, prepared: Sequence[Program]) -> Program:
+        """See `Population.stack`."""
         stacked = jax.tree.map(lambda *slices: np.stack(slices), *prepared)
         return shortened(stacked) if self._all_slots else stacked
 
     def memory(self) -> PyTree:
+        """See `Population.memory`."""
         return ()
 
     def begin(self, population: Program, memory: PyTree, start: Array, context: PyTree) -> PyTree:
+        """See `Population.begin`."""
         del population, start, context
         return memory
 
     def gradients(self, population: Program, memory: PyTree, variable: Array, context: PyTree) -> tuple[Array, PyTree]:
+        """See `Population.gradients`."""
+
         def loss(variable: Array, context: PyTree, program: Program) -> Array:
             inputs = self._view.problem.inputs(variable, context)
             return total_loss(interpret(program, self._layout, inputs, all_slots=self._all_slots), inputs)

@@ -20,9 +20,11 @@ class RejectionFilter:
 
     @property
     def compilations(self) -> int:
+        """See `base.Filter.compilations`."""
         return self.protocol.compilations
 
     def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
+        """See `base.Filter.check`."""
         del memory
         columns = self.protocol(expressions)
         verdicts = [

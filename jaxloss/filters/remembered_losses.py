@@ -12,7 +12,7 @@ EQUIVALENT_TO_REJECTED = Reason("equivalent_to_rejected", "is equivalent to a lo
 
 
 class RememberedLosses:
-    """See `base.Filter`; it reads what the filters before it described."""
+    """Stops what has the sketch of a loss that was rejected before, as the filters before it described it. See `base.Filter`."""
 
     name, title, cost, remembers = "memory", "the memory of rejected losses", Cost.LOOKUP, False
     reasons, compilations = (EQUIVALENT_TO_REJECTED,), 0
@@ -24,6 +24,7 @@ class RememberedLosses:
         self._branch = branch
 
     def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
+        """See `base.Filter.check`."""
         del expressions
         return [self._look_up(one, memory) for one in known]
 

@@ -27,40 +27,52 @@ class GraphForm(Form):
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """See `Form.inputs`."""
         return self.layout.inputs
 
     @property
     def program(self) -> Layout:
+        """See `Form.program`."""
         return self.layout
 
     def parse(self, text: str, whose: str = "") -> Graph:
+        """See `Form.parse`."""
         return parse_fitting(text, self.layout, whose)
 
     def write(self, expression: Graph) -> str:
+        """See `Form.write`."""
         return str(expression)
 
     def key(self, expression: Graph) -> str:
+        """See `Form.key`."""
         return expression.key(self.layout.operators)
 
     def canonical(self, expression: Graph) -> Graph:
+        """See `Form.canonical`."""
         return expression.canonical(self.layout.operators)
 
     def reads(self, expression: Graph) -> frozenset[str]:
+        """See `Form.reads`."""
         return expression.input_names
 
     def graphs(self, expression: Graph) -> dict[str, tuple[Graph, Layout]]:
+        """See `Form.graphs`."""
         return {"": (expression, self.layout)}
 
     def blank(self) -> Graph:
+        """See `Form.blank`."""
         return Graph((Node(self.layout.inputs[0]),))
 
     def encode(self, expression: Graph) -> Program:
+        """See `Form.encode`."""
         return encode(expression, self.layout)
 
     def values(self, encoded: Program, inputs: LossInputs, axis_name: str | None = None) -> Array:
+        """See `Form.values`."""
         return interpret(encoded, self.layout, inputs, axis_name)
 
     def compile(self, expression: Graph) -> Callable[..., Array]:
+        """See `Form.compile`."""
         return compile_graph(expression, self.layout.operators)
 
 

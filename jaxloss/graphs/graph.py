@@ -29,14 +29,17 @@ class Node:
 
     @property
     def is_operator(self) -> bool:
+        """Whether it computes something of its operands."""
         return bool(self.operands)
 
     @property
     def is_constant(self) -> bool:
+        """Whether it is a number."""
         return self.name == CONSTANT
 
     @property
     def is_input(self) -> bool:
+        """Whether it is an array that the loss is given."""
         return not self.operands and self.name != CONSTANT
 
 
@@ -79,6 +82,7 @@ class Graph:
 
     @functools.cached_property
     def num_operators(self) -> int:
+        """How many of its nodes are operators."""
         return sum(node.is_operator for node in self.nodes)
 
     @functools.cached_property
@@ -99,6 +103,7 @@ class Graph:
 
     @functools.cached_property
     def input_names(self) -> frozenset[str]:
+        """The names of the inputs that it reads."""
         return frozenset(node.name for node in self.nodes if node.is_input)
 
     @functools.cached_property

@@ -37,6 +37,7 @@ class Layout:
 
     @property
     def first_result(self) -> int:
+        """The first register that holds a result: inputs and constants come before."""
         return len(self.inputs) + self.max_constants
 
 

@@ -29,6 +29,7 @@ class Axis:
     high: float
 
     def percent(self, value: float) -> float:
+        """Where a value lies, in percent of the strip."""
         return 100 * (value - self.low) / (self.high - self.low)
 
     def mark(self, mean: float, interval: Sequence[float]) -> Mark:

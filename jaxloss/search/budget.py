@@ -49,8 +49,10 @@ class Counts:
     stopped_by_nan: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """The counts as JSON values."""
         return {**dataclasses.asdict(self), "rejected": dict(sorted(self.rejected.items()))}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Counts":
+        """The inverse of `to_json`."""
         return cls(**{**stored, "rejected": collections.Counter(stored["rejected"])})

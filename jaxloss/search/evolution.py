@@ -38,9 +38,11 @@ class Evolution(Search):
 
     @property
     def population(self) -> Sequence[Individual]:
+        """The most recent individuals, see `Search.population`."""
         return self._eligible[-self.population_size :]
 
     def propose(self, number: int) -> Proposal:
+        """See `Search.propose`."""
         if number < len(self.seeds):
             return Proposal(number, given=self.seeds[number])
         population = self.population

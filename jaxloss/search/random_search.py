@@ -9,4 +9,5 @@ class RandomSearch(Search):
     name = "random_search"
 
     def propose(self, number: int) -> Proposal:
+        """See `Search.propose`."""
         return Proposal(number)

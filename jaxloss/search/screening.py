@@ -72,10 +72,12 @@ class Resolved:
         return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == ACCEPTED.label}
 
     def to_json(self) -> dict[str, Any]:
+        """The proposal as JSON values, which the state of a search holds while it waits."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Resolved":
+        """The inverse of `to_json`."""
         return cls(**{**stored, "attempts": tuple(Attempt(**attempt) for attempt in stored["attempts"])})
 
 

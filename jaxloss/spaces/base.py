@@ -78,6 +78,7 @@ class Space:
     write_python: Callable[[Any, str], str] | None = None
 
     def branch(self, name: str) -> Branch:
+        """The branch with this name."""
         return next(branch for branch in self.branches if branch.name == name)
 
     def encode(self, candidate: Candidate) -> dict[str, PyTree]:

@@ -57,11 +57,13 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """Attributes:
-    draw: `(space, candidates) -> (panels of each reference, panels of each candidate)`.
-    references: drawn before all others.
-    note: what the panels show, as HTML.
-    most: so many losses are drawn, the best ones.
+    """How the losses of a space are drawn in a report.
+
+    Attributes:
+      draw: `(space, candidates) -> (panels of each reference, panels of each candidate)`.
+      references: drawn before all others.
+      note: what the panels show, as HTML.
+      most: so many losses are drawn, the best ones.
     """
 
     draw: Callable[[Any, Sequence[Any]], tuple[Sequence[tuple[Panel, ...]], Sequence[tuple[Panel, ...]]]]

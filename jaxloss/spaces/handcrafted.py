@@ -43,6 +43,7 @@ class HandcraftedFamily:
 
     @property
     def defaults(self) -> dict[str, float]:
+        """Hyper-parameter -> the value that people use."""
         return {name: span.default for name, span in self.tuning_ranges.items()}
 
     @property
@@ -61,6 +62,7 @@ class HandcraftedFamily:
         return self.encode(values)
 
     def encode(self, hyperparameters: Mapping[str, float]) -> dict[str, Array]:
+        """The hyper-parameters as arrays, which the compiled loss takes as arguments."""
         return {name: jnp.asarray(hyperparameters[name], jnp.float32) for name in sorted(self.tuning_ranges)}
 
     def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:

@@ -20,18 +20,20 @@ from jaxloss.tasks.base import Task
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Attributes:
-    config: all keys.
-    task: on the division of the data that is searched on.
-    space: of the losses.
-    contenders: the losses that the config names: rivals of a search, those to compare, or the one to train with.
-    budget: what a search may spend.
-    comparison: how finished losses are compared.
-    choose_parallelism: `() -> (parallelism, what was measured)`, how a new run trains.
-    make_execution: `(parallelism) -> Execution`.
-    make_cascades: `(threads, their number) -> {branch: filters}`.
-    make_search: `(name) -> Search`.
-    make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
+    """Everything that a run is made of.
+
+    Attributes:
+      config: all keys.
+      task: on the division of the data that is searched on.
+      space: of the losses.
+      contenders: the losses that the config names: rivals of a search, those to compare, or the one to train with.
+      budget: what a search may spend.
+      comparison: how finished losses are compared.
+      choose_parallelism: `() -> (parallelism, what was measured)`, how a new run trains.
+      make_execution: `(parallelism) -> Execution`.
+      make_cascades: `(threads, their number) -> {branch: filters}`.
+      make_search: `(name) -> Search`.
+      make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
     """
 
     config: ml_collections.ConfigDict

@@ -43,6 +43,7 @@ class Mean_nhw(Aggregation):  # noqa: N801 - the name that formulas use
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return x if _is_constant(x) or isinstance(x, cls) else None
 
 
@@ -53,6 +54,7 @@ class Mean_c(Aggregation):  # noqa: N801
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return x if _is_constant(x) or isinstance(x, cls) else None
 
 
@@ -63,6 +65,7 @@ class MaxPool3x3(Aggregation):
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return x if _is_constant(x) else None
 
 
@@ -73,6 +76,7 @@ class MinPool3x3(Aggregation):
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return x if _is_constant(x) else None
 
 
@@ -84,6 +88,7 @@ class Dot(Aggregation):
 
     @classmethod
     def eval(cls, x, y):
+        """The simpler form that SymPy may put in its place, or None."""
         return x * y if _is_constant(x) and _is_constant(y) else None
 
 
@@ -94,6 +99,7 @@ class Softmax(Aggregation):
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return sympy.S.One if _is_constant(x) else None
 
     def _eval_is_positive(self):
@@ -112,6 +118,7 @@ class Detach(Aggregation):
 
     @classmethod
     def eval(cls, x):
+        """The simpler form that SymPy may put in its place, or None."""
         return x if _is_constant(x) or isinstance(x, cls) else None
 
 

@@ -36,6 +36,7 @@ class Shape:
 
     @property
     def max_blocks(self) -> int:
+        """The most blocks of a schedule."""
         return 4 * self.slots
 
     # The memory: zeros, the two seeds, the fixed inputs, the constants, the varying inputs, the results of blocks.
@@ -47,26 +48,32 @@ class Shape:
 
     @property
     def first_fixed(self) -> int:
+        """The first row of the fixed inputs."""
         return 3
 
     @property
     def first_constant(self) -> int:
+        """The first row of the constants."""
         return self.first_fixed + len(self.fixed)
 
     @property
     def max_constants(self) -> int:
+        """The most different constants of all programs together."""
         return max(16, self.layout.max_constants)
 
     @property
     def first_varying(self) -> int:
+        """The first row of the varying inputs."""
         return self.first_constant + self.max_constants
 
     @property
     def first_block(self) -> int:
+        """The first row of the results of blocks."""
         return self.first_varying + len(self.varying) * self.lanes
 
     @property
     def num_rows(self) -> int:
+        """All rows of the memory."""
         return self.first_block + self.slots * self.width
 
     @classmethod

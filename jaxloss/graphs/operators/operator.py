@@ -87,10 +87,12 @@ class OperatorSet:
 
     @functools.cached_property
     def by_name(self) -> Mapping[str, Operator]:
+        """Name -> operator."""
         return {operator.name: operator for operator in self.operators}
 
     @functools.cached_property
     def opcodes(self) -> Mapping[str, int]:
+        """Name -> number of the operator in programs, from 1 on."""
         return {operator.name: index + 1 for index, operator in enumerate(self.operators)}
 
     @functools.cached_property

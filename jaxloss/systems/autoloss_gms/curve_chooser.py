@@ -30,7 +30,10 @@ def make_chooser(context: ChooserContext) -> "CurveChooser | None":
 
 
 class CurveChooser:
-    """See `search.chooser.Chooser`. A fitted predictor is kept as a checkpoint, so that a continued run need not fit it again."""
+    """Chooses by a predictor of scores from curves. A fitted one is kept as a checkpoint: a continued run need not fit it again.
+
+    See `search.chooser.Chooser`.
+    """
 
     def __init__(
         self,
@@ -55,9 +58,11 @@ class CurveChooser:
         self._features: dict[str, np.ndarray] = {}
 
     def candidates(self, num_evaluated: int) -> int:
+        """See `search.chooser.Chooser.candidates`."""
         return self._chooser.num_candidates(num_evaluated)
 
     def choose(self, evaluated: Sequence[Individual], candidates: Sequence[str]) -> int:
+        """See `search.chooser.Chooser.choose`."""
         if self._chooser.needs_update(len(evaluated)):
             self._update(evaluated[: self._chooser.rows_to_fit(len(evaluated))])
         return self._chooser.choose(self._features_of(candidates))

@@ -37,9 +37,11 @@ class Vocabulary:
     sampling: str = PAIRS
 
     def draw_operator(self, generator: np.random.Generator) -> Operator:
+        """One of the operators, all with the same probability."""
         return self.operators[generator.integers(len(self.operators))]
 
     def draw_constant(self, generator: np.random.Generator) -> Node:
+        """One of the constants, all with the same probability."""
         return constant(self.constants[generator.integers(len(self.constants))])
 
 

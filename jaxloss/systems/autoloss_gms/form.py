@@ -55,10 +55,12 @@ class MarginForm(Form):
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """See `Form.inputs`."""
         return INPUTS
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
+        """See `Form.ranges`."""
         return {CURVE_INPUT: (-1.0, 1.0)}
 
     def parse(self, text: str, whose: str = "") -> MarginLoss:
@@ -76,13 +78,16 @@ class MarginForm(Form):
         return MarginLoss(own, other, log2_scale)
 
     def write(self, expression: MarginLoss) -> str:
+        """See `Form.write`."""
         return f"{OWN}: {expression.own} | {OTHER}: {expression.other} | {LOG2_SCALE}: {expression.log2_scale:g}"
 
     def key(self, expression: MarginLoss) -> str:
+        """See `Form.key`."""
         operators = self.layout.operators
         return f"{expression.own.key(operators)}/{expression.other.key(operators)}/{expression.log2_scale:g}"
 
     def canonical(self, expression: MarginLoss) -> MarginLoss:
+        """See `Form.canonical`."""
         own, other = (graph.canonical(self.layout.operators) for graph in (expression.own, expression.other))
         return dataclasses.replace(expression, own=own, other=other)
 
@@ -91,9 +96,11 @@ class MarginForm(Form):
         return expression.own.input_names | expression.other.input_names
 
     def graphs(self, expression: MarginLoss) -> dict[str, tuple[Graph, Layout]]:
+        """See `Form.graphs`."""
         return {OWN: (expression.own, self.layout), OTHER: (expression.other, self.layout)}
 
     def numbers(self, expression: MarginLoss) -> dict[str, float]:
+        """See `Form.numbers`."""
         return {LOG2_SCALE: expression.log2_scale}
 
     def curves(self, expression: MarginLoss) -> tuple[Graph, Graph]:
@@ -101,20 +108,24 @@ class MarginForm(Form):
         return expression.own, expression.other
 
     def blank(self) -> MarginLoss:
+        """See `Form.blank`."""
         curve = Graph((Node(CURVE_INPUT),))
         return MarginLoss(curve, curve, self.log2_scales[0])
 
     def encode(self, expression: MarginLoss) -> dict[str, PyTree]:
+        """See `Form.encode`."""
         own, other = (encode(graph, self.layout) for graph in (expression.own, expression.other))
         return {OWN: own, OTHER: other, "scale": np.float32(2.0**expression.log2_scale)}
 
     def values(self, encoded: Mapping[str, PyTree], inputs: LossInputs, axis_name: str | None = None) -> Array:
+        """See `Form.values`."""
         del axis_name  # nothing here looks across samples
         return self._values(
             inputs, encoded["scale"], *(lambda x, name=name: interpret(encoded[name], self.layout, x) for name in (OWN, OTHER))
         )
 
     def compile(self, expression: MarginLoss) -> Callable[..., Array]:
+        """See `Form.compile`."""
         own, other = (compile_graph(graph, self.layout.operators) for graph in (expression.own, expression.other))
         scale = np.float32(2.0**expression.log2_scale)
         return lambda inputs, axis_name=None: self._values(inputs, scale, own, other)

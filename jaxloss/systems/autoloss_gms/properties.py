@@ -94,6 +94,7 @@ class CurveFilter:
 
     @property
     def compilations(self) -> int:
+        """See `base.Filter.compilations`."""
         return self._sampler.compilations
 
     def curves(self, expressions: Sequence[Expression]) -> np.ndarray:
@@ -101,6 +102,7 @@ class CurveFilter:
         return self._sampled(expressions)[:, :, 0]
 
     def check(self, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory) -> list[Screened]:
+        """See `base.Filter.check`."""
         del known, memory  # nothing comes before it
         return [self._screen_one(*pair) for pair in zip(expressions, self._sampled(expressions), strict=True)]
 

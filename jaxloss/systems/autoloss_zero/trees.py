@@ -28,9 +28,11 @@ class Vocabulary:
     leaves: tuple[Node, ...]
 
     def draw_operator(self, generator: np.random.Generator) -> Operator:
+        """One of the operators, all with the same probability."""
         return self.operators[generator.integers(len(self.operators))]
 
     def draw_leaf(self, generator: np.random.Generator) -> Node:
+        """One of the leaves, all with the same probability."""
         return self.leaves[generator.integers(len(self.leaves))]
 
 

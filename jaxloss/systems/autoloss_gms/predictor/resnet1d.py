@@ -14,21 +14,23 @@ from jaxloss.tasks.models.convolution import CONVOLUTIONS
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
-    """Attributes:
-    blocks: in each of the four stages.
-    bottleneck: blocks of kernels 1, 3, 1 with four times as many channels at their ends; else two kernels of 3.
+class ResNetLayout:
+    """What the depth of a residual network means.
+
+    Attributes:
+      blocks: in each of the four stages.
+      bottleneck: blocks of kernels 1, 3, 1 with four times as many channels at their ends; else two kernels of 3.
     """
 
     blocks: tuple[int, int, int, int]
     bottleneck: bool
 
 
-LAYOUTS: Mapping[int, Layout] = {
-    10: Layout((1, 1, 1, 1), bottleneck=False),
-    18: Layout((2, 2, 2, 2), bottleneck=False),
-    34: Layout((3, 4, 6, 3), bottleneck=False),
-    50: Layout((3, 4, 6, 3), bottleneck=True),
+LAYOUTS: Mapping[int, ResNetLayout] = {
+    10: ResNetLayout((1, 1, 1, 1), bottleneck=False),
+    18: ResNetLayout((2, 2, 2, 2), bottleneck=False),
+    34: ResNetLayout((3, 4, 6, 3), bottleneck=False),
+    50: ResNetLayout((3, 4, 6, 3), bottleneck=True),
 }
 EXPANSION = 4
 
@@ -86,7 +88,7 @@ class ResNet1D(nn.Module):
             hidden = nn.relu(nn.Dense(features, dtype=self.dtype)(hidden))
         return nn.Dense(1, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
 
-    def _branch(self, norm: Any, layout: Layout, hidden: Array, features: int, stride: int) -> Array:
+    def _branch(self, norm: Any, layout: ResNetLayout, hidden: Array, features: int, stride: int) -> Array:
         """The residual branch of one block."""
         layers = [(features, 3, stride), (features, 3, 1)]
         if layout.bottleneck:
