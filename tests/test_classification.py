@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +90,7 @@ def test_contract():
     np.testing.assert_allclose(inputs.arrays["prediction"].sum(axis=-1), 1.0, rtol=1e-6)
     np.testing.assert_allclose(jax.nn.softmax(inputs.arrays["logits"]), inputs.arrays["prediction"], rtol=1e-6)
     np.testing.assert_array_equal(inputs.arrays["target"].argmax(axis=-1)[:, 0, 0], batch["label"])
-    jax.tree.map(np.testing.assert_array_equal, updated, variables)
+    chex.assert_trees_all_equal(updated, variables)
     assert task.details["num_parameters"] == 64 * 16 + 16 + 16 * 10 + 10
     assert [task.details[f"num_{name}"] for name in SPLITS] == [len(task.data[name]["label"]) for name in SPLITS]
 
@@ -100,7 +101,7 @@ def test_only_training_labels_are_noisy():
     assert 0.3 < wrong < 0.42
     assert noisy.details["wrong_train_labels"] == round(float(wrong) * len(noisy.data["train"]["label"]))
     for name in ("search_eval", "test"):
-        jax.tree.map(np.testing.assert_array_equal, noisy.data[name], clean.data[name])
+        chex.assert_trees_all_equal(noisy.data[name], clean.data[name])
 
 
 def test_with_division_changes_the_data_and_compiles_nothing():
@@ -115,7 +116,7 @@ def test_with_division_changes_the_data_and_compiles_nothing():
     # No division may train or search on what another one tests on.
     tests = [sorted(image.tobytes() for image in np.asarray(each.data["test"]["image"])) for each in (task, other)]
     assert tests[0] == tests[1]
-    jax.tree.map(np.testing.assert_array_equal, again.data, task.data)
+    chex.assert_trees_all_equal(again.data, task.data)
     traces = []
 
     @jax.jit

@@ -2,6 +2,7 @@
 
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -156,7 +157,7 @@ def test_pretrained_resnet_against_numpy(tmp_path):
     got = jax.jit(network.apply)(variables, images).feature
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
     wrapped = load(tmp_path, network, image, {f"module.{name}": tensor for name, tensor in tensors.items()})
-    jax.tree.map(np.testing.assert_array_equal, wrapped, variables)
+    chex.assert_trees_all_equal(wrapped, variables)
 
 
 def pretrained_osnet(tmp_path, variant):
@@ -199,10 +200,10 @@ def test_pretrained_branches_of_mgn_begin_as_equals(tmp_path):
     tensors = pytorch_networks.resnet_state(network.depths, network.width)
     after = load(tmp_path, network, image, tensors)
     for collection in ("params", "batch_stats"):
-        jax.tree.map(np.testing.assert_array_equal, *(after[collection][f"backbone_{name}"] for name in ("global", "part3")))
+        chex.assert_trees_all_equal(*(after[collection][f"backbone_{name}"] for name in ("global", "part3")))
         for name in before[collection]:
             if not network.in_backbone(name):
-                jax.tree.map(np.testing.assert_array_equal, before[collection][name], after[collection][name])
+                chex.assert_trees_all_equal(before[collection][name], after[collection][name])
     kernel = after["params"]["backbone_part2"]["layer3_1"]["conv2"]["kernel"]
     np.testing.assert_array_equal(kernel, tensors["layer3.1.conv2.weight"].transpose(2, 3, 1, 0))
 

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -245,7 +246,7 @@ def test_batch_norm_on_two_devices_is_that_of_the_halves_of_a_batch(images, imag
         np.testing.assert_allclose(leaf[0], wanted, rtol=1e-3, atol=1e-4)
     # What is kept and scored is what the devices agree on.
     (outcome,) = outcomes(execution, [trial])
-    jax.tree.map(np.testing.assert_array_equal, outcome.end.variables, jax.tree.map(lambda leaf: leaf[0], state.variables))
+    chex.assert_trees_all_equal(outcome.end.variables, jax.tree.map(lambda leaf: leaf[0], state.variables))
     assert outcome.steps == 4
     one_device = images_expected[1].end.variables["batch_stats"]
     assert any(

@@ -1,5 +1,6 @@
 """What people read of a margin-based loss: formulas, a Python file, curves."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,7 +60,7 @@ def test_the_exported_file_is_the_loss(descriptions):
             return SPACE.loss(candidate, {BRANCH.name: inputs})
 
         found, wanted = (jax.value_and_grad(loss)(cosine) for loss in (lambda x, m=module: m["loss"](x, target), ours))
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, wanted)
+        chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)
         assert module["LOG2_SCALE"] == SPACE.parse(FORMULAS[name])[BRANCH.name].log2_scale
 
 

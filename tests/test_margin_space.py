@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -179,7 +180,7 @@ def test_prior_formulas_are_the_hand_crafted_losses(name):
 
     ours = outcome(lambda inputs: FORM.values(FORM.encode(expression), inputs))
     theirs = outcome(lambda inputs: FAMILIES[name].values(inputs, **hyperparameters))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), ours, theirs)
+    chex.assert_trees_all_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_hand_crafted_margins_by_their_formulas():

@@ -1,5 +1,6 @@
 """Networks: shapes, parameter counts, and two convolutions that must be the same function."""
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -65,7 +66,7 @@ def test_patches_equal_native_in_value_and_gradient(kernel_size, strides, paddin
         return results
 
     expected, got = both(inputs, kernel)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), expected, got)
+    chex.assert_trees_all_close(expected, got, rtol=2e-5, atol=2e-5)
 
 
 def test_convolution_layers_share_parameters():

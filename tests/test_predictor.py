@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from jaxloss.systems.autoloss_gms.predictor.predictor import finite_scores, fit,
 from jaxloss.systems.autoloss_gms.predictor.ranking import PAIR_LOSSES, rank_correlation, rank_loss
 from jaxloss.systems.autoloss_gms.predictor.resnet1d import LAYOUTS, ResNet1D
 from jaxloss.systems.autoloss_gms.settings import DEPTHS, RANK_LOSSES, ChooserSettings, PredictorSettings
+from tests.compilations import counted
 
 POINTS = np.linspace(-1, 1, 257)
 # All fits of this file share one compiled training.
@@ -191,7 +193,7 @@ def test_it_does_not_order_by_itself():
 
 def test_the_same_seed_gives_the_same_predictor(fitted):
     again = fit(TINY, *made_up_losses(100, 0), seed=0)
-    jax.tree.map(np.testing.assert_array_equal, again, fitted)
+    chex.assert_trees_all_equal(again, fitted)
     features, _ = made_up_losses(10, 1)
     other = fit(TINY, *made_up_losses(100, 0), seed=1)
     assert not np.array_equal(predict(other, features), predict(fitted, features))
@@ -216,13 +218,13 @@ def test_curves_outside_a_domain_are_harmless():
 
 
 def test_a_growing_set_of_losses_compiles_nothing_new(fitted):
-    training, prediction = predictor._train._cache_size(), predictor._forward._cache_size()
+    predict(fitted, made_up_losses(10, 4)[0])
     settings = dataclasses.replace(TINY)
-    for num_losses in (3, 20, 120):
-        state = fit(settings, *made_up_losses(num_losses, 2), seed=3)
-        predict(state, made_up_losses(num_losses, 4)[0])
-    assert predictor._train._cache_size() == training
-    assert predictor._forward._cache_size() <= max(prediction, 1)
+    with counted() as compiled:
+        for num_losses in (3, 20, 120):
+            state = fit(settings, *made_up_losses(num_losses, 2), seed=3)
+            predict(state, made_up_losses(num_losses, 4)[0])
+    assert not compiled
 
 
 def test_stopped_trainings_have_the_worst_score():
@@ -261,7 +263,7 @@ def test_a_stored_predictor_predicts_the_same(fitted):
     features, _ = made_up_losses(10, 1)
     restored = from_bytes(TINY, to_bytes(fitted))
     np.testing.assert_array_equal(predict(restored, features), predict(fitted, features))
-    jax.tree.map(np.testing.assert_array_equal, restored, fitted)
+    chex.assert_trees_all_equal(restored, fitted)
     with pytest.raises(UserError, match=r"predictor\.width=8"):
         from_bytes(dataclasses.replace(TINY, width=8), to_bytes(fitted))
 

@@ -1,7 +1,6 @@
 """The rejection protocol in lanes: leaving early, refilling, and the way it is computed change no verdict."""
 
 import collections
-import dataclasses
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from jaxloss.core.verdicts import ACCEPTED, PASSED, reason_of
 from jaxloss.filters import population as populations
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.gradient import PopulationGradients
-from jaxloss.filters.population import make_population
+from jaxloss.filters.population import fit_lanes, make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.filters.settings import RejectionSettings
@@ -23,6 +22,8 @@ from jaxloss.systems.autoloss_zero.trees import Vocabulary, leaves_of, random_tr
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 
 ENOUGH_MEMORY = 2**28
+# So little that the blocks are the fewest that any one candidate fits into.
+TIGHT_MEMORY = 30_000
 
 
 def any_graphs(count, seed):
@@ -101,32 +102,49 @@ def large_graphs(count, seed):
     return list(itertools.islice((graph for graph in drawn if graph.merged().num_operators in sizes), count))
 
 
-def test_large_candidates_that_do_not_fit_together_wait():
-    """Who is under way stays, so that each begins once; and how many fit is not found out again at every refill."""
-    graphs = large_graphs(40, seed=3)
-    tight = protocol(lanes=32, iterations=300)
-    prepare, compiled = tight._population.prepare, tight._compiled
-    tight._population._shape = dataclasses.replace(tight._population._shape, slots=40)
-    tries, sizes, begun = [], [], []
+class Watched:
+    """A population that notes which candidates hold its lanes, and how many calls are made."""
 
-    def counted_prepare(encoded):
-        prepared = prepare(encoded)
-        tries.append(prepared is not None)
-        if prepared is not None:
-            sizes.append(sum(one is not None for one in encoded))
+    def __init__(self, population):
+        self.population = population
+        self.refused, self.held, self.calls = 0, [], []
+
+    def __getattr__(self, name):
+        return getattr(self.population, name)
+
+    def prepare(self, encoded):
+        prepared = self.population.prepare(encoded)
+        if prepared is None:
+            self.refused += 1
+        else:
+            self.held.append({id(one) for one in encoded if one is not None})
         return prepared
 
-    def counted_call(prepared, state, fresh, samples):
-        begun.append(int(fresh.sum()))
-        return compiled(prepared, state, fresh, samples)
+    def begin(self, population, memory, start, context):
+        jax.debug.callback(lambda: self.calls.append(1))
+        return self.population.begin(population, memory, start, context)
 
-    tight._population.prepare, tight._compiled = counted_prepare, counted_call
-    found = tight(graphs)
+    @property
+    def begun(self):
+        """How often a candidate came to hold a lane."""
+        return sum(len(now - before) for before, now in itertools.pairwise([set(), *self.held]))
+
+
+def test_large_candidates_that_do_not_fit_together_wait():
+    """Who is under way stays, so that each begins once; and how many fit is not found out again at every refill."""
+    graphs, problem = large_graphs(70, seed=3), classification_problem()
+    settings = RejectionSettings(iterations=300)
+    tight = Watched(make_population(problem, BRANCH.form.layout, "blocks", True, 80, TIGHT_MEMORY))
+    assert tight.lanes == 80
+    found = RejectionProtocol(problem, tight, settings)(graphs)
+    jax.effects_barrier()
     assert_equal(found, protocol(lanes=32, iterations=300)(graphs))
-    assert sum(begun) == len(graphs)
-    assert tries.count(False) <= len(begun)
+    assert tight.begun == len(graphs)
+    num_calls = len(tight.calls) // (len(problem.start) // tight.samples)
+    assert 0 < tight.refused <= num_calls
     # The room is in use: about as many calls as it takes when as many stand side by side as usually fit.
-    assert len(begun) * np.median(sizes) < 1.25 * np.sum(-(-found["steps"] // 100))
+    sizes = [len(held) for held in tight.held if held]
+    assert num_calls * np.median(sizes) < 1.25 * np.sum(-(-found["steps"] // 100))
 
 
 # --- one list, every way -------------------------------------------------------------------------------------------------------
@@ -171,14 +189,20 @@ def test_all_ways_come_to_the_same_verdicts(five_thousand):
 @pytest.mark.parametrize("guessed", [0.5, 4])
 def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
     """Fewer than were guessed, or more, found by compiling once more; nothing is run to find out."""
-    budget, problem = 200_000, classification_problem()
-    population = make_population(problem, BRANCH.form.layout, "vmap", False, 100, int(guessed * budget))
-    population._budget, guess = budget, population.lanes
-    stage = PopulationGradients(problem, population)
-    assert 0.9 * budget < stage._memory_needed(population.prepare([])) <= budget
+    budget, most, problem = 200_000, 100, classification_problem()
+    population = make_population(problem, BRANCH.form.layout, "vmap", False, most, int(guessed * budget))
+    guess, taken = population.lanes, []
+
+    class Fitted(Watched):
+        def fit(self, needed):
+            fit_lanes(self.population, needed, most, budget)
+            taken.append(needed(self.population.prepare([])))
+
+    gradients = PopulationGradients(problem, Fitted(population))
+    assert 0.9 * budget < taken[0] <= budget
     assert (population.lanes > guess) is (guessed < 1)
-    assert len(stage(any_graphs(population.lanes + 1, seed=6))["reason"]) == population.lanes + 1
-    assert stage.compilations == 2
+    assert len(gradients(any_graphs(population.lanes + 1, seed=6))["reason"]) == population.lanes + 1
+    assert gradients.compilations == 2
 
 
 def test_graphs_of_one_size_share_a_program_on_an_accelerator(monkeypatch):

@@ -561,7 +561,7 @@ def test_without_cross_entropy_the_headline_names_the_best_hand_crafted_loss():
         for name, kind, score in (("cosface", "handcrafted", 0.5), ("arcface", "handcrafted", 0.6), ("found 2", "found", 0.9))
     ]
     differences = [{"second": name, "mean": 0.0} for name in ("cosface", "arcface", "found 2")]
-    assert report._rival(rows, differences)["second"] == "arcface"
+    assert report.headline_rival(rows, differences)["second"] == "arcface"
     rows.append({"name": "cross_entropy", "kind": "handcrafted", "tuned": {"search_eval": 0.1}})
-    assert report._rival(rows, [*differences, {"second": "cross_entropy", "mean": 0.0}])["second"] == "cross_entropy"
-    assert report._rival([], []) is None
+    assert report.headline_rival(rows, [*differences, {"second": "cross_entropy", "mean": 0.0}])["second"] == "cross_entropy"
+    assert report.headline_rival([], []) is None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -293,7 +294,7 @@ def test_batches_by_identity_may_be_streamed(task, market):
     device, streamed = outcomes
     assert device.steps == 12
     assert streamed.scores == device.scores
-    jax.tree.map(np.testing.assert_array_equal, streamed.end, device.end)
+    chex.assert_trees_all_equal(streamed.end, device.end)
 
 
 def test_a_backbone_stands_still_while_it_is_frozen(task):
@@ -366,7 +367,7 @@ def test_steps_and_warm_up_follow_section_g():
     settings = TrainingSettings(
         num_epochs=140, schedule="steps", warmup_epochs=20, warmup_start=0.01, step_epochs=(60.0, 100.0), step_factor=0.1
     )
-    factor = settings._factor(1400, 10)
+    factor = settings.rate_factor(1400, 10)
     found = [float(factor(step)) for step in (0, 100, 200, 599, 601, 999, 1001, 1399)]
     np.testing.assert_allclose(found, [0.01, 0.505, 1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-4)
     with pytest.raises(UserError, match="step_epochs must rise"):

@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +79,7 @@ def serial(task, settings=SETTINGS, workers=1):
 
 def assert_equal(found, expected):
     assert (found.steps, found.finite, found.scores) == (expected.steps, expected.finite, expected.scores)
-    jax.tree.map(np.testing.assert_array_equal, found.end, expected.end)
+    chex.assert_trees_all_equal(found.end, expected.end)
 
 
 def end(*executions):
@@ -161,7 +162,7 @@ def test_a_classification_task_trains_both_ways():
     key = jax.random.key(3)
     problems = [task.problems["predictions"](task.init(key), task.data[TRAIN], key, 5)["classification"] for task in tasks]
     np.testing.assert_array_equal(problems[0].start, problems[1].start)
-    jax.tree.map(np.testing.assert_array_equal, problems[0].context, problems[1].context)
+    chex.assert_trees_all_equal(problems[0].context, problems[1].context)
 
 
 def test_the_checks_look_at_streamed_rows():

@@ -19,6 +19,7 @@ from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.train import Training
+from tests.compilations import counted
 
 TASK = make_fast(FastSettings(size=40))
 SPACE = autoloss_zero()
@@ -71,15 +72,13 @@ def test_the_score_is_that_of_the_split_asked_for(training):
 
 
 def test_one_compilation_for_all_candidates_rates_seeds_and_divisions(training):
-    for text, rate, seed, division in (
-        (CROSS_ENTROPY, 0.1, 0, 0),
-        ("Mul(prediction, Neg(target))", 0.2, 1, 1),
-        ("Exp(Add(prediction, Neg(Square(Add(target, target)))))", 1.0, 2, 2),
-    ):
-        train(training, text, rate, seed, TASK.with_division(division))
+    divisions = [TASK.with_division(division) for division in range(3)]
+    train(training, CROSS_ENTROPY, 0.1, 0, divisions[0])
+    with counted() as compiled:
+        train(training, "Mul(prediction, Neg(target))", 0.2, 1, divisions[1])
+        train(training, "Exp(Add(prediction, Neg(Square(Add(target, target)))))", 1.0, 2, divisions[2])
+    assert not compiled
     assert training.compilations == 1
-    assert training._whole._cache_size() == 1
-    assert training.preparation.begin._cache_size() == 1
 
 
 def plain_training(preparation, loss):
@@ -361,11 +360,13 @@ def test_workers_change_nothing_but_the_time(training):
 
 
 def test_trials_that_nobody_waits_for_are_dropped():
-    execution = SerialExecution(TASK, SETTINGS, 1)
+    """Each is on a division of its own, which is asked for as it starts."""
     started = []
-    execution._run_one = lambda trial: (started.append(trial), 0.0)
-    results = execution.run(trials())
+    task = dataclasses.replace(TASK, with_division=lambda number: started.append(number) or TASK)
+    execution = SerialExecution(task, SETTINGS, 1)
+    results = execution.run([Trial(SPACE, encoded(CROSS_ENTROPY), 0.2, 0, number, SEARCH_EVAL) for number in range(100)])
     next(results)
     results.close()
     execution.close()
-    assert len(started) <= 10
+    assert started == list(range(len(started)))
+    assert 1 <= len(started) < 50

@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,7 +116,7 @@ def test_many_may_start_from_one_handle(executions, mode):
     wanted = [{}, {"gamma": 0.5}, {"rate": 0.1}, {}, {"gamma": 1.0, "rate": 0.2}]
     found = run(execution, *(trial(begun.end, 8, **one) for one in wanted))
     assert [one.steps for one in found] == [13] * 5
-    jax.tree.map(np.testing.assert_array_equal, begun.end, before)
+    chex.assert_trees_all_equal(begun.end, before)
     assert_same_end(found[0], found[3])
     for one, options in zip(found, wanted, strict=True):
         assert_same_end(one, run(executions("serial"), trial(begun.end, 8, **options))[0], TOLERANCE)

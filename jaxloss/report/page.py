@@ -118,11 +118,11 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
             mark = axis.mark(row["mean"], row["ci95"])
             parts["differences"].append({**row, "mark": mark, "words": words, "math": drawn.get(row["second"])})
     headline = next((row for row in parts["comparison"] if row["is_first"]), None)
-    rival = _rival(rows, differences)
+    rival = headline_rival(rows, differences)
     return {**parts, "headline": headline, "rival": rival, "lead": lead_in_words(rival) if rival else None}
 
 
-def _rival(rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> dict[str, Any] | None:
+def headline_rival(rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The difference that the headline names: to cross-entropy, or to the hand-crafted loss that is best on search_eval."""
     scores = {row["name"]: row["tuned"]["search_eval"] for row in rows if row["kind"] == "handcrafted"}
     scores = {name: score for name, score in scores.items() if score is not None}

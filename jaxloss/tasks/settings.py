@@ -104,10 +104,10 @@ class TrainingSettings(Settings, section="training"):
             # Before the momentum, which would move what was frozen later on.
             parts += [_freeze(backbone, round(self.frozen_epochs * steps_per_epoch))]
         parts += [optax.trace(self.momentum) if self.optimiser == "sgd" else optax.scale_by_adam()]
-        return optax.chain(*parts, optax.scale_by_schedule(self._factor(num_steps, steps_per_epoch)))
+        return optax.chain(*parts, optax.scale_by_schedule(self.rate_factor(num_steps, steps_per_epoch)))
 
-    def _factor(self, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
-        """The schedule as a factor of the learning rate."""
+    def rate_factor(self, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
+        """The schedule, as a factor of the learning rate for each step."""
         warmup = round(self.warmup_epochs * steps_per_epoch)
         decay_steps = max(1, num_steps - warmup)
         steps = {round(epoch * steps_per_epoch) - warmup: self.step_factor for epoch in self.step_epochs}
