@@ -1,4 +1,4 @@
-"""What changes images in training: shifts, mirroring, random erasing."""
+"""What changes images in training: shifts, mirroring, random erasing; and their standard scale."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.erasing import erase
-from jaxloss.tasks.data.preprocess import AUGMENTATIONS, crop, crop_erase, crop_flip, crop_flip_erase
+from jaxloss.tasks.data.preprocess import AUGMENTATIONS, crop, crop_erase, crop_flip, crop_flip_erase, standardise
 
 COUNT, HEIGHT, WIDTH = 4000, 32, 16
 
@@ -135,3 +135,31 @@ def test_every_augmentation_keeps_shape_and_type(name):
     assert {key: (array.shape, array.dtype) for key, array in changed.items()} == {
         key: (array.shape, array.dtype) for key, array in batch.items()
     }
+
+
+def test_crop_flip_only_moves_and_mirrors():
+    images = np.random.default_rng(0).integers(1, 256, (24, 6, 6, 2)).astype(np.uint8)
+    batch = {"image": jnp.asarray(images), "label": jnp.arange(24)}
+    changed = jax.jit(crop_flip)(batch, jax.random.key(0))
+    np.testing.assert_array_equal(changed["label"], np.arange(24))
+    assert changed["image"].dtype == jnp.uint8
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
+    found = []
+    for index, image in enumerate(np.asarray(changed["image"])):
+        windows = {
+            (row, column, mirrored): padded[index, row : row + 6, column : column + 6][:, :: -1 if mirrored else 1]
+            for row in range(9)
+            for column in range(9)
+            for mirrored in (False, True)
+        }
+        matches = [place for place, window in windows.items() if (window == image).all()]
+        assert matches
+        found.append(matches[0])
+    assert {mirrored for *_, mirrored in found} == {False, True}
+    assert len(set(found)) > 12
+
+
+def test_standardise():
+    images = jnp.asarray(np.full((1, 2, 2, 2), 255, np.uint8))
+    np.testing.assert_allclose(standardise(images, 0.5, (0.25, 0.5))[0, 0, 0], [2.0, 1.0])
+    np.testing.assert_allclose(standardise(jnp.full((1, 2, 2, 1), 0.75), 0.5, 0.25), 1.0)

@@ -10,50 +10,24 @@ import pytest
 
 from jaxloss import launch
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import PREDICTIONS, RejectionProblem
+from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import LossInputs
 from jaxloss.tasks.base import TEST, TRAIN
-from jaxloss.tasks.check import check_task, on_division
-from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.check import check_task
+from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.registry import TASKS, RegisteredTask
-
-TASK = make_fast(FastSettings(size=40))
-BRANCH = "classification"
-BATCH = 10
-
-
-def forwarding(change):
-    """A task whose forward gives what `change` makes of (inputs, variables)."""
-    return dataclasses.replace(TASK, forward=lambda *arguments: change(*TASK.forward(*arguments)))
-
-
-def with_inputs(change):
-    return forwarding(lambda inputs, variables: ({BRANCH: change(inputs[BRANCH])}, variables))
-
-
-def with_arrays(change):
-    return with_inputs(lambda inputs: dataclasses.replace(inputs, arrays=change(dict(inputs.arrays))))
-
-
-def with_scores(change):
-    return dataclasses.replace(TASK, scores=lambda variables, examples: change(TASK.scores(variables, examples)["accuracy"]))
-
-
-def with_data(**splits):
-    return dataclasses.replace(TASK, data={**TASK.data, **splits})
-
-
-def with_problem(**changes):
-    def rejection_problem(*arguments):
-        problem = TASK.problems[PREDICTIONS](*arguments)[BRANCH]
-        return {BRANCH: dataclasses.replace(problem, **{name: change(problem) for name, change in changes.items()})}
-
-    return dataclasses.replace(TASK, problems={PREDICTIONS: rejection_problem})
-
-
-def with_auxiliary(name, function):
-    task = forwarding(lambda inputs, variables: ({**inputs, "extra": inputs[BRANCH]}, variables))
-    return dataclasses.replace(task, auxiliary_losses={name: function})
+from tests.changed_tasks import (
+    BATCH,
+    BRANCH,
+    TASK,
+    forwarding,
+    with_arrays,
+    with_auxiliary,
+    with_data,
+    with_inputs,
+    with_problem,
+    with_scores,
+)
 
 
 def flat(arrays):
@@ -284,47 +258,6 @@ def test_a_mistake_of_a_task_is_one_line(mistake):
     assert says in line or re.search(says, line), line
 
 
-def test_a_task_without_mistakes_gives_the_shapes_of_its_inputs():
-    inputs = check_task(TASK, BATCH, num_samples=0)
-    assert {name: array.shape for name, array in inputs[BRANCH].arrays.items()} == dict.fromkeys(
-        ("prediction", "target", "logits"), (10, 1, 1, 3)
-    )
-    # More than it has examples: a batch of all of them.
-    assert check_task(TASK, 1000)[BRANCH].mask.shape == (40, 1, 1, 1)
-
-
-def test_a_branch_without_scores_in_the_problem_may_offer_more():
-    """The problem of the fast task makes no logits: losses that do not read them do not miss them."""
-    check_task(TASK, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)
-    with pytest.raises(UserError, match="lacks the array 'logits'"):
-        check_task(TASK, BATCH, num_samples=5)
-
-
-@pytest.mark.parametrize(
-    ("with_division", "says"),
-    [
-        (lambda seed: None, "with_division(1) of the task fast must give a Task, not None"),
-        (
-            lambda seed: dataclasses.replace(TASK, metric="recall"),
-            "with_division(1) of the task fast must give a task with the same metric, accuracy, not recall",
-        ),
-        (
-            lambda seed: with_data(train={**TASK.data[TRAIN], "point": np.zeros((40, 3))}),
-            "with_division(1) of the task fast must give the same arrays: float32[40, 2] as data['train']['point'] was expected, "
-            "float64[40, 3] came",
-        ),
-        (
-            lambda seed: with_data(train={"point": TASK.data[TRAIN]["point"]}),
-            "int32[40] as data['train']['label'] was expected, nothing came",
-        ),
-    ],
-)
-def test_a_division_of_another_kind(with_division, says):
-    with pytest.raises(UserError) as caught:
-        on_division(dataclasses.replace(TASK, with_division=with_division), 1)
-    assert says in str(caught.value)
-
-
 def test_a_mistake_ends_a_command_before_a_directory_is_made(tmp_path, monkeypatch, capsys):
     task, says = MISTAKES["a vector metric"]
     made = dataclasses.replace(task, with_division=lambda seed: task)
@@ -332,19 +265,3 @@ def test_a_mistake_ends_a_command_before_a_directory_is_made(tmp_path, monkeypat
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]) == 2
     assert capsys.readouterr().err == f"error: {says}\n"
     assert not (tmp_path / "run").exists()
-
-
-def test_problem_shapes_are_those_of_one_sample_and_of_all():
-    """Inputs that only work for one of the two are found."""
-
-    def only_one(value, target):
-        return LossInputs.create({"prediction": value.reshape(1, 1, 1, 3), "target": target})
-
-    task = with_problem(inputs=lambda problem: only_one)
-    assert isinstance(
-        task.problems[PREDICTIONS](TASK.init(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem
-    )
-    with pytest.raises(
-        UserError, match="inputs of the problem 'predictions' of the task fast, branch 'classification' raises TypeError"
-    ):
-        check_task(task, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)

@@ -1,19 +1,16 @@
-"""Sources, splits, noise and image preprocessing."""
+"""Sources of labelled images, and their splits."""
 
 import os
 import pathlib
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.load import SOURCES, load_source
-from jaxloss.tasks.data.noise import class_mapping, noisy_labels
-from jaxloss.tasks.data.preprocess import crop_flip, standardise
 from jaxloss.tasks.data.source import labelled_images, make_source
 from jaxloss.tasks.data.split import split_source, stratified_order
+from tests.errors import one_line
 
 CIFAR = pathlib.Path(os.environ.get("JAXLOSS_DATA_DIR", "")) / "cifar10_subset.npz"
 
@@ -27,10 +24,6 @@ def tiny_source(num_train=60, num_test=0, num_classes=3):
         return labelled_images(images, numbers % num_classes, "tiny")
 
     return make_source("tiny", part(0, num_train), part(100, num_test) if num_test else None)
-
-
-def one_line(error):
-    return "\n" not in str(error.value)
 
 
 @pytest.fixture
@@ -229,74 +222,3 @@ def test_splits_that_cannot_be(fractions, limits, message):
     with pytest.raises(UserError, match=message) as error:
         split_source(tiny_source(60), fractions, 0, limits)
     assert one_line(error)
-
-
-def test_symmetric_noise():
-    labels = np.repeat(np.arange(10), 200).astype(np.int32)
-    noisy = noisy_labels(labels, 10, "symmetric", 0.4, 0)
-    # 800 are replaced, of which a tenth stays right by chance.
-    assert 680 <= (noisy != labels).sum() <= 760
-    wrong = np.bincount(noisy[noisy != labels], minlength=10)
-    assert wrong.min() > 40
-    assert wrong.max() < 110
-    np.testing.assert_array_equal(noisy, noisy_labels(labels, 10, "symmetric", 0.4, 0))
-    assert (noisy != noisy_labels(labels, 10, "symmetric", 0.4, 1)).any()
-    np.testing.assert_array_equal(labels, np.repeat(np.arange(10), 200))
-    np.testing.assert_array_equal(labels, noisy_labels(labels, 10, "none", 0.4, 0))
-    np.testing.assert_array_equal(labels, noisy_labels(labels, 10, "symmetric", 0.0, 0))
-
-
-def test_asymmetric_noise():
-    labels = np.repeat(np.arange(10), 50).astype(np.int32)
-    noisy = noisy_labels(labels, 10, "asymmetric", 0.3, 0)
-    wrong = noisy != labels
-    np.testing.assert_array_equal(noisy[wrong], (labels[wrong] + 1) % 10)
-    np.testing.assert_array_equal(np.bincount(labels[wrong]), 15)
-    cifar = noisy_labels(labels, 10, "asymmetric", 0.3, 0, "cifar10")
-    pairs = {(int(old), int(new)) for old, new in zip(labels, cifar, strict=True) if old != new}
-    assert pairs == {(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)}
-    np.testing.assert_array_equal(class_mapping([2, 0, 1], 3), [2, 0, 1])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("symetric", 0.4, 0), "Did you mean 'symmetric'"),
-        (("symmetric", 1.4, 0), "between 0 and 1"),
-        (("asymmetric", 0.4, 0, "cifar"), "Did you mean 'cifar10'"),
-        (("asymmetric", 0.4, 0, "cifar10"), "more classes"),
-        (("asymmetric", 0.4, 0, (0, 3, 1)), "one of the 3 classes"),
-    ],
-)
-def test_noise_that_cannot_be(arguments, message):
-    with pytest.raises(UserError, match=message) as error:
-        noisy_labels(np.zeros(5, np.int32), 3, *arguments)
-    assert one_line(error)
-
-
-def test_crop_flip_only_moves_and_mirrors():
-    images = np.random.default_rng(0).integers(1, 256, (24, 6, 6, 2)).astype(np.uint8)
-    batch = {"image": jnp.asarray(images), "label": jnp.arange(24)}
-    changed = jax.jit(crop_flip)(batch, jax.random.key(0))
-    np.testing.assert_array_equal(changed["label"], np.arange(24))
-    assert changed["image"].dtype == jnp.uint8
-    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)))
-    found = []
-    for index, image in enumerate(np.asarray(changed["image"])):
-        windows = {
-            (row, column, mirrored): padded[index, row : row + 6, column : column + 6][:, :: -1 if mirrored else 1]
-            for row in range(9)
-            for column in range(9)
-            for mirrored in (False, True)
-        }
-        matches = [place for place, window in windows.items() if (window == image).all()]
-        assert matches
-        found.append(matches[0])
-    assert {mirrored for *_, mirrored in found} == {False, True}
-    assert len(set(found)) > 12
-
-
-def test_standardise():
-    images = jnp.asarray(np.full((1, 2, 2, 2), 255, np.uint8))
-    np.testing.assert_allclose(standardise(images, 0.5, (0.25, 0.5))[0, 0, 0], [2.0, 1.0])
-    np.testing.assert_allclose(standardise(jnp.full((1, 2, 2, 1), 0.75), 0.5, 0.25), 1.0)

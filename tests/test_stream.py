@@ -23,7 +23,6 @@ from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.data.stream import ArrayRows, StreamedRows
-from jaxloss.tasks.dispatch import dispatch_steps
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
@@ -250,34 +249,6 @@ def test_reading_ends_with_the_training():
     assert (outcome.steps, outcome.finite) == (0, False)
     assert len(task.data[TRAIN].source.read) < 100
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("grain")]
-
-
-class Step:
-    """A state whose flags say when somebody waits for them."""
-
-    def __init__(self, number, waited):
-        self.number, self.waited = number, waited
-        self.finite = self
-
-    def is_ready(self):
-        return False
-
-    def block_until_ready(self):
-        self.waited.append(self.number)
-
-
-@pytest.mark.parametrize("most_ahead", [1, 3])
-def test_the_host_is_not_further_ahead_than_asked(monkeypatch, most_ahead):
-    monkeypatch.setattr("jaxloss.tasks.dispatch.jnp.copy", lambda flag: flag)
-    waited, ahead = [], []
-
-    def step(state):
-        ahead.append(state.number - len(waited))
-        return Step(state.number + 1, waited)
-
-    dispatch_steps(step, Step(0, waited), 10, most_ahead)
-    assert waited == list(range(1, 11 - most_ahead))
-    assert max(ahead) == most_ahead
 
 
 # --- where data have to lie on the device --------------------------------------------------------------------------------------

@@ -1,0 +1,87 @@
+"""The order of what a search found: by fresh seeds, and each loss once."""
+
+import dataclasses
+import types
+
+import pytest
+
+from jaxloss.config import default_config
+from jaxloss.study.comparison import different
+from jaxloss.study.contender import FOUND, Contender
+from jaxloss.study.experiment import Experiment
+from tests.comparison.pretence import CONTENDERS, FORMULA, SETTINGS, SPACE, Pretence, comparison
+
+
+def test_ranking_is_by_the_mean_over_fresh_seeds(archive):
+    """What led by luck on one seed falls back."""
+    quality = {FORMULA: {10_000: 0.95, 10_001: 0.5}, "Neg(Mul(target, prediction))": {10_000: 0.8, 10_001: 0.8}}
+    texts = {SPACE.encode(SPACE.parse(text))[SPACE.branches[0].name].opcodes.tobytes(): text for text in quality}
+
+    def score(trial):
+        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.start]
+
+    ranked = comparison(archive, Pretence(score)).rank(CONTENDERS[:2], 0.3, "rank")
+    assert [(one.contender.name, one.score) for one in ranked] == [("found 2", 0.8), ("found 1", pytest.approx(0.725))]
+
+
+def ranked_texts(archive, quality, execution=Pretence):
+    """Formula and `same_as` of formulas with given scores on the seeds, best first."""
+    texts = {SPACE.encode(SPACE.parse(text))["classification"].opcodes.tobytes(): text for text in quality}
+
+    def score(trial):
+        return quality[texts[trial.encoded["classification"].opcodes.tobytes()]][trial.start - SETTINGS.seed]
+
+    (count,) = {len(scores) for scores in quality.values()}
+    settings = dataclasses.replace(SETTINGS, rank_seeds=count)
+    contenders = [Contender(text, FOUND, SPACE, text) for text in quality]
+    ranked = comparison(archive, execution(score), settings).rank(contenders, 0.3, "rank")
+    return [(one.contender.formula, one.same_as) for one in ranked]
+
+
+def test_what_scores_alike_on_every_seed_is_one_loss(archive):
+    quality = {
+        FORMULA: [0.75, 0.5, 1.0, 0.25, 0.5],
+        "Neg(Mul(target, prediction))": [0.75, 0.5, 1.0, 0.25, 0.5],
+        "Tanh(prediction)": [0.5, 0.75, 1.0, 0.25, 0.5],  # the same mean
+        "Abs(prediction)": [None] * 5,
+        "Exp(prediction)": [None] * 5,
+    }
+    copies = {"Neg(Mul(target, prediction))": FORMULA}
+    expected = [(text, copies.get(text)) for text in quality]
+
+    class Killed(Pretence):
+        def run(self, trials):
+            for number, done in enumerate(super().run(trials)):
+                if number == 10:
+                    raise KeyboardInterrupt
+                yield done
+
+    with pytest.raises(KeyboardInterrupt):
+        ranked_texts(archive, quality, Killed)
+    assert ranked_texts(archive, quality) == expected
+    # The stored scores tell the same without any training.
+    assert ranked_texts(archive, quality, lambda score: None) == expected
+
+
+def test_a_copy_takes_no_place_among_the_found(archive):
+    texts = (FORMULA, "Neg(Mul(target, prediction))", "Abs(prediction)")
+    third = SPACE.encode(SPACE.parse(texts[2]))["classification"].opcodes.tobytes()
+
+    def score(trial):
+        lower = 0.3 * (trial.encoded["classification"].opcodes.tobytes() == third)
+        return 0.9 - 0.1 * (trial.start - SETTINGS.seed) - lower
+
+    compared = comparison(archive, Pretence(score), dataclasses.replace(SETTINGS, rank_seeds=4))
+    loop = types.SimpleNamespace(search=types.SimpleNamespace(best=lambda: [types.SimpleNamespace(text=text) for text in texts]))
+    experiment = types.SimpleNamespace(config=default_config(), space=SPACE, comparison=compared)
+    ranked = Experiment.rank(experiment, loop, FOUND, "rank")
+    assert [one.contender.name for one in ranked] == ["found 1", texts[1], "found 2"]
+    assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]
+    experiment.config.search.seeds = (f" {texts[2]}",)
+    assert [one.contender.name for one in Experiment.rank(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
+
+
+@pytest.mark.parametrize("scores", [[0.7, 0.9, 0.8], [0.9, 0.9, 0.8, 0.9, 0.9, 0.7]])
+def test_few_or_coarse_equal_scores_are_chance(archive, scores):
+    quality = {FORMULA: scores, "Neg(Mul(target, prediction))": scores}
+    assert ranked_texts(archive, quality) == [(text, None) for text in quality]

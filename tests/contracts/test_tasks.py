@@ -1,0 +1,95 @@
+"""What every task promises: those that are registered, and those from outside the package."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxloss
+from examples.own_branches import make_task as two_branches
+from examples.own_task import make_task as a_line
+from jaxloss.execution.base import Trial
+from jaxloss.execution.choice import ExecutionFactory, choose
+from jaxloss.execution.settings import SERIAL
+from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN
+from jaxloss.tasks.check import check_task, on_division
+from jaxloss.tasks.context import TaskContext
+from jaxloss.tasks.registry import TASKS
+from jaxloss.tasks.settings import TrainingSettings
+from tests.compilations import counted
+from tests.contracts.all_spaces import draw
+
+
+def _registered(name, folder):
+    settings = TASKS[name].settings
+    options = {"model_options": {"features": (8,)}} if name == "classification" else {}
+    if name == "retrieval":
+        random, identities = np.random.default_rng(0), np.repeat(np.arange(12), 4)
+        images = random.integers(0, 256, (48, 8, 8, 1)).astype(np.uint8)
+        np.savez(folder / "images.npz", images=images, identities=identities)
+        options = {
+            "source": "npz:images.npz",
+            "source_options": {"camera_key": "", "split_key": ""},
+            "image_size": (0, 0),
+            "model": "embedding_cnn",
+            "model_options": {"features": (4,), "embedding_size": 8},
+            "augmentation": "none",
+            "identities_per_batch": 4,
+            "images_per_identity": 2,
+        }
+    return TASKS[name].make(settings(**options), TaskContext(data_dir=str(folder), batch_size=8))
+
+
+OUTSIDE = {"a line (outside)": a_line, "two branches (outside)": two_branches}
+
+
+@pytest.fixture(scope="module", params=[*TASKS, *OUTSIDE])
+def task(request, tmp_path_factory):
+    if request.param in OUTSIDE:
+        return OUTSIDE[request.param]()
+    return _registered(request.param, tmp_path_factory.mktemp("data"))
+
+
+class TestTasks:
+    def test_it_is_what_a_task_has_to_be(self, task):
+        reads = {name: [one for one in ("prediction", "cosine", "target") if one in names] for name, names in task.offers.items()}
+        inputs = check_task(task, batch_size=8, reads=reads, num_samples=5)
+        assert inputs.keys() == task.offers.keys()
+
+    def test_another_division_holds_other_examples_of_the_same_shapes(self, task):
+        other = on_division(task, 1)
+        for split in (TRAIN, SEARCH_EVAL):
+            pairs = zip(jax.tree.leaves(task.data[split]), jax.tree.leaves(other.data[split]), strict=True)
+            assert not all(np.array_equal(one, two) for one, two in pairs), split
+
+    def test_its_problems_are_those_of_its_branches(self, task):
+        variables = task.init(jax.random.key(0))
+        for make in task.problems.values():
+            problems = make(variables, task.data[TRAIN], jax.random.key(1), 5)
+            assert problems.keys() == task.offers.keys()
+            for problem in problems.values():
+                metrics = problem.metrics(problem.start)
+                assert metrics.shape == (5,)
+                assert np.all((metrics >= 0) & (metrics <= 1))
+
+    def test_a_training_is_scored_on_every_part_and_is_compiled_once(self, task):
+        space = _space_for(task)
+        factory = ExecutionFactory(task, TrainingSettings(batch_size=8, num_epochs=1.0))
+        execution = factory.make(choose(SERIAL, 0, None, [], factory)[0])
+        encoded = [space.encode(draw(space, seed)) for seed in range(3)]
+        trials = [Trial(space, one, 1e-3, 0, 0, SEARCH_EVAL, num_steps=2) for one in encoded]
+        first = [outcome for outcome, _ in execution.run(trials[:1])]
+        with counted() as compilations:
+            rest = [outcome for outcome, _ in execution.run(trials[1:])]
+        assert not compilations
+        (test,) = [outcome for outcome, _ in execution.run([Trial(space, encoded[0], 1e-3, 0, 0, TEST, num_steps=2)])]
+        execution.close()
+        for outcome in [*first, *rest, test]:
+            if outcome.finite:
+                assert 0 <= outcome.score <= 1
+                assert {task.metric, *task.also_shown} <= outcome.scores.keys()
+
+
+def _space_for(task):
+    if "cosines" in task.problems:
+        return jaxloss.make_space("autoloss_gms", branch=next(iter(task.offers)))
+    return jaxloss.make_space("autoloss_zero", branches=tuple(task.offers), branch_weights=(1.0,) * len(task.offers))

@@ -1,0 +1,52 @@
+"""The text of a candidate: it comes back, and mistakes in it are one line."""
+
+import pytest
+
+from jaxloss.config.plan import make_contender
+from jaxloss.core.errors import UserError
+from jaxloss.study.contender import GIVEN
+from tests.margin_space.losses import FORM, FORMULAS, SPACE
+
+# --- the text form -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_text_form_comes_back(name):
+    expression = FORM.parse(FORMULAS[name])
+    again = FORM.parse(FORM.write(expression))
+    assert again == expression
+    assert FORM.key(again) == FORM.key(FORM.canonical(expression))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Minus(x, 0.2)", "has the form 't: FORMULA | n: FORMULA | log2_s: NUMBER', not 'Minus(x, 0.2)'"),
+        ("t: x | n: x | log2_s: 12", "log2_s must be a number from 0.5 to 10, not '12'"),
+        ("t: x | n: x | log2_s: many", "log2_s must be a number from 0.5 to 10, not 'many'"),
+        ("t: Sin(y) | n: x | log2_s: 4", "unknown input 'y'; inputs are x"),
+        ("t: x | n: Mull(x, x) | log2_s: 4", "Did you mean 'Mul'?"),
+        ("t: Add(Mul(0.1, x), Add(0.2, 0.3)) | n: x | log2_s: 4", "2 different numbers"),
+    ],
+)
+def test_bad_text_is_one_clear_line(text, message):
+    with pytest.raises(UserError) as error:
+        SPACE.parse(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+# --- offspring (Algorithm 3) ---------------------------------------------------------------------------------------------------
+
+
+def test_mistakes_in_a_curve_say_which():
+    for text, message in (
+        ("t: Foo(x) | n: x | log2_s: 4", "bad formula of t at character 1: unknown operator 'Foo'"),
+        ("t: x | n: Add(x) | log2_s: 4", "bad formula of n at character 1: Add takes 2 operands"),
+        ("t: x | n: x ? | log2_s: 4", r"bad formula of n at character 3: unexpected character '\?'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            FORM.parse(text)
+    with pytest.raises(UserError, match="is a constant: nothing can be learned with it"):
+        make_contender("t: 0.3 | n: 0.5 | log2_s: 4", SPACE)
+    assert make_contender("t: 0.3 | n: x | log2_s: 4", SPACE).kind == GIVEN

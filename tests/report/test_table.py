@@ -1,0 +1,61 @@
+"""The outcome on the terminal: whole, and true to the summary."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from jaxloss.report.table import print_summary
+from tests.report.finished_run import summary_of
+
+
+def printed(summary, **options):
+    console = Console(file=io.StringIO(), highlight=False, **{"width": 116, **options})
+    print_summary(summary, console)
+    return console.file.getvalue()
+
+
+class TestTerminal:
+    def test_numbers_and_formulas_are_whole(self):
+        summary = summary_of("search")
+        text = printed(summary)
+        assert "…" not in text
+        for row in summary["comparison"]:
+            for kind in ("untuned", "tuned"):
+                low, high = row[kind]["test_ci95"]
+                assert f"{row[kind]['test_mean']:.4f} ± {(high - low) / 2:.4f}" in text
+        for row in summary["differences"]:
+            assert f"{row['mean']:+.4f}" in text
+        assert summary["best"]["formula"] in text
+        assert summary["best"]["simplified"] in text
+        assert max(map(len, text.splitlines())) <= 116
+
+    @pytest.mark.parametrize("mode", ["train", "compare"])
+    def test_other_modes(self, mode):
+        summary = summary_of(mode)
+        text = printed(summary)
+        for row in summary["comparison"]:
+            assert f"{row['tuned']['test_mean']:.4f}" in text
+            assert (row["formula"] or "") in text
+        assert ("untuned" in text) == (mode == "compare")
+
+    def test_a_rival_that_was_tuned_longer_keeps_its_name(self):
+        summary = summary_of("compare")
+        rows = [row for row in summary["comparison"] if row["kind"] == "handcrafted"]
+        rows[0]["name"], rows[1]["name"] = "arcface (240 tuning trainings)", "normalised_softmax (240 tuning trainings)"
+        summary["differences"] = []
+        text = " ".join(printed(summary).split())
+        assert "ArcFace (240 tuning trainings)" in text
+        assert "normalised softmax (240 tuning trainings)" in text
+
+    def test_a_long_formula_is_folded_not_cut(self):
+        summary = summary_of("search")
+        summary["best"]["formula"] = "Add(target, " * 40 + "prediction" + ")" * 40
+        text = printed(summary)
+        assert summary["best"]["formula"].replace(" ", "") in re.sub(r"\s", "", text)
+
+    def test_without_unicode(self, tmp_path):
+        with open(tmp_path / "out", "w", encoding="ascii") as file:
+            print_summary(summary_of("search"), Console(file=file, width=116))
+        assert "+-" in (tmp_path / "out").read_text()

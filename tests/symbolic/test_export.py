@@ -1,0 +1,101 @@
+"""The export command: the losses of a run as text, SymPy, LaTeX and Python."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxloss import export
+from jaxloss.config import default_config
+from jaxloss.config.stored import stored_space
+from jaxloss.core.errors import UserError
+from jaxloss.runs.directory import RunDirectory
+from jaxloss.runs.rows import CandidateRow
+from jaxloss.search.loop import WHOLE
+from jaxloss.symbolic import symbols
+from jaxloss.tasks.base import STORED_RANGES
+from tests.symbolic.formulas import RANGES
+from tests.symbolic.source import load
+
+CROSS_ENTROPY, SECOND = "Neg(Mul(target, Log(prediction)))", "Square(Add(target, Neg(prediction)))"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run without a summary: three scores for two losses, one loss without a score, and the row of a mere branch."""
+    rows = [
+        (WHOLE, SECOND, "b", 0.5),
+        (WHOLE, CROSS_ENTROPY, "a", 0.9),
+        (WHOLE, CROSS_ENTROPY, "a", 0.8),
+        (WHOLE, "Abs(prediction)", "c", None),
+        ("classification", "Abs(prediction)", "c", 1.0),
+    ]
+    common = {"search": "evolution", "attempt": 0, "origin": "random", "reason": "accepted"}
+    with RunDirectory.open(tmp_path / "run", default_config().to_dict()) as directory:
+        directory.archive.commit(
+            candidates=[
+                CandidateRow(proposal=index, branch=branch, formula=text, key=key, score=score, **common)
+                for index, (branch, text, key, score) in enumerate(rows)
+            ],
+            state={STORED_RANGES: {"classification": {"prediction": (0, 1), "target": (0, 1)}}},
+        )
+    return directory.path
+
+
+def test_export_ranks_an_unfinished_run_by_its_archive(run, capsys):
+    assert export.main([str(run), "--format=text"]) == 0
+    printed = f"{CROSS_ENTROPY}\n-target*log(prediction)\nsimplified for prediction in (0, 1), target in [0, 1]\n"
+    assert capsys.readouterr().out == printed
+    assert export.main([str(run), "--rank=2", "--format=sympy"]) == 0
+    assert symbols.read(capsys.readouterr().out, RANGES) == symbols.read("(prediction - target)**2", RANGES)
+
+
+def test_export_of_a_run_without_ranges_assumes_nothing(tmp_path, capsys):
+    with RunDirectory.open(tmp_path / "run", default_config().to_dict()) as directory:
+        directory.write_summary({"ranking": [{"rank": 1, "formula": "Abs(Abs(prediction))", "search_eval": 0.7}]})
+    assert export.main([str(directory.path), "--format=text"]) == 0
+    assert capsys.readouterr().out == "Abs(Abs(prediction))\nAbs(prediction)\nsimplified for any real prediction\n"
+
+
+def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path, capsys):
+    tuned = {"learning_rate": 0.22361, "hyperparameters": {"log2_s": 2.6667}}
+    ranking = [{"rank": 1, "formula": SECOND, "search_eval": 0.7, "tuned": tuned}, {"rank": 2, "formula": CROSS_ENTROPY}]
+    (run / "summary.json").write_text(json.dumps({"ranking": ranking}))
+    output = tmp_path / "loss.py"
+    assert export.main([str(run), "--output", str(output)]) == 0
+    assert capsys.readouterr().out == ""
+    module = load(output.read_text(), tmp_path)
+    assert "rank 1 of 2" in module.__doc__
+    assert "Tuned for the comparison of that run: learning_rate 0.2236, log2_s 2.667." in module.__doc__
+    assert "for prediction in (0, 1), target in [0, 1]: (prediction - target)**2" in module.__doc__
+    assert "0.7" in module.__doc__
+    np.testing.assert_allclose(module.loss(jnp.full((2, 3), 0.5), jnp.ones((2, 3))), 0.75)
+    assert export.main([str(run), "--rank=2", "--format=latex"]) == 0
+    assert capsys.readouterr().out == "- y \\log{\\left(\\hat{y} \\right)}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rank=3"], "has 2 ranked losses"),
+        (["--rank=0"], "has 2 ranked losses"),
+        (["--format=pyton"], "unknown format 'pyton'. Did you mean 'python'?"),
+        (["--time_limit=0"], "time_limit must be a number of seconds above 0, not 0"),
+        (["--time_limit=nan"], "time_limit must be a number of seconds above 0, not nan"),
+        (["--rank=first"], "argument --rank: invalid int value: 'first'. usage: python -m jaxloss.export"),
+        (["--output=/no/such/folder/loss.py"], "cannot write '/no/such/folder/loss.py'"),
+    ],
+)
+def test_export_reports_mistakes_in_one_line(run, capsys, arguments, message):
+    assert export.main([str(run), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_export_needs_a_run(tmp_path, capsys):
+    assert export.main([str(tmp_path / "nothing")]) == 2
+    assert "is not the directory of a run" in capsys.readouterr().err
+    with pytest.raises(UserError, match="not the directory of a run"):
+        stored_space(tmp_path)

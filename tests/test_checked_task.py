@@ -1,0 +1,71 @@
+"""What the check of a task gives, and how it looks at problems and divisions."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.problem import PREDICTIONS, RejectionProblem
+from jaxloss.core.types import LossInputs
+from jaxloss.tasks.base import TRAIN
+from jaxloss.tasks.check import check_task, on_division
+from tests.changed_tasks import BATCH, BRANCH, TASK, with_data, with_problem
+
+
+def test_a_task_without_mistakes_gives_the_shapes_of_its_inputs():
+    inputs = check_task(TASK, BATCH, num_samples=0)
+    assert {name: array.shape for name, array in inputs[BRANCH].arrays.items()} == dict.fromkeys(
+        ("prediction", "target", "logits"), (10, 1, 1, 3)
+    )
+    # More than it has examples: a batch of all of them.
+    assert check_task(TASK, 1000)[BRANCH].mask.shape == (40, 1, 1, 1)
+
+
+def test_a_branch_without_scores_in_the_problem_may_offer_more():
+    """The problem of the fast task makes no logits: losses that do not read them do not miss them."""
+    check_task(TASK, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)
+    with pytest.raises(UserError, match="lacks the array 'logits'"):
+        check_task(TASK, BATCH, num_samples=5)
+
+
+@pytest.mark.parametrize(
+    ("with_division", "says"),
+    [
+        (lambda seed: None, "with_division(1) of the task fast must give a Task, not None"),
+        (
+            lambda seed: dataclasses.replace(TASK, metric="recall"),
+            "with_division(1) of the task fast must give a task with the same metric, accuracy, not recall",
+        ),
+        (
+            lambda seed: with_data(train={**TASK.data[TRAIN], "point": np.zeros((40, 3))}),
+            "with_division(1) of the task fast must give the same arrays: float32[40, 2] as data['train']['point'] was expected, "
+            "float64[40, 3] came",
+        ),
+        (
+            lambda seed: with_data(train={"point": TASK.data[TRAIN]["point"]}),
+            "int32[40] as data['train']['label'] was expected, nothing came",
+        ),
+    ],
+)
+def test_a_division_of_another_kind(with_division, says):
+    with pytest.raises(UserError) as caught:
+        on_division(dataclasses.replace(TASK, with_division=with_division), 1)
+    assert says in str(caught.value)
+
+
+def test_problem_shapes_are_those_of_one_sample_and_of_all():
+    """Inputs that only work for one of the two are found."""
+
+    def only_one(value, target):
+        return LossInputs.create({"prediction": value.reshape(1, 1, 1, 3), "target": target})
+
+    task = with_problem(inputs=lambda problem: only_one)
+    assert isinstance(
+        task.problems[PREDICTIONS](TASK.init(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem
+    )
+    with pytest.raises(
+        UserError, match="inputs of the problem 'predictions' of the task fast, branch 'classification' raises TypeError"
+    ):
+        check_task(task, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)
