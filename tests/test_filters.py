@@ -171,7 +171,7 @@ def test_no_headroom_is_one_line_that_says_what_to_change():
     assert "\n" not in str(caught.value)
 
 
-# --- what does not matter ----------------------------------------------------------------------------------------------------
+# --- what is remembered ------------------------------------------------------------------------------------------------------
 
 
 def test_results_are_kept_up_to_a_bound():
@@ -188,6 +188,15 @@ def test_results_are_kept_up_to_a_bound():
     assert kept.of(["c"], compute) == ["C"]  # b goes
     assert kept.of(["a", "b"], compute) == ["A", "B"]
     assert asked == [("a", "b"), ("c",), ("b",)]
+
+
+def test_the_memory_of_rejected_losses_is_bounded():
+    memory = LossMemory(max_rejected=3)
+    for sketch in ("a", "b", "a", "c", "d"):
+        memory.remember_rejected("classification", sketch)
+    assert [memory.has_rejected("classification", sketch) for sketch in "abcd"] == [False, True, True, True]
+    assert not memory.has_rejected("boxes", "b")
+    assert memory.num_rejected == 3
 
 
 # --- descriptions of a gradient ----------------------------------------------------------------------------------------------
@@ -222,15 +231,3 @@ def test_norms_are_those_of_the_gradient(cascade):
     (screened,) = screen(cascade, "Square(Add(prediction, Neg(target)))")
     expected = 2 * np.linalg.norm(START - np.eye(3)[LABELS], axis=1)
     np.testing.assert_allclose([float(text) for text in screened.signature.split()], expected, rtol=0.05)
-
-
-# --- thousands of graphs -----------------------------------------------------------------------------------------------------
-
-
-def test_the_memory_of_rejected_losses_is_bounded():
-    memory = LossMemory(max_rejected=3)
-    for sketch in ("a", "b", "a", "c", "d"):
-        memory.remember_rejected("classification", sketch)
-    assert [memory.has_rejected("classification", sketch) for sketch in "abcd"] == [False, True, True, True]
-    assert not memory.has_rejected("boxes", "b")
-    assert memory.num_rejected == 3

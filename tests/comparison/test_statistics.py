@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxloss.study.comparison import TestResult as Result
+from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.comparison import mean_interval, paired_difference
 from jaxloss.study.contender import GIVEN, Contender, Setting
 from jaxloss.study.tables import difference_rows

@@ -1,7 +1,7 @@
 """Arithmetic of the reference, without denormal numbers, and with random rounding errors.
 
-Overflow and underflow are part of what two implementations must agree on, so products are formed in the
-order in which the textbook derivative is usually written, and denormal numbers are zero, as on XLA's CPU.
+Overflow and underflow are part of what two implementations must agree on, so products are formed in the order in which the
+textbook derivative is usually written, and denormal numbers are zero, as on XLA's CPU.
 """
 
 import numpy as np

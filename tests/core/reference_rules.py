@@ -22,9 +22,6 @@ POSITIONS = (-4, -3, -2)
 CHANNELS = -1
 
 
-# --- operators ---------------------------------------------------------------------------------------------------------------
-
-
 @dataclasses.dataclass(frozen=True)
 class At:
     """Where an operator is evaluated: `mask` is bool `[N, H, W, 1]`."""

@@ -12,8 +12,6 @@ from jaxloss.config.unknown_keys import WHERE
 from jaxloss.core.errors import UserError
 from tests.launch.command import REPOSITORY, TINY
 
-# --- arguments and config files ----------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
@@ -128,9 +126,6 @@ def test_options_can_be_given_on_the_command_line():
             apply_overrides(config, {key: "true"})
     with pytest.raises(UserError, match="model_options takes a value of type dict"):
         apply_overrides(config, {"task.retrieval.model_options": "bnneck"})
-
-
-# --- as a real command -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("override", ["seach.name=x", "mode=find", "task.name=absent:make"])

@@ -14,8 +14,6 @@ from jaxloss.execution.serial import SerialExecution
 from jaxloss.report import __main__ as report
 from tests.launch.command import REPOSITORY, TINY, run
 
-# --- the work directory ------------------------------------------------------------------------------------------------------
-
 
 def test_control_c_before_the_first_training_says_that_nothing_was_done(tmp_path, capsys, monkeypatch):
     def interrupted(*_):
@@ -40,9 +38,6 @@ def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function)
         "",
         f"stopped. To begin again: python -m {command.__name__.removesuffix('.__main__')} 'some run'\n",
     )
-
-
-# --- as a real command -------------------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_in_a_garbage_collection_is_not_lost():

@@ -12,9 +12,6 @@ from jaxloss.tasks.registry import TASKS, RegisteredTask
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 
 
-# --- keys and values ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
@@ -82,9 +79,6 @@ def test_a_task_whose_arrays_differ_in_length(refused, monkeypatch):
     broken = dataclasses.replace(task, data={**task.data, "test": test}, with_division=lambda seed: broken)
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, lambda *_: broken))
     assert "the arrays of the split 'test' of the task fast have different lengths: [59, 60]" in refused()
-
-
-# --- data --------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

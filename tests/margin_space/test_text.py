@@ -7,8 +7,6 @@ from jaxloss.core.errors import UserError
 from jaxloss.study.contender import GIVEN
 from tests.margin_space.losses import FORM, FORMULAS, SPACE
 
-# --- the text form -------------------------------------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_text_form_comes_back(name):
@@ -34,9 +32,6 @@ def test_bad_text_is_one_clear_line(text, message):
         SPACE.parse(text)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
-
-
-# --- offspring (Algorithm 3) ---------------------------------------------------------------------------------------------------
 
 
 def test_mistakes_in_a_curve_say_which():

@@ -9,9 +9,6 @@ from jaxloss.systems.autoloss_gms.predictor.resnet1d import ResNet1D
 SHAPE = (1, 257, 3)
 
 
-# --- the network -------------------------------------------------------------------------------------------------------------
-
-
 def shapes(**options):
     return jax.eval_shape(ResNet1D(**options).init, jax.random.key(0), jax.ShapeDtypeStruct(SHAPE, jnp.float32))
 

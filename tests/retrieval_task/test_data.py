@@ -11,8 +11,6 @@ from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from tests.retrieval_task.market import make, write_person
 
-# --- data ----------------------------------------------------------------------------------------------------------------------
-
 
 def test_splits_share_no_identity_and_the_test_set_is_the_published_one(task):
     check_data(task)
@@ -53,16 +51,10 @@ def test_epochs_are_made_of_pk_batches(task):
         assert len(set(batch[:, 0])) == 3
 
 
-# --- training ------------------------------------------------------------------------------------------------------------------
-
-
 def test_examples_in_chunks_are_those_at_once():
     rows = jnp.arange(22.0).reshape(11, 2)
     for most in (1, 4, 11, 50):
         np.testing.assert_array_equal(map_chunks(lambda part: part**2, rows, most), rows**2)
-
-
-# --- mistakes ------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_whole_where_identities_have_fewer_images(market):

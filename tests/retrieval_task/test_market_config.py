@@ -21,11 +21,6 @@ from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.tasks.retrieval_inputs import BRANCH
 
 ROOT = Path(__file__).parents[2]
-
-
-# --- mistakes ------------------------------------------------------------------------------------------------------------------
-
-
 MARKET_CONFIG = ROOT / "configs" / "autoloss_gms_market1501.py"
 TINY = {
     "task.retrieval.image_size": "(16, 8)",

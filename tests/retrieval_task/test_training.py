@@ -21,9 +21,6 @@ from tests.retrieval_task.market import make
 SPACE = autoloss_gms()
 
 
-# --- training ------------------------------------------------------------------------------------------------------------------
-
-
 def test_a_training_learns_to_find_unseen_persons(task):
     settings = TrainingSettings(batch_size=6, num_epochs=25, optimiser="adam")
     training = Training(task, SPACE, settings)

@@ -28,9 +28,6 @@ from tests.symbolic.source import load
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
-# --- Python source -------------------------------------------------------------------------------------------------------------
-
-
 def test_every_operator_can_be_written_as_python():
     for operators in OPERATOR_SETS:
         for operator in operators.operators:

@@ -19,9 +19,6 @@ from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.published import AUTOLOSS_ZERO_FORMULAS
 from tests.symbolic.formulas import BOXES, INPUTS, OPERATOR_SETS, RANGES, random_formula, zero
 
-# --- simplification ------------------------------------------------------------------------------------------------------------
-
-
 PAPER_SHAPES = {
     AUTOLOSS_ZERO_FORMULAS["autoloss_zero_global_accuracy"]: "exp((target - sqrt(prediction))**2)",
     AUTOLOSS_ZERO_FORMULAS["autoloss_zero_classification"]: "-target*log(prediction)",
@@ -128,9 +125,6 @@ def test_random_formulas_are_simplified_or_left_alone(operators):
             claims.append(Claim(formula, (symbols.read(description.sympy, formula.input_ranges),)))
     assert len(claims) >= 2
     assert verify(claims) == [[True]] * len(claims)
-
-
-# --- the worker process --------------------------------------------------------------------------------------------------------
 
 
 def test_a_graph_that_is_huge_as_a_tree_stays_as_it_is():
