@@ -61,14 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments:
         print(USAGE, file=sys.stderr)
         return 2
-    if arguments[0] in ("-h", "--help") and len(arguments) == 1:
-        print(HELP)
-        return 0
     command = f"python -m jaxloss.launch {shlex.join(arguments)}"
     workdir = None
     try:
-        if arguments[0].startswith("--help"):
-            return _help(arguments)
+        if (asked := _asked_help(arguments)) is not None:
+            return _help(asked)
         path, workdir, overrides = parse_arguments(arguments)
         workdir = workdir or f"runs/{Path(path).stem}"
         return _run(path, overrides, workdir, command)
@@ -84,9 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _help(arguments: Sequence[str]) -> int:
-    """Prints what is said of `--help=KEY`, or of `--help KEY`."""
-    asked = " ".join(arguments).removeprefix("--help").removeprefix("=").strip()
+def _asked_help(arguments: Sequence[str]) -> str | None:
+    """The key that `--help=KEY` or `--help KEY` asks for, wherever it stands; empty for none, None where help is not asked."""
+    for index, argument in enumerate(arguments):
+        name, _, key = argument.partition("=")
+        if name in ("-h", "--help"):
+            return key or next((one for one in arguments[index + 1 :] if not one.startswith(("--config=", "--workdir="))), "")
+    return None
+
+
+def _help(asked: str) -> int:
+    """Prints what is said of a key, or of the command."""
+    if not asked:
+        print(HELP)
+        return 0
     raise_interrupts()
     with interrupts_wait():
         from jaxloss.config.help import help_text

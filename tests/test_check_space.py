@@ -11,6 +11,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check import check_space
+from jaxloss.spaces.check_fields import check_fields
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
 from jaxloss.tasks.check import check_task
@@ -73,6 +74,34 @@ WRONG_SPACES = {
         wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["predictions"]),
         r"apply of the space autoloss_zero raises KeyError: 'predictions' \(tests/test_check_space\.py, line \d+\)",
     ),
+    "an offspring of unknown origin": (
+        dataclasses.replace(SPACE, offspring=lambda generator, branch, parents: (parents[0], None)),
+        "offspring of the space autoloss_zero must give (expression, origin), the origin a text, not (a Graph, None)",
+    ),
+    "no offspring": (
+        dataclasses.replace(SPACE, offspring=lambda generator, branch, parents: {}["x"]),
+        r"offspring of the space autoloss_zero raises KeyError: 'x' \(tests/test_check_space\.py, line \d+\)",
+    ),
+    "hyper-parameters of words": (
+        dataclasses.replace(SPACE, hyperparameters=lambda candidate: {"gain": "high"}),
+        "hyperparameters of the space autoloss_zero must give {name: number}, not {'gain': a str}",
+    ),
+    "a key that raises": (
+        wrong_form(key=lambda self, expression: {}["x"]),
+        r"key of the branch 'classification' of the space autoloss_zero raises KeyError: 'x' \(tests.*line \d+\)",
+    ),
+    "a canonical expression of another key": (
+        wrong_form(canonical=lambda self, expression: self.parse("Exp(Exp(Exp(Exp(prediction))))")),
+        "canonical of the branch 'classification' of the space autoloss_zero must give an expression of the same key",
+    ),
+    "a blank that raises": (
+        wrong_form(blank=lambda self: {}["x"]),
+        "blank of the branch 'classification' of the space autoloss_zero raises KeyError: 'x'",
+    ),
+    "a formula in LaTeX that is no text": (
+        wrong_form(latex=lambda self, expression: None),
+        "latex of the branch 'classification' of the space autoloss_zero must give a text, not None",
+    ),
     "a loss that is no scalar": (
         broken(loss=lambda self, encoded, inputs, axis_name=None: self.apply(encoded, inputs)[BRANCH]),
         "loss of the space autoloss_zero must give a scalar, float32[], and gives float32[10, 1, 1, 3]",
@@ -90,7 +119,32 @@ def test_a_mistake_of_a_space_is_one_line(mistake):
     assert says in line or re.search(says, line), line
 
 
+WRONG_FIELDS = {
+    "name": (None, "name of the space must be a text, not None"),
+    "branches": (None, "branches of the space autoloss_zero must be a tuple of Branch, one at least, not None"),
+    "offspring": (3, "offspring of the space autoloss_zero must be a function or None, not 3"),
+    "num_parents": ("two", "num_parents of the space autoloss_zero must be a whole number, 1 at least, not 'two'"),
+    "hyperparameters": (None, "hyperparameters of the space autoloss_zero must be a function, not None"),
+    "tuning_ranges": ({"gain": (0, 1)}, "tuning_ranges of the space autoloss_zero must be a dict {name: TuningRange}"),
+    "drawing": (3, "drawing of the space autoloss_zero must be a Drawing or None, not 3"),
+}
+
+
+@pytest.mark.parametrize("field", WRONG_FIELDS)
+def test_a_field_of_another_type(field):
+    value, says = WRONG_FIELDS[field]
+    with pytest.raises(UserError) as caught:
+        check_fields(dataclasses.replace(SPACE, **{field: value}))
+    assert str(caught.value).startswith(says)
+
+
+def test_a_branch_without_a_form():
+    with pytest.raises(UserError, match="form of the branch 'one' of the space autoloss_zero must be a Form, not None"):
+        check_fields(dataclasses.replace(SPACE, branches=(Branch("one", None),)))
+
+
 def test_spaces_without_mistakes():
+    check_fields(SPACE)
     check_space(SPACE, INPUTS)
     cosines = LossInputs.create(dict.fromkeys(("cosine", "target"), jnp.zeros((4, 1, 1, 3))))
     check_space(autoloss_gms(), {"identity": cosines})

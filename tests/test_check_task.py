@@ -87,7 +87,11 @@ MISTAKES = {
     ),
     "integer parameters": (
         dataclasses.replace(TASK, init=lambda key: {"params": {"kernel": jnp.ones((2, 3), jnp.int32)}}),
-        "init of the task fast must give parameters of floats, but params['kernel'] is int32[2, 3]",
+        "init of the task fast must give parameters of float32, but params['kernel'] is int32[2, 3]",
+    ),
+    "parameters of half precision": (
+        dataclasses.replace(TASK, init=lambda key: {"params": {"kernel": jnp.ones((2, 3), jnp.bfloat16)}}),
+        "must give parameters of float32, but params['kernel'] is bfloat16[2, 3]: cast them in forward",
     ),
     "a test split without an array": (
         with_data(test={"point": TASK.data[TEST]["point"]}),
@@ -110,7 +114,6 @@ MISTAKES = {
         with_data(train={"point": TASK.data[TRAIN]["point"], "label": np.array(["cat"] * 40)}),
         "data['train']['label'] of the task fast must be an array of numbers, not <U3[40]",
     ),
-    "no splits": (dataclasses.replace(TASK, data=[1]), "the data of the task fast must be a dict of splits, not a list"),
     "a vector metric": (
         with_scores(lambda accuracy: {"accuracy": jnp.full(40, accuracy)}),
         "scores of the task fast, 'accuracy' must be a scalar, float32[], and is float32[40]",
@@ -213,6 +216,10 @@ MISTAKES = {
     "a flat start that needs numbers": (
         dataclasses.replace(TASK, problems={PREDICTIONS: seeing_numbers}),
         "float32[B, H, W, C] was expected as the start, float32[5, 1, 3] came",
+    ),
+    "a problem without samples": (
+        with_problem(start=lambda problem: problem.start[:0]),
+        "the start must have samples, and is float32[0, 1, 1, 3]",
     ),
     "a context of other samples": (
         with_problem(context=lambda problem: problem.context[:2]),

@@ -1,5 +1,8 @@
 """The cascade of filters: a reason for every rejection, the protocol of the paper, and what is remembered."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -149,6 +152,12 @@ def test_the_gain_is_that_of_momentum_descent_on_the_predictions(iterations):
     found = screen(make_cascade(iterations=iterations), *SLOPES)
     assert [one.verdict.value for one in found] == pytest.approx(expected, abs=1e-6)
     assert [one.verdict.accepted for one in found] == [gain >= 0.6 - 1e-6 for gain in expected]
+
+
+def test_a_problem_whose_metric_is_nan_is_refused():
+    problem = dataclasses.replace(classification_problem(), metric=lambda predictions, context: jnp.nan)
+    with pytest.raises(UserError, match="the metric of the rejection problem must be a number from 0 to 1, and is nan"):
+        check_headroom(problem, RejectionSettings())
 
 
 def test_a_gain_of_exactly_the_threshold_passes(cascade):

@@ -163,3 +163,13 @@ def test_mistakes_are_one_line():
     with pytest.raises(UserError, match=r"are named \['balanced'\], and compute gave \['balanced', 'log_loss'\]"):
         list(execution.run(trials(SEARCH_EVAL)[:1]))
     execution.close()
+
+
+@pytest.mark.parametrize("part", ["start", "accumulate", "compute"])
+def test_an_error_of_the_host_is_one_line(part):
+    def failing(*_):
+        raise KeyError("cat")
+
+    metrics = dataclasses.replace(METRICS, **{part: failing})
+    with pytest.raises(UserError, match=r"host_metrics.* of the task raises KeyError: 'cat' \(tests/test_host_metrics\.py"):
+        metrics.scores(lambda first: [{"probability": np.zeros((12, 3))}], {"point": np.zeros((12, 2)), "label": np.zeros(12)})

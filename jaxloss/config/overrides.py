@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import ml_collections
 
-from jaxloss.config.schema import keys
+from jaxloss.config.schema import keys, sections
 from jaxloss.config.unknown_keys import unknown_key
 from jaxloss.core.errors import UserError
 from jaxloss.runs.directory import flatten
@@ -35,6 +35,8 @@ def apply_overrides(config: ml_collections.ConfigDict, overrides: Mapping[str, s
             config.update_from_flattened_dict({key: _convert(key, text, known[key])})
         elif name.isidentifier() and _takes_any_key(section):
             config.update_from_flattened_dict({key: _value(text)})
+        elif key in sections():
+            raise UserError(f"config key {key} is a section: set one of its keys, which --help={key} lists")
         else:
             raise UserError(unknown_key(key, known))
 

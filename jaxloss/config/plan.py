@@ -9,7 +9,9 @@ import ml_collections
 from jaxloss.config import wiring
 from jaxloss.config.names import import_factory
 from jaxloss.config.schema import read
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.runs import json_text
 from jaxloss.spaces.base import Space, check_inputs, check_problems
 from jaxloss.spaces.check import check_space
 from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
@@ -65,6 +67,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
 
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:
     """Whether task and space do what their contracts say, and fit together."""
+    with named_errors(f"writing the details of the task {task.name}"):
+        json_text.dumps(task.details)
     check_inputs(space, task.offers, task.name)
     if config.mode == "search":
         check_problems(space, task.problems, task.name)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxloss.config.names import call_factory, import_factory
 from jaxloss.config.schema import read, sections
-from jaxloss.core.abstract import named_errors
+from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.form import Expression
 from jaxloss.core.problem import RejectionProblem
@@ -32,6 +32,7 @@ from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.registry import SEARCHES
 from jaxloss.spaces.base import Branch, Candidate, Space, check_inputs, check_problems
+from jaxloss.spaces.check_fields import check_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.context import TaskContext
@@ -76,7 +77,9 @@ def make_space(config: Config) -> Space:
     """
     name = config.space.name
     if name not in SYSTEMS:
-        return call_factory("space", name, import_factory("space", name, SYSTEMS), config.space.options.to_dict(), Space)
+        space = call_factory("space", name, import_factory("space", name, SYSTEMS), config.space.options.to_dict(), Space)
+        check_fields(space)
+        return space
     system = SYSTEMS[name]
     return system.make_space(read(config, system.settings))
 
@@ -129,7 +132,9 @@ def make_chooser(config: Config, space: Space, cascades: Mapping[str, Cascade], 
     """The chooser of the main search, or None where the space has none, or is asked for none."""
     if space.make_chooser is None:
         return None
-    return space.make_chooser(ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints))
+    context = ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints)
+    with named_errors(f"make_chooser of the space {space.name}"):
+        return space.make_chooser(context)
 
 
 def make_budget(config: Config) -> SearchBudget:
@@ -193,7 +198,7 @@ def make_cascades(config: Config, space: Space, task: Task, workers=None, num_wo
     settings, problems = read(config, FilterSettings), make_problems(config, task)
     # A search asks for no more than a batch at a time: further lanes would stay empty.
     settings = dataclasses.replace(settings, width=settings.width or settings.batch)
-    of_space, make = make_sections(config, space), space.make_filters or standard_filters
+    of_space = make_sections(config, space)
 
     def context(branch: Branch) -> FilterContext:
         example = space.sample(np.random.default_rng(config.seed), branch) if branch.form.blank is None else None
@@ -202,11 +207,24 @@ def make_cascades(config: Config, space: Space, task: Task, workers=None, num_wo
     def filters(branch: Branch) -> list[Filter]:
         found = context(branch)
         example = space.sample(np.random.default_rng(config.seed), branch) if settings.also else None
-        listed = [*make(found), *(_further_filter(name, found, example) for name in settings.also)]
+        own = standard_filters(found) if space.make_filters is None else _filters_of(space, found)
+        listed = [*own, *(_further_filter(name, found, example) for name in settings.also)]
         check_names(listed)
         return listed
 
     return {branch.name: Cascade(branch.name, branch.form, filters(branch)) for branch in space.branches}
+
+
+def _filters_of(space: Space, context: FilterContext) -> Sequence[Filter]:
+    """What a space makes for one branch, which are filters."""
+    what = f"make_filters of the space {space.name}"
+    with named_errors(what):
+        listed = space.make_filters(context)
+    if not isinstance(listed, Sequence) or not listed:
+        raise UserError(f"{what} must give a list of filters, one at least, not {written(listed)}")
+    for index, one in enumerate(listed):
+        check_filter(f"{what}, [{index}]", one)
+    return listed
 
 
 def _further_filter(name: str, context: FilterContext, example: Expression) -> Filter:

@@ -8,6 +8,7 @@ take their lanes: all iterations are spent only on candidates that need them, an
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
@@ -50,10 +51,12 @@ def check_headroom(problem: RejectionProblem, settings: RejectionSettings) -> No
     """Refuses a problem on which no loss could pass.
 
     Raises:
-      UserError: when the untrained predictions are already so good that the gain is out of reach.
+      UserError: when the metric of the untrained predictions is NaN, or they are so good that the gain is out of reach.
     """
     gain = settings.gain(problem)
     start = float(jnp.mean(problem.metrics(problem.start)))
+    if not math.isfinite(start):
+        raise UserError(f"the metric of the rejection problem must be a number from 0 to 1, and is {start:g} for its start")
     if 1 - start < gain - ROUNDING:
         raise UserError(
             f"the rejection samples leave no room for a gain of {gain}: the untrained network already has "

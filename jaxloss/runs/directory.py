@@ -225,8 +225,8 @@ def _changes(path: Path, stored: dict[str, Any], given: dict[str, Any], may_chan
     changes = []
     for key in sorted(stored.keys() | given.keys()):
         was, wanted = (_shown(values, key) for values in (stored, given))
-        if was == wanted:
-            continue
+        if was == wanted or any(other.startswith(f"{key}.") for other in (stored | given)):
+            continue  # an empty dictionary beside a filled one, whose keys are what differs
         if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in may_change):
             back = f"put back {key} = {was}" if key in stored else f"leave {key} out"
             raise UserError(

@@ -10,6 +10,7 @@ from jaxloss.core.abstract import differences, is_array, is_float, named_errors,
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.spaces.base import Candidate, Space
+from jaxloss.spaces.check_capabilities import check_capabilities
 
 # Drawn at random, with a generator of their own.
 _NUM_CANDIDATES = 4
@@ -26,7 +27,8 @@ def check_space(space: Space, inputs: Mapping[str, LossInputs]) -> None:
       UserError: one line for the first mistake, with what was expected and what came.
     """
     generator = np.random.default_rng(0)
-    encoded = [_encoded(space, _candidate(space, generator)) for _ in range(_NUM_CANDIDATES)]
+    candidates = [_candidate(space, generator) for _ in range(_NUM_CANDIDATES)]
+    encoded = [_encoded(space, candidate) for candidate in candidates]
     for other in encoded[1:]:
         for path, expected, came in differences(encoded[0], other):
             raise UserError(
@@ -39,6 +41,7 @@ def check_space(space: Space, inputs: Mapping[str, LossInputs]) -> None:
         # What is wrong with a sum is said best by its terms.
         _check_values(space, shapes(encoded[0]), inputs)
         raise
+    check_capabilities(space, candidates[0], generator)
 
 
 def _candidate(space: Space, generator: np.random.Generator) -> Candidate:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 import jaxloss
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.core.types import PyTree
@@ -154,7 +155,8 @@ class Experiment:
         self.run.checkpoints.save("best_network", variables)
         if self.task.final_scores is None:
             return {}
-        return dict(self.task.final_scores(variables, self.task.data[TEST]))
+        with named_errors(f"final_scores of the task {self.task.name}"):
+            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
 
     def _trained_network(self, contender: Contender, setting: Setting) -> PyTree:
         comparison = self.config.comparison

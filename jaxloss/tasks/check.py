@@ -10,6 +10,7 @@ from jaxloss.core.abstract import differences, is_array, is_float, is_number, na
 from jaxloss.core.errors import UserError, did_you_mean
 from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examples
+from jaxloss.tasks.check_fields import check_fields
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 from jaxloss.tasks.check_problem import check_problems
 from jaxloss.tasks.data.stream import StreamedRows, example_shapes, resident_arrays
@@ -32,6 +33,7 @@ def check_task(
     Raises:
       UserError: one line for the first mistake, with what was expected and what came.
     """
+    check_fields(task)
     check_data(task)
     check_ranges(task)
     variables = _check_init(task)
@@ -49,13 +51,15 @@ def on_division(task: Task, number: int) -> Task:
     """The task on another division of its data.
 
     Raises:
-      UserError: where `with_division` gives no task, or one of another kind.
+      UserError: where `with_division` gives no task, or one of another kind; see `check_fields`, too.
     """
+    check_fields(task)
     what = f"with_division({number}) of the task {task.name}"
     with named_errors(what):
         other = task.with_division(number)
     if not isinstance(other, Task):
         raise UserError(f"{what} must give a Task, not {written(other)}")
+    check_fields(other)
     for name in ("metric", "offers"):
         if getattr(other, name) != getattr(task, name):
             raise UserError(f"{what} must give a task with the same {name}, {getattr(task, name)}, not {getattr(other, name)}")
@@ -73,8 +77,6 @@ def check_data(task: Task) -> None:
       UserError: a split is absent or empty, holds something else than arrays, its arrays disagree about the number of examples,
         or `search_eval` and `test`, which are scored alike, hold different ones.
     """
-    if not isinstance(task.data, Mapping):
-        raise UserError(f"the data of the task {task.name} must be a dict of splits, not {written(task.data)}")
     for split in SPLITS:
         leaves = jax.tree_util.tree_leaves_with_path(task.data.get(split))
         for path, leaf in leaves:
@@ -130,8 +132,9 @@ def _check_init(task: Task) -> PyTree:
     if not isinstance(variables, Mapping) or not jax.tree.leaves(variables.get("params")):
         raise UserError(f"{what} must give {{'params': ..., ...}}, a dict of arrays, and gives {written(variables)}")
     for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
-        if not is_float(leaf):
-            raise UserError(f"{what} must give parameters of floats, but params{jax.tree_util.keystr(path)} is {written(leaf)}")
+        if not is_float(leaf) or leaf.dtype.itemsize < 4:
+            place = f"params{jax.tree_util.keystr(path)}"
+            raise UserError(f"{what} must give parameters of float32, but {place} is {written(leaf)}: cast them in forward")
     return variables
 
 

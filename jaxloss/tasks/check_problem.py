@@ -71,6 +71,8 @@ def check_problem(what: str, problem: Any, names: Sequence[str]) -> None:
     start = problem.start
     if not is_float(start) or len(start.shape) != 4:
         raise UserError(f"{what}: float32[B, H, W, C] was expected as the start, {written(start)} came")
+    if 0 in start.shape:
+        raise UserError(f"{what}: the start must have samples, and is {written(start)}")
     for path, leaf in jax.tree_util.tree_leaves_with_path(problem.context):
         if not getattr(leaf, "shape", ()) or leaf.shape[0] != start.shape[0]:
             place = f"the context{jax.tree_util.keystr(path)}"

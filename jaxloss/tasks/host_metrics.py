@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 
@@ -50,16 +51,18 @@ class HostMetrics:
           examples: the whole split in NumPy arrays `[M, ...]`.
 
         Raises:
-          UserError: `compute` gives other names than it should.
+          UserError: `compute` gives other names than it should; one that says what `start`, `accumulate` or `compute` raises.
         """
         total, states = jax.tree.leaves(examples)[0].shape[0], None
         for first in range(0, total, self.batch_size):
             count = min(self.batch_size, total - first)
             part = jax.tree.map(lambda leaf, first=first, count=count: leaf[first : first + count], examples)
             found = [jax.tree.map(lambda leaf, count=count: leaf[:count], one) for one in predictions(first)]
-            states = states or [self.start() for _ in found]
-            states = [self.accumulate(state, one, part) for state, one in zip(states, found, strict=True)]
-        return [self._named(self.compute(state)) for state in states]
+            with named_errors("host_metrics of the task"):
+                states = states or [self.start() for _ in found]
+                states = [self.accumulate(state, one, part) for state, one in zip(states, found, strict=True)]
+        with named_errors("host_metrics.compute of the task"):
+            return [self._named(self.compute(state)) for state in states]
 
     def _named(self, scores: Mapping[str, float]) -> dict[str, float]:
         if set(scores) != set(self.names):

@@ -34,6 +34,19 @@ def test_arguments(capsys, arguments, says):
     assert error.count("\n") == 1
 
 
+def test_help_wherever_it_stands(capsys):
+    assert launch.main(["--config=configs/quickstart.py", "--help=training.momentum"]) == 0
+    assert capsys.readouterr().out.startswith("  --config.training.momentum=0.9")
+    assert launch.main(["--config=configs/quickstart.py", "--help"]) == 0
+    assert capsys.readouterr().out.count("usage:") == 1
+
+
+def test_a_section_is_no_key(capsys):
+    assert launch.main(["--config=configs/quickstart.py", "--config.search.chooser=3"]) == 2
+    says = "error: config key search.chooser is a section: set one of its keys, which --help=search.chooser lists\n"
+    assert capsys.readouterr().err == says
+
+
 def test_help_and_no_arguments(capsys):
     assert launch.main(["--help"]) == 0
     assert capsys.readouterr().out.count("usage:") == 1

@@ -71,6 +71,8 @@ def test_the_first_forbidden_difference_is_named(tmp_path):
         RunDirectory.open(tmp_path, changed(seed=1.0))
     with user_error("extra", "(not set)", "leave extra out"):
         RunDirectory.open(tmp_path, changed(extra=[1]))
+    with user_error("search.name", '"evolution"', "(not set)"):
+        RunDirectory.open(tmp_path, {**CONFIG, "search": {}})
     with user_error("seed = 0", "(not set)"):
         RunDirectory.open(tmp_path, {"search": CONFIG["search"]})
     with user_error("search.num_trainings"):

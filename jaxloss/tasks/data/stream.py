@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.abstract import shapes
+from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 
@@ -93,7 +93,8 @@ class StreamedRows:
     @property
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """All examples as one pytree of arrays `[N, ...]`, as shapes."""
-        first = self.read(np.zeros(1, np.int32))
+        with named_errors("the source of the streamed rows"):
+            first = self.read(np.zeros(1, np.int32))
         return {name: jax.ShapeDtypeStruct((len(self.source), *array.shape[1:]), array.dtype) for name, array in first.items()}
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:

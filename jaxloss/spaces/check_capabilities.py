@@ -1,0 +1,72 @@
+"""Whether what a space can do beside computing its losses works, tried on one candidate."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxloss.core.abstract import differences, named_errors, written
+from jaxloss.core.errors import UserError
+from jaxloss.core.form import Expression, Form
+from jaxloss.spaces.base import Branch, Candidate, Space
+
+
+def check_capabilities(space: Space, candidate: Candidate, generator: np.random.Generator) -> None:
+    """Calls everything that a search, a comparison or a report will ask for.
+
+    Args:
+      space: whose fields have the right types.
+      candidate: that can be written, read and encoded.
+      generator: for an offspring.
+
+    Raises:
+      UserError: one line for the first mistake, with what was expected and what came.
+    """
+    for branch in space.branches:
+        _check_form(f"the branch '{branch.name}' of the space {space.name}", branch.form, candidate[branch.name])
+        if space.offspring is not None:
+            _check_offspring(space, branch, candidate[branch.name], generator)
+    _check_hyperparameters(space, candidate)
+
+
+def _check_form(where: str, form: Form, expression: Expression) -> None:
+    with named_errors(f"canonical of {where}"):
+        canonical = form.canonical(expression)
+    with named_errors(f"key of {where}"):
+        keys = form.key(expression), form.key(canonical)
+    if not isinstance(keys[0], str):
+        raise UserError(f"key of {where} must give a text, not {written(keys[0])}")
+    if keys[0] != keys[1]:
+        raise UserError(f"canonical of {where} must give an expression of the same key: '{keys[0]}' became '{keys[1]}'")
+    if form.blank is not None:
+        with named_errors(f"blank of {where}"):
+            blank = form.encode(form.blank())
+        for path, expected, came in differences(form.encode(expression), blank):
+            raise UserError(f"blank of {where} must be encoded like all others: {expected} as {path} was expected, {came} came")
+    for name, kind, expected in (("latex", str, "a text"), ("graphs", Mapping, "a dict {name: (graph, layout)}")):
+        function = getattr(form, name)
+        if function is None:
+            continue
+        with named_errors(f"{name} of {where}"):
+            given = function(expression)
+        if not isinstance(given, kind):
+            raise UserError(f"{name} of {where} must give {expected}, not {written(given)}")
+
+
+def _check_offspring(space: Space, branch: Branch, parent: Expression, generator: np.random.Generator) -> None:
+    what = f"offspring of the space {space.name}"
+    with named_errors(what):
+        given = space.offspring(generator, branch, [parent] * space.num_parents)
+    if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[1], str):
+        raise UserError(f"{what} must give (expression, origin), the origin a text, not {written(given)}")
+    with named_errors(f"writing the {what}"):
+        branch.form.write(given[0])
+
+
+def _check_hyperparameters(space: Space, candidate: Candidate) -> None:
+    what = f"hyperparameters of the space {space.name}"
+    with named_errors(what):
+        values = space.hyperparameters(candidate)
+    if not isinstance(values, Mapping) or not all(isinstance(value, int | float | np.number) for value in values.values()):
+        raise UserError(f"{what} must give {{name: number}}, not {written(values)}")
+    with named_errors(f"with_{what}"):
+        space.write(space.with_hyperparameters(candidate, values))

@@ -1,0 +1,51 @@
+"""Whether the fields of a task hold what they are declared to hold, before any of its functions is called."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxloss.core.abstract import written
+from jaxloss.core.errors import UserError
+from jaxloss.tasks.base import Task
+from jaxloss.tasks.host_metrics import HostMetrics
+
+_FUNCTIONS = ("init", "forward", "with_division")
+_OPTIONAL_FUNCTIONS = ("scores", "augment", "order", "backbone", "final_scores")
+_OF_FUNCTIONS = ("problems", "auxiliary_losses")
+
+
+def check_fields(task: Task) -> None:
+    """Looks at the types of all fields.
+
+    Raises:
+      UserError: one line for the first that is of another type, with what was expected and what came.
+    """
+    for name in ("name", "metric"):
+        _expect(task, name, isinstance(getattr(task, name), str), "a text")
+    _expect(task, "also_shown", _are_names(task.also_shown), "a tuple of names")
+    for name in ("offers", "data", "ranges", "details", *_OF_FUNCTIONS):
+        _expect(task, name, isinstance(getattr(task, name), Mapping), "a dict")
+    _expect(task, "offers", bool(task.offers), "a dict of at least one branch")
+    for branch, names in task.offers.items():
+        _expect(task, f"offers[{branch!r}]", _are_names(names) and names, "a tuple of names of arrays", names)
+    for branch, ranges in task.ranges.items():
+        _expect(task, f"ranges[{branch!r}]", isinstance(ranges, Mapping), "a dict {input: (low, high)}", ranges)
+    for name in _FUNCTIONS:
+        _expect(task, name, callable(getattr(task, name)), "a function")
+    for name in _OPTIONAL_FUNCTIONS:
+        _expect(task, name, getattr(task, name) is None or callable(getattr(task, name)), "a function or None")
+    for name in _OF_FUNCTIONS:
+        for key, function in getattr(task, name).items():
+            _expect(task, f"{name}[{key!r}]", callable(function), "a function", function)
+    metrics = task.host_metrics
+    _expect(task, "host_metrics", metrics is None or isinstance(metrics, HostMetrics), "HostMetrics or None")
+
+
+def _expect(task: Task, name: str, holds: Any, expected: str, *value: Any) -> None:
+    came = value[0] if value else getattr(task, name)
+    if not holds:
+        shown = f"'{came}'" if isinstance(came, str) else written(came)
+        raise UserError(f"{name} of the task {task.name} must be {expected}, not {shown}")
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(one, str) for one in value)
