@@ -37,6 +37,10 @@ def mute(context):
     return Faulty(context, lambda known: None)
 
 
+def reasonless(context):
+    return Faulty(context, lambda known: [Screened(Verdict(None))])
+
+
 def undeclared(context):
     return Faulty(context, lambda known: [Screened(Verdict(WRONG_ORDER))])
 
@@ -119,6 +123,7 @@ def test_a_filter_stands_in_the_funnel_and_stops_losses(searched):
         ("builtins:repr", "the filter 'builtins:repr' must have the attribute 'name', of type str, and a str has none"),
         ("tests.test_examples:broken", "check of the filter 'tests.test_examples:broken' raises ZeroDivisionError"),
         ("tests.test_examples:mute", "must give a list of Screened, one for each expression, not"),
+        ("tests.test_examples:reasonless", "of the filter 'tests.test_examples:reasonless' must give a Verdict with a Reason"),
         ("tests.test_examples:undeclared", "for the reason 'wrong_order', which is not among its reasons"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression
-from jaxloss.core.verdicts import ACCEPTED, Reason
+from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Cost, Filter, Screened
 from jaxloss.filters.equivalence import LossMemory
 
@@ -45,7 +45,10 @@ def check_answer(what: str, made: Filter, expression: Expression) -> None:
         found = made.check([expression], [Screened()], LossMemory())
     if not isinstance(found, Sequence) or len(found) != 1 or not isinstance(found[0], Screened):
         raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {written(found)}")
-    reason = found[0].verdict.reason
+    verdict = found[0].verdict
+    if not isinstance(verdict, Verdict) or not isinstance(verdict.reason, Reason):
+        raise UserError(f"check of {what} must give a Verdict with a Reason, and gives {written(verdict)}")
+    reason = verdict.reason
     if reason is not ACCEPTED and reason not in made.reasons:
         raise UserError(f"{what} stops an expression for the reason '{reason.label}', which is not among its reasons")
 
