@@ -9,8 +9,10 @@ import pytest
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.core.types import LossInputs
+from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.check import check_task, on_division
+from jaxloss.tasks.settings import TrainingSettings
 from tests.changed_tasks import BATCH, BRANCH, TASK, with_data, with_problem
 
 
@@ -69,3 +71,15 @@ def test_problem_shapes_are_those_of_one_sample_and_of_all():
         UserError, match="inputs of the problem 'predictions' of the task fast, branch 'classification' raises TypeError"
     ):
         check_task(task, BATCH, {BRANCH: ("prediction", "target")}, num_samples=5)
+
+
+def test_a_later_division_of_another_kind_is_named_when_it_is_used():
+    """Only the first is looked at as a run starts: the others may take long to make."""
+    task = dataclasses.replace(TASK, with_division=lambda number: TASK if number == 0 else None)
+    execution = SerialExecution(task, TrainingSettings(batch_size=BATCH, num_epochs=1), 1)
+    try:
+        execution.data(0)
+        with pytest.raises(UserError, match=r"with_division\(1\) of the task fast must give a Task, not None"):
+            execution.data(1)
+    finally:
+        execution.close()

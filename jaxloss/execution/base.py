@@ -12,6 +12,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.check import on_division
 from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
@@ -116,7 +117,7 @@ class Resources:
         """See `Execution.data`."""
         with self._lock:
             if division not in self._data:
-                self._data[division] = self._place(dict(self._task.with_division(division).data))
+                self._data[division] = self._place(dict(on_division(self._task, division).data))
             return self._data[division]
 
     def handle_like(self, division: int) -> StateHandle:
