@@ -228,9 +228,11 @@ class Counting(ArrayRows):
 
 def test_rows_are_read_in_the_order_of_the_state():
     task = streamed(wrap=Counting, num_threads=0)
-    execution = serial(dataclasses.replace(task, with_division=lambda seed: task))
+    execution, source = serial(dataclasses.replace(task, with_division=lambda seed: task)), task.data[TRAIN].source
+    execution.data(0)
+    source.read.clear()  # what the check of the division has looked at
     (outcome,) = run(execution, trial(num_steps=6))
-    source, orders = task.data[TRAIN].source, outcome.end.state.orders
+    orders = outcome.end.state.orders
     epochs = orders[:, :40].reshape(-1, 10)
     np.testing.assert_array_equal(source.read, epochs[:6])
     source.read.clear()
