@@ -83,3 +83,15 @@ def test_a_later_division_of_another_kind_is_named_when_it_is_used():
             execution.data(1)
     finally:
         execution.close()
+
+
+def test_a_division_has_the_functions_of_its_task():
+    """A function that was replaced in a finished task is used, though `with_division` still makes the task without it."""
+
+    def augment(batch, key):
+        return batch
+
+    task = dataclasses.replace(TASK, augment=augment)
+    other = on_division(task, 1)
+    assert other.augment is augment
+    assert other.data[TRAIN] is not TASK.data[TRAIN]
