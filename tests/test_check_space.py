@@ -11,7 +11,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check import check_space
-from jaxloss.spaces.check_fields import check_fields
+from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
 from jaxloss.tasks.check import check_task
@@ -102,6 +102,10 @@ WRONG_SPACES = {
         wrong_form(latex=lambda self, expression: None),
         "latex of the branch 'classification' of the space autoloss_zero must give a text, not None",
     ),
+    "values of an input that is not named": (
+        wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["logits"]),
+        r"apply of the space autoloss_zero raises KeyError: 'logits' \(tests/test_check_space\.py, line \d+\)",
+    ),
     "a loss that is no scalar": (
         broken(loss=lambda self, encoded, inputs, axis_name=None: self.apply(encoded, inputs)[BRANCH]),
         "loss of the space autoloss_zero must give a scalar, float32[], and gives float32[10, 1, 1, 3]",
@@ -134,17 +138,17 @@ WRONG_FIELDS = {
 def test_a_field_of_another_type(field):
     value, says = WRONG_FIELDS[field]
     with pytest.raises(UserError) as caught:
-        check_fields(dataclasses.replace(SPACE, **{field: value}))
+        check_space_fields(dataclasses.replace(SPACE, **{field: value}))
     assert str(caught.value).startswith(says)
 
 
 def test_a_branch_without_a_form():
     with pytest.raises(UserError, match="form of the branch 'one' of the space autoloss_zero must be a Form, not None"):
-        check_fields(dataclasses.replace(SPACE, branches=(Branch("one", None),)))
+        check_space_fields(dataclasses.replace(SPACE, branches=(Branch("one", None),)))
 
 
 def test_spaces_without_mistakes():
-    check_fields(SPACE)
+    check_space_fields(SPACE)
     check_space(SPACE, INPUTS)
     cosines = LossInputs.create(dict.fromkeys(("cosine", "target"), jnp.zeros((4, 1, 1, 3))))
     check_space(autoloss_gms(), {"identity": cosines})

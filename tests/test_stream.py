@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss import launch
 from jaxloss.config.schema import default_config
 from jaxloss.config.wiring import make_task
 from jaxloss.core.errors import UserError
@@ -254,6 +255,13 @@ def test_reading_ends_with_the_training():
 
 
 # --- where data have to lie on the device --------------------------------------------------------------------------------------
+
+
+def test_a_command_refuses_it_before_a_directory_is_made(tmp_path, capsys):
+    command = ["--config=configs/quickstart.py", f"--workdir={tmp_path / 'run'}", "--config.execution.mode=vmap"]
+    assert launch.main([*command, "--config.task.classification.training_data=streamed"]) == 2
+    assert capsys.readouterr().err.startswith("error: execution.mode=vmap and pmap need the training data on the device")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_population_refuses_streamed_data():

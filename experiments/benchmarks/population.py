@@ -25,8 +25,9 @@ from experiments.benchmarks import common
 from jaxloss.core.devices import free_memory
 from jaxloss.core.errors import unknown
 from jaxloss.execution.base import Trial
-from jaxloss.execution.choice import DATA_PARALLEL, PMAP, SERIAL, VMAP, ExecutionFactory, Parallelism
+from jaxloss.execution.choice import ExecutionFactory, Parallelism
 from jaxloss.execution.measure import measure, that_train
+from jaxloss.execution.settings import DATA_PARALLEL, PMAP, SERIAL, VMAP
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task, num_examples
 from jaxloss.tasks.classification import make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings

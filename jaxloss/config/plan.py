@@ -11,9 +11,12 @@ from jaxloss.config.names import import_factory
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.execution.population import refuse_streamed
+from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
-from jaxloss.spaces.base import Space, check_inputs, check_problems
+from jaxloss.spaces.base import Space
 from jaxloss.spaces.check import check_space
+from jaxloss.spaces.check_fit import check_fit
 from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
@@ -49,7 +52,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         if contender.kind == HANDCRAFTED:
             _check_handcrafted(contender, task, config.mode)
     if config.training.frozen_epochs:
-        _check_backbone(task)
+        _need_backbone(task)
     return Plan(
         config,
         task,
@@ -69,11 +72,12 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
     """Whether task and space do what their contracts say, and fit together."""
     with named_errors(f"writing the details of the task {task.name}"):
         json_text.dumps(task.details)
-    check_inputs(space, task.offers, task.name)
-    if config.mode == "search":
-        check_problems(space, task.problems, task.name)
+    if config.execution.mode in (VMAP, PMAP):
+        refuse_streamed(task)
+    searches = config.mode == "search"
+    check_fit(space, task.name, task.offers, task.problems if searches else None)
     reads = {branch.name: branch.form.inputs for branch in space.branches}
-    num_samples = config.filters.rejection.num_samples if config.mode == "search" else 0
+    num_samples = config.filters.rejection.num_samples if searches else 0
     inputs = check_task(task, config.training.batch_size, reads, num_samples)
     check_space(space, inputs)
 
@@ -151,7 +155,7 @@ def make_contender(text: str, space: Space) -> Contender:
     return Contender(text, GIVEN, space, formula)
 
 
-def _check_backbone(task: Task) -> None:
+def _need_backbone(task: Task) -> None:
     params = jax.eval_shape(task.init, jax.random.key(0))["params"]
     if task.backbone is None or not any(jax.tree.leaves(task.backbone(params))):
         raise UserError(f"training.frozen_epochs needs a network with a backbone, and that of the task {task.name} has none")

@@ -31,8 +31,8 @@ from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.registry import SEARCHES
-from jaxloss.spaces.base import Branch, Candidate, Space, check_inputs, check_problems
-from jaxloss.spaces.check_fields import check_fields
+from jaxloss.spaces.base import Branch, Candidate, Space
+from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.context import TaskContext
@@ -78,7 +78,7 @@ def make_space(config: Config) -> Space:
     name = config.space.name
     if name not in SYSTEMS:
         space = call_factory("space", name, import_factory("space", name, SYSTEMS), config.space.options.to_dict(), Space)
-        check_fields(space)
+        check_space_fields(space)
         return space
     system = SYSTEMS[name]
     return system.make_space(read(config, system.settings))
@@ -191,10 +191,8 @@ def make_cascades(config: Config, space: Space, task: Task, workers=None, num_wo
     """The filters, one cascade per branch.
 
     Raises:
-      UserError: when space and task do not fit, or the rejection samples leave no room for the asked gain.
+      UserError: where a filter cannot work: the rejection samples leave no room for the asked gain, for one.
     """
-    check_inputs(space, task.offers, task.name)
-    check_problems(space, task.problems, task.name)
     settings, problems = read(config, FilterSettings), make_problems(config, task)
     # A search asks for no more than a batch at a time: further lanes would stay empty.
     settings = dataclasses.replace(settings, width=settings.width or settings.batch)

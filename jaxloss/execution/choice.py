@@ -14,7 +14,7 @@ from jaxloss.execution.data_parallel import DataParallelExecution
 from jaxloss.execution.measure import measure, that_train
 from jaxloss.execution.population import PopulationExecution, refuse_streamed
 from jaxloss.execution.serial import SerialExecution
-from jaxloss.execution.settings import AUTO, DATA_PARALLEL, EXECUTION_MODES, MEASURE, PMAP, SERIAL, VMAP
+from jaxloss.execution.settings import AUTO, DATA_PARALLEL, MEASURE, PMAP, SERIAL, VMAP
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.data.stream import is_streamed
 from jaxloss.tasks.settings import TrainingSettings
@@ -83,8 +83,8 @@ def choose(
     """The parallelism of a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
 
     Args:
-      mode: in `EXECUTION_MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where there are
-        several; serial where the training data are streamed.
+      mode: in `settings.EXECUTION_MODES`. `auto` is serial on a CPU and a population on accelerators, over all of them where
+        there are several; serial where the training data are streamed.
       lanes: on each device, 0 for as many as suit it.
       most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
       examples: trials of the kind that is to come.
@@ -165,16 +165,3 @@ def _measured(possible: Sequence[Parallelism], examples: Sequence[Trial], factor
         finally:
             execution.close()
     return seconds
-
-
-__all__ = [
-    "DATA_PARALLEL",
-    "EXECUTION_MODES",
-    "PMAP",
-    "SERIAL",
-    "VMAP",
-    "ExecutionFactory",
-    "Parallelism",
-    "choose",
-    "derived_lanes",
-]

@@ -1,5 +1,6 @@
 """What is wrong with a filter, in one line, before it judges anything."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Cost, Filter, Screened
 from jaxloss.filters.equivalence import LossMemory
 
+_LABEL = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _KINDS = {"name": str, "title": str, "cost": Cost, "remembers": bool, "compilations": int}
 
 
@@ -33,6 +35,9 @@ def check_filter(what: str, made: Any) -> None:
     reasons = getattr(made, "reasons", None)
     if not isinstance(reasons, Sequence) or not all(isinstance(reason, Reason) for reason in reasons):
         raise UserError(f"{what}: reasons must be a tuple of Reason, and is {written(reasons)}")
+    for reason in reasons:
+        if not _LABEL.fullmatch(reason.label) or reason.label == ACCEPTED.label:
+            raise UserError(f"{what}: a reason is called by lower-case words joined by underscores, not '{reason.label}'")
 
 
 def check_answer(what: str, made: Filter, expression: Expression) -> None:
@@ -43,14 +48,30 @@ def check_answer(what: str, made: Filter, expression: Expression) -> None:
     """
     with named_errors(f"check of {what}"):
         found = made.check([expression], [Screened()], LossMemory())
-    if not isinstance(found, Sequence) or len(found) != 1 or not isinstance(found[0], Screened):
-        raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {written(found)}")
-    verdict = found[0].verdict
-    if not isinstance(verdict, Verdict) or not isinstance(verdict.reason, Reason):
-        raise UserError(f"check of {what} must give a Verdict with a Reason, and gives {written(verdict)}")
-    reason = verdict.reason
-    if reason is not ACCEPTED and reason not in made.reasons:
-        raise UserError(f"{what} stops an expression for the reason '{reason.label}', which is not among its reasons")
+    check_answers(what, made, found, 1)
+
+
+def check_answers(what: str, made: Filter, found: Any, count: int) -> None:
+    """Looks at what a filter says of some expressions.
+
+    Args:
+      what: the filter, for the message.
+      made: the filter.
+      found: what its `check` gave.
+      count: how many expressions it was given.
+
+    Raises:
+      UserError: names what it should have given.
+    """
+    if not isinstance(found, Sequence) or len(found) != count or not all(isinstance(one, Screened) for one in found):
+        came = f"{len(found)} of them" if isinstance(found, Sequence) and len(found) != count else written(found)
+        raise UserError(f"check of {what} must give a list of Screened, one for each expression ({count}), not {came}")
+    for one in found:
+        verdict = one.verdict
+        if not isinstance(verdict, Verdict) or not isinstance(verdict.reason, Reason):
+            raise UserError(f"check of {what} must give a Verdict with a Reason, and gives {written(verdict)}")
+        if verdict.reason is not ACCEPTED and verdict.reason not in made.reasons:
+            raise UserError(f"{what} stops an expression for the reason '{verdict.reason.label}', which is not among its reasons")
 
 
 def check_names(filters: Sequence[Filter]) -> None:

@@ -1,12 +1,11 @@
 """What a search space is: named branches, and a way to turn a candidate into a loss."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxloss.core.errors import UserError
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.form import Expression, Form, split_parts
 from jaxloss.core.problem import PREDICTIONS
@@ -140,37 +139,3 @@ class Space:
     def key(self, candidate: Candidate) -> str:
         """A canonical key, see `Form.key`."""
         return "|".join(branch.form.key(candidate[branch.name]) for branch in self.branches)
-
-
-def check_inputs(space: Space, offers: Mapping[str, tuple[str, ...]], task: str) -> None:
-    """Compares what a space needs with what a task offers.
-
-    Args:
-      space: its branches and their inputs.
-      offers: branch name -> names of the arrays that the task makes.
-      task: the task's name, for the message.
-
-    Raises:
-      UserError: names the branch or input that is missing, and both sides.
-    """
-    for branch in space.branches:
-        if branch.name not in offers:
-            raise UserError(f"the space {space.name} has a branch '{branch.name}', the task {task} has {sorted(offers)}")
-        missing = [name for name in branch.form.inputs if name not in offers[branch.name]]
-        if missing:
-            raise UserError(
-                f"the space {space.name} needs the input '{missing[0]}', the task {task} offers {sorted(offers[branch.name])}"
-            )
-
-
-def check_problems(space: Space, offers: Iterable[str], task: str) -> None:
-    """Compares the problems that the filters of a space solve with those that a task offers.
-
-    Raises:
-      UserError: names the problem that is missing, and both sides.
-    """
-    for name in space.problems:
-        if name not in offers:
-            raise UserError(
-                f"the filters of the space {space.name} solve the problem '{name}', the task {task} offers {sorted(offers)}"
-            )

@@ -17,7 +17,7 @@ _CAPABILITIES = ("offspring", "make_filters", "make_chooser", "write_python")
 _CAPABILITIES_OF_A_FORM = ("reads", "graphs", "curves", "blank", "latex")
 
 
-def check_fields(space: Space) -> None:
+def check_space_fields(space: Space) -> None:
     """Looks at the types of all fields.
 
     Raises:

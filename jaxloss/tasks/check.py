@@ -11,7 +11,7 @@ from jaxloss.core.abstract import differences, is_array, is_float, is_number, na
 from jaxloss.core.errors import UserError, did_you_mean
 from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examples
-from jaxloss.tasks.check_fields import check_fields
+from jaxloss.tasks.check_fields import check_task_fields
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 from jaxloss.tasks.check_problem import check_problems
 from jaxloss.tasks.data.stream import StreamedRows, example_shapes, resident_arrays
@@ -34,7 +34,7 @@ def check_task(
     Raises:
       UserError: one line for the first mistake, with what was expected and what came.
     """
-    check_fields(task)
+    check_task_fields(task)
     check_data(task)
     check_ranges(task)
     variables = _check_init(task)
@@ -52,15 +52,15 @@ def on_division(task: Task, number: int) -> Task:
     """The task on another division of its data.
 
     Raises:
-      UserError: where `with_division` gives no task, or one of another kind; see `check_fields`, too.
+      UserError: where `with_division` gives no task, or one of another kind; see `check_task_fields`, too.
     """
-    check_fields(task)
+    check_task_fields(task)
     what = f"with_division({number}) of the task {task.name}"
     with named_errors(what):
         other = task.with_division(number)
     if not isinstance(other, Task):
         raise UserError(f"{what} must give a Task, not {written(other)}")
-    check_fields(other)
+    check_task_fields(other)
     for name in ("metric", "offers"):
         if getattr(other, name) != getattr(task, name):
             raise UserError(f"{what} must give a task with the same {name}, {getattr(task, name)}, not {getattr(other, name)}")

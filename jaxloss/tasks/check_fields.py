@@ -13,7 +13,7 @@ _OPTIONAL_FUNCTIONS = ("scores", "augment", "order", "backbone", "final_scores")
 _OF_FUNCTIONS = ("problems", "auxiliary_losses")
 
 
-def check_fields(task: Task) -> None:
+def check_task_fields(task: Task) -> None:
     """Looks at the types of all fields.
 
     Raises:

@@ -6,7 +6,7 @@ import pytest
 
 from jaxloss import launch
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.check_fields import check_fields
+from jaxloss.tasks.check_fields import check_task_fields
 from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 from tests.changed_tasks import BRANCH, TASK
@@ -28,14 +28,14 @@ MISTAKES = {
 
 
 def test_a_sound_task_has_no_mistake():
-    check_fields(TASK)
+    check_task_fields(TASK)
 
 
 @pytest.mark.parametrize("field", MISTAKES)
 def test_a_field_of_another_type(field):
     value, says = MISTAKES[field]
     with pytest.raises(UserError) as caught:
-        check_fields(dataclasses.replace(TASK, **{field: value}))
+        check_task_fields(dataclasses.replace(TASK, **{field: value}))
     assert str(caught.value) == says
 
 
@@ -49,7 +49,7 @@ def test_a_field_of_another_type(field):
 )
 def test_offers_of_nothing(offers, says):
     with pytest.raises(UserError) as caught:
-        check_fields(dataclasses.replace(TASK, offers=offers))
+        check_task_fields(dataclasses.replace(TASK, offers=offers))
     assert str(caught.value) == says
 
 
