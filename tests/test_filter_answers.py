@@ -35,9 +35,9 @@ class Answering:
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        ([Screened()], "must give a list of Screened, one for each expression (2), not 1 of them"),
-        (None, "must give a list of Screened, one for each expression (2), not None"),
-        ([Screened(), 3], "must give a list of Screened, one for each expression (2), not a list"),
+        ([Screened()], "must give a list of Screened, one for each expression, not 1 for 2"),
+        (None, "must give a list of Screened, one for each expression, not None"),
+        ([Screened(), 3], "must give a list of Screened, one for each expression, not a list"),
         ([Screened(), Screened(Verdict(ELSEWHERE))], "for the reason 'elsewhere', which is not among its reasons"),
     ],
 )

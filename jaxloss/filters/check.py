@@ -64,8 +64,8 @@ def check_answers(what: str, made: Filter, found: Any, count: int) -> None:
       UserError: names what it should have given.
     """
     if not isinstance(found, Sequence) or len(found) != count or not all(isinstance(one, Screened) for one in found):
-        came = f"{len(found)} of them" if isinstance(found, Sequence) and len(found) != count else written(found)
-        raise UserError(f"check of {what} must give a list of Screened, one for each expression ({count}), not {came}")
+        came = f"{len(found)} for {count}" if isinstance(found, Sequence) and len(found) != count else written(found)
+        raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {came}")
     for one in found:
         verdict = one.verdict
         if not isinstance(verdict, Verdict) or not isinstance(verdict.reason, Reason):
