@@ -29,7 +29,7 @@ from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
 from jaxloss.study.clock import Clock
-from jaxloss.study.comparison import Comparison, Ranked, TestResult
+from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
 from jaxloss.study.plan import Plan
 from jaxloss.study.tables import result_row
@@ -49,7 +49,10 @@ class Experiment:
         self.clock = Clock(run)
         self.task, self.space = plan.task, plan.space
         self._store_once(STORED_RANGES, self.task.ranges)
-        self.parallelism = self._pinned_parallelism()
+        # Whatever `auto` or a measurement would give later on, a run trains as it began.
+        if not self._is_pinned():
+            self.run.archive.commit(state={EXECUTION: self._choice()})
+        self.parallelism = Parallelism(**run.archive.state(EXECUTION)["way"])
         self.execution = plan.make_execution(self.parallelism)
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress)
         self.loops: dict[str, SearchLoop] = {}
@@ -60,20 +63,21 @@ class Experiment:
         if self.run.archive.state(name) is None:
             self.run.archive.commit(state={name: state})
 
-    def _pinned_parallelism(self) -> Parallelism:
-        """How this run trains: chosen as it begins, whatever `auto` or a measurement would give later on."""
-        asked = {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
-        stored = self.run.archive.state(EXECUTION)
-        # A run that was killed before it had done anything may go on with another config.
-        if stored is None or stored["asked"] != asked:
-            stored = self._chosen_parallelism(asked)
-            self.run.archive.commit(state={EXECUTION: stored})
-        return Parallelism(**stored["way"])
+    def _is_pinned(self) -> bool:
+        """Whether the archive says how this run trains, in answer to what the config asks for.
 
-    def _chosen_parallelism(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is stored of a choice: what was asked for, what was chosen, and what was measured."""
+        A run that was killed before it had done anything may go on with another config.
+        """
+        stored = self.run.archive.state(EXECUTION)
+        return stored is not None and stored["asked"] == self._asked()
+
+    def _choice(self) -> dict[str, Any]:
+        """How a new run trains, as it is stored: what was asked for, what was chosen, and what was measured."""
         chosen, seconds = self.plan.choose_parallelism()
-        return {"asked": asked, "way": dataclasses.asdict(chosen), "seconds": dict(seconds)}
+        return {"asked": self._asked(), "way": dataclasses.asdict(chosen), "seconds": dict(seconds)}
+
+    def _asked(self) -> dict[str, Any]:
+        return {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
 
     def close(self) -> None:
         """Stops the threads and the clock."""
@@ -127,7 +131,7 @@ class Experiment:
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
-    def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
+    def compare(self, contenders: Sequence[Contender]) -> Compared:
         """Tunes the contenders, then tests each of them untuned and tuned; the best rival once more, if that is asked for."""
         rate, contenders = self.config.training.learning_rate, list(contenders)
         tuned = self.comparison.tune(contenders, rate)
@@ -138,7 +142,7 @@ class Experiment:
         untuned_settings = [contender.default(rate) for contender in contenders]
         untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
         settings, scores = zip(*tuned, strict=True)
-        return untuned, self.comparison.test(contenders, settings, scores, "test tuned")
+        return Compared(untuned, self.comparison.test(contenders, settings, scores, "test tuned"))
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -149,22 +153,27 @@ class Experiment:
         """How many of the run's trainings met NaN or infinity."""
         return sum(not row.finite for row in self.run.archive.trainings())
 
-    def keep_network(self, contender: Contender, setting: Setting) -> dict[str, float]:
-        """Trains the network once more with the best loss, and stores it as a checkpoint; what the task says of it at the end."""
-        variables = self._trained_network(contender, setting)
-        self.run.checkpoints.save("best_network", variables)
-        if self.task.final_scores is None:
-            return {}
-        with named_errors(f"final_scores of the task {self.task.name}"):
-            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
+    # --- the network that is kept ----------------------------------------------------------------------------------------------
 
-    def _trained_network(self, contender: Contender, setting: Setting) -> PyTree:
+    def train_network(self, contender: Contender, setting: Setting) -> PyTree:
+        """The variables of a network that is trained once more with the best loss."""
         comparison = self.config.comparison
         seed, division = comparison.seed + 2000, comparison.divisions[0]
         encoded = contender.encode(setting)
         trial = Trial(contender.family, encoded, setting.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
         return outcome.end.variables
+
+    def keep_network(self, variables: PyTree) -> None:
+        """Stores the network as a checkpoint."""
+        self.run.checkpoints.save("best_network", variables)
+
+    def final_scores(self, variables: PyTree) -> dict[str, float]:
+        """What the task says of the network at the end, on the test split: name -> score; empty where it says nothing."""
+        if self.task.final_scores is None:
+            return {}
+        with named_errors(f"final_scores of the task {self.task.name}"):
+            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 
