@@ -84,9 +84,6 @@ def column_to_sql(value: Any) -> Any:
     return json_text.dumps(dict(value)) if isinstance(value, Mapping) else value
 
 
-# The state in a run's archive that holds what its filters declare: `stage` (the title) and `reasons` of each, in order.
-FILTERS = "filters"
-
 WHOLE = "*"  # the branch of the row that stands for the whole candidate
 
 

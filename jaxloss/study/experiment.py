@@ -21,9 +21,9 @@ from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Parallelism
 from jaxloss.filters.cascade import Cascade
+from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
-from jaxloss.runs.rows import FILTERS
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
@@ -101,7 +101,7 @@ class Experiment:
         if not self.cascades:
             self.cascades = self.plan.make_cascades(self.execution.pool, self.execution.workers)
         loop = self._main_loop(name) if name == self.config.search.name else self._make_loop(name)
-        self._store_once(FILTERS, filter_declarations(self.cascades, loop.chooser))
+        self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser)])
         loop.run()
         self.loops[name] = loop
         return loop
@@ -200,8 +200,8 @@ class Experiment:
         }
 
 
-def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[dict[str, Any]]:
-    """What the filters of all branches may stop a draw for: `stage`, a filter's title, and `reasons` (label -> words), in order.
+def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[DeclaredFilter]:
+    """What the filters of all branches may stop a draw for, in the order in which a draw meets them.
 
     A chooser stands behind them, as one more filter.
     """
@@ -210,7 +210,7 @@ def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None
         declared.setdefault(one.title, {}).update({reason.label: reason.words for reason in one.reasons})
     if chooser is not None:
         declared[CHOICE] = {NOT_PROMISING.label: NOT_PROMISING.words}
-    return [{"stage": title, "reasons": reasons} for title, reasons in declared.items()]
+    return [DeclaredFilter(title, reasons) for title, reasons in declared.items()]
 
 
 def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[Setting, float]]) -> Contender | None:
