@@ -121,11 +121,17 @@ class Experiment:
         """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place.
 
         A loss that the user gave to the search is not passed off as found by it.
+
+        Raises:
+          UserError: no training of the search ended with finite values.
         """
         best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
-            raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
+            raise UserError(
+                f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate, or look for NaN in "
+                "the data and in the parameters of the untrained network"
+            )
         given = frozenset(_key(self.space, text) for text in self.config.search.seeds)
         return _named(self.comparison.rank(contenders, self.config.training.learning_rate, stage), self.space, given)
 
