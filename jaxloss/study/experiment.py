@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import math
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -109,9 +109,10 @@ class Experiment:
     def _main_loop(self, name: str) -> SearchLoop:
         """The loop of the search that the config names, which alone draws curves: the steps of a metric writer go up, once."""
         chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints)
-        if chooser is not None and chooser.candidates(self.config.search.num_trainings - 1) == 1:
-            self.progress.message("search.num_trainings ends before search.chooser.start_after: nothing will be chosen")
-        return self._make_loop(name, self.run.metrics, chooser)
+        loop = self._make_loop(name, self.run.metrics, chooser)
+        for text in _idle(loop):
+            self.progress.message(text)
+        return loop
 
     def _make_loop(self, name: str, metrics: MetricWriter | None = None, chooser: Chooser | None = None) -> SearchLoop:
         search, archive, budget = self.plan.make_search(name), self.run.archive, self.plan.budget
@@ -217,6 +218,15 @@ def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None
     if chooser is not None:
         declared[CHOICE] = {NOT_PROMISING.label: NOT_PROMISING.words}
     return [DeclaredFilter(title, reasons) for title, reasons in declared.items()]
+
+
+def _idle(loop: SearchLoop) -> Iterator[str]:
+    """Lines about what the budget of a search leaves undone."""
+    name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
+    if loop.chooser is not None and loop.chooser.candidates(budget - 1) == 1:
+        yield "search.num_trainings ends before search.chooser.start_after: nothing will be chosen"
+    if budget < done:
+        yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 
 
 def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[Setting, float]]) -> Contender | None:
