@@ -14,6 +14,7 @@ import jaxloss
 from jaxloss import export, launch
 from jaxloss.report import __main__ as report
 from jaxloss.runs import Archive, TrainingRow
+from jaxloss.runs.declared import FILTERS, DeclaredFilter
 
 STORED = Path(__file__).parent / "stored_run"
 OVERRIDES = {
@@ -49,6 +50,15 @@ def test_its_records_are_there(run):
     assert {row["search"] for row in trained} == {"evolution", "random_search"}
     assert len(trained) == 2 * summary["counts"]["trained"]
     assert {row["stage"] for row in results.trainings()} >= {"evolution", "random_search", "tune", "test tuned"}
+
+
+def test_what_its_filters_declared_is_read_and_would_be_stored_again_as_it_is(run):
+    with Archive(run / "archive.sqlite", read_only=True) as archive:
+        stored = archive.state(FILTERS)
+    declared = [DeclaredFilter.from_json(one) for one in stored]
+    assert [one.to_json() for one in declared] == stored
+    assert "a look at the leaves" in {one.title for one in declared}
+    assert all(one.reasons for one in declared)
 
 
 def test_its_best_loss_is_a_function(run):

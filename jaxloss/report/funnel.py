@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.filters.equivalence import EQUIVALENT_TO_TRAINED
+from jaxloss.runs.declared import DeclaredFilter
 
 _STOPPED = "the training met infinity or NaN and was stopped"
 
@@ -37,13 +38,13 @@ class Funnel:
     ticks: tuple[tuple[float, str], ...]
 
 
-def make_funnel(counts: Mapping[str, Any], filters: Sequence[Mapping[str, Any]]) -> Funnel | None:
+def make_funnel(counts: Mapping[str, Any], filters: Sequence[DeclaredFilter]) -> Funnel | None:
     """The funnel of one search, or None where nothing was drawn.
 
     Args:
       counts: `proposed`, `rejected` (label -> number), `equivalent`, `trained`, `stopped_by_nan`.
-      filters: in the order in which a draw meets them: `stage`, their title, and `reasons` (label -> explanation). Reasons that
-        none of them declares come last, under their labels: those of a run that stored no declarations.
+      filters: in the order in which a draw meets them. Reasons that none of them declares come last, under their labels: those
+        of a run that stored no declarations.
     """
     left = counts["proposed"]
     if not left:
@@ -61,12 +62,12 @@ def make_funnel(counts: Mapping[str, Any], filters: Sequence[Mapping[str, Any]])
     bars: list[Bar] = []
     bars.append(bar("losses drawn", left))
     rejected = dict(counts["rejected"])
-    declared = {label for one in filters for label in one["reasons"]}
+    declared = {label for one in filters for label in one.reasons}
     others = {label: label.replace("_", " ") for label in rejected if label not in declared}
-    for one in [*filters, *([{"stage": "all other filters", "reasons": others}] if others else [])]:
-        lost = {words: rejected.get(label, 0) for label, words in one["reasons"].items()}
+    for one in [*filters, *([DeclaredFilter("all other filters", others)] if others else [])]:
+        lost = {words: rejected.get(label, 0) for label, words in one.reasons.items()}
         left -= sum(lost.values())
-        bars.append(bar(f"passed {one['stage']}", left, _explained(lost)))
+        bars.append(bar(f"passed {one.title}", left, _explained(lost)))
     equivalent = _explained({EQUIVALENT_TO_TRAINED.words: counts["equivalent"]})
     bars.append(bar("trained on the proxy task", counts["trained"], equivalent))
     stopped = counts["stopped_by_nan"]

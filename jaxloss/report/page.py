@@ -27,8 +27,8 @@ from jaxloss.report.words import (
     verdict_in_words,
 )
 from jaxloss.runs import atomic
+from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, flatten, open_for_reading
-from jaxloss.runs.rows import FILTERS
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
@@ -67,7 +67,7 @@ def render_report(run: Run, space: Space | None = None) -> str:
     environment.filters.update({function.__name__: function for function in _FILTERS})
     summary = run.read_summary()
     searches = _searches(run)
-    filters = run.archive.state(FILTERS) or []
+    filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
     content = {
         "summary": summary or {},
         "finished": summary is not None,

@@ -11,7 +11,7 @@ from jaxloss.runs import json_text
 
 
 def _text(value: Any) -> str:
-    # str() would turn a Reason into a number, unnoticed.
+    # str() would take anything, and keep how it prints.
     if not isinstance(value, str):
         raise TypeError(f"text was expected, not {value!r}")
     return str(value)
@@ -84,9 +84,6 @@ def column_to_sql(value: Any) -> Any:
     return json_text.dumps(dict(value)) if isinstance(value, Mapping) else value
 
 
-# The state in a run's archive that holds what its filters declare: `stage` (the title) and `reasons` of each, in order.
-FILTERS = "filters"
-
 WHOLE = "*"  # the branch of the row that stands for the whole candidate
 
 
@@ -98,18 +95,18 @@ class CandidateRow(Row):
       search: `evolution`, `random_search`, ...
       proposal: index of the individual within the search.
       branch: loss branch that was drawn, or `*` for the row of the whole candidate.
-      attempt: index of the draw of this branch.
+      attempt: index of the draw of this branch; for the whole candidate the largest of its accepted ones.
       formula: the candidate as text that its space can parse.
-      key: its canonical hash.
-      origin: `random`, `copy`, `reinitialise`, `mutation`, `seed`, ...
-      parent: proposal index of its parent.
+      key: text that candidates share which are one loss written in two ways, see `core.form.Form.key`; `|` between branches.
+      origin: `random`, `seed`, or what `Space.offspring` says: `copy`, `reinitialise`, `mutation`, ...; `|` between branches.
+      parent: proposal index of its first parent, where it has one.
       reason: label of the `Reason` that stopped it, or `accepted`.
-      gain: metric gain in the rejection protocol; NaN is kept as None.
-      signature: gradient norms that name its equivalence class.
-      sketch: signed sketch of its gradient.
-      score: metric on search_eval; NaN is kept as None.
-      training: whether the score came from a training of its own.
-      seconds: wall time spent on it.
+      gain: metric gain in the rejection protocol, the least of all branches; None for NaN, and where it did not come so far.
+      signature: text of the gradient norms that name its equivalence class; ` | ` between branches, as in `sketch`.
+      sketch: text of the signed sketch of its gradient.
+      score: mean metric of its trainings on search_eval, or that of an equivalent candidate; None where there is none.
+      training: whether it was trained itself.
+      seconds: wall time of its trainings.
     """
 
     TABLE = "candidates"
@@ -138,9 +135,10 @@ class TrainingRow(Row):
     """One training of one loss, scored on one division of the data.
 
     Attributes:
-      stage: `search`, `random_search`, `rerank`, `tune`, `test`, `train`, ...
-      loss: display name, or the formula of a found loss.
-      hyperparameters: name -> value of the loss's hyperparameters, JSON values.
+      stage: part of the run: the name of a search (`evolution`, `random_search`), `rank`, `rank random_search`, `tune`,
+        `test untuned`, `test tuned`, or `train`.
+      loss: its formula, where it has one, else what it is called in tables.
+      hyperparameters: name -> JSON value: the loss's hyperparameters; `proposal` alone in the stage of a search.
       learning_rate: the rate it was trained with.
       seed: seed of initialisation and data order.
       division: of the data, by its number.

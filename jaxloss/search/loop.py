@@ -52,8 +52,7 @@ class SearchLoop:
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
         self.seconds = collections.Counter(state.get("seconds", {}))
-        for row in archive.candidates(search=search.name):
-            self._recall(row)
+        self._recall(archive.candidates(search=search.name))
 
     def run(self) -> None:
         """Trains until the budget is spent."""
@@ -109,12 +108,16 @@ class SearchLoop:
         return [dataclasses.replace(one, passed_over=index in passed_over) for index, one in enumerate(one_round)]
 
     def _train_pending(self) -> None:
-        """Trains what is pending, as far as the budget goes, and tells the results in the order of the proposals."""
-        within_budget = self._within_budget()
-        done = self._done(trial for resolved, is_fresh in within_budget if is_fresh for trial in self._trials(resolved))
-        for resolved, is_fresh in within_budget:
-            trained = list(itertools.islice(done, len(self.budget.seeds))) if is_fresh else None
-            self._tell(self._result(resolved, trained))
+        """Trains what is pending, as far as the budget goes, and takes up the results in the order of the proposals."""
+        for result in self._results(self._within_budget()):
+            rows = candidate_rows(self.search.name, result)
+            self._count(result)
+            self._recall(rows)
+            self._settle(rows)
+            if result.trained:
+                # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
+                self._write_curves(result.score)
+                self._commit(training_rows(self.search.name, result))
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
 
@@ -131,6 +134,12 @@ class SearchLoop:
                 num_fresh += 1
             chosen.append((resolved, is_fresh))
         return chosen
+
+    def _results(self, within_budget: Sequence[tuple[Resolved, bool]]) -> Iterator[Result]:
+        """What became of each proposal, as soon as it is known; those before it are taken up by then."""
+        done = self._done(trial for resolved, is_fresh in within_budget if is_fresh for trial in self._trials(resolved))
+        for resolved, is_fresh in within_budget:
+            yield self._result(resolved, list(itertools.islice(done, len(self.budget.seeds))) if is_fresh else None)
 
     def _done(self, trials: Iterable[Trial]) -> Iterator[DoneTrial]:
         """The trials with their outcomes, in order, each as soon as it is done."""
@@ -168,24 +177,20 @@ class SearchLoop:
         counts.rejected.update(resolved.structural)
         counts.rejected.update(attempt.reason for attempt in resolved.attempts if attempt.reason != ACCEPTED.label)
 
-    def _tell(self, result: Result) -> None:
-        """Takes one result into memory, population and archive."""
-        self._count(result)
-        rows = candidate_rows(self.search.name, result)
-        for row in rows:
-            self._recall(row)
+    def _settle(self, rows: Sequence[CandidateRow]) -> None:
+        """The first proposal is pending no more; its rows wait for the next commit."""
         self.pending = self.pending[1:]
         self._rows += rows
-        if result.trained:
-            if self.metrics is not None:
-                # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
-                self.metrics.write(self.counts.trainings, self._curves(result.score))
-            self._commit(training_rows(self.search.name, result))
 
     def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
         """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
         self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
         self._rows = []
+
+    def _write_curves(self, score: float | None) -> None:
+        """One more step of the curves, where they are drawn; `score` is that of the individual that was just trained."""
+        if self.metrics is not None:
+            self.metrics.write(self.counts.trainings, self._curves(score))
 
     def _curves(self, score: float | None) -> dict[str, float]:
         fitnesses = [one.fitness for one in self.search.population if one.score is not None]
@@ -199,18 +204,23 @@ class SearchLoop:
 
     # --- state -----------------------------------------------------------------------------------------------------------------
 
-    def _recall(self, row: CandidateRow) -> None:
-        """Takes one row of the archive into the memory and the population."""
+    def _recall(self, rows: Iterable[CandidateRow]) -> None:
+        """Takes rows of the archive into the memory, and those of whole candidates into the population."""
+        for row in rows:
+            self._remember(row)
+            if row.branch == WHOLE:
+                passed_over = row.reason == NOT_PROMISING.label
+                self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
+
+    def _remember(self, row: CandidateRow) -> None:
+        """Keeps what a row says of losses that were rejected or trained, where it says anything."""
         if row.branch != WHOLE:
             if self.cascades[row.branch].reasons[row.reason].is_remembered:
                 self.memory.remember_rejected(row.branch, row.sketch)
-            return
-        if row.training:
+        elif row.training:
             names = sorted(branch.name for branch in self.search.space.branches)
             signatures = dict(zip(names, row.signature.split(" | "), strict=True))
             self.memory.remember_trained(signatures, Known(row.proposal, row.score))
-        passed_over = row.reason == NOT_PROMISING.label
-        self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
 
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]

@@ -15,8 +15,15 @@ from jaxloss.core.verdicts import ACCEPTED, Verdict
 from jaxloss.filters.base import Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import LossMemory
+from jaxloss.filters.rejection import NO_METRIC_GAIN
+from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
 from jaxloss.spaces.base import Branch
+
+# What a lower gain would let pass: losses that brought too little, and those that are equivalent to them.
+_BELOW_THE_GAIN = (NO_METRIC_GAIN.label, EQUIVALENT_TO_REJECTED.label)
+# Reasons that the end of patience names, the most frequent ones.
+_NUM_NAMED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +97,8 @@ class _Slot:
     next_attempt: int = 0
     attempts: list[Attempt] = dataclasses.field(default_factory=list)
     structural: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    # By the look at their leaves, behind the last draw that passed it.
+    rejected: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     accepted: Expression | None = None
 
 
@@ -145,7 +154,6 @@ def _draw(
 ) -> list[_Draw]:
     """The next `count` draws of a slot that pass the look at their leaves; fewer where `max_attempts` comes first."""
     found: list[_Draw] = []
-    rejected: collections.Counter = collections.Counter()
     attempt = slot.next_attempt
     while len(found) < count:
         if attempt >= max_attempts:
@@ -155,10 +163,10 @@ def _draw(
         expression, origin = search.draw(slot.proposal, slot.branch, attempt)
         verdict: Verdict = cascade.look(expression)
         if verdict.accepted:
-            found.append(_Draw(attempt, expression, origin, rejected))
-            rejected = collections.Counter()
+            found.append(_Draw(attempt, expression, origin, slot.rejected))
+            slot.rejected = collections.Counter()
         else:
-            rejected[verdict.reason.label] += 1
+            slot.rejected[verdict.reason.label] += 1
             if origin == SEED_ORIGIN:
                 message(_rejected_seed(slot.branch, expression, verdict))
         attempt += 1
@@ -167,10 +175,24 @@ def _draw(
 
 
 def _nothing_passed(slot: _Slot, max_attempts: int) -> UserError:
+    """The end of patience: what stopped the draws, and what would help."""
+    reached = collections.Counter(attempt.reason for attempt in slot.attempts)
+    # Most random formulas fall to a look at their leaves, whatever the gain: it counts what stopped those that came further.
+    by_gain = sum(reached[label] for label in _BELOW_THE_GAIN) > reached.total() / 2
+    lower = "lower filters.rejection.minimum_gain (or minimum_metric, where it is set), " if by_gain else ""
+    stopped = _most_frequent(slot.structural + slot.rejected + reached)
     return UserError(
-        f"no candidate passed the filters in {max_attempts} draws (proposal {slot.proposal.number}, branch "
-        f"{slot.branch.name}). Lower filters.rejection.minimum_gain, change seed or raise filters.max_attempts"
+        f"no candidate passed the filters in {max_attempts:,} draws (proposal {slot.proposal.number}, branch "
+        f"{slot.branch.name}): {stopped}; {lower}change seed or raise filters.max_attempts"
     )
+
+
+def _most_frequent(stopped: collections.Counter) -> str:
+    """The reasons with their numbers of draws, in one line; the rare ones together."""
+    ordered = stopped.most_common()
+    named = [f"{number:,} {label}" for label, number in ordered[:_NUM_NAMED]]
+    others = sum(number for _, number in ordered[_NUM_NAMED:])
+    return ", ".join([*named, *([f"{others:,} others"] if others else [])])
 
 
 def _rejected_seed(branch: Branch, expression: Expression, verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ Steps 1 and 2 see only search_eval. Every training is looked up in the archive f
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,6 +70,13 @@ class TestResult:
     def interval(self) -> Interval:
         """The mean of the scores with its interval."""
         return mean_interval(list(self.scores.values()))
+
+
+class Compared(NamedTuple):
+    """Contenders in one order, each tested as it is and tuned."""
+
+    untuned: list[TestResult]
+    tuned: list[TestResult]
 
 
 def paired_difference(first: TestResult, second: TestResult) -> Interval:

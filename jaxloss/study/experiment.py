@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import math
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,15 +21,15 @@ from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Parallelism
 from jaxloss.filters.cascade import Cascade
+from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
-from jaxloss.runs.rows import FILTERS
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
 from jaxloss.study.clock import Clock
-from jaxloss.study.comparison import Comparison, Ranked, TestResult
+from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
 from jaxloss.study.plan import Plan
 from jaxloss.study.tables import result_row
@@ -49,7 +49,10 @@ class Experiment:
         self.clock = Clock(run)
         self.task, self.space = plan.task, plan.space
         self._store_once(STORED_RANGES, self.task.ranges)
-        self.parallelism = self._pinned_parallelism()
+        # Whatever `auto` or a measurement would give later on, a run trains as it began.
+        if not self._is_pinned():
+            self.run.archive.commit(state={EXECUTION: self._choice()})
+        self.parallelism = Parallelism(**run.archive.state(EXECUTION)["way"])
         self.execution = plan.make_execution(self.parallelism)
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress)
         self.loops: dict[str, SearchLoop] = {}
@@ -60,20 +63,21 @@ class Experiment:
         if self.run.archive.state(name) is None:
             self.run.archive.commit(state={name: state})
 
-    def _pinned_parallelism(self) -> Parallelism:
-        """How this run trains: chosen as it begins, whatever `auto` or a measurement would give later on."""
-        asked = {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
-        stored = self.run.archive.state(EXECUTION)
-        # A run that was killed before it had done anything may go on with another config.
-        if stored is None or stored["asked"] != asked:
-            stored = self._chosen_parallelism(asked)
-            self.run.archive.commit(state={EXECUTION: stored})
-        return Parallelism(**stored["way"])
+    def _is_pinned(self) -> bool:
+        """Whether the archive says how this run trains, in answer to what the config asks for.
 
-    def _chosen_parallelism(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """What is stored of a choice: what was asked for, what was chosen, and what was measured."""
+        A run that was killed before it had done anything may go on with another config.
+        """
+        stored = self.run.archive.state(EXECUTION)
+        return stored is not None and stored["asked"] == self._asked()
+
+    def _choice(self) -> dict[str, Any]:
+        """How a new run trains, as it is stored: what was asked for, what was chosen, and what was measured."""
         chosen, seconds = self.plan.choose_parallelism()
-        return {"asked": asked, "way": dataclasses.asdict(chosen), "seconds": dict(seconds)}
+        return {"asked": self._asked(), "way": dataclasses.asdict(chosen), "seconds": dict(seconds)}
+
+    def _asked(self) -> dict[str, Any]:
+        return {"mode": self.config.execution.mode, "lanes": self.config.execution.lanes}
 
     def close(self) -> None:
         """Stops the threads and the clock."""
@@ -97,7 +101,7 @@ class Experiment:
         if not self.cascades:
             self.cascades = self.plan.make_cascades(self.execution.pool, self.execution.workers)
         loop = self._main_loop(name) if name == self.config.search.name else self._make_loop(name)
-        self._store_once(FILTERS, filter_declarations(self.cascades, loop.chooser))
+        self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser)])
         loop.run()
         self.loops[name] = loop
         return loop
@@ -105,9 +109,10 @@ class Experiment:
     def _main_loop(self, name: str) -> SearchLoop:
         """The loop of the search that the config names, which alone draws curves: the steps of a metric writer go up, once."""
         chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints)
-        if chooser is not None and chooser.candidates(self.config.search.num_trainings - 1) == 1:
-            self.progress.message("search.num_trainings ends before search.chooser.start_after: nothing will be chosen")
-        return self._make_loop(name, self.run.metrics, chooser)
+        loop = self._make_loop(name, self.run.metrics, chooser)
+        for text in _idle(loop):
+            self.progress.message(text)
+        return loop
 
     def _make_loop(self, name: str, metrics: MetricWriter | None = None, chooser: Chooser | None = None) -> SearchLoop:
         search, archive, budget = self.plan.make_search(name), self.run.archive, self.plan.budget
@@ -117,17 +122,23 @@ class Experiment:
         """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place.
 
         A loss that the user gave to the search is not passed off as found by it.
+
+        Raises:
+          UserError: no training of the search ended with finite values.
         """
         best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
-            raise UserError(f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate")
+            raise UserError(
+                f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate, or look for NaN in "
+                "the data and in the parameters of the untrained network"
+            )
         given = frozenset(_key(self.space, text) for text in self.config.search.seeds)
         return _named(self.comparison.rank(contenders, self.config.training.learning_rate, stage), self.space, given)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
-    def compare(self, contenders: Sequence[Contender]) -> tuple[list[TestResult], list[TestResult]]:
+    def compare(self, contenders: Sequence[Contender]) -> Compared:
         """Tunes the contenders, then tests each of them untuned and tuned; the best rival once more, if that is asked for."""
         rate, contenders = self.config.training.learning_rate, list(contenders)
         tuned = self.comparison.tune(contenders, rate)
@@ -138,7 +149,7 @@ class Experiment:
         untuned_settings = [contender.default(rate) for contender in contenders]
         untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
         settings, scores = zip(*tuned, strict=True)
-        return untuned, self.comparison.test(contenders, settings, scores, "test tuned")
+        return Compared(untuned, self.comparison.test(contenders, settings, scores, "test tuned"))
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -149,22 +160,27 @@ class Experiment:
         """How many of the run's trainings met NaN or infinity."""
         return sum(not row.finite for row in self.run.archive.trainings())
 
-    def keep_network(self, contender: Contender, setting: Setting) -> dict[str, float]:
-        """Trains the network once more with the best loss, and stores it as a checkpoint; what the task says of it at the end."""
-        variables = self._trained_network(contender, setting)
-        self.run.checkpoints.save("best_network", variables)
-        if self.task.final_scores is None:
-            return {}
-        with named_errors(f"final_scores of the task {self.task.name}"):
-            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
+    # --- the network that is kept ----------------------------------------------------------------------------------------------
 
-    def _trained_network(self, contender: Contender, setting: Setting) -> PyTree:
+    def train_network(self, contender: Contender, setting: Setting) -> PyTree:
+        """The variables of a network that is trained once more with the best loss."""
         comparison = self.config.comparison
         seed, division = comparison.seed + 2000, comparison.divisions[0]
         encoded = contender.encode(setting)
         trial = Trial(contender.family, encoded, setting.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
         return outcome.end.variables
+
+    def keep_network(self, variables: PyTree) -> None:
+        """Stores the network as a checkpoint."""
+        self.run.checkpoints.save("best_network", variables)
+
+    def final_scores(self, variables: PyTree) -> dict[str, float]:
+        """What the task says of the network at the end, on the test split: name -> score; empty where it says nothing."""
+        if self.task.final_scores is None:
+            return {}
+        with named_errors(f"final_scores of the task {self.task.name}"):
+            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 
@@ -191,8 +207,8 @@ class Experiment:
         }
 
 
-def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[dict[str, Any]]:
-    """What the filters of all branches may stop a draw for: `stage`, a filter's title, and `reasons` (label -> words), in order.
+def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[DeclaredFilter]:
+    """What the filters of all branches may stop a draw for, in the order in which a draw meets them.
 
     A chooser stands behind them, as one more filter.
     """
@@ -201,7 +217,16 @@ def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None
         declared.setdefault(one.title, {}).update({reason.label: reason.words for reason in one.reasons})
     if chooser is not None:
         declared[CHOICE] = {NOT_PROMISING.label: NOT_PROMISING.words}
-    return [{"stage": title, "reasons": reasons} for title, reasons in declared.items()]
+    return [DeclaredFilter(title, reasons) for title, reasons in declared.items()]
+
+
+def _idle(loop: SearchLoop) -> Iterator[str]:
+    """Lines about what the budget of a search leaves undone."""
+    name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
+    if loop.chooser is not None and loop.chooser.candidates(budget - 1) == 1:
+        yield "search.num_trainings ends before search.chooser.start_after: nothing will be chosen"
+    if budget < done:
+        yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 
 
 def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[Setting, float]]) -> Contender | None:

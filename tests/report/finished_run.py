@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow
-from jaxloss.runs.rows import FILTERS
+from jaxloss.runs.declared import FILTERS
 from jaxloss.study.experiment import filter_declarations
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
@@ -183,7 +183,7 @@ def individuals(search, count, final):
 
 
 def words_of(label):
-    return next(one["reasons"][label] for one in FILTERS_DECLARED if label in one["reasons"])
+    return next(one.reasons[label] for one in FILTERS_DECLARED if label in one.reasons)
 
 
 def make_run(path, mode="search", finished=True, count=120):
@@ -193,7 +193,11 @@ def make_run(path, mode="search", finished=True, count=120):
             [*individuals("evolution", count, 0.95), *individuals("random_search", count // 2, 0.92)] if searching else []
         )
         state = (
-            {FILTERS: FILTERS_DECLARED, "evolution": {"counts": COUNTS}, "random_search": {"counts": COUNTS | {"trained": 60}}}
+            {
+                FILTERS: [one.to_json() for one in FILTERS_DECLARED],
+                "evolution": {"counts": COUNTS},
+                "random_search": {"counts": COUNTS | {"trained": 60}},
+            }
             if searching
             else {}
         )
