@@ -8,7 +8,7 @@ import ml_collections
 from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.progress import ConsoleProgress
-from jaxloss.config.check import check_config
+from jaxloss.config.check import check_run
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
@@ -117,7 +117,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     Raises:
       UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
     """
-    check_config(config)
+    check_run(config)
     use_compilation_cache(config.compilation_cache)
     progress = progress or ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)
