@@ -1,5 +1,6 @@
 """The public face: what `import jaxloss` offers."""
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -23,6 +24,24 @@ def test_every_public_name_is_there_and_has_a_docstring():
     assert set(jaxloss.__all__) <= set(dir(jaxloss))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         importlib.import_module("jaxloss").nothing  # noqa: B018
+
+
+def test_what_own_parts_are_made_of_is_public():
+    """Tasks with their data, spaces with their pictures, filters with their verdicts."""
+    task = {"Task", "LossInputs", "RejectionProblem", "HostMetrics", "StreamedRows", "ArrayRows", "RowSource"}
+    space = {"Space", "Branch", "Form", "ProgramOverflow", "TuningRange", "Drawing", "Panel", "Line", "Reference"}
+    a_filter = {"Filter", "FilterContext", "Screened", "Cost", "Reason", "Verdict"}
+    assert task | space | a_filter | {"UserError"} <= set(jaxloss.__all__)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_use_the_public_face_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("jaxloss.") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "jaxloss":
+            assert node.module == "jaxloss"
+            assert {alias.name for alias in node.names} <= set(jaxloss.__all__)
 
 
 def test_importing_the_package_loads_nothing():
