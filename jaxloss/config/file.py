@@ -4,6 +4,8 @@ import copy
 import importlib.util
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import ml_collections
 
@@ -12,21 +14,26 @@ from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.unknown_keys import not_found
+from jaxloss.core.arguments import expect, expect_path
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import config_file
 
 
-def load_config(path: str, overrides: Mapping[str, str] | None = None) -> ml_collections.ConfigDict:
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
     """The config of a file, with overrides put in, checked.
 
     Args:
       path: of a file with a function `get_config()`.
-      overrides: dotted key -> text, see `apply_overrides`.
+      overrides: dotted key -> text as on the command line, or value: `{"search.num_trainings": 100}`.
 
     Raises:
       UserError: for a file that is none, for a key or a value that is wrong, and for a key that nothing in the run reads.
     """
     overrides = {} if overrides is None else overrides
+    expect_path("path", path, "a config file")
+    expect("overrides", overrides, Mapping, "a mapping dotted key -> value")
+    for key in overrides:
+        expect("a key of overrides", key, str, "text, such as 'search.num_trainings'")
     given = run_config_file(path)
     config = LoadedConfig(copy.deepcopy(given))
     apply_overrides(config, overrides)
@@ -47,7 +54,7 @@ def _is_sound(config: ml_collections.ConfigDict) -> bool:
     return True
 
 
-def run_config_file(path: str) -> ml_collections.ConfigDict:
+def run_config_file(path: str | Path) -> ml_collections.ConfigDict:
     """Runs `get_config()` of a config file.
 
     Raises:
