@@ -1,6 +1,6 @@
 """Writes a found loss as Python, LaTeX, SymPy or text: `python -m jaxloss.export WORKDIR --rank=1 --format=python`.
 
-Thin: what it does can be done in a notebook with `jaxloss.study.export`.
+In a notebook, `jaxloss.open_run(WORKDIR).loss(RANK)` is the loss itself, with `python()`, `latex`, `simplified` and `formula`.
 """
 
 import argparse

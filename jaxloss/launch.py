@@ -1,6 +1,6 @@
 """The command line: `python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]`.
 
-Thin: everything it does can be done in a notebook with `jaxloss.config.file`, `jaxloss.runs` and `jaxloss.study.modes`.
+Thin: everything it does can be done in a notebook with `jaxloss.load_config` and `jaxloss.run`.
 """
 
 import os

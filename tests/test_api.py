@@ -1,5 +1,6 @@
 """The public face: what `import jaxloss` offers."""
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -8,12 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 import jaxloss
 from tests.test_own_space import REPOSITORY
 
 PREDICTION = jnp.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
 TARGET = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+TINY = REPOSITORY / "tests/configs/tiny.py"
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 
 
@@ -23,6 +26,24 @@ def test_every_public_name_is_there_and_has_a_docstring():
     assert set(jaxloss.__all__) <= set(dir(jaxloss))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         importlib.import_module("jaxloss").nothing  # noqa: B018
+
+
+def test_what_own_parts_are_made_of_is_public():
+    """Tasks with their data, spaces with their pictures, filters with their verdicts."""
+    task = {"Task", "LossInputs", "RejectionProblem", "HostMetrics", "StreamedRows", "ArrayRows", "RowSource"}
+    space = {"Space", "Branch", "Form", "ProgramOverflow", "TuningRange", "Drawing", "Panel", "Line", "Reference"}
+    a_filter = {"Filter", "FilterContext", "Screened", "Cost", "Reason", "Verdict"}
+    assert task | space | a_filter | {"UserError"} <= set(jaxloss.__all__)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_use_the_public_face_alone(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("jaxloss.") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "jaxloss":
+            assert node.module == "jaxloss"
+            assert {alias.name for alias in node.names} <= set(jaxloss.__all__)
 
 
 def test_importing_the_package_loads_nothing():
@@ -72,9 +93,76 @@ class TestLosses:
             (lambda: jaxloss.parse(CROSS_ENTROPY)(PREDICTION[0], TARGET[0]), r"not of shape \[3\]"),
             (lambda: jaxloss.loss("cross_entropy").latex, "has no formula"),
             (lambda: jaxloss.open_run("no such run"), "is not the directory of a run"),
+            (lambda: jaxloss.open_run(None), "workdir must be the path of the directory of a run, not None"),
+            (lambda: jaxloss.run({}, "run"), r"config must be a config, see jaxloss\.load_config and .*, not \{\}"),
+            (lambda: jaxloss.run(None, "run"), r"config must be a config, see .*, not None"),
+            (
+                lambda: jaxloss.run(jaxloss.default_config(), None),
+                "workdir must be the path of the directory of the run, not None",
+            ),
+            (lambda: jaxloss.run(ConfigDict({"seed": 1}), "run"), "run was given a config without the key 'comparison'"),
+            (lambda: jaxloss.parse(3), "formula must be text, such as '.*', not 3"),
+            (lambda: jaxloss.parse("target", space=3), "space must be the name of a system, or a Space, not 3"),
+            (lambda: jaxloss.loss(None), "name must be the name of a loss, not None"),
+            (lambda: jaxloss.loss("gce", q="a"), "q must be a finite number, not 'a'"),
+            (lambda: jaxloss.loss("gce", q=float("nan")), "q must be a finite number, not nan"),
+            (lambda: jaxloss.make_space(3), "name must be the name of a system, not 3"),
+            (
+                lambda: jaxloss.make_space("autoloss_zero", branches=3),
+                r"space\.autoloss_zero\.branches takes a value of type tuple like \('classification',\), not 3",
+            ),
+            (
+                lambda: jaxloss.parse(CROSS_ENTROPY, ranges={"predction": (0, 1)}),
+                "unknown input in ranges 'predction'. Did you mean 'prediction'",
+            ),
+            (lambda: jaxloss.parse(CROSS_ENTROPY, ranges={"target": (1, 0)}), r"low below high, not \(1, 0\)"),
+            (lambda: jaxloss.parse(CROSS_ENTROPY, ranges={"target": 3}), r"must be \(low, high\), two numbers, .*, not 3"),
+            (lambda: jaxloss.parse(CROSS_ENTROPY, ranges=3), r"ranges must be a mapping input -> \(low, high\), not 3"),
+            (lambda: jaxloss.load_config(3), "path must be the path of a config file, not 3"),
+            (lambda: jaxloss.load_config(TINY, ["seed=1"]), "overrides must be a mapping dotted key -> value, not"),
+            (lambda: jaxloss.load_config(TINY, {1: 2}), "a key of overrides must be text, such as '.*', not 1"),
+            (
+                lambda: jaxloss.load_config(TINY, {"search.num_trainings": None}),
+                r"search\.num_trainings takes a value of type int like 6, not None",
+            ),
         ],
     )
     def test_mistakes_are_named_in_one_line(self, call, message):
         with pytest.raises(jaxloss.UserError, match=message) as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def test_overrides_are_text_or_values():
+    values = {
+        "search.num_trainings": 3,
+        "training.learning_rate": 1,
+        "search.control": False,
+        "comparison.divisions": [0, 2],
+        "task.name": "classification",
+        "task.classification.pixel_mean": [0.5],
+        "task.classification.model_options.features": (4, 8),
+    }
+    config = jaxloss.load_config(TINY, values)
+    assert config == jaxloss.load_config(str(TINY), {key: str(value) for key, value in values.items()})
+    assert config.training.learning_rate == 1.0
+    assert config.comparison.divisions == (0, 2)
+    assert config.task.classification.pixel_mean == (0.5,)
+
+
+def test_settings_of_a_space_are_those_of_its_section():
+    space = jaxloss.make_space("autoloss_zero", branches=["a", "b"], branch_weights=(1, 2))
+    assert [(branch.name, branch.weight) for branch in space.branches] == [("a", 1.0), ("b", 2.0)]
+    with pytest.raises(jaxloss.UserError, match=r"max_instructions must be at least 1, not 0"):
+        jaxloss.make_space(max_instructions=0)
+
+
+def test_ranges_may_be_of_what_a_form_makes_of_its_inputs():
+    loss = jaxloss.parse("t: Minus(x, 0.35) | n: x | log2_s: 5", "autoloss_gms", ranges={"x": (-1, 1)})
+    assert loss.formula.startswith("t: ")
+
+
+def test_a_hyperparameter_may_be_traced():
+    logits = jnp.log(PREDICTION)
+    traced = jax.jit(lambda q: jaxloss.loss("gce", q=q)(logits, TARGET))(0.5)
+    np.testing.assert_allclose(traced, jaxloss.loss("gce", q=np.float32(0.5))(logits, TARGET), rtol=1e-6)

@@ -17,6 +17,7 @@ from jaxloss.tasks.classification import BRANCH, make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.metrics.classification import (
+    METRICS,
     accuracy_from_counts,
     class_counts,
     correct,
@@ -73,6 +74,30 @@ def test_metrics_by_hand():
     assert accuracy_from_counts(*counts) == pytest.approx(1 / 3)
     assert mean_class_accuracy_from_counts(*counts) == pytest.approx(1 / 4)
     assert accuracy_from_counts(*class_counts(scores, labels, jnp.zeros(5))) == 0.0
+
+
+def test_every_metric_is_computed_and_may_be_maximised():
+    task, variables = digits(), digits_variables()
+    assert (task.metric, task.also_shown) == ("accuracy", ())
+    scores = jax.jit(task.scores)(variables, task.data["search_eval"])
+    assert scores.keys() == METRICS.keys()
+    for name in METRICS:
+        chosen = make_classification(ClassificationSettings("digits", metric=name, model_options={"features": (16,)}))
+        assert chosen.metric == name
+        assert chosen.also_shown == (() if name == "accuracy" else ("accuracy",))
+    with pytest.raises(UserError, match=r"unknown task\.classification\.metric 'acuracy'\. Did you mean 'accuracy'\?"):
+        ClassificationSettings(metric="acuracy")
+
+
+def test_a_metric_is_a_function_and_a_line(monkeypatch):
+    monkeypatch.setitem(
+        METRICS,
+        "log_likelihood",
+        lambda scores, labels: jnp.exp(-optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()),
+    )
+    task, variables = digits(), digits_variables()
+    scores = task.scores(variables, first(task.data["test"], 5))
+    assert 0 < scores["log_likelihood"] < 1
 
 
 def test_contract():

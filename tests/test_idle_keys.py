@@ -3,10 +3,12 @@
 import copy
 from pathlib import Path
 
+import ml_collections
 import pytest
 
+import jaxloss
 from jaxloss.config import default_config
-from jaxloss.config.check import check_config, refuse_idle_keys
+from jaxloss.config.check import check_config, check_run, refuse_idle_keys
 from jaxloss.config.file import load_config
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.core.errors import UserError
@@ -131,3 +133,75 @@ def test_a_part_that_is_replaced_makes_no_mistake_of_what_the_file_says_about_it
 )
 def test_shipped_configs_set_nothing_in_vain(name):
     load_config(f"configs/{name}.py")
+
+
+# --- wherever a config comes from ----------------------------------------------------------------------------------------------
+
+
+def changed(config, **values):
+    """The config with values put in; `__` stands for a dot."""
+    config.update_from_flattened_dict({name.replace("__", "."): value for name, value in values.items()})
+    return config
+
+
+OWN_SPACE = {"space__name": "examples.own_weights:polynomials"}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda: changed(default_config(), **OWN_SPACE, space__autoloss_zero__max_instructions=7),
+            "space.autoloss_zero.max_instructions does nothing in this run: it is read by space.name=autoloss_zero",
+        ),
+        (
+            lambda: changed(load_config(TINY, {"space.autoloss_zero.max_instructions": "7"}), **OWN_SPACE),
+            "space.autoloss_zero.max_instructions does nothing in this run",
+        ),
+        (lambda: changed(load_config(TINY), task__classification__model="small_cnn"), "it is read by task.name=classification"),
+        (lambda: changed(load_config(TINY), mode="train", loss="mae", search__num_trainings=9), "it is read with mode=search"),
+        (
+            lambda: copy.deepcopy(changed(load_config(TINY), task__classification__model="small_cnn")),
+            "task.classification.model does nothing in this run",
+        ),
+        (
+            lambda: changed(load_config(TINY), comparison__handcrafted=(), comparison__best_rival_trainings=40),
+            "comparison.best_rival_trainings does nothing in this run: it is read with another comparison.handcrafted than (), "
+            "and this run has comparison.handcrafted=()",
+        ),
+    ],
+)
+def test_a_config_that_was_changed_in_python_is_refused_as_well(tmp_path, make, says):
+    with pytest.raises(UserError) as error:
+        jaxloss.run(make(), tmp_path / "run")
+    assert says in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "copied", [lambda config: config, copy.copy, copy.deepcopy, lambda config: config.copy_and_resolve_references()]
+)
+def test_what_a_file_said_for_another_run_is_no_mistake_in_python(copied):
+    """It is known of a config that was loaded, and of its copies, which are equal to any config with the same values."""
+    path = str(CONFIGS / "autoloss_zero_digits.py")
+    config = copied(load_config(path, {"task.name": "fast"}))
+    check_run(config)
+    check_run(changed(copied(load_config(path)), task__name="fast"))
+    check_run(changed(copied(load_config(TINY)), mode="train", loss="mae"))
+    plain = ml_collections.ConfigDict(config)
+    assert config == plain
+    assert plain == config
+    with pytest.raises(UserError, match=r"task\.classification\.\w+ does nothing in this run"):
+        check_run(plain)
+
+
+def test_the_best_rival_of_a_comparison_is_among_its_losses(tmp_path):
+    """Without a search no hand-crafted rivals are named by `comparison.handcrafted`."""
+    file = tmp_path / "without_rivals.py"
+    file.write_text(
+        "from jaxloss.config import default_config\ndef get_config():\n    c = default_config()\n"
+        "    c.comparison.handcrafted = ()\n    return c"
+    )
+    assert load_config(str(file), {"mode": "compare", "comparison.best_rival_trainings": "40"})
+    with pytest.raises(UserError, match=r"best_rival_trainings does nothing in this run"):
+        load_config(str(file), {"comparison.best_rival_trainings": "40"})

@@ -65,6 +65,9 @@ def test_its_best_loss_is_a_function(run):
     loss = jaxloss.open_run(run).best
     prediction, target = jnp.full((2, 3), 0.3), jnp.eye(3)[:2]
     assert np.isfinite(loss(prediction, target))
+    for rank in ("a", 1.0, True, None):
+        with pytest.raises(jaxloss.UserError, match="rank must be a whole number, not"):
+            jaxloss.open_run(run).loss(rank)
 
 
 def test_it_is_reported_with_its_losses_drawn(run, capsys):

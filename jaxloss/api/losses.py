@@ -2,10 +2,14 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 
+from jaxloss.config.overrides import apply_overrides
+from jaxloss.config.schema import default_config, read
+from jaxloss.core.arguments import expect, expect_finite, expect_ranges
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.types import Array, LossInputs
@@ -107,15 +111,19 @@ def make_space(name: str = DEFAULT, **settings) -> Space:
       **settings: keys of its config section, see `python -m jaxloss.launch --help=space.NAME`.
 
     Raises:
-      UserError: for an unknown system or setting.
+      UserError: for an unknown system or setting, and for a value that is wrong.
     """
+    expect("name", name, str, "the name of a system")
     if name not in SYSTEMS:
         raise unknown("space", name, SYSTEMS)
     system = SYSTEMS[name]
     known = [field.name for field in dataclasses.fields(system.settings)]
     if wrong := sorted(settings.keys() - set(known)):
         raise unknown(f"setting of the space {name}", wrong[0], known)
-    return system.make_space(system.settings(**settings))
+    # As a config takes them, so that a value of another type is named.
+    config = default_config()
+    apply_overrides(config, {system.settings.key(key): value for key, value in settings.items()})
+    return system.make_space(read(config, system.settings))
 
 
 def parse(
@@ -130,10 +138,16 @@ def parse(
       **settings: of the system's space, such as `max_instructions`.
 
     Raises:
-      UserError: for an unknown system, and for a formula that cannot be read.
+      UserError: for an unknown system, for a formula that cannot be read, and for an argument of another kind.
     """
+    expect("formula", formula, str, "text, such as 'Neg(Mul(target, Log(prediction)))'")
+    expect("space", space, (str, Space), "the name of a system, or a Space")
     made = make_space(space, **settings) if isinstance(space, str) else space
-    return loss_of(made, formula, {branch.name: ranges or {} for branch in made.branches})
+    read_loss = loss_of(made, formula)
+    if ranges is None:
+        return read_loss
+    expect_ranges("ranges", ranges, _variables(read_loss))
+    return loss_of(made, formula, {branch.name: ranges for branch in made.branches})
 
 
 def loss(name: str, **hyperparameters: float) -> Loss:
@@ -144,12 +158,15 @@ def loss(name: str, **hyperparameters: float) -> Loss:
       **hyperparameters: of a hand-crafted loss, in place of the customary ones.
 
     Raises:
-      UserError: for an unknown name or hyper-parameter.
+      UserError: for an unknown name or hyper-parameter, and for a value that is no finite number.
     """
+    expect("name", name, str, "the name of a loss")
     if name in FAMILIES:
         family = FAMILIES[name]
         if wrong := sorted(hyperparameters.keys() - family.tuning_ranges.keys()):
             raise unknown(f"hyper-parameter of {name}", wrong[0], family.tuning_ranges)
+        for key, value in hyperparameters.items():
+            expect_finite(key, value)
         encoded = family.encode({**family.defaults, **hyperparameters})
         return Loss(name, {_ONE_BRANCH: family.inputs}, functools.partial(family.loss, encoded))
     for system in SYSTEMS.values():
@@ -165,6 +182,12 @@ def loss_of(space: Space, formula: str, ranges: Mapping[str, Mapping[str, ValueR
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}
     return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges))
+
+
+def _variables(read_loss: Loss) -> set[str]:
+    """Names of what its formulas are written in: its inputs, and what a form makes of them."""
+    formulas = (read_loss.reading and read_loss.reading.formulas) or {}
+    return {*itertools.chain(*read_loss.inputs.values(), *(formula.inputs for formula in formulas.values()))}
 
 
 def _loss_inputs(given: Mapping[str, Array], names: tuple[str, ...], mask: Array | None, weights: Array | None) -> LossInputs:

@@ -8,10 +8,11 @@ import ml_collections
 from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.progress import ConsoleProgress
-from jaxloss.config.check import check_config
+from jaxloss.config.check import check_run
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
+from jaxloss.core.arguments import expect, expect_path, expect_whole_number
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.report.page import write_report
@@ -33,6 +34,7 @@ class Results:
         Raises:
           UserError: there is no run in `workdir`.
         """
+        expect_path("workdir", workdir, "the directory of a run")
         self.path = Path(workdir)
         self._space = space
         self.config  # noqa: B018 - a directory without a run is refused at once
@@ -85,6 +87,7 @@ class Results:
         Raises:
           UserError: for a rank that there is not.
         """
+        expect_whole_number("rank", rank)
         ranked = self.ranking()
         if not 1 <= rank <= len(ranked):
             raise UserError(f"there is no rank {rank}: the run in '{self.path}' has {len(ranked)} ranked losses, counted from 1")
@@ -117,7 +120,9 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     Raises:
       UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
     """
-    check_config(config)
+    expect("config", config, ml_collections.ConfigDict, "a config, see jaxloss.load_config and jaxloss.default_config")
+    expect_path("workdir", workdir, "the directory of the run")
+    check_run(config)
     use_compilation_cache(config.compilation_cache)
     progress = progress or ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)

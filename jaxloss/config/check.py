@@ -7,11 +7,33 @@ from typing import Any
 import ml_collections
 
 from jaxloss.config import schema
+from jaxloss.config.known_keys import check_keys
+from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.wiring import make_space, sections_read
 from jaxloss.core.conditions import SPACE, TASK, Asked
 from jaxloss.core.errors import UserError
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.registry import TASKS
+
+
+def check_run(config: ml_collections.ConfigDict) -> None:
+    """Checks the config of a run, wherever it comes from: its keys, all values, and whether every key acts.
+
+    One that was loaded from a file may hold what the file said for other runs, as `load_config` has looked at it; what was
+    changed since then is looked at in the run at hand. Any other config is looked at as that of a file.
+
+    Raises:
+      UserError: names the key.
+    """
+    check_keys("run was given a config", config)
+    check_config(config)
+    refuse_idle_keys(config, _set_beside_its_file(config))
+
+
+def _set_beside_its_file(config: ml_collections.ConfigDict) -> list[str] | None:
+    if not isinstance(config, LoadedConfig):
+        return None
+    return [key for key, value in values_of(config).items() if key not in config.said or config.said[key] != value]
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -28,19 +50,19 @@ def refuse_idle_keys(config: ml_collections.ConfigDict, overrides: Iterable[str]
     """Refuses keys that nothing in a run reads.
 
     What a config file sets is looked at in the run that the file describes, with those of its keys that serve runs of other
-    modes; what the command line sets, in the run at hand. So an override that puts another task in place makes no mistake of
-    what the file says about its own.
+    modes; what is set beside it, in the run at hand. So an override that puts another task in place makes no mistake of what
+    the file says about its own.
 
     Args:
       config: of the run.
-      overrides: keys of the command line; None looks at all that differ from their defaults, as a config file's.
+      overrides: keys that were set beside the file; None looks at all that differ from their defaults, as a config file's.
 
     Raises:
       UserError: names the key, who would read it, and what this run has instead.
     """
     asked = asked_by(config)
     for key in schema.keys().values():
-        if asked.values[key.name] == key.default or not (overrides is None or _is_set(key.name, overrides)):
+        if asked.values[key.name] == key.default or not (overrides is None or named_in(key.name, overrides)):
             continue
         conditions = [*key.section.acts_when, *(() if key.name in (asked.reads[TASK] or ()) else key.declared.acts_when)]
         for condition in conditions:
@@ -49,18 +71,27 @@ def refuse_idle_keys(config: ml_collections.ConfigDict, overrides: Iterable[str]
                 raise UserError(f"config key {key.name} does nothing in this run: {why}")
 
 
-def _is_set(key: str, overrides: Iterable[str]) -> bool:
-    """Whether an override names the key, or one inside it where it is a section of options."""
+def named_in(key: str, overrides: Iterable[str]) -> bool:
+    """Whether overrides name a key, or one inside it where it is a section of options."""
     return any(override == key or override.startswith(f"{key}.") for override in overrides)
 
 
 def asked_by(config: ml_collections.ConfigDict) -> Asked:
     """What a config asks for, for the conditions under which its keys act."""
+    return Asked(values_of(config), {TASK: _read_by_task(config), SPACE: _read_by_space(config)}, readers)
+
+
+def values_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Dotted key -> value, as the settings of its section hold it.
+
+    Raises:
+      UserError: for a value that is wrong.
+    """
     values = {}
     for section in schema.sections().values():
         settings = schema.read(config, section.settings)
         values |= {settings.key(name): getattr(settings, name) for name in schema.defaults(section.settings)}
-    return Asked(values, {TASK: _read_by_task(config), SPACE: _read_by_space(config)}, readers)
+    return values
 
 
 def _read_by_task(config: ml_collections.ConfigDict) -> frozenset[str]:

@@ -4,35 +4,45 @@ import copy
 import importlib.util
 import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import ml_collections
 
-from jaxloss.config.check import check_config, refuse_idle_keys
+from jaxloss.config.check import check_config, named_in, refuse_idle_keys, values_of
+from jaxloss.config.known_keys import check_keys
+from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
-from jaxloss.config.schema import default_config
-from jaxloss.config.unknown_keys import not_found, unknown_key
+from jaxloss.config.unknown_keys import not_found
+from jaxloss.core.arguments import expect, expect_path
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import config_file
 
 
-def load_config(path: str, overrides: Mapping[str, str] | None = None) -> ml_collections.ConfigDict:
+def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
     """The config of a file, with overrides put in, checked.
 
     Args:
       path: of a file with a function `get_config()`.
-      overrides: dotted key -> text, see `apply_overrides`.
+      overrides: dotted key -> text as on the command line, or value: `{"search.num_trainings": 100}`.
 
     Raises:
       UserError: for a file that is none, for a key or a value that is wrong, and for a key that nothing in the run reads.
     """
+    overrides = {} if overrides is None else overrides
+    expect_path("path", path, "a config file")
+    expect("overrides", overrides, Mapping, "a mapping dotted key -> value")
+    for key in overrides:
+        expect("a key of overrides", key, str, "text, such as 'search.num_trainings'")
     given = run_config_file(path)
-    config = copy.deepcopy(given)
-    apply_overrides(config, overrides or {})
+    config = LoadedConfig(copy.deepcopy(given))
+    apply_overrides(config, overrides)
     check_config(config)
     # A value of the file that the command line replaced need not be right.
     if _is_sound(given):
         refuse_idle_keys(given)
-    refuse_idle_keys(config, overrides or {})
+    refuse_idle_keys(config, overrides)
+    config.remember({key: value for key, value in values_of(config).items() if not named_in(key, overrides)})
     return config
 
 
@@ -44,7 +54,7 @@ def _is_sound(config: ml_collections.ConfigDict) -> bool:
     return True
 
 
-def run_config_file(path: str) -> ml_collections.ConfigDict:
+def run_config_file(path: str | Path) -> ml_collections.ConfigDict:
     """Runs `get_config()` of a config file.
 
     Raises:
@@ -70,29 +80,5 @@ def run_config_file(path: str) -> ml_collections.ConfigDict:
         sys.path.pop(0)
     if not isinstance(config, ml_collections.ConfigDict):
         raise UserError(f"the config file '{path}' needs a function get_config() that returns a ConfigDict")
-    _check_keys(path, config, default_config())
+    check_keys(f"the config file '{path}' gives a config", config)
     return config
-
-
-def _check_keys(path: str, config: ml_collections.ConfigDict, default: ml_collections.ConfigDict, prefix: str = "") -> None:
-    """A config that was not begun with `default_config()` may lack keys, and any config may hold None."""
-    for name, value in default.items():
-        key = f"{prefix}{name}"
-        if name not in config:
-            raise UserError(
-                f"the config file '{path}' gives a config without the key '{key}': begin it with "
-                "jaxloss.config.default_config() and change what differs"
-            )
-        given, kind = config[name], type(value)
-        if isinstance(value, ml_collections.ConfigDict):
-            if not isinstance(given, ml_collections.ConfigDict):
-                raise UserError(f"the config file '{path}' sets '{key}', which is a section of keys, to {given!r}")
-            _check_keys(path, given, value, f"{key}.")
-        elif default.get_type(name) is not object and type(given) is not kind and not (kind is float and type(given) is int):
-            raise UserError(
-                f"the config file '{path}' sets '{key}' to {given!r}; it takes a value of type {kind.__name__} like {value!r}"
-            )
-    for name in config:
-        if default.is_locked and name not in default:
-            known = [f"{prefix}{one}" for one in default]
-            raise UserError(f"the config file '{path}' names an {unknown_key(f'{prefix}{name}', known)}")

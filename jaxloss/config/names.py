@@ -46,7 +46,7 @@ def call_factory(kind: str, name: str, factory: Callable[..., Any], options: Map
         made = factory(**options)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # A wrong argument of the factory itself is one of the options; anything deeper is in the factory's own code.
         if isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
             raise UserError(f"the options of the {kind} '{name}' do not fit: {error}") from error

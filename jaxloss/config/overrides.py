@@ -1,8 +1,9 @@
-"""Puts the overrides of the command line into a config: text becomes a value of the type that the key has."""
+"""Puts overrides into a config: text of the command line becomes a value of the type that the key has; other values have it."""
 
 import ast
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import ml_collections
 
@@ -12,29 +13,29 @@ from jaxloss.core.errors import UserError
 from jaxloss.runs.directory import flatten
 
 
-def apply_overrides(config: ml_collections.ConfigDict, overrides: Mapping[str, str]) -> None:
-    """Sets keys from text, as the types of the present values ask for.
+def apply_overrides(config: ml_collections.ConfigDict, overrides: Mapping[str, Any]) -> None:
+    """Sets keys from text, as the types of the present values ask for, or from values that have these types.
 
     A section of options takes any key, such as `task.retrieval.source_options.image_key`; given as a whole, as `{...}`, it is
     replaced.
 
     Args:
       config: changed in place.
-      overrides: dotted key -> text, for example `{'search.num_trainings': '500'}`.
+      overrides: dotted key -> text, for example `{'search.num_trainings': '500'}`, or value, for example 500.
 
     Raises:
       UserError: for an unknown key (a near match is named) and for a value of the wrong type.
     """
-    for key, text in overrides.items():
+    for key, given in overrides.items():
         known = flatten(config.to_dict())
         section, _, name = key.rpartition(".")
         if _takes_any_key(key):
             parent = functools.reduce(lambda inside, part: inside[part], section.split("."), config)
-            parent[name] = ml_collections.ConfigDict(_convert(key, text, {}))
+            parent[name] = ml_collections.ConfigDict(_convert(key, given, {}))
         elif key in known:
-            config.update_from_flattened_dict({key: _convert(key, text, known[key])})
+            config.update_from_flattened_dict({key: _convert(key, given, known[key])})
         elif name.isidentifier() and _takes_any_key(section):
-            config.update_from_flattened_dict({key: _value(text)})
+            config.update_from_flattened_dict({key: _value(given) if isinstance(given, str) else given})
         elif key in sections():
             raise UserError(f"config key {key} is a section: set one of its keys, which --help={key} lists")
         else:
@@ -56,8 +57,30 @@ def _value(text: str) -> object:
         return text
 
 
-def _convert(key: str, text: str, present: object) -> object:
+def _convert(key: str, given: object, present: object) -> object:
     kind, several = type(present), key in keys() and keys()[key].declared.several
+    value = _read(key, given, kind, several) if isinstance(given, str) else given
+    if isinstance(value, list) and (several or kind is tuple):
+        value = tuple(value)
+    if several and kind is str and isinstance(value, tuple):
+        return value  # one for each class
+    if several and kind is float and isinstance(value, tuple) and all(type(one) in (int, float) for one in value):
+        return tuple(map(float, value))  # one for each channel
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is tuple and not isinstance(value, tuple):
+        value = (value,)
+    if kind is tuple and present:
+        wanted = type(present[0])
+        value = tuple(float(one) if wanted is float and type(one) is int else one for one in value)
+    elements_fit = kind is not tuple or not present or all(type(one) is wanted for one in value)
+    if type(value) is not kind or not elements_fit:
+        raise UserError(f"--config.{key} takes a value of type {kind.__name__} like {present!r}, not {given!r}")
+    return value
+
+
+def _read(key: str, text: str, kind: type, several: bool) -> object:
+    """What a text means for a key of this kind; None where it means nothing."""
     if kind is str:
         value = _value(text) if several else text
         return value if isinstance(value, tuple) else text
@@ -66,21 +89,6 @@ def _convert(key: str, text: str, present: object) -> object:
             raise UserError(f"--config.{key} takes true or false, not '{text}'")
         return text.lower() == "true"
     try:
-        value = ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (SyntaxError, ValueError):
-        value = (text,) if kind is tuple else None
-    if several and kind is float and isinstance(value, tuple | list) and all(type(one) in (int, float) for one in value):
-        return tuple(map(float, value))  # one for each channel
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if kind is tuple and isinstance(value, list):
-        value = tuple(value)
-    if kind is tuple and not isinstance(value, tuple):
-        value = (value,)
-    if kind is tuple and present:
-        wanted = type(present[0])
-        value = tuple(float(one) if wanted is float and type(one) is int else one for one in value)
-    elements_fit = kind is not tuple or not present or all(type(one) is wanted for one in value)
-    if type(value) is not kind or not elements_fit:
-        raise UserError(f"--config.{key} takes a value of type {kind.__name__} like {present!r}, not '{text}'")
-    return value
+        return (text,) if kind is tuple else None

@@ -121,7 +121,7 @@ def make_sections(config: Config, space: Space) -> dict[str, Settings]:
     Raises:
       UserError: for a section that there is not.
     """
-    known = sections()
+    known = {name: section for name, section in sections().items() if name}
     for name in space.sections:
         if name not in known:
             raise unknown(f"config section of the space {space.name}", name, known)

@@ -49,7 +49,7 @@ def outputs(what: str, function: Callable[..., PyTree], *arguments: PyTree) -> P
 
 @contextlib.contextmanager
 def named_errors(what: str) -> Iterator[None]:
-    """Where code of somebody else is at work: whatever it raises becomes one line.
+    """Where code of somebody else is at work: whatever it raises becomes one line, an exit of Python too.
 
     Raises:
       UserError: names `what`, the exception, and the file and line of the user's own code that it comes from.
@@ -58,7 +58,7 @@ def named_errors(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{what} raises {_in_one_line(error)}") from error
 
 
@@ -108,7 +108,7 @@ def differences(expected: PyTree, came: PyTree, looked_at: Callable[[Any], Any] 
             yield jax.tree_util.keystr(path), *(written(leaf[0]) if leaf else "nothing" for leaf in leaves)
 
 
-def _in_one_line(error: Exception) -> str:
+def _in_one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     message = lines[0] if lines else ""
     if len(message) > _LONGEST_MESSAGE:

@@ -72,6 +72,29 @@ class When:
 
 
 @dataclasses.dataclass(frozen=True)
+class Where:
+    """A condition that is only asked where another one holds; elsewhere the key is read whatever it says.
+
+    Attributes:
+      first: has to hold for the other to be asked.
+      then: has to hold in these runs.
+      is_preset: see `Condition`.
+    """
+
+    first: Condition
+    then: Condition
+    is_preset: bool = False
+
+    def words(self, key: str, asked: Asked) -> str:
+        """See `Condition.words`."""
+        return f"{self.then.words(key, asked)} (where {self.first.words(key, asked)})"
+
+    def unmet(self, key: str, asked: Asked) -> str | None:
+        """See `Condition.unmet`."""
+        return self.then.unmet(key, asked) if self.first.unmet(key, asked) is None else None
+
+
+@dataclasses.dataclass(frozen=True)
 class ReadBy:
     """The task, or the space, of the run has to be one that reads the key."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from jaxloss.core.errors import UserError
 
 
-def config_file(path: str) -> Path:
+def config_file(path: str | Path) -> Path:
     """The config file at `path`.
 
     Raises:

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
 from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
@@ -14,7 +15,10 @@ from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
 
 _NUM_UNFINISHED = 10
-_EMPTY = {"rank": None, "latex": None, "simplified": None, "panels": (), "note": None, "same_as": None, "name": None}
+_EMPTY = {
+    **dict.fromkeys(("rank", "latex", "simplified", "note", "same_as", "name", "search_eval", "search_score")),
+    "panels": (),
+}
 
 
 def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any], space: Space | None) -> dict[str, Any]:
@@ -73,7 +77,8 @@ def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> l
     """The rows with the panels of the first, and before them the references of the drawing."""
     candidates = {row["formula"]: _read(space, row["formula"]) for row in found[: drawing.most]}
     readable = [formula for formula, candidate in candidates.items() if candidate is not None]
-    of_references, of_candidates = drawing.draw(space, [candidates[formula] for formula in readable])
+    with named_errors(f"draw of the drawing of the space {space.name}"):
+        of_references, of_candidates = drawing.draw(space, [candidates[formula] for formula in readable])
     panels = dict(zip(readable, of_candidates, strict=True))
     references = [
         {

@@ -1,7 +1,8 @@
 """The page of a run: one HTML file that needs nothing else, for finished and unfinished runs of every mode."""
 
+import contextlib
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
 _FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters, stopped_in_words)
+
+# Facts that a summary of an earlier version may lack.
+_UNKNOWN = {
+    **dict.fromkeys(("device", "machine", "jaxloss", "jax", "space"), "–"),
+    "command": "",
+    **{name: {} for name in ("task_details", "seconds", "compilations")},
+}
 
 
 def write_report(path: str | Path, space: Space | None = None) -> Path:
@@ -68,20 +76,37 @@ def render_report(run: Run, space: Space | None = None) -> str:
     summary = run.read_summary()
     searches = _searches(run)
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
-    content = {
-        "summary": summary or {},
-        "finished": summary is not None,
-        "title": summary["task"] if summary else run.path.absolute().name,
-        "mode": run.config.get("mode", "search"),
-        "curves": _curves(run, searches, summary),
-        "funnels": [(name, make_funnel(counts, filters)) for name, counts in searches.items() if counts["proposed"]],
-        **leaders(run, summary, searches, space),
-        **_comparison(summary or {}),
-        "stages": _stages(run),
-        "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
-        "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    }
-    return environment.get_template("report.html.j2").render(content)
+    funnels = [(name, make_funnel(counts, filters)) for name, counts in searches.items() if counts["proposed"]]
+    stages = _stages(run)
+    with _named_gaps(run.path):
+        content = {
+            "summary": {**_UNKNOWN, **(summary or {})},
+            "finished": summary is not None,
+            "title": summary["task"] if summary is not None else run.path.absolute().name,
+            "mode": run.config.get("mode", "search"),
+            "curves": _curves(run, searches, summary),
+            "funnels": funnels,
+            **leaders(run, summary, searches, space),
+            **_comparison(summary or {}),
+            "stages": stages,
+            "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
+            "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
+        return environment.get_template("report.html.j2").render(content)
+
+
+@contextlib.contextmanager
+def _named_gaps(path: Path) -> Iterator[None]:
+    """Where a summary is read whose file may be damaged, or of another version.
+
+    Raises:
+      UserError: names what it lacks.
+    """
+    try:
+        yield
+    except (KeyError, jinja2.UndefinedError) as error:
+        lacks = f"has no {error}" if isinstance(error, KeyError) else f"lacks a key: {error}"
+        raise UserError(f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it") from error
 
 
 def _searches(run: Run) -> dict[str, Mapping[str, Any]]:
@@ -96,7 +121,7 @@ def _curves(run: Run, searches: Mapping[str, Any], summary: Mapping[str, Any] | 
     population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
     curves = [search_curve(name, run.archive.candidates(search=name), population_size) for name in searches]
     curves = [curve for curve in curves if curve is not None]
-    return search_figure(curves, summary["metric"] if summary else "score") if curves else None
+    return search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None
 
 
 def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:

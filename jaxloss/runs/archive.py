@@ -170,11 +170,11 @@ class Archive:
                 self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
         elif read("application_id") != _APPLICATION_ID:
-            raise UserError(f"'{self.path}' is no archive of jaxloss; use another --workdir")
+            raise UserError(f"'{self.path}' is no archive of jaxloss; use another directory")
         elif (found := read("user_version")) not in (_FORMAT, *_FORMER_NAMES):
             raise UserError(
                 f"archive '{self.path}' has format {found}, this jaxloss writes format {_FORMAT}; "
-                "use another --workdir, or the jaxloss that wrote it"
+                "use another directory, or the jaxloss that wrote it"
             )
         damage = read("quick_check(1)")
         if damage != "ok":
@@ -224,7 +224,7 @@ class Archive:
             raise
         except sqlite3.DatabaseError as error:
             problem = " ".join(str(error).split())
-            raise UserError(f"archive '{self.path}' cannot be used: {problem}; restore it, or use another --workdir") from error
+            raise UserError(f"archive '{self.path}' cannot be used: {problem}; restore it, or use another directory") from error
 
 
 def _primary_key(row: Row) -> tuple:

@@ -264,5 +264,5 @@ def _read_json(path: Path, kind: type) -> Any:
     except ValueError:
         content = None
     if not isinstance(content, kind):
-        raise UserError(f"'{path}' is damaged; restore it, or use another --workdir")
+        raise UserError(f"'{path}' is damaged; restore it, or use another directory")
     return content

@@ -144,5 +144,5 @@ def _parse(path: Path) -> tuple[list[dict[str, Any]], int]:
             lines.append(json_text.loads(line))
             int(lines[-1]["step"])
         except (ValueError, TypeError, KeyError):
-            raise UserError(f"line {number} of '{path}' is no metric; remove it, or use another --workdir") from None
+            raise UserError(f"line {number} of '{path}' is no metric; remove it, or use another directory") from None
     return lines, size

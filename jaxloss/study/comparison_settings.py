@@ -3,11 +3,13 @@
 import dataclasses
 from typing import Any
 
-from jaxloss.core.conditions import in_mode
+from jaxloss.core.conditions import Where, in_mode, unless
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, setting
 
 IN_SEARCH, TUNED = (in_mode("search"),), (in_mode("search", "compare"),)
+# The losses that are compared without a search are named by another key.
+HAS_RIVALS = Where(in_mode("search"), unless("comparison.handcrafted", ()))
 
 
 def _check_divisions(key: str, divisions: Any) -> None:
@@ -84,7 +86,7 @@ class ComparisonSettings(Settings, section="comparison"):
         low=0,
         high=1_000_000,
         may_change=True,
-        acts_when=TUNED,
+        acts_when=(*TUNED, HAS_RIVALS),
     )
 
     def __post_init__(self):

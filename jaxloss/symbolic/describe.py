@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.operator import OperatorSet
@@ -109,6 +110,9 @@ class Description:
 
         Args:
           found: lines on how the loss was found, for the docstring.
+
+        Raises:
+          UserError: where there is no formula, or `write_python` of the space makes a mistake.
         """
         lines = ["A loss function.", "", *([] if self.formulas else [f"Candidate: {self.reading.text}"])]
         for name, formula in self.formulas.items():
@@ -121,7 +125,12 @@ class Description:
         lines += [f"{name}: {value:g}" for name, value in self.numbers.items()]
         docstring = "\n".join([*lines, *(["", found] if found else [])])
         if self.reading.write_python is not None:
-            return self.reading.write_python(self.reading, docstring)
+            what = f"write_python of the space of '{self.reading.text}'"
+            with named_errors(what):
+                module = self.reading.write_python(self.reading, docstring)
+            if not isinstance(module, str):
+                raise UserError(f"{what} must give text, not {written(module)}")
+            return module
         if not self.formulas:
             raise UserError(f"the loss '{self.reading.text}' cannot be written as Python: its space has no write_python")
         return to_python(self.formulas, docstring)

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxloss.core.abstract import named_errors, written
+from jaxloss.core.errors import UserError
 from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.expression import Formula
 
@@ -37,6 +39,9 @@ def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Ma
       space: its space.
       candidate: branch -> expression.
       ranges: branch -> input -> (low, high), see `Task.ranges`; any real number where neither it nor the form says it.
+
+    Raises:
+      UserError: where `latex` of a form makes a mistake.
     """
     text, own = space.write(candidate), {"latex_numbers": space.latex_numbers, "write_python": space.write_python}
     if any(branch.form.graphs is None for branch in space.branches):
@@ -59,4 +64,13 @@ def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Ma
 def _latex(space: Any, candidate: Mapping[str, Any]) -> str | None:
     if any(branch.form.latex is None for branch in space.branches):
         return None
-    return r";\quad ".join(branch.form.latex(candidate[branch.name]) for branch in space.branches)
+    return r";\quad ".join(_latex_of(branch, candidate[branch.name]) for branch in space.branches)
+
+
+def _latex_of(branch: Any, expression: Any) -> str:
+    what = f"latex of the form of the branch {branch.name}"
+    with named_errors(what):
+        text = branch.form.latex(expression)
+    if not isinstance(text, str):
+        raise UserError(f"{what} must give text, not {written(text)}")
+    return text

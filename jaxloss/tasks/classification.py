@@ -19,7 +19,7 @@ from jaxloss.tasks.data.noise import noisy_labels
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
 from jaxloss.tasks.data.split import split_source, with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, place_split, take_rows
-from jaxloss.tasks.metrics.classification import accuracy_from_counts, class_counts, correct, mean_class_accuracy_from_counts
+from jaxloss.tasks.metrics.classification import ACCURACY, METRICS, correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.models.registry import make_model
 
@@ -35,7 +35,8 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
 
     A batch, and every split of the data, is `{'image': [N, H, W, C], 'label': int32 [N]}`. `forward` offers `prediction`
     (softmax), `target` (one-hot) and `logits`, each `[N, 1, 1, C]`; the rejection problem offers no `logits` where the prediction
-    itself is optimised. `scores` gives `accuracy` and `mean_class_accuracy`.
+    itself is optimised; its metric is whether a sample is correct, whatever the search maximises. `scores` gives all of
+    `metrics.classification.METRICS`.
 
     Args:
       settings: of the task.
@@ -80,7 +81,8 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
         )
         return Task(
             name=images.name if noise == "none" else f"{images.name} {noise} noise",
-            metric="accuracy",
+            metric=settings.metric,
+            also_shown=() if settings.metric == ACCURACY else (ACCURACY,),
             offers={BRANCH: OFFERS},
             init=init,
             forward=forward,
@@ -145,11 +147,7 @@ def _make_scores(
 
     def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
         logits = map_chunks(functools.partial(predict, variables), examples["image"], evaluation_batch, unroll)
-        hits, totals = class_counts(logits, examples["label"])
-        return {
-            "accuracy": accuracy_from_counts(hits, totals),
-            "mean_class_accuracy": mean_class_accuracy_from_counts(hits, totals),
-        }
+        return {name: metric(logits, examples["label"]) for name, metric in METRICS.items()}
 
     return scores
 

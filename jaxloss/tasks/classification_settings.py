@@ -6,9 +6,11 @@ from typing import Any
 
 from jaxloss.core.conditions import Never, unless, when
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.tasks.data.load import SOURCES
 from jaxloss.tasks.data.noise import NOISES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
+from jaxloss.tasks.metrics.classification import ACCURACY, METRICS
 from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
@@ -20,7 +22,7 @@ DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 class ClassificationSettings(Settings, section="task.classification", reads=READS):
     """Image classification: any source of labelled images, any network with logits, label noise on request."""
 
-    source: str = setting("digits", "digits, npz:FILE or tfds:NAME")
+    source: str = setting("digits", f"Where images and labels come from: one of {', '.join(SOURCES)}")
     download: bool = setting(False, "Whether a source may fetch what is absent")
     fractions: tuple[float, float, float] = setting((0.5, 0.2, 0.3), "Of train, search_eval and test")
     test_seed: int = setting(
@@ -59,6 +61,9 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     )
     pixel_deviation: float | Sequence[float] = setting(
         1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive
+    )
+    metric: str = setting(
+        ACCURACY, "What the search maximises; where it is another one, accuracy is shown beside it", choices=METRICS
     )
     evaluation_batch: int = setting(
         500, "The most images that go through the network at once when it is scored", low=1, high=10**9

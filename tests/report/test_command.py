@@ -1,5 +1,7 @@
 """The command that writes the page of a run."""
 
+import json
+
 import pytest
 
 from jaxloss.core.errors import UserError
@@ -32,3 +34,57 @@ class TestCommand:
         (run / "report.html").mkdir()
         with pytest.raises(UserError, match=r"report\.html"):
             write_report(run)
+
+
+class TestSummaries:
+    """That are damaged, or of another version."""
+
+    @staticmethod
+    def change(run, change):
+        path = run / "summary.json"
+        summary = json.loads(path.read_text())
+        change(summary)
+        path.write_text(json.dumps(summary))
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda summary: summary.clear(), "has no 'task'"),
+            (lambda summary: summary.pop("metric"), "lacks a key: 'dict object' has no attribute 'metric'"),
+            (lambda summary: summary["comparison"][0].pop("tuned"), "has no 'tuned'"),
+            (lambda summary: summary["comparison"][0]["tuned"].pop("learning_rate"), "has no attribute 'learning_rate'"),
+        ],
+    )
+    def test_what_is_missing_is_named_in_one_line(self, tmp_path, capsys, change, says):
+        run = make_run(tmp_path / "run", mode="train")
+        self.change(run, change)
+        assert command.main([str(run)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"error: the summary of '{run}' ")
+        assert says in error
+        assert error.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        "name", ["device", "machine", "jaxloss", "jax", "space", "command", "task_details", "seconds", "compilations"]
+    )
+    def test_a_fact_that_an_earlier_version_did_not_store_is_a_dash(self, tmp_path, name):
+        run = make_run(tmp_path / "run", mode="search")
+        self.change(run, lambda summary: summary.pop(name, None))
+        assert command.main([str(run)]) == 0
+        self.change(run, lambda summary: [row["tuned"].pop("test_means", None) for row in summary["comparison"]])
+        self.change(run, lambda summary: summary.update(also_shown=["mean_class_accuracy"]))
+        assert command.main([str(run)]) == 0
+
+
+def test_a_module_that_ends_python_is_named(tmp_path, monkeypatch, capsys):
+    run = make_run(tmp_path / "run", mode="train")
+    (tmp_path / "leaving.py").write_text("import sys\n\nsys.exit(3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = json.loads((run / "config.json").read_text())
+    config["space"] = {"name": "leaving:space", "options": {}}
+    (run / "config.json").write_text(json.dumps(config))
+    assert command.main([str(run)]) == 0
+    error = capsys.readouterr().err
+    assert "losses are not drawn" in error
+    assert "the module of the space 'leaving:space' raises SystemExit: 3" in error
+    assert error.count("\n") == 1

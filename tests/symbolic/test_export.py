@@ -1,11 +1,13 @@
 """The export command: the losses of a run as text, SymPy, LaTeX and Python."""
 
+import dataclasses
 import json
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from examples.own_weights import polynomials
 from jaxloss import export
 from jaxloss.config import default_config
 from jaxloss.config.stored import stored_space
@@ -99,3 +101,41 @@ def test_export_needs_a_run(tmp_path, capsys):
     assert "is not the directory of a run" in capsys.readouterr().err
     with pytest.raises(UserError, match="not the directory of a run"):
         stored_space(tmp_path)
+
+
+# --- spaces that make mistakes --------------------------------------------------------------------------------------------------
+
+
+def raising(*_):
+    return 1 // 0
+
+
+def own(mistake):
+    """A space whose losses are no graphs, which makes a mistake."""
+    space = polynomials()
+    if mistake.startswith("latex"):
+        for branch in space.branches:
+            object.__setattr__(branch.form, "latex", raising if mistake == "latex raises" else lambda _: 3)
+        return space
+    return dataclasses.replace(space, write_python=raising if mistake == "python raises" else lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "format", "says"),
+    [
+        ("python raises", "python", "write_python of the space of '1, 0, 0, 0' raises ZeroDivisionError"),
+        ("python is none", "python", "write_python of the space of '1, 0, 0, 0' must give text, not None"),
+        ("latex raises", "latex", "latex of the form of the branch classification raises ZeroDivisionError"),
+        ("latex is none", "latex", "latex of the form of the branch classification must give text, not an int"),
+    ],
+)
+def test_a_mistake_of_a_space_is_one_line(tmp_path, capsys, mistake, format, says):
+    config = default_config()
+    config.space.name = "tests.symbolic.test_export:own"
+    config.space.options.mistake = mistake
+    with RunDirectory.open(tmp_path / "run", config.to_dict()) as directory:
+        directory.write_summary({"ranking": [{"rank": 1, "formula": "1, 0, 0, 0", "search_eval": 0.7}]})
+    assert export.main([str(directory.path), f"--format={format}"]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1

@@ -17,10 +17,10 @@ SOURCES: Mapping[str, Callable[[str, str | None, bool], Source]] = {
 
 
 def load_source(name: str, data_dir: str | None = None, download: bool = False) -> Source:
-    """Loads labelled images by name: `digits`, `npz:FILE` or `tfds:NAME`.
+    """Loads labelled images by name.
 
     Args:
-      name: the source.
+      name: the source, written as a key of `SOURCES`.
       data_dir: folder of the data files, or of the prepared data sets.
       download: whether a source may fetch what is not there yet.
 

@@ -1,4 +1,10 @@
-"""How often the largest score is that of the right class."""
+"""How often the largest score is that of the right class.
+
+A new metric is a function `(scores [N, C], labels int [N]) -> scalar in [0, 1]`, the higher the better and jittable, and a line
+in `METRICS`.
+"""
+
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -47,3 +53,29 @@ def mean_class_accuracy_from_counts(hits: Array, totals: Array) -> Array:
     present = totals > 0
     shares = jnp.where(present, hits / jnp.where(present, totals, 1.0), 0.0)
     return shares.sum() / jnp.maximum(present.sum(), 1)
+
+
+def accuracy(scores: Array, labels: Array) -> Array:
+    """Share of the examples that are correct, see `correct`.
+
+    Args:
+      scores: `[N, C]`, logits or probabilities.
+      labels: int `[N]`.
+
+    Returns:
+      A scalar in [0, 1].
+    """
+    return accuracy_from_counts(*class_counts(scores, labels))
+
+
+def mean_class_accuracy(scores: Array, labels: Array) -> Array:
+    """Mean of the classes' accuracies, in which a rare class counts as much as a frequent one; arguments as of `accuracy`."""
+    return mean_class_accuracy_from_counts(*class_counts(scores, labels))
+
+
+ACCURACY = "accuracy"
+# All that is computed of a split, by name; a search maximises one of them.
+METRICS: Mapping[str, Callable[[Array, Array], Array]] = {
+    ACCURACY: accuracy,
+    "mean_class_accuracy": mean_class_accuracy,
+}
