@@ -29,6 +29,7 @@ _PUBLIC = {
     # Your own task.
     "Task": "jaxloss.tasks.base",
     "LossInputs": "jaxloss.core.types",
+    "TaskContext": "jaxloss.tasks.context",
     "RejectionProblem": "jaxloss.core.problem",
     "HostMetrics": "jaxloss.tasks.host_metrics",
     "StreamedRows": "jaxloss.tasks.data.stream",

@@ -6,6 +6,7 @@ Thin: everything it does can be done in a notebook with `jaxloss.load_config` an
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from jaxloss.core.files import config_file
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
+DEBUG = "--debug"
 HELP = f"""{USAGE}
 
   --config    a file with a function get_config(); those of configs/ say what they need and what they give
   --workdir   directory of the run, by default runs/NAME; a run that is there is continued
+  --debug     shows where a mistake comes from: the traceback in place of one line, for authors of tasks, spaces and filters
   --help=KEY  what a key means, or all keys of a section, such as --help=training; --help=all: all keys"""
 
 
@@ -41,23 +44,33 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str
                 raise UserError(f"the argument '{argument}' has no value. {USAGE}")
             value = rest.pop(0)
         if name == "config":
+            _refuse_twice(argument, config is not None)
             config = value
         elif name == "workdir":
             if not value.strip():
                 raise UserError(f"the argument '--workdir' has no value. {USAGE}")
+            _refuse_twice(argument, workdir is not None)
             workdir = value
         elif name.startswith("config."):
-            overrides[name.removeprefix("config.")] = value
+            key = name.removeprefix("config.")
+            _refuse_twice(argument, key in overrides)
+            overrides[key] = value
         else:
-            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY", "--help"))
+            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY", DEBUG, "--help"))
     if config is None:
         raise UserError(f"--config is missing. {USAGE}")
     return config, workdir, overrides
 
 
+def _refuse_twice(argument: str, was_given: bool) -> None:
+    if was_given:
+        raise UserError(f"the argument '{argument.partition('=')[0]}' is given twice")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = [argument for argument in given if argument != DEBUG]
     if not arguments:
         print(USAGE, file=sys.stderr)
         return 2
@@ -70,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workdir = workdir or f"runs/{Path(path).stem}"
         return _run(path, overrides, workdir, command)
     except UserError as error:
+        if DEBUG in given:
+            traceback.print_exception(error)
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

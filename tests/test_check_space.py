@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from examples.own_weights import Weights, polynomials
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space
@@ -20,6 +21,7 @@ from jaxloss.tasks.fast import FastSettings, make_fast
 BRANCH, BATCH = "classification", 10
 INPUTS = check_task(make_fast(FastSettings(size=40)), BATCH)
 SPACE = autoloss_zero()
+GLOBAL = np.random.default_rng(0)
 
 
 def broken(**functions):
@@ -33,6 +35,17 @@ def wrong_form(**functions):
     form = SPACE.branches[0].form
     made = type("Form", (type(form),), functions)(form.layout)
     return dataclasses.replace(SPACE, branches=(Branch(BRANCH, made),))
+
+
+def rounded():
+    """A space of weight vectors that writes one digit of each."""
+    space = polynomials()
+
+    class Rounded(Weights):
+        def write(self, expression):
+            return ", ".join(f"{round(weight, 1) + 0.0:g}" for weight in expression)
+
+    return dataclasses.replace(space, branches=(Branch(BRANCH, Rounded(4)),))
 
 
 WRONG_SPACES = {
@@ -56,6 +69,14 @@ WRONG_SPACES = {
     "parse reads something else": (
         broken(parse=lambda self, text: Space.parse(self, "Exp(prediction)")),
         r"the space autoloss_zero must read what it writes: '.*' is 'Exp\(prediction\)' when it is read and written",
+    ),
+    "a text with fewer digits": (
+        rounded(),
+        r"the space polynomials must read the loss that it writes, but '.*' is read with other numbers in \['classification'\]: ",
+    ),
+    "draws of its own": (
+        dataclasses.replace(SPACE, sample=lambda generator, branch: SPACE.sample(GLOBAL, branch)),
+        "sample of the space autoloss_zero must draw from the generator that it is given alone, but two generators of one seed",
     ),
     "encode gives texts": (
         broken(encode=lambda self, candidate: {"formula": self.write(candidate)}),

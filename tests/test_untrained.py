@@ -75,3 +75,29 @@ def test_a_nan_metric_of_a_finite_training_counts_as_stopped(tmp_path, monkeypat
     with open_for_reading(tmp_path / "run") as run:
         assert run.read_summary()["stopped_by_nan"] == 4
         assert {(row.score, row.finite) for row in run.archive.trainings()} == {(None, False)}
+
+
+@pytest.mark.parametrize("row", [-1, 40])
+@pytest.mark.parametrize(
+    "make", [SerialExecution, lambda task, settings: PopulationExecution(task, settings, lanes=2)], ids=["serial", "vmap"]
+)
+def test_a_row_that_there_is_not_is_named(make, row):
+    """JAX would read the last one in its place."""
+
+    def order(key, train):
+        return jax.random.permutation(key, 40).at[7].set(row)
+
+    def other(division):
+        return dataclasses.replace(TASK, order=order, with_division=other)
+
+    execution = make(other(0), TrainingSettings(batch_size=10, num_epochs=1))
+    with pytest.raises(UserError, match=f"order of the task fast gives the row {row}, and there are rows 0 to 39"):
+        execution.untrained_scores(0, 0)
+    execution.close()
+
+
+def test_a_batch_that_is_more_than_an_epoch_is_said(tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["--config=tests/configs/tiny.py", "--config.mode=train", "--config.loss=cross_entropy", f"--workdir={run}"]
+    assert launch.main([*arguments, "--config.training.batch_size=1000", "--config.quiet=False"]) == 0
+    assert "training.batch_size=1000: an epoch of the task fast has " in capsys.readouterr().err

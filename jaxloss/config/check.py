@@ -9,10 +9,12 @@ import ml_collections
 from jaxloss.config import schema
 from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
+from jaxloss.config.names import import_factory, takes
 from jaxloss.config.wiring import make_space, sections_read
 from jaxloss.core.conditions import SPACE, TASK, Asked
 from jaxloss.core.errors import UserError
 from jaxloss.systems.registry import SYSTEMS
+from jaxloss.tasks.context import CONTEXT_KEYS
 from jaxloss.tasks.registry import TASKS
 
 
@@ -95,8 +97,13 @@ def values_of(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _read_by_task(config: ml_collections.ConfigDict) -> frozenset[str]:
-    # A task from outside is made from its options alone.
-    return frozenset(TASKS[config.task.name].settings.reads if config.task.name in TASKS else ())
+    name = config.task.name
+    if name in TASKS:
+        return frozenset(TASKS[name].settings.reads)
+    try:
+        return frozenset(CONTEXT_KEYS if takes(import_factory("task", name, TASKS), "context") else ())
+    except UserError:
+        return None  # said where it is needed
 
 
 def _read_by_space(config: ml_collections.ConfigDict) -> frozenset[str] | None:

@@ -1,6 +1,7 @@
 """From the name of a part to the factory that makes it: one of a registry, or `module:factory`."""
 
 import importlib
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
@@ -34,6 +35,14 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
     if not hasattr(module, attribute):
         raise UserError(f"the module '{module_name}' has no '{attribute}' (named as the {kind} '{name}')")
     return getattr(module, attribute)
+
+
+def takes(factory: Callable[..., Any], parameter: str) -> bool:
+    """Whether a factory has a parameter of this name."""
+    try:
+        return parameter in inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # no function, or one that is written in C
+        return False
 
 
 def call_factory(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any], result: type[Made]) -> Made:

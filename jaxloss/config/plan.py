@@ -1,7 +1,7 @@
 """What a config names, built and checked before a run directory is made: a mistake in it costs and leaves nothing."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import ml_collections
@@ -9,7 +9,7 @@ import ml_collections
 from jaxloss.config import wiring
 from jaxloss.config.names import import_factory
 from jaxloss.config.schema import read
-from jaxloss.core.abstract import named_errors
+from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
@@ -22,8 +22,11 @@ from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.systems.registry import PUBLISHED
-from jaxloss.tasks.base import Task
+from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_task, on_division
+from jaxloss.tasks.data.stream import resident_arrays
+from jaxloss.tasks.preparation import Preparation
+from jaxloss.tasks.settings import TrainingSettings
 
 _KEYS = {"search": "comparison.handcrafted", "compare": "losses", "train": "loss"}
 _OTHER_LOSSES = {
@@ -65,7 +68,15 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
         make_search=functools.partial(wiring.make_search, config, space),
         make_chooser=functools.partial(wiring.make_chooser, config, space),
+        remarks=tuple(_remarks(config, task)),
     )
+
+
+def _remarks(config: ml_collections.ConfigDict, task: Task) -> Iterator[str]:
+    settings = read(config, TrainingSettings)
+    batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
+    if batch_size < settings.batch_size:
+        yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
 
 
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:

@@ -10,7 +10,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from jaxloss.config.names import call_factory, import_factory
+from jaxloss.config.names import call_factory, import_factory, takes
 from jaxloss.config.schema import read, sections
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError, unknown
@@ -53,7 +53,11 @@ def make_task(config: Config) -> Task:
     """
     name = config.task.name
     if name not in TASKS:
-        return call_factory("task", name, import_factory("task", name, TASKS), config.task.options.to_dict(), Task)
+        factory, options = import_factory("task", name, TASKS), config.task.options.to_dict()
+        if "context" in options:
+            raise UserError("config key task.options.context is no option: a task gets it from the run")
+        context = {"context": _task_context(config)} if takes(factory, "context") else {}
+        return call_factory("task", name, factory, {**options, **context}, Task)
     task = TASKS[name]
     return task.make(read(config, task.settings), _task_context(config))
 

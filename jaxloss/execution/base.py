@@ -7,11 +7,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 import jax
+import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
-from jaxloss.core.types import PyTree
-from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.base import TRAIN, Task, num_examples
 from jaxloss.tasks.check import on_division
 from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
@@ -137,6 +138,14 @@ class Resources:
                     f"a trial asks for {trial.num_steps} steps, and the training of the task '{self._task.name}' has {left} "
                     f"after the {trial.steps_before} that were done before: ask for 0 to {left}, or for None"
                 )
+
+    def _check_orders(self, orders: Array, division: int) -> None:
+        """Raises a UserError for a row that there is not: in its place, JAX would read the last one."""
+        rows, num_rows = np.asarray(orders), num_examples(self._train_shapes(division))
+        if wrong := rows[(rows < 0) | (rows >= num_rows)].tolist():
+            raise UserError(
+                f"order of the task {self._task.name} gives the row {wrong[0]}, and there are rows 0 to {num_rows - 1}"
+            )
 
     def _train_shapes(self, division: int) -> PyTree:
         """The training data as one device has them, or their shapes."""

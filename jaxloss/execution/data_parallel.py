@@ -101,9 +101,9 @@ class DataParallelExecution(SerialExecution):
         self._check(trials)
         return map(self._run_one, trials)
 
-    def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
+    def _fresh(self, seed: int, train: PyTree) -> TrainState:
         keys = replicate(jax.random.key(seed), self.num_devices)
-        return first_device(self._preparation.begin(keys, train).variables)
+        return first_device(self._preparation.begin(keys, train))
 
     @property
     def at_once(self) -> int:

@@ -79,8 +79,9 @@ class PopulationExecution(Resources):
         """See `Execution.untrained_scores`; every lane is scored, as ever, and the first one looked at."""
         data = self.data(division)
         seeds = jnp.full((self.num_devices, self.lanes), seed, jnp.uint32)
-        variables = self._lane_preparation.begin(seeds, data[TRAIN]).variables
-        (scores,) = self._lane_preparation.evaluate(variables, data[SEARCH_EVAL], [(0, 0)])
+        states = self._lane_preparation.begin(seeds, data[TRAIN])
+        self._check_orders(states.orders, division)
+        (scores,) = self._lane_preparation.evaluate(states.variables, data[SEARCH_EVAL], [(0, 0)])
         return {name: float(value) for name, value in scores.items()}
 
     @property

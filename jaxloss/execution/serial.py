@@ -14,7 +14,7 @@ from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
-from jaxloss.tasks.state import Outcome
+from jaxloss.tasks.state import Outcome, TrainState
 from jaxloss.tasks.train import Training
 
 
@@ -50,12 +50,13 @@ class SerialExecution(Resources):
     def untrained_scores(self, seed: int, division: int) -> dict[str, float]:
         """See `Execution.untrained_scores`."""
         data = self.data(division)
-        variables = self._fresh_variables(seed, resident_arrays(data[TRAIN]))
-        scores = self._preparation.evaluation(variables, data[SEARCH_EVAL], True)
+        state = self._fresh(seed, resident_arrays(data[TRAIN]))
+        self._check_orders(state.orders, division)
+        scores = self._preparation.evaluation(state.variables, data[SEARCH_EVAL], True)
         return {name: float(value) for name, value in scores.items()}
 
-    def _fresh_variables(self, seed: int, train: PyTree) -> PyTree:
-        return self._preparation.begin(jax.random.key(seed), train).variables
+    def _fresh(self, seed: int, train: PyTree) -> TrainState:
+        return self._preparation.begin(jax.random.key(seed), train)
 
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
         """See `Execution.first_steps`."""

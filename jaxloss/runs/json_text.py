@@ -1,9 +1,11 @@
 """JSON text that gives every float back exactly, NaN and the infinities included.
 
-The files of a run are read by Python: NaN, Infinity and -Infinity stand as bare words, as in Python's `json`.
+NaN, Infinity and -Infinity stand as bare words, as in Python's `json`; what other programs read goes through `without_nan`.
 """
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -12,6 +14,17 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def without_nan(value: Any) -> Any:
+    """The value with None for NaN and the infinities, for files that other programs read: in JSON there is neither."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return without_nan(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def dumps(value: Any, sort_keys: bool = True, indent: int | None = None) -> str:

@@ -31,6 +31,7 @@ def check_space(space: Space, inputs: Mapping[str, LossInputs]) -> None:
     inputs = {branch.name: _only(branch.form.inputs, inputs[branch.name]) for branch in space.branches}
     generator = np.random.default_rng(0)
     candidates = [_candidate(space, generator) for _ in range(_NUM_CANDIDATES)]
+    _check_draws(space, candidates[0])
     encoded = [_encoded(space, candidate) for candidate in candidates]
     for other in encoded[1:]:
         for path, expected, came in differences(encoded[0], other):
@@ -38,6 +39,8 @@ def check_space(space: Space, inputs: Mapping[str, LossInputs]) -> None:
                 f"encode of the space {space.name} must give arrays of the same shapes for all candidates, but {path} is "
                 f"{expected} for one and {came} for another"
             )
+    for candidate, one in zip(candidates, encoded, strict=True):
+        _check_written(space, candidate, one)
     try:
         _check_loss(space, shapes(encoded[0]), inputs)
     except UserError:
@@ -53,8 +56,7 @@ def _only(names: Sequence[str], inputs: LossInputs) -> LossInputs:
 
 def _candidate(space: Space, generator: np.random.Generator) -> Candidate:
     """A random candidate that can be written and read."""
-    with named_errors(f"sample of the space {space.name}"):
-        candidate = {branch.name: space.sample(generator, branch) for branch in space.branches}
+    candidate = _drawn(space, generator)
     with named_errors(f"write of the space {space.name}"):
         text = space.write(candidate)
     if not isinstance(text, str):
@@ -67,6 +69,33 @@ def _candidate(space: Space, generator: np.random.Generator) -> Candidate:
     if again != text:
         raise UserError(f"the space {space.name} must read what it writes: '{text}' is '{again}' when it is read and written")
     return candidate
+
+
+def _drawn(space: Space, generator: np.random.Generator) -> Candidate:
+    with named_errors(f"sample of the space {space.name}"):
+        return {branch.name: space.sample(generator, branch) for branch in space.branches}
+
+
+def _check_draws(space: Space, first: Candidate) -> None:
+    """A search goes on from its seeds where it was stopped, so that a draw may depend on nothing but the generator."""
+    again = _drawn(space, np.random.default_rng(0))
+    if space.write(first) != space.write(again):
+        raise UserError(
+            f"sample of the space {space.name} must draw from the generator that it is given alone, but two generators of one "
+            f"seed gave '{space.write(first)}' and '{space.write(again)}'"
+        )
+
+
+def _check_written(space: Space, candidate: Candidate, encoded: PyTree) -> None:
+    """What is trained is read from the text that the archive holds: it has to be the very loss that the filters judged."""
+    text = space.write(candidate)
+    again = dict(jax.tree_util.tree_leaves_with_path(_encoded(space, space.parse(text))))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(encoded):
+        if path not in again or not np.array_equal(np.asarray(leaf), np.asarray(again[path])):
+            raise UserError(
+                f"the space {space.name} must read the loss that it writes, but '{text}' is read with other numbers in "
+                f"{jax.tree_util.keystr(path)}: write them with all their digits"
+            )
 
 
 def _encoded(space: Space, candidate: Candidate) -> PyTree:

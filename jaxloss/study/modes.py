@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxloss.core.progress import Progress
+from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.study.comparison import different
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, Setting
@@ -19,6 +20,8 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
     Raises:
       UserError: when nothing passes the filters, or nothing can be trained.
     """
+    for remark in plan.remarks:
+        progress.message(remark)
     experiment = Experiment(plan, run, progress)
     try:
         experiment.check_untrained()
@@ -27,6 +30,7 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
         summary.setdefault("seconds", {})["total"] = experiment.clock.stop()
     finally:
         experiment.close()
+    summary = json_text.without_nan(summary)
     run.write_summary(summary)
     return summary
 

@@ -34,6 +34,7 @@ class Plan:
       make_cascades: `(threads, their number) -> {branch: filters}`.
       make_search: `(name) -> Search`.
       make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
+      remarks: lines about what the config asks for and cannot have.
     """
 
     config: ml_collections.ConfigDict
@@ -47,3 +48,4 @@ class Plan:
     make_cascades: Callable[..., Mapping[str, Cascade]]
     make_search: Callable[[str], Search]
     make_chooser: Callable[..., Chooser | None]
+    remarks: tuple[str, ...] = ()

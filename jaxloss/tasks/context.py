@@ -9,7 +9,8 @@ from jaxloss.core.problem import MINIMUM_GAIN, PROBABILITY
 class TaskContext:
     """The rest of a run, as far as tasks may look at it.
 
-    A task that reads a key of another section says so in the `reads` of its settings class.
+    A task of the registry that reads a key of another section says so in the `reads` of its settings class; the factory of a
+    task from outside gets the context where it has a parameter `context`, and is taken to read `CONTEXT_KEYS`.
 
     Attributes:
       data_dir: folder of data files; None for the current one.
@@ -27,6 +28,9 @@ class TaskContext:
     rejection_variable: str = PROBABILITY
     rejection_minimum_gain: float = MINIMUM_GAIN
 
+
+# Keys of other sections that act only through a task that looks at them here.
+CONTEXT_KEYS = ("data_dir", "filters.rejection.variable")
 
 # For those who make a task by themselves.
 NO_RUN = TaskContext()

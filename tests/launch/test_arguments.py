@@ -156,3 +156,19 @@ def test_a_real_command_prints_one_line(tmp_path, override):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("argument", ["--config", "--workdir", "--config.seed"])
+def test_an_argument_that_is_given_twice(capsys, argument):
+    assert launch.main(["--config=a.py", "--workdir=here", "--config.seed=1", f"{argument}=2"]) == 2
+    assert capsys.readouterr().err == f"error: the argument '{argument}' is given twice\n"
+
+
+def test_debug_shows_where_a_mistake_comes_from(tmp_path, capsys):
+    file = tmp_path / "wrong.py"
+    file.write_text("def get_config():\n    return 1 // 0\n")
+    assert launch.main(["--debug", f"--config={file}"]) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert "return 1 // 0" in error
+    assert "\nerror: " in error
