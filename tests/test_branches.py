@@ -13,7 +13,7 @@ from jaxloss.core.types import LossInputs
 from jaxloss.report.words import loss_name
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES, family
-from jaxloss.study.contender import GIVEN, HANDCRAFTED, tuning_settings
+from jaxloss.study.contender import GIVEN, HANDCRAFTED, tuning_points
 from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
@@ -59,7 +59,7 @@ def test_names_and_hyperparameters(text, name, numbers):
     rival = make_contender(text, PAIR)
     assert (rival.name, rival.kind, rival.family.name) == (name, HANDCRAFTED, name)
     assert list(rival.tuning_ranges) == list(rival.default(0.1).hyperparameters) == numbers
-    for setting in tuning_settings(rival, 3, 0.1, 1.0):
+    for setting in tuning_points(rival, 3, 0.1, 1.0):
         assert sorted(setting.hyperparameters) == numbers
 
 

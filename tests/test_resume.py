@@ -171,14 +171,9 @@ def test_counts_agree_with_the_rows(workshop, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Compiled code is kept between the processes, which would spend their time on it otherwise."""
-    return {
-        **os.environ,
-        "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONPATH": str(REPOSITORY),
-    }
+def cache():
+    """All compiled code is kept between the processes, which would spend their time on it otherwise."""
+    return {**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "PYTHONPATH": str(REPOSITORY)}
 
 
 def start(workdir, environment, *overrides):

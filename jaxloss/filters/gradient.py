@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.devices import memory_needed, over_devices, replicate
+from jaxloss.core.form import Expression
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree
 from jaxloss.core.verdicts import PASSED, Reason, code_of
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
-from jaxloss.graphs.graph import Graph
 
 NON_FINITE_GRADIENT = Reason("non_finite_gradient", "its gradient is infinite or not a number")
 ZERO_GRADIENT = Reason("zero_gradient", "its gradient is zero everywhere: training would stand still")
@@ -29,7 +29,7 @@ SKETCH_DIGITS = 4
 
 
 class PopulationGradients:
-    """Takes the gradients of many graphs at the start of a rejection problem.
+    """Takes the gradients of many expressions at the start of a rejection problem.
 
     They are taken on the joint batch: one sample at a time, Mean over n would be the identity.
     """
@@ -38,7 +38,7 @@ class PopulationGradients:
         """Args:
         problem: gives the samples.
         population: takes all of them as one batch.
-        num_devices: each takes `population.lanes` graphs at once.
+        num_devices: each takes `population.lanes` of them at once.
         """
         self._population, self._num_devices = population, num_devices
         directions = np.random.default_rng(0).standard_normal((NUM_PROJECTIONS, *problem.start.shape))
@@ -49,15 +49,17 @@ class PopulationGradients:
         self.compilations = 0
         population.fit(self._memory_needed)
 
-    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
+    def __call__(self, expressions: Sequence[Expression]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'norms' [M, B], 'projections' [M, NUM_PROJECTIONS]}`."""
         results: dict[str, np.ndarray] = {}
-        lanes = Occupancy(self._population, [self._population.encode(graph) for graph in graphs], self._num_devices)
+        lanes = Occupancy(
+            self._population, [self._population.encode(expression) for expression in expressions], self._num_devices
+        )
         while lanes.refill():
             found = self._compiled(lanes.prepared, *self._samples)
             taken = lanes.held >= 0
             for name, column in found.items():
-                whole = results.setdefault(name, np.zeros((len(graphs), *column.shape[2:]), column.dtype))
+                whole = results.setdefault(name, np.zeros((len(expressions), *column.shape[2:]), column.dtype))
                 whole[lanes.held[taken]] = np.asarray(column)[taken]
             lanes.leave(taken)
         return results

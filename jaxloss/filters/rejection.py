@@ -19,13 +19,13 @@ import optax
 
 from jaxloss.core.devices import memory_needed, over_devices, replicate
 from jaxloss.core.errors import UserError
+from jaxloss.core.form import Expression
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, PyTree
 from jaxloss.core.verdicts import PASSED, Reason, code_of
 from jaxloss.filters.occupancy import Occupancy
 from jaxloss.filters.population import Population
 from jaxloss.filters.settings import RejectionSettings
-from jaxloss.graphs.graph import Graph
 
 NON_FINITE_OPTIMISATION = Reason(
     "non_finite_optimisation",
@@ -41,7 +41,7 @@ REASONS = (NON_FINITE_OPTIMISATION, NO_METRIC_GAIN)
 
 # Between two looks at which candidates are decided.
 ITERATIONS_PER_CALL = 100
-# A list is divided among workers only when each gets so many: blocks of few graphs are mostly empty.
+# A list is divided among workers only when each gets so many: blocks of few expressions are mostly empty.
 GRAPHS_PER_WORKER = 12
 # Metrics are means of a few samples in float32: a gain of exactly eta must not fail by rounding.
 ROUNDING = 1e-6
@@ -83,7 +83,7 @@ class Descents:
 
 
 class RejectionProtocol:
-    """The protocol for any number of graphs."""
+    """The protocol for any number of expressions."""
 
     def __init__(
         self,
@@ -116,14 +116,14 @@ class RejectionProtocol:
         self.compilations = 0
         population.fit(self._memory_needed)
 
-    def __call__(self, graphs: Sequence[Graph]) -> dict[str, np.ndarray]:
+    def __call__(self, expressions: Sequence[Expression]) -> dict[str, np.ndarray]:
         """Returns `{'reason' [M], 'gain' [M], 'steps' [M]}`; the steps are those that were needed."""
-        encoded = [self._population.encode(graph) for graph in graphs]
-        parts = min(self._num_workers, len(graphs) // GRAPHS_PER_WORKER)
+        encoded = [self._population.encode(expression) for expression in expressions]
+        parts = min(self._num_workers, len(expressions) // GRAPHS_PER_WORKER)
         if self._workers is None or parts < 2 or not self.compilations:  # two threads would compile twice
             return self._descend(encoded)
         found = list(self._workers.map(self._descend, [encoded[part::parts] for part in range(parts)]))
-        merged = {name: np.empty(len(graphs), column.dtype) for name, column in found[0].items()}
+        merged = {name: np.empty(len(expressions), column.dtype) for name, column in found[0].items()}
         for part, columns in enumerate(found):
             for name, column in columns.items():
                 merged[name][part::parts] = column

@@ -4,7 +4,7 @@
    train the network alike, in other clothes, only the first goes on.
 2. `tune`: every contender, found or hand-crafted, gets the same number of trainings to find its learning rate and its own
    hyper-parameters. The scale of a loss and the learning rate are one knob: an untuned rival is a straw man.
-3. `test`: the chosen settings, over fresh seeds and several divisions of the data.
+3. `test`: the chosen points, over fresh seeds and several divisions of the data.
 
 Steps 1 and 2 see only search_eval. Every training is looked up in the archive first and stored as soon as it is done.
 """
@@ -21,7 +21,7 @@ from jaxloss.runs.archive import Archive
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.comparison_settings import ComparisonSettings
-from jaxloss.study.contender import Contender, Setting, tuning_settings
+from jaxloss.study.contender import Contender, TuningPoint, tuning_points
 from jaxloss.study.statistics import Interval, mean_interval
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 
@@ -56,13 +56,13 @@ class TestResult:
 
     Attributes:
       contender: whose.
-      setting: how it was trained.
+      point: how it was trained.
       search_eval: mean score on search_eval over the seeds of the last tuning stage (or of the ranking); NaN if untuned.
       scores: `(division, seed) -> score`; a training that was stopped counts as 0.
     """
 
     contender: Contender
-    setting: Setting
+    point: TuningPoint
     search_eval: float
     scores: Mapping[tuple[int, int], float]
 
@@ -88,10 +88,10 @@ def paired_difference(first: TestResult, second: TestResult) -> Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One training of the comparison: of a contender in a setting, from a seed, on a division of the data."""
+    """One training of the comparison: of a contender at a point, from a seed, on a division of the data."""
 
     contender: Contender
-    setting: Setting
+    point: TuningPoint
     seed: int
     division: int
 
@@ -112,8 +112,8 @@ class Comparison:
 
     def tune(
         self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
-    ) -> list[tuple[Setting, float]]:
-        """For each contender, the best setting and its mean score on search_eval.
+    ) -> list[tuple[TuningPoint, float]]:
+        """For each contender, the best point and its mean score on search_eval.
 
         Most of the trainings look widely, with one seed each; the finalists are trained again on fresh seeds.
 
@@ -128,19 +128,19 @@ class Comparison:
         finalists = self._finalists(contenders, grids)
         return self._best_finalists(contenders, finalists)
 
-    def _grid(self, contender: Contender, learning_rate: float, count: int) -> list[Setting]:
-        """So many settings for the wide look."""
+    def _grid(self, contender: Contender, learning_rate: float, count: int) -> list[TuningPoint]:
+        """So many points for the wide look."""
         settings = self.settings
         own = [contender.default(learning_rate)] if settings.tune_untuned else []
-        others = tuning_settings(contender, count - len(own), settings.learning_rate_low, settings.learning_rate_high)
+        others = tuning_points(contender, count - len(own), settings.learning_rate_low, settings.learning_rate_high)
         return own + others
 
-    def _finalists(self, contenders: Sequence[Contender], grids: Sequence[Sequence[Setting]]) -> list[list[Setting]]:
-        """Of each contender, the best settings after one training with each."""
+    def _finalists(self, contenders: Sequence[Contender], grids: Sequence[Sequence[TuningPoint]]) -> list[list[TuningPoint]]:
+        """Of each contender, the best points after one training with each."""
         jobs = [
-            Job(contender, setting, self._first_tuning_seed, self.settings.divisions[0])
+            Job(contender, point, self._first_tuning_seed, self.settings.divisions[0])
             for contender, grid in zip(contenders, grids, strict=True)
-            for setting in grid
+            for point in grid
         ]
         scores = np.reshape(self._scores("tune", jobs, SEARCH_EVAL), (len(contenders), len(grids[0])))
         return [
@@ -149,13 +149,13 @@ class Comparison:
         ]
 
     def _best_finalists(
-        self, contenders: Sequence[Contender], finalists: Sequence[Sequence[Setting]]
-    ) -> list[tuple[Setting, float]]:
+        self, contenders: Sequence[Contender], finalists: Sequence[Sequence[TuningPoint]]
+    ) -> list[tuple[TuningPoint, float]]:
         """Of each contender, the best of the finalists and its mean score, after trainings on fresh seeds."""
         jobs = [
-            Job(contender, setting, self._first_tuning_seed + 1 + i, self._division(i))
+            Job(contender, point, self._first_tuning_seed + 1 + i, self._division(i))
             for contender, chosen in zip(contenders, finalists, strict=True)
-            for setting in chosen
+            for point in chosen
             for i in range(self.settings.tuning_seeds)
         ]
         shape = (len(contenders), self.settings.tuning_finalists, self.settings.tuning_seeds)
@@ -164,7 +164,7 @@ class Comparison:
         return [(chosen[index], float(row[index])) for chosen, row, index in zip(finalists, means, best, strict=True)]
 
     def test(
-        self, contenders: Sequence[Contender], settings: Sequence[Setting], search_eval: Iterable[float], stage: str
+        self, contenders: Sequence[Contender], points: Sequence[TuningPoint], search_eval: Iterable[float], stage: str
     ) -> list[TestResult]:
         """Trains every contender on all seeds and divisions, and opens the test split."""
         pairs = [
@@ -173,14 +173,14 @@ class Comparison:
             for seed in range(self.settings.test_seeds)
         ]
         jobs = [
-            Job(contender, setting, seed, division)
-            for contender, setting in zip(contenders, settings, strict=True)
+            Job(contender, point, seed, division)
+            for contender, point in zip(contenders, points, strict=True)
             for division, seed in pairs
         ]
         scores = np.reshape(self._scores(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [
-            TestResult(contender, setting, score, dict(zip(pairs, map(float, row), strict=True)))
-            for contender, setting, score, row in zip(contenders, settings, search_eval, scores, strict=True)
+            TestResult(contender, point, score, dict(zip(pairs, map(float, row), strict=True)))
+            for contender, point, score, row in zip(contenders, points, search_eval, scores, strict=True)
         ]
 
     @property
@@ -208,7 +208,7 @@ class Comparison:
             self.progress.step(stage, number, total, f"{job.contender.label} {_shown(row.score)}")
 
     def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
-        rate, hyperparameters = job.setting.learning_rate, dict(job.setting.hyperparameters)
+        rate, hyperparameters = job.point.learning_rate, dict(job.point.hyperparameters)
         return self.archive.find_training(
             stage, job.contender.identity, hyperparameters, rate, job.seed, job.division, evaluate_on
         )
@@ -231,19 +231,19 @@ def _different_trainings(jobs: Sequence[Job]) -> list[Job]:
     """Of jobs that ask for the same training, only the first."""
     firsts: dict[tuple, Job] = {}
     for job in jobs:
-        hyperparameters = job.setting.hyperparameters.items()
-        key = (job.contender.identity, job.setting.learning_rate, *hyperparameters, job.seed, job.division)
+        hyperparameters = job.point.hyperparameters.items()
+        key = (job.contender.identity, job.point.learning_rate, *hyperparameters, job.seed, job.division)
         firsts.setdefault(key, job)
     return list(firsts.values())
 
 
 def _trial(job: Job, evaluate_on: str) -> Trial:
-    encoded = job.contender.encode(job.setting)
-    return Trial(job.contender.family, encoded, job.setting.learning_rate, job.seed, job.division, evaluate_on)
+    encoded = job.contender.encode(job.point)
+    return Trial(job.contender.family, encoded, job.point.learning_rate, job.seed, job.division, evaluate_on)
 
 
 def _row(stage: str, job: Job, done: DoneTrial) -> TrainingRow:
-    return training_row(stage, job.contender.identity, job.contender.formula, job.setting.hyperparameters, done)
+    return training_row(stage, job.contender.identity, job.contender.formula, job.point.hyperparameters, done)
 
 
 def _shown(score: float | None) -> str:

@@ -14,7 +14,7 @@ FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafte
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class TuningPoint:
     """The learning rate and the hyper-parameters of one training."""
 
     learning_rate: float
@@ -49,34 +49,34 @@ class Contender:
         """Hyper-parameters of the loss itself, and where they are tuned."""
         return self.family.tuning_ranges
 
-    def default(self, learning_rate: float) -> Setting:
+    def default(self, learning_rate: float) -> TuningPoint:
         """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""
-        return Setting(learning_rate, self.family.customary(self.formula))
+        return TuningPoint(learning_rate, self.family.customary(self.formula))
 
     @property
     def identity(self) -> str:
         """What trainings are stored under: two contenders with one formula share them."""
         return self.formula or self.label
 
-    def encode(self, setting: Setting) -> PyTree:
-        """The candidate with the hyper-parameters of a setting, as arrays."""
-        return self.family.tuned(self.formula, setting.hyperparameters)
+    def encode(self, point: TuningPoint) -> PyTree:
+        """The candidate with the hyper-parameters of a point, as arrays."""
+        return self.family.tuned(self.formula, point.hyperparameters)
 
 
-def tuning_settings(contender: Contender, count: int, low: float, high: float) -> list[Setting]:
-    """`count` settings spread evenly over the learning rate and the contender's hyper-parameters.
+def tuning_points(contender: Contender, count: int, low: float, high: float) -> list[TuningPoint]:
+    """`count` points spread evenly over the learning rate and the contender's hyper-parameters.
 
     A loss without hyper-parameters gets an even logarithmic grid of rates; otherwise a Halton sequence covers the box.
     """
     if not contender.tuning_ranges:
-        return [Setting(float(rate)) for rate in np.geomspace(low, high, count)]
+        return [TuningPoint(float(rate)) for rate in np.geomspace(low, high, count)]
     spans = {"learning_rate": TuningRange(low, high, low, logarithmic=True), **contender.tuning_ranges}
-    points = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
-    settings = []
-    for point in points:
-        values = {name: _scaled(span, x) for (name, span), x in zip(spans.items(), point, strict=True)}
-        settings.append(Setting(values.pop("learning_rate"), values))
-    return settings
+    positions = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
+    points = []
+    for position in positions:
+        values = {name: _scaled(span, x) for (name, span), x in zip(spans.items(), position, strict=True)}
+        points.append(TuningPoint(values.pop("learning_rate"), values))
+    return points
 
 
 def _scaled(span: TuningRange, position: float) -> float:

@@ -30,7 +30,7 @@ from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
-from jaxloss.study.contender import HANDCRAFTED, Contender, Setting
+from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
 from jaxloss.study.tables import result_row
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
@@ -146,10 +146,10 @@ class Experiment:
             rival = dataclasses.replace(best, tuning_trainings=number)
             contenders.append(rival)
             tuned += self.comparison.tune([rival], rate, rival.tuning_trainings)
-        untuned_settings = [contender.default(rate) for contender in contenders]
-        untuned = self.comparison.test(contenders, untuned_settings, [math.nan] * len(contenders), "test untuned")
-        settings, scores = zip(*tuned, strict=True)
-        return Compared(untuned, self.comparison.test(contenders, settings, scores, "test tuned"))
+        untuned_points = [contender.default(rate) for contender in contenders]
+        untuned = self.comparison.test(contenders, untuned_points, [math.nan] * len(contenders), "test untuned")
+        points, scores = zip(*tuned, strict=True)
+        return Compared(untuned, self.comparison.test(contenders, points, scores, "test tuned"))
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -162,12 +162,12 @@ class Experiment:
 
     # --- the network that is kept ----------------------------------------------------------------------------------------------
 
-    def train_network(self, contender: Contender, setting: Setting) -> PyTree:
+    def train_network(self, contender: Contender, point: TuningPoint) -> PyTree:
         """The variables of a network that is trained once more with the best loss."""
         comparison = self.config.comparison
         seed, division = comparison.seed + 2000, comparison.divisions[0]
-        encoded = contender.encode(setting)
-        trial = Trial(contender.family, encoded, setting.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
+        encoded = contender.encode(point)
+        trial = Trial(contender.family, encoded, point.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
         return outcome.end.variables
 
@@ -229,7 +229,7 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 
 
-def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[Setting, float]]) -> Contender | None:
+def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[TuningPoint, float]]) -> Contender | None:
     """The hand-crafted loss with the best tuned score on search_eval; None where there is none."""
     scores = {one: score for one, (_, score) in zip(contenders, tuned, strict=True) if one.kind == HANDCRAFTED}
     return max(scores, key=scores.get, default=None)

@@ -8,7 +8,7 @@ from jaxloss.core.progress import Progress
 from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.study.comparison import different
-from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, Setting
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.plan import Plan
 from jaxloss.study.summary import Searched, best_first, compare_summary, search_summary, train_summary
@@ -42,7 +42,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     compared = experiment.compare([*_found(experiment, main, control), *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = best_first(compared.tuned, FOUND)[0]
-    final_scores = _kept_network_scores(experiment, best.contender, best.setting)
+    final_scores = _kept_network_scores(experiment, best.contender, best.point)
     return search_summary(experiment, main, control, compared, final_scores)
 
 
@@ -54,9 +54,9 @@ def compare_mode(experiment: Experiment) -> dict[str, Any]:
 def train_mode(experiment: Experiment) -> dict[str, Any]:
     """Trains with one given loss over several seeds, and tests it."""
     (contender,) = experiment.plan.contenders
-    setting = contender.default(experiment.config.training.learning_rate)
-    (result,) = experiment.comparison.test([contender], [setting], [math.nan], "train")
-    return train_summary(experiment, result, _kept_network_scores(experiment, contender, setting))
+    point = contender.default(experiment.config.training.learning_rate)
+    (result,) = experiment.comparison.test([contender], [point], [math.nan], "train")
+    return train_summary(experiment, result, _kept_network_scores(experiment, contender, point))
 
 
 MODE_FUNCTIONS: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
@@ -84,8 +84,8 @@ def _found(experiment: Experiment, *searches: Searched | None) -> list[Contender
     return [one for searched in searches if searched for one in different(searched.ranked)[:number]]
 
 
-def _kept_network_scores(experiment: Experiment, contender: Contender, setting: Setting) -> dict[str, float]:
+def _kept_network_scores(experiment: Experiment, contender: Contender, point: TuningPoint) -> dict[str, float]:
     """Trains the network of a run, keeps it, and returns what the task says of it at the end."""
-    network = experiment.train_network(contender, setting)
+    network = experiment.train_network(contender, point)
     experiment.keep_network(network)
     return experiment.final_scores(network)

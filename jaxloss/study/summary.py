@@ -102,7 +102,7 @@ def _headline(result: TestResult) -> dict[str, Any]:
     return {
         "name": result.contender.label,
         "formula": result.contender.formula,
-        "hyperparameters": {**result.setting.hyperparameters, "learning_rate": result.setting.learning_rate},
+        "hyperparameters": {**result.point.hyperparameters, "learning_rate": result.point.learning_rate},
         "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],
@@ -116,7 +116,7 @@ def _ranking(searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, 
     `same_as` is the rank of the loss that a row is a copy of, or None; `tuned` are the rate and the hyper-parameters of the
     comparison, for the losses that took part.
     """
-    settings = {result.contender.formula: dataclasses.asdict(result.setting) for result in tuned}
+    settings = {result.contender.formula: dataclasses.asdict(result.point) for result in tuned}
     place = {result.contender.name: index for index, result in enumerate(tuned)}
     ranked = sorted(searched.ranked, key=lambda one: place.get(one.contender.name, len(place)))
     scores = {one.text: one.score for one in searched.loop.search.best()}

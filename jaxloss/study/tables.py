@@ -21,15 +21,15 @@ def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingR
 
 
 def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
-    interval, setting = result.interval, result.setting
-    wanted = (result.contender.identity, dict(setting.hyperparameters), setting.learning_rate)
-    # A pair that is in two stages under one setting is the same training: it counts once.
+    interval, point = result.interval, result.point
+    wanted = (result.contender.identity, dict(point.hyperparameters), point.learning_rate)
+    # A pair that is in two stages under one point is the same training: it counts once.
     own = {(row.division, row.seed): row for row in tests if (row.loss, row.hyperparameters, row.learning_rate) == wanted}
     rows = [own[pair] for pair in result.scores if pair in own]
     names = sorted({name for row in rows for name in row.scores})
     return {
-        "learning_rate": result.setting.learning_rate,
-        "hyperparameters": dict(result.setting.hyperparameters),
+        "learning_rate": result.point.learning_rate,
+        "hyperparameters": dict(result.point.hyperparameters),
         "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from jaxloss.study.contender import FOUND, Contender, Setting
+from jaxloss.study.contender import FOUND, Contender, TuningPoint
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from tests.comparison.pretence import CONTENDERS, FORMULA, SETTINGS, SPACE, Pretence, all_stages, comparison
 
@@ -27,7 +27,7 @@ def test_the_test_split_is_opened_last(archive):
 def test_the_test_uses_the_tuned_setting_on_all_seeds_and_divisions(archive):
     settings, results = all_stages(comparison(archive))
     for setting, result in zip(settings, results, strict=True):
-        assert result.setting == setting
+        assert result.point == setting
         assert set(result.scores) == {(division, SETTINGS.seed + 2000 + seed) for division in (0, 1) for seed in range(3)}
         rows = [row for row in archive.trainings("test tuned") if row.loss == result.contender.identity]
         assert {row.learning_rate for row in rows} == {setting.learning_rate}
@@ -39,7 +39,7 @@ def test_the_test_uses_the_tuned_setting_on_all_seeds_and_divisions(archive):
 
 def test_a_stopped_training_scores_nothing(archive):
     execution = Pretence(lambda trial: None if trial.start % 2 else 0.8)
-    (result,) = comparison(archive, execution).test(CONTENDERS[:1], [Setting(0.1)], [math.nan], "test")
+    (result,) = comparison(archive, execution).test(CONTENDERS[:1], [TuningPoint(0.1)], [math.nan], "test")
     assert sorted(set(result.scores.values())) == [0.0, 0.8]
     assert [row.finite for row in archive.trainings()] == [row.score is not None for row in archive.trainings()]
 

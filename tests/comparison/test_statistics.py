@@ -6,13 +6,13 @@ from scipy import stats
 
 from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.comparison import mean_interval, paired_difference
-from jaxloss.study.contender import GIVEN, Contender, Setting
+from jaxloss.study.contender import GIVEN, Contender, TuningPoint
 from jaxloss.study.tables import difference_rows
 from tests.comparison.pretence import FORMULA, SPACE
 
 
 def result(name, values):
-    return Result(Contender(name, GIVEN, SPACE, FORMULA), Setting(0.1), 0.5, {(0, i): x for i, x in enumerate(values)})
+    return Result(Contender(name, GIVEN, SPACE, FORMULA), TuningPoint(0.1), 0.5, {(0, i): x for i, x in enumerate(values)})
 
 
 @pytest.mark.parametrize("count", [2, 5, 10])

@@ -10,7 +10,7 @@ import pytest
 
 from jaxloss.config import default_config
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
-from jaxloss.study.contender import FOUND, HANDCRAFTED, Contender, tuning_settings
+from jaxloss.study.contender import FOUND, HANDCRAFTED, Contender, tuning_points
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.tables import difference_rows
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
@@ -58,7 +58,7 @@ def test_the_untuned_loss_may_be_among_its_settings(archive):
 
 
 def test_settings_cover_the_ranges():
-    (plain, focal) = (tuning_settings(one, 16, 0.01, 1.0) for one in CONTENDERS[2:4])
+    (plain, focal) = (tuning_points(one, 16, 0.01, 1.0) for one in CONTENDERS[2:4])
     np.testing.assert_allclose([one.learning_rate for one in plain], np.geomspace(0.01, 1, 16))
     rates, gammas = np.array([(one.learning_rate, one.hyperparameters["gamma"]) for one in focal]).T
     for positions in (np.log10(rates) / 2 + 1, (gammas - 0.25) / 4.75):
@@ -71,7 +71,7 @@ def test_margin_losses_are_tuned_over_the_same_rates_and_scales():
     """Those with a margin over different margins besides: a loss is not ahead for having met a better pair."""
 
     def pairs(contender):
-        return [(one.learning_rate, one.hyperparameters["log2_s"]) for one in tuning_settings(contender, 12, 0.03, 1.0)]
+        return [(one.learning_rate, one.hyperparameters["log2_s"]) for one in tuning_points(contender, 12, 0.03, 1.0)]
 
     found = pairs(Contender("found 1", FOUND, autoloss_gms(), "t: x | n: x | log2_s: 4"))
     for name, rival in MARGIN_FAMILIES.items():

@@ -3,8 +3,6 @@
 import ast
 import json
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.autoloss_gms_reid import table
+from jaxloss import export, launch
 from jaxloss.config import wiring
 from jaxloss.config.file import apply_overrides, load_config
 from jaxloss.core.errors import UserError
@@ -128,11 +127,6 @@ def test_pretrained_file_of_a_config(market):
         load_config(str(MARKET_CONFIG), {"model.pretrained": "nowhere.safetensors"})
 
 
-def launch(*arguments):
-    command = [sys.executable, "-m", "jaxloss.launch", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
-
-
 def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
     """A whole run, with the chooser at work: curves, funnel and formulas in the report, t, n and s in the export."""
     workdir = tmp_path / "run"
@@ -160,8 +154,8 @@ def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
         "comparison.test_seeds": 2,
     }
     arguments = [f"--config.{key}={value}" for key, value in overrides.items()]
-    result = launch(f"--config={MARKET_CONFIG}", *arguments, f"--workdir={workdir}")
-    assert result.returncode == 0, result.stderr
+    assert launch.main([f"--config={MARKET_CONFIG}", *arguments, f"--workdir={workdir}"]) == 0
+    capsys.readouterr()
     summary = json.loads((workdir / "summary.json").read_text())
     counts = summary["counts"]
     assert counts["trained"] == 10
@@ -182,12 +176,9 @@ def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
     assert "a look at the curves" in page
     assert "the choice of the most promising" in page
     assert "Circle, m = 0.25, for reference" in page
-    export = subprocess.run(
-        [sys.executable, "-m", "jaxloss.export", workdir], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert export.returncode == 0, export.stderr
+    assert export.main([str(workdir)]) == 0
     module = {}
-    exec(export.stdout, module)
+    exec(capsys.readouterr().out, module)
     cosine, target = jnp.array([[0.3, -0.2], [0.1, 0.5]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
     space = autoloss_gms()
     candidate = space.parse(summary["ranking"][0]["formula"])
