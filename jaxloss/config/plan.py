@@ -54,6 +54,9 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     for contender in contenders:
         if contender.kind == HANDCRAFTED:
             _check_handcrafted(contender, task, config.mode)
+    calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
+    if calibration is not None:
+        _check_handcrafted(calibration, task, config.mode)
     if config.training.frozen_epochs:
         _need_backbone(task)
     return Plan(
@@ -68,6 +71,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
         make_search=functools.partial(wiring.make_search, config, space),
         make_chooser=functools.partial(wiring.make_chooser, config, space),
+        calibration=calibration,
         remarks=tuple(_remarks(config, task)),
     )
 
@@ -112,6 +116,17 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     if not config.loss:
         raise UserError(f"mode=train needs --config.loss, a formula of the space {config.space.name} or the name of a loss")
     return (config.loss,)
+
+
+def _calibration(config: ml_collections.ConfigDict, space: Space) -> Contender:
+    """The loss with which the rate of the search is found."""
+    name = config.search.calibration_loss or next(iter(config.comparison.handcrafted), "")
+    if not name:
+        raise UserError(
+            "search.calibration_trainings needs a hand-crafted loss: name it in search.calibration_loss, or one in "
+            "comparison.handcrafted"
+        )
+    return make_rival(name, space)
 
 
 def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Contender], space: Space) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -146,11 +146,21 @@ def make_budget(config: Config) -> SearchBudget:
     return SearchBudget(
         num_trainings=config.search.num_trainings,
         learning_rate=config.training.learning_rate,
-        seeds=tuple(config.seed + index for index in range(config.search.seeds_per_candidate)),
-        division=config.comparison.divisions[0],
+        starts=tuple(_starts(config)),
         batch=config.filters.batch,
         max_attempts=config.filters.max_attempts,
     )
+
+
+def _starts(config: Config) -> Iterator[tuple[int, int]]:
+    search, divisions = config.search, config.comparison.divisions
+    if search.divisions_per_candidate > len(divisions):
+        raise UserError(
+            f"search.divisions_per_candidate ({search.divisions_per_candidate}) is more than comparison.divisions has: "
+            f"{tuple(divisions)}"
+        )
+    for index in range(search.seeds_per_candidate):
+        yield config.seed + index, divisions[index % search.divisions_per_candidate]
 
 
 def make_execution(config: Config, task: Task, parallelism: Parallelism | None = None) -> Execution:

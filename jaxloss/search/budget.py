@@ -13,17 +13,15 @@ class SearchBudget:
     Attributes:
       num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
       learning_rate: of every training.
-      seeds: one training each per candidate, whose score is their mean. All candidates share them, and with them
-        initialisation and data order. The papers train once.
-      division: of the data.
+      starts: `(seed, division of the data)` of the trainings of a candidate, whose score is their mean. All candidates share
+        them, and with them initialisation and data order. The papers train once.
       batch: draws per round that go through the filters together.
       max_attempts: bound on the draws for one branch of one individual.
     """
 
     num_trainings: int
     learning_rate: float
-    seeds: tuple[int, ...]
-    division: int
+    starts: tuple[tuple[int, int], ...]
     batch: int
     max_attempts: int
 

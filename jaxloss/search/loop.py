@@ -63,7 +63,7 @@ class SearchLoop:
 
     def _can_train(self, trained: int) -> bool:
         """Whether the budget has room for one more candidate after `trained` of them."""
-        return (trained + 1) * len(self.budget.seeds) <= self.budget.num_trainings
+        return (trained + 1) * len(self.budget.starts) <= self.budget.num_trainings
 
     # --- one generation --------------------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class SearchLoop:
         """What became of each proposal, as soon as it is known; those before it are taken up by then."""
         done = self._done(trial for resolved, is_fresh in within_budget if is_fresh for trial in self._trials(resolved))
         for resolved, is_fresh in within_budget:
-            yield self._result(resolved, list(itertools.islice(done, len(self.budget.seeds))) if is_fresh else None)
+            yield self._result(resolved, list(itertools.islice(done, len(self.budget.starts))) if is_fresh else None)
 
     def _done(self, trials: Iterable[Trial]) -> Iterator[DoneTrial]:
         """The trials with their outcomes, in order, each as soon as it is done."""
@@ -150,7 +150,7 @@ class SearchLoop:
     def _trials(self, resolved: Resolved) -> list[Trial]:
         space, budget = self.search.space, self.budget
         encoded = space.encode(space.parse(resolved.text))
-        return [Trial(space, encoded, budget.learning_rate, seed, budget.division, SEARCH_EVAL) for seed in budget.seeds]
+        return [Trial(space, encoded, budget.learning_rate, *start, SEARCH_EVAL) for start in budget.starts]
 
     def _result(self, resolved: Resolved, trained: Sequence[DoneTrial] | None) -> Result:
         """What became of one proposal; `trained` is None for one that is passed over, or equivalent to a known one."""

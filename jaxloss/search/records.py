@@ -28,7 +28,7 @@ class Result:
       resolved: the proposal.
       reason: `ACCEPTED` where it was trained, else why it was not.
       score: mean of its trainings, or that of its equivalent; None where there is none.
-      trained: its trainings, one for each seed of the budget; none where it was not trained.
+      trained: its trainings, one for each start of the budget; none where it was not trained.
     """
 
     resolved: Resolved

@@ -26,6 +26,21 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     seeds_per_candidate: int = setting(
         1, "Trainings of a candidate, whose score is their mean; the papers train once", low=1, high=10_000
     )
+    divisions_per_candidate: int = setting(
+        1,
+        "Divisions of the data that the trainings of a candidate go round, the first of comparison.divisions; the papers use one",
+        low=1,
+        high=10_000,
+    )
+    calibration_trainings: int = setting(
+        0,
+        "Of num_trainings, those that find the rate of the search with a hand-crafted loss; 0: it is training.learning_rate",
+        low=0,
+        high=10**9,
+    )
+    calibration_loss: str = setting(
+        "", "That loss; empty: the first of comparison.handcrafted", acts_when=(unless("search.calibration_trainings", 0),)
+    )
     generation_size: int = setting(1, "Proposals that share one population; 1 is the papers' steady state", low=1, high=100_000)
     seeds: tuple[str, ...] = setting(
         (), "Formulas that are proposed first", check=are_different("formulas"), acts_when=(when("search.name", "evolution"),)
@@ -38,10 +53,21 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
 
     def __post_init__(self):
         super().__post_init__()
-        if self.num_trainings < self.seeds_per_candidate:
+        if 0 < self.calibration_trainings < 2 * self.seeds_per_candidate:
+            raise UserError(
+                f"search.calibration_trainings ({self.calibration_trainings}) must be 0, or enough for two rates: "
+                f"2 x search.seeds_per_candidate = {2 * self.seeds_per_candidate}"
+            )
+        if self.num_trainings < self.calibration_trainings + self.seeds_per_candidate:
+            calibration = f" after search.calibration_trainings = {self.calibration_trainings}" * bool(self.calibration_trainings)
             raise UserError(
                 f"search.num_trainings ({self.num_trainings}) is not enough for one candidate of "
-                f"search.seeds_per_candidate = {self.seeds_per_candidate}"
+                f"search.seeds_per_candidate = {self.seeds_per_candidate}{calibration}"
+            )
+        if self.divisions_per_candidate > self.seeds_per_candidate:
+            raise UserError(
+                f"search.divisions_per_candidate ({self.divisions_per_candidate}) needs as many trainings of a candidate, and "
+                f"search.seeds_per_candidate is {self.seeds_per_candidate}"
             )
 
 

@@ -108,7 +108,7 @@ class Comparison:
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
         jobs = [Job(contender, contender.default(learning_rate), seed, self._division(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
-        return _ranked(contenders, np.reshape(self._scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds))))
+        return _ranked(contenders, np.reshape(self.scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds))))
 
     def tune(
         self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
@@ -142,7 +142,7 @@ class Comparison:
             for contender, grid in zip(contenders, grids, strict=True)
             for point in grid
         ]
-        scores = np.reshape(self._scores("tune", jobs, SEARCH_EVAL), (len(contenders), len(grids[0])))
+        scores = np.reshape(self.scores("tune", jobs, SEARCH_EVAL), (len(contenders), len(grids[0])))
         return [
             [grid[index] for index in np.argsort(-row, kind="stable")[: self.settings.tuning_finalists]]
             for grid, row in zip(grids, scores, strict=True)
@@ -159,7 +159,7 @@ class Comparison:
             for i in range(self.settings.tuning_seeds)
         ]
         shape = (len(contenders), self.settings.tuning_finalists, self.settings.tuning_seeds)
-        means = np.reshape(self._scores("tune", jobs, SEARCH_EVAL), shape).mean(axis=2)
+        means = np.reshape(self.scores("tune", jobs, SEARCH_EVAL), shape).mean(axis=2)
         best = means.argmax(axis=1)
         return [(chosen[index], float(row[index])) for chosen, row, index in zip(finalists, means, best, strict=True)]
 
@@ -177,7 +177,7 @@ class Comparison:
             for contender, point in zip(contenders, points, strict=True)
             for division, seed in pairs
         ]
-        scores = np.reshape(self._scores(stage, jobs, TEST), (len(contenders), len(pairs)))
+        scores = np.reshape(self.scores(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [
             TestResult(contender, point, score, dict(zip(pairs, map(float, row), strict=True)))
             for contender, point, score, row in zip(contenders, points, search_eval, scores, strict=True)
@@ -190,8 +190,8 @@ class Comparison:
     def _division(self, index: int) -> int:
         return self.settings.divisions[index % len(self.settings.divisions)]
 
-    def _scores(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
-        """Scores in the order of the jobs, trained where they are not stored; 0 for a training that was stopped by NaN."""
+    def scores(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
+        """Scores on a split in the order of the jobs, trained where they are not stored; 0 for one that was stopped by NaN."""
         stored = [self._stored(stage, job, evaluate_on) for job in jobs]
         missing = _different_trainings([job for job, row in zip(jobs, stored, strict=True) if row is None])
         self._train(stage, missing, evaluate_on, len(jobs))

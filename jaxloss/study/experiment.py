@@ -5,6 +5,7 @@ with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 import platform
@@ -24,14 +25,17 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
+from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
+from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
+from jaxloss.study.settings import SEARCH
 from jaxloss.study.tables import result_row
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
@@ -94,7 +98,23 @@ class Experiment:
             return
         check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0]))
 
+    @property
+    def rate(self) -> float:
+        """At which losses are trained as they are: in a search all candidates."""
+        return self.budget.learning_rate if self.config.mode == SEARCH else self.config.training.learning_rate
+
     # --- searching -------------------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def budget(self) -> SearchBudget:
+        """What each search may spend, with the rate that was found for it where one is asked for."""
+        if self.plan.calibration is None:
+            return self.plan.budget
+        budget = calibrated(self.plan.budget, self.config.search.calibration_trainings, self.plan.calibration, self.comparison)
+        self.progress.message(
+            f"the search trains at the rate {budget.learning_rate:.3g}, which suits {self.plan.calibration.label}"
+        )
+        return budget
 
     def search(self, name: str) -> SearchLoop:
         """Runs the named search until its budget of trainings is spent."""
@@ -115,8 +135,8 @@ class Experiment:
         return loop
 
     def _make_loop(self, name: str, metrics: MetricWriter | None = None, chooser: Chooser | None = None) -> SearchLoop:
-        search, archive, budget = self.plan.make_search(name), self.run.archive, self.plan.budget
-        return SearchLoop(search, self.cascades, self.execution, archive, budget, self.progress, metrics, chooser)
+        search, archive = self.plan.make_search(name), self.run.archive
+        return SearchLoop(search, self.cascades, self.execution, archive, self.budget, self.progress, metrics, chooser)
 
     def rank(self, loop: SearchLoop, kind: str, stage: str) -> list[Ranked]:
         """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place.
@@ -134,13 +154,13 @@ class Experiment:
                 "the data and in the parameters of the untrained network"
             )
         given = frozenset(_key(self.space, text) for text in self.config.search.seeds)
-        return _named(self.comparison.rank(contenders, self.config.training.learning_rate, stage), self.space, given)
+        return _named(self.comparison.rank(contenders, self.rate, stage), self.space, given)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
     def compare(self, contenders: Sequence[Contender]) -> Compared:
         """Tunes the contenders, then tests each of them untuned and tuned; the best rival once more, if that is asked for."""
-        rate, contenders = self.config.training.learning_rate, list(contenders)
+        rate, contenders = self.rate, list(contenders)
         tuned = self.comparison.tune(contenders, rate)
         if (number := self.config.comparison.best_rival_trainings) and (best := best_rival(contenders, tuned)):
             rival = dataclasses.replace(best, tuning_trainings=number)

@@ -34,6 +34,7 @@ class Plan:
       make_cascades: `(threads, their number) -> {branch: filters}`.
       make_search: `(name) -> Search`.
       make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
+      calibration: the loss with which the rate of a search is found; None where the rate is given.
       remarks: lines about what the config asks for and cannot have.
     """
 
@@ -48,4 +49,5 @@ class Plan:
     make_cascades: Callable[..., Mapping[str, Cascade]]
     make_search: Callable[[str], Search]
     make_chooser: Callable[..., Chooser | None]
+    calibration: Contender | None = None
     remarks: tuple[str, ...] = ()
