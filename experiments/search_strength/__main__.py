@@ -1,0 +1,48 @@
+"""How strong is a search? Many seeds of each, at equal numbers of trainings, against rivals that were tuned as long.
+
+    python -m experiments.search_strength --tasks digits_70 --searches scored random_scored --seeds 10 --workdir DIR --json FILE
+
+A stopped command goes on where it was. Each seed of a search is a run of its own in the work directory, as `jaxloss.launch` makes
+it; what it found is tuned and tested on the same divisions and seeds as the rivals. Intervals are over the seeds of the search:
+trainings, divisions and tuned losses of one search are one sample of it. The test images are the same for all.
+"""
+
+import argparse
+import pathlib
+
+from experiments.benchmarks.common import facts, output_path, positive, write_json
+from experiments.search_strength.run import rivals, searched
+from experiments.search_strength.searches import SEARCHES
+from experiments.search_strength.table import task_table, write_picture
+from experiments.search_strength.tasks import TASKS
+
+
+def main() -> None:
+    """Runs what is missing, and writes the figures after each seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["digits_70"])
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
+    parser.add_argument("--seeds", type=positive, default=10, help="of each search, counted from --first_seed")
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--trainings", type=int, default=0, help="of each search; 0: as the config of the task says")
+    parser.add_argument("--data_dir", default="", help="folder of data files")
+    parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
+    parser.add_argument("--json", required=True, type=output_path)
+    options = parser.parse_args()
+    result = {**facts(), "tasks": {}}
+    for name in options.tasks:
+        of_task = result["tasks"][name] = {
+            "rivals": rivals(name, options),
+            "searches": {search: [] for search in options.searches},
+        }
+        # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            for search in options.searches:
+                of_task["searches"][search].append(searched(name, search, seed, options))
+                write_json(options.json, result)
+        print("\n".join(task_table(name, of_task)), flush=True)
+    write_picture(result, options.json.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

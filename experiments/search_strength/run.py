@@ -1,0 +1,78 @@
+"""Carries the runs of the benchmark out, or reads those that are there."""
+
+import argparse
+import resource
+from collections.abc import Mapping
+from typing import Any
+
+import jaxloss
+from experiments.search_strength.searches import SEARCHES
+from experiments.search_strength.tasks import TASKS, StrengthTask
+from jaxloss.cli.progress import ConsoleProgress
+from jaxloss.config.file import load_config
+
+# Every search seed meets the same comparison: what differs is the search alone.
+_ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.mode": "serial", "quiet": "true"}
+
+
+def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One search from one seed, to the test of what it found."""
+    one, changes = TASKS[task], dict(SEARCHES[search])
+    if "search.calibration_trainings" in changes:
+        changes["search.calibration_loss"] = one.calibration_loss
+    # Random search is the control itself.
+    alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
+    trainings = {"search.num_trainings": str(options.trainings)} if options.trainings else {}
+    summary, seconds = _run(one, {**one.overrides, **alike, **trainings, **changes, "seed": str(seed)},
+                            f"{task}/{search}/{seed}", options)  # fmt: skip
+    best = summary["comparison"][0]
+    return {
+        "seed": seed,
+        "formula": best["formula"],
+        "simplified": best.get("simplified"),
+        "rate": best["tuned"]["learning_rate"],
+        "search_eval": best["tuned"]["search_eval"],
+        "test": best["tuned"]["test_mean"],
+        "untuned": best["untuned"]["test_mean"],
+        "scores": best["tuned"]["scores"],
+        "trainings": summary["counts"]["trainings"],
+        "processor_seconds": seconds,
+    }
+
+
+def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The hand-crafted losses, tuned alike, and the best of them tuned with as many trainings as a search."""
+    one = TASKS[task]
+    names = f"({', '.join(repr(name) for name in one.rivals)},)"
+    config = load_config(one.config, one.overrides)
+    longer = str(options.trainings or config.search.num_trainings)
+    kept = {key: value for key, value in one.overrides.items() if not key.startswith("search.")}
+    changes = {"mode": "compare", "losses": names, "comparison.best_rival_trainings": longer, "execution.mode": "serial"}
+    summary, _ = _run(one, {**kept, **changes, "quiet": "true"}, f"{task}/rivals", options)
+    return [
+        {
+            "name": row["name"],
+            "test": row["tuned"]["test_mean"],
+            "search_eval": row["tuned"]["search_eval"],
+            "scores": row["tuned"]["scores"],
+        }
+        for row in summary["comparison"]
+    ]
+
+
+def _run(
+    task: StrengthTask, overrides: Mapping[str, str], place: str, options: argparse.Namespace
+) -> tuple[Mapping[str, Any], float]:
+    """The summary of a run, and the processor seconds that it took now; 0 where it was there."""
+    path = options.workdir / place
+    if (path / "summary.json").exists():
+        return jaxloss.open_run(path).summary, 0.0
+    data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
+    before = _processor_seconds()
+    results = jaxloss.run(load_config(task.config, {**overrides, **data}), path, ConsoleProgress(quiet=True))
+    return results.summary, _processor_seconds() - before
+
+
+def _processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

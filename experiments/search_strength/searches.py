@@ -1,0 +1,17 @@
+"""The searches that are measured against each other: what each changes in the config of a task."""
+
+from collections.abc import Mapping
+
+_DIVISIONS = {"search.seeds_per_candidate": "3", "search.divisions_per_candidate": "3"}
+_CALIBRATION = {"search.calibration_trainings": "30"}
+_RANDOM = {"search.name": "random_search"}
+
+# By name; all spend the same number of trainings, those of the calibration included.
+SEARCHES: Mapping[str, Mapping[str, str]] = {
+    "evolution": {},
+    "random": _RANDOM,
+    "divisions": _DIVISIONS,
+    "calibrated": _CALIBRATION,
+    "scored": {**_DIVISIONS, **_CALIBRATION},
+    "random_scored": {**_RANDOM, **_DIVISIONS, **_CALIBRATION},
+}

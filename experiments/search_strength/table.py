@@ -1,0 +1,62 @@
+"""The figures of the benchmark as a table and as a picture."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from jaxloss.study.statistics import Interval, mean_interval
+
+
+def task_table(name: str, of_task: Mapping[str, Any]) -> list[str]:
+    """Lines of Markdown: each search over its seeds, and what it leads the rivals by."""
+    rivals = sorted(of_task["rivals"], key=lambda rival: -rival["search_eval"])
+    best = rivals[0]
+    lines = [f"### {name}", "", "| loss | test | over | against " + best["name"] + " | lowest seed |", "|---|---|---|---|---|"]
+    lines += [f"| {rival['name']}, tuned | {rival['test']:.4f} | | {rival['test'] - best['test']:+.4f} | |" for rival in rivals]
+    for search, seeds in of_task["searches"].items():
+        tests = [seed["test"] for seed in seeds]
+        interval, lead = mean_interval(tests), mean_interval([test - best["test"] for test in tests])
+        lines.append(
+            f"| {search} | {interval.mean:.4f} (deviation {interval.deviation:.4f}) | {len(tests)} seeds | {written(lead)} | "
+            f"{min(tests):.4f} |"
+        )
+    names = list(of_task["searches"])
+    lines += ["", *(f"{first} minus {second}: {written(paired(of_task['searches'], first, second))}"
+                    for index, first in enumerate(names) for second in names[index + 1 :]), ""]  # fmt: skip
+    return lines
+
+
+def paired(searches: Mapping[str, Sequence[Mapping[str, Any]]], first: str, second: str) -> Interval:
+    """By how much one search is above another, paired over the search seeds that both have."""
+    sides = [{seed["seed"]: seed["test"] for seed in searches[name]} for name in (first, second)]
+    return mean_interval([sides[0][seed] - sides[1][seed] for seed in sides[0] if seed in sides[1]])
+
+
+def written(interval: Interval) -> str:
+    """`+0.0123 [+0.0100, +0.0146]`."""
+    return f"{interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
+
+
+def write_picture(result: Mapping[str, Any], path: pathlib.Path) -> None:
+    """One panel a task: every seed of every search, its mean with the interval, and the best rival as a line."""
+    tasks = result["tasks"]
+    figure, panels = plt.subplots(1, len(tasks), figsize=(5 * len(tasks), 3.2), squeeze=False)
+    for panel, (name, of_task) in zip(panels[0], tasks.items(), strict=True):
+        best = max(of_task["rivals"], key=lambda rival: rival["search_eval"])
+        panel.axvline(best["test"], color="0.6", label=f"{best['name']}, tuned")
+        for place, seeds in enumerate(of_task["searches"].values()):
+            tests = [seed["test"] for seed in seeds]
+            interval = mean_interval(tests)
+            panel.plot(tests, np.full(len(tests), place), "o", color="C0", alpha=0.4, markersize=4)
+            panel.plot([interval.low, interval.high], [place, place], color="C0", linewidth=2)
+            panel.plot([interval.mean], [place], "D", color="C0")
+        panel.set_yticks(range(len(of_task["searches"])), list(of_task["searches"]))
+        panel.set_xlabel("score on the test split")
+        panel.set_title(name)
+        panel.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

@@ -1,0 +1,56 @@
+"""The tasks on which searches are measured: small, with room above the best hand-crafted loss."""
+
+import dataclasses
+from collections.abc import Mapping
+
+_QUICKSTART = "configs/quickstart.py"
+_NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce")
+
+
+@dataclasses.dataclass(frozen=True)
+class StrengthTask:
+    """A task of the benchmark.
+
+    Attributes:
+      config: file of the config.
+      overrides: dotted key -> text.
+      rivals: hand-crafted losses, tuned alike and, the best of them, with as many trainings as a search.
+      calibration_loss: with which a search finds its rate, where it does.
+      needs_data: whether files are read from `--data_dir`.
+    """
+
+    config: str
+    overrides: Mapping[str, str]
+    rivals: tuple[str, ...] = _NOISY
+    calibration_loss: str = "cross_entropy"
+    needs_data: bool = False
+
+
+def _digits(kind: str, rate: float) -> StrengthTask:
+    noise = {"task.classification.noise_kind": kind, "task.classification.noise_rate": str(rate)}
+    return StrengthTask(_QUICKSTART, noise)
+
+
+TASKS: Mapping[str, StrengthTask] = {
+    "digits_40": _digits("symmetric", 0.4),
+    "digits_60": _digits("symmetric", 0.6),
+    "digits_70": _digits("symmetric", 0.7),
+    "digits_asymmetric_40": _digits("asymmetric", 0.4),
+    "omniglot": StrengthTask(
+        "configs/autoloss_gms_omniglot.py",
+        {
+            "task.retrieval.image_size": "(14, 14)",
+            "training.num_epochs": "3.0",
+            "search.chooser.enabled": "false",
+            "search.num_trainings": "240",
+        },
+        rivals=("normalised_softmax", "cosface", "arcface"),
+        calibration_loss="normalised_softmax",
+        needs_data=True,
+    ),
+    "cifar10": StrengthTask(
+        "configs/autoloss_zero_cifar10.py",
+        {"task.classification.train_limit": "4000", "training.num_epochs": "6.0", "search.num_trainings": "150"},
+        needs_data=True,
+    ),
+}
