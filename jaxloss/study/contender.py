@@ -46,8 +46,9 @@ class Contender:
 
     @property
     def tuning_ranges(self) -> Mapping[str, TuningRange]:
-        """Hyper-parameters of the loss itself, and where they are tuned."""
-        return self.family.tuning_ranges
+        """Hyper-parameters of the loss itself, and where they are tuned; of those of its family, it may have only some."""
+        own = self.family.customary(self.formula)
+        return {name: span for name, span in self.family.tuning_ranges.items() if name in own}
 
     def default(self, learning_rate: float) -> TuningPoint:
         """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxloss.core.conditions import in_mode, when
+from jaxloss.core.conditions import in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, is_finite, setting
 
@@ -13,6 +13,11 @@ EVOLVED = (in_mode("search"), when("search.name", "evolution"))
 def _check_weights(key: str, weights: tuple[float, ...]) -> None:
     if not all(is_finite(weight) and weight > 0 for weight in weights):
         raise UserError(f"config key {key} must hold finite numbers above 0, not {tuple(weights)}")
+
+
+def _check_range(key: str, span: tuple[float, float]) -> None:
+    if len(span) != 2 or not all(is_finite(end) and end > 0 for end in span) or not span[0] < span[1]:
+        raise UserError(f"config key {key} must be two finite numbers above 0, the lower first, not {tuple(span)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +36,15 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
     # An edit that would not fit is drawn again. The paper has no bound.
     max_instructions: int = setting(24, "The most operators of a formula whose equal parts are merged", low=1, high=10_000)
     max_constants: int = setting(4, "How many different numbers a formula may hold; random trees use only 1", low=1, high=1_000)
+    tuned_factors: int = setting(
+        0, "The most factors inside a found loss that a comparison tunes beside the rate; the paper has none", low=0, high=100
+    )
+    tuned_factor_range: tuple[float, float] = setting(
+        (0.25, 4.0),
+        "Where they are tuned, logarithmically",
+        check=_check_range,
+        acts_when=(unless("space.autoloss_zero.tuned_factors", 0),),
+    )
     copy_probability: float = setting(0.1, "Of an offspring that is its parent", low=0.0, high=1.0, acts_when=EVOLVED)
     reinitialise_probability: float = setting(
         0.5, "Of a fresh random tree, where the parent is not copied", low=0.0, high=1.0, acts_when=EVOLVED

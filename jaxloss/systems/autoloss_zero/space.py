@@ -1,6 +1,6 @@
 """The space of AutoLoss-Zero (CVPR 2022): trees of primitive operators over prediction, target and the constant 1."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,8 +8,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout, fits
-from jaxloss.spaces.base import Branch, Space
+from jaxloss.spaces.base import Branch, Candidate, Space
+from jaxloss.spaces.hyperparameters import TuningRange
 from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_factors
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 
@@ -55,6 +57,18 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             f"space.autoloss_zero.max_instructions = {settings.max_instructions}: lower the one or raise the other"
         )
 
+    def hyperparameters(candidate: Candidate) -> dict[str, float]:
+        """The factors of all branches, with the branch before the name where there are several."""
+        found = {branch: factors(graph, layout, settings.tuned_factors) for branch, graph in candidate.items()}
+        return {_name(settings, branch, name): value for branch, values in found.items() for name, value in values.items()}
+
+    def with_hyperparameters(candidate: Candidate, values: Mapping[str, float]) -> dict[str, Graph]:
+        own = {
+            branch: {name: values.get(_name(settings, branch, name), 1.0) for name in factor_names(settings.tuned_factors)}
+            for branch in candidate
+        }
+        return {branch: with_factors(graph, own[branch]) for branch, graph in candidate.items()}
+
     return Space(
         name="autoloss_zero",
         branches=tuple(
@@ -63,4 +77,15 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         ),
         sample=sample,
         offspring=offspring,
+        hyperparameters=hyperparameters,
+        with_hyperparameters=with_hyperparameters,
+        tuning_ranges={
+            _name(settings, branch, name): TuningRange(*settings.tuned_factor_range, default=1.0, logarithmic=True)
+            for branch in settings.branches
+            for name in factor_names(settings.tuned_factors)
+        },
     )
+
+
+def _name(settings: AutoLossZeroSettings, branch: str, factor: str) -> str:
+    return factor if len(settings.branches) == 1 else f"{branch}.{factor}"
