@@ -25,7 +25,12 @@ def test_the_trainings_of_a_candidate_go_round_the_divisions(tmp_path):
 
 def test_the_rate_is_found_within_the_budget_and_used_by_all(tmp_path):
     path = tmp_path / "run"
-    calibration = ("search.calibration_trainings=5", "search.calibration_loss=focal", "search.num_trainings=11")
+    calibration = (
+        "search.calibration_trainings=5",
+        "search.divisions_per_candidate=2",
+        "search.calibration_loss=focal",
+        "search.num_trainings=11",
+    )
     two = ("search.seeds_per_candidate=2", "comparison.handcrafted=('cross_entropy',)")
     assert run(path, *calibration, *two) == 0
     rows = trainings(path, "calibrate")

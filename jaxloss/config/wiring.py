@@ -30,6 +30,7 @@ from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser, ChooserContext
+from jaxloss.search.racing import rungs
 from jaxloss.search.registry import SEARCHES
 from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
@@ -149,6 +150,8 @@ def make_budget(config: Config) -> SearchBudget:
         starts=tuple(_starts(config)),
         batch=config.filters.batch,
         max_attempts=config.filters.max_attempts,
+        rungs=rungs(config.search.racing_first, config.search.racing_factor, config.search.seeds_per_candidate),
+        factor=config.search.racing_factor,
     )
 
 

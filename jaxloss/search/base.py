@@ -28,6 +28,7 @@ class Individual:
       score: higher is better; None where the training was stopped by NaN.
       trained: False where the score is that of an equivalent candidate.
       passed_over: True where another candidate of the same proposal round was more promising: it has no score, and is no parent.
+      trainings: how many it was scored with; 0 where none were its own.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Individual:
     score: float | None
     trained: bool
     passed_over: bool = False
+    trainings: int = 0
 
     @property
     def fitness(self) -> float:
@@ -135,9 +137,12 @@ class Search(abc.ABC):
         return self._eligible
 
     def best(self) -> Iterator[Individual]:
-        """Trained individuals, best first; among equals the earlier one."""
+        """Trained individuals, best first; among equals the earlier one.
+
+        One that was scored with more trainings comes before all with fewer: it was among the best of them where they were left.
+        """
         return iter(self._trained)
 
 
-def _best_first(individual: Individual) -> tuple[float, int]:
-    return -individual.fitness, individual.number
+def _best_first(individual: Individual) -> tuple[int, float, int]:
+    return -individual.trainings, -individual.fitness, individual.number

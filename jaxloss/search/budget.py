@@ -17,6 +17,9 @@ class SearchBudget:
         them, and with them initialisation and data order. The papers train once.
       batch: draws per round that go through the filters together.
       max_attempts: bound on the draws for one branch of one individual.
+      rungs: numbers of trainings after which a candidate is judged, going up to all starts, see `search.racing`;
+        by default a candidate has all its trainings.
+      factor: one in so many goes on from a rung.
     """
 
     num_trainings: int
@@ -24,6 +27,12 @@ class SearchBudget:
     starts: tuple[tuple[int, int], ...]
     batch: int
     max_attempts: int
+    rungs: tuple[int, ...] = ()
+    factor: int = 3
+
+    def __post_init__(self):
+        if not self.rungs:
+            object.__setattr__(self, "rungs", (len(self.starts),))
 
 
 @dataclasses.dataclass

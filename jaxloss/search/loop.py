@@ -23,9 +23,11 @@ from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
-from jaxloss.search.records import DoneTrial, Result, candidate_rows, training_rows
+from jaxloss.search.racing import Race
+from jaxloss.search.records import DoneTrial, Result, candidate_rows, search_training_row, training_rows
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.state import Outcome
 
 
 class SearchLoop:
@@ -52,18 +54,28 @@ class SearchLoop:
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
         self.seconds = collections.Counter(state.get("seconds", {}))
+        self._race = Race(budget.rungs, budget.factor)
+        scores = self._stored_scores() if self._races else {}
+        self._num_trainings = {number: len(of_one) for number, of_one in scores.items()}
         self._recall(archive.candidates(search=search.name))
+        for one in search.individuals:
+            if one.trained and one.score is not None and self._races:
+                self._race.recall(scores[one.number])
 
     def run(self) -> None:
         """Trains until the budget is spent."""
-        while self._can_train(self.counts.trained):
+        while self._can_train(1):
             if not self.pending:
                 self._propose()
             self._train_pending()
 
-    def _can_train(self, trained: int) -> bool:
-        """Whether the budget has room for one more candidate after `trained` of them."""
-        return (trained + 1) * len(self.budget.starts) <= self.budget.num_trainings
+    @property
+    def _races(self) -> bool:
+        return len(self.budget.rungs) > 1
+
+    def _can_train(self, candidates: int) -> bool:
+        """Whether the budget has room for so many more, up to where they are judged first."""
+        return self.counts.trainings + candidates * self.budget.rungs[0] <= self.budget.num_trainings
 
     # --- one generation --------------------------------------------------------------------------------------------------------
 
@@ -111,13 +123,16 @@ class SearchLoop:
         """Trains what is pending, as far as the budget goes, and takes up the results in the order of the proposals."""
         for result in self._results(self._within_budget()):
             rows = candidate_rows(self.search.name, result)
+            self._num_trainings[result.resolved.number] = len(result.trained)
             self._count(result)
             self._recall(rows)
             self._settle(rows)
             if result.trained:
                 # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
                 self._write_curves(result.score)
-                self._commit(training_rows(self.search.name, result))
+                # The trainings of a race are there already, and its candidates are told together: who goes on depends on all.
+                if not self._races:
+                    self._commit(training_rows(self.search.name, result))
             self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
 
@@ -128,7 +143,7 @@ class SearchLoop:
             signature = joint_signature(resolved.signatures)
             is_fresh = signature not in signatures and not resolved.passed_over
             if is_fresh:
-                if not self._can_train(self.counts.trained + num_fresh):
+                if not self._can_train(num_fresh + 1):
                     break
                 signatures.add(signature)
                 num_fresh += 1
@@ -137,9 +152,47 @@ class SearchLoop:
 
     def _results(self, within_budget: Sequence[tuple[Resolved, bool]]) -> Iterator[Result]:
         """What became of each proposal, as soon as it is known; those before it are taken up by then."""
+        if self._races:
+            raced = self._raced([resolved for resolved, is_fresh in within_budget if is_fresh])
+            yield from (self._result(resolved, raced.get(resolved.number)) for resolved, _ in within_budget)
+            return
         done = self._done(trial for resolved, is_fresh in within_budget if is_fresh for trial in self._trials(resolved))
         for resolved, is_fresh in within_budget:
             yield self._result(resolved, list(itertools.islice(done, len(self.budget.starts))) if is_fresh else None)
+
+    def _raced(self, candidates: Sequence[Resolved]) -> dict[int, list[DoneTrial]]:
+        """By the number of the proposal, the trainings of each: those of the hopeless end at a rung."""
+        done: dict[int, list[DoneTrial]] = {one.number: [] for one in candidates}
+        running, spent, before = list(candidates), self.counts.trainings, 0
+        for rung, count in enumerate(self.budget.rungs):
+            # On the last trainings of a budget only the best go on.
+            running = running[: max(0, (self.budget.num_trainings - spent) // (count - before))]
+            trials = [(one, trial) for one in running for trial in self._trials(one)[before:count]]
+            for one, trained in zip((one for one, _ in trials), self._stored_or_done(trials), strict=True):
+                done[one.number].append(trained)
+            spent, before = spent + len(trials), count
+            running = [one for one in running if all(trained.outcome.score is not None for trained in done[one.number])]
+            if count < self.budget.rungs[-1]:
+                scores = [[trained.outcome.score for trained in done[one.number]] for one in running]
+                running = [running[index] for index in self._race.going_on(rung, scores)]
+        return done
+
+    def _stored_or_done(self, trials: Sequence[tuple[Resolved, Trial]]) -> Iterator[DoneTrial]:
+        """The trials with their outcomes, in order; each is stored as soon as it is done, and read where it was."""
+        stored = [self._stored(*pair) for pair in trials]
+        missing = self._done(trial for (_, trial), row in zip(trials, stored, strict=True) if row is None)
+        for (resolved, _), row in zip(trials, stored, strict=True):
+            if row is not None:
+                yield row
+                continue
+            done = next(missing)
+            self.archive.commit(trainings=[search_training_row(self.search.name, resolved, done)])
+            yield done
+
+    def _stored(self, resolved: Resolved, trial: Trial) -> DoneTrial | None:
+        place = (self.search.name, resolved.text, {"proposal": resolved.number})
+        row = self.archive.find_training(*place, trial.learning_rate, trial.start, trial.division, trial.evaluate_on)
+        return None if row is None else DoneTrial(trial, Outcome(row.score, row.scores, row.steps, row.finite), row.seconds)
 
     def _done(self, trials: Iterable[Trial]) -> Iterator[DoneTrial]:
         """The trials with their outcomes, in order, each as soon as it is done."""
@@ -210,7 +263,16 @@ class SearchLoop:
             self._remember(row)
             if row.branch == WHOLE:
                 passed_over = row.reason == NOT_PROMISING.label
-                self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over))
+                trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
+                self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over, trainings))
+
+    def _stored_scores(self) -> dict[int, list[float | None]]:
+        """By the number of the proposal, the scores of its stored trainings."""
+        scores: dict[int, list[float | None]] = collections.defaultdict(list)
+        for row in self.archive.trainings():
+            if row.stage == self.search.name:
+                scores[row.hyperparameters["proposal"]].append(row.score)
+        return scores
 
     def _remember(self, row: CandidateRow) -> None:
         """Keeps what a row says of losses that were rejected or trained, where it says anything."""

@@ -70,8 +70,12 @@ def candidate_rows(search: str, result: Result) -> list[CandidateRow]:
 
 def training_rows(search: str, result: Result) -> list[TrainingRow]:
     """One row for each training of a proposal."""
-    text, hyperparameters = result.resolved.text, {"proposal": result.resolved.number}
-    return [training_row(search, text, text, hyperparameters, done) for done in result.trained]
+    return [search_training_row(search, result.resolved, done) for done in result.trained]
+
+
+def search_training_row(search: str, resolved: Resolved, done: DoneTrial) -> TrainingRow:
+    """The row of one training of a proposal."""
+    return training_row(search, resolved.text, resolved.text, {"proposal": resolved.number}, done)
 
 
 def training_row(stage: str, loss: str, formula: str | None, hyperparameters: Mapping[str, Any], done: DoneTrial) -> TrainingRow:

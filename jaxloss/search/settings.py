@@ -32,6 +32,14 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
         low=1,
         high=10_000,
     )
+    racing_first: int = setting(
+        0,
+        "Trainings after which a candidate is judged first: the best go on to racing_factor times as many, up to "
+        "seeds_per_candidate; 0: all candidates have all their trainings, as in the papers",
+        low=0,
+        high=10_000,
+    )
+    racing_factor: int = setting(3, "One in so many goes on", low=2, high=1_000, acts_when=(unless("search.racing_first", 0),))
     calibration_trainings: int = setting(
         0,
         "Of num_trainings, those that find the rate of the search with a hand-crafted loss; 0: it is training.learning_rate",
@@ -53,16 +61,21 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
 
     def __post_init__(self):
         super().__post_init__()
-        if 0 < self.calibration_trainings < 2 * self.seeds_per_candidate:
+        if 0 < self.calibration_trainings < 2 * self.divisions_per_candidate:
             raise UserError(
                 f"search.calibration_trainings ({self.calibration_trainings}) must be 0, or enough for two rates: "
-                f"2 x search.seeds_per_candidate = {2 * self.seeds_per_candidate}"
+                f"2 x search.divisions_per_candidate = {2 * self.divisions_per_candidate}"
             )
         if self.num_trainings < self.calibration_trainings + self.seeds_per_candidate:
             calibration = f" after search.calibration_trainings = {self.calibration_trainings}" * bool(self.calibration_trainings)
             raise UserError(
                 f"search.num_trainings ({self.num_trainings}) is not enough for one candidate of "
                 f"search.seeds_per_candidate = {self.seeds_per_candidate}{calibration}"
+            )
+        if self.racing_first and self.racing_first >= self.seeds_per_candidate:
+            raise UserError(
+                f"search.racing_first ({self.racing_first}) must be less than search.seeds_per_candidate "
+                f"({self.seeds_per_candidate}), or 0"
             )
         if self.divisions_per_candidate > self.seeds_per_candidate:
             raise UserError(

@@ -19,21 +19,22 @@ STAGE = "calibrate"
 def calibrated(budget: SearchBudget, num_trainings: int, contender: Contender, comparison: Comparison) -> SearchBudget:
     """The budget with the rate at which a loss does best, less the trainings that this took.
 
-    Rates are even on a logarithmic scale inside the range in which losses are tuned; each is tried on the starts of the
-    candidates.
+    Rates are even on a logarithmic scale inside the range in which losses are tuned; each is tried once on every division of
+    the data on which candidates are trained.
 
     Args:
       budget: of a search.
-      num_trainings: to be spent on this at most, one for each start of the budget at least; they are part of the budget.
+      num_trainings: to be spent on this at most, one for each division at least; they are part of the budget.
       contender: with its customary hyper-parameters.
       comparison: trains, and stores what it trained.
     """
-    settings, num_rates = comparison.settings, num_trainings // len(budget.starts)
+    starts = budget.starts[: len({division for _, division in budget.starts})]
+    settings, num_rates = comparison.settings, num_trainings // len(starts)
     places = (np.arange(num_rates) + 0.5) / num_rates
     rates = settings.learning_rate_low * (settings.learning_rate_high / settings.learning_rate_low) ** places
     points = [contender.default(float(rate)) for rate in rates]
-    jobs = [Job(contender, point, seed, division) for point in points for seed, division in budget.starts]
-    scores = np.reshape(comparison.scores(STAGE, jobs, SEARCH_EVAL), (num_rates, len(budget.starts))).mean(axis=1)
+    jobs = [Job(contender, point, seed, division) for point in points for seed, division in starts]
+    scores = np.reshape(comparison.scores(STAGE, jobs, SEARCH_EVAL), (num_rates, len(starts))).mean(axis=1)
     return dataclasses.replace(
         budget,
         learning_rate=points[int(scores.argmax())].learning_rate,
