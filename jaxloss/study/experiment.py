@@ -29,9 +29,10 @@ from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
 from jaxloss.study.clock import Clock
-from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
+from jaxloss.study.comparison import Compared, Comparison, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
+from jaxloss.study.ranking import Ranked
 from jaxloss.study.tables import result_row
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxloss.search.loop import SearchLoop
-from jaxloss.study.comparison import Compared, Ranked, TestResult
+from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.experiment import Experiment
+from jaxloss.study.ranking import Ranked
 from jaxloss.study.statistics import mean_interval
 from jaxloss.study.tables import difference_rows
 from jaxloss.symbolic.describe import describe

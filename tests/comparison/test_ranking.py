@@ -6,9 +6,9 @@ import types
 import pytest
 
 from jaxloss.config import default_config
-from jaxloss.study.comparison import different
 from jaxloss.study.contender import FOUND, Contender
 from jaxloss.study.experiment import Experiment
+from jaxloss.study.ranking import different
 from tests.comparison.pretence import CONTENDERS, FORMULA, SETTINGS, SPACE, Pretence, comparison
 
 
