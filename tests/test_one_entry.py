@@ -12,7 +12,7 @@ from jaxloss.study.export import export
 from tests.test_stored_run import OVERRIDES
 
 PLAIN = "Neg(Mul(target, prediction))"
-DRESSES = [f"Add(prediction, {PLAIN})", f"Add({PLAIN}, Square(Mean_c(prediction)))", PLAIN]
+DRESSES = [f"Add(prediction, {PLAIN})", f"Add({PLAIN}, Exp(Mean_c(prediction)))", PLAIN]
 READS_THE_BATCH = f"Add({PLAIN}, Square(Mean_nhw(prediction)))"
 SEEDS = [*DRESSES, READS_THE_BATCH]
 
