@@ -31,6 +31,7 @@ _PUBLIC = {
     "LossInputs": "jaxloss.core.types",
     "TaskContext": "jaxloss.tasks.context",
     "RejectionProblem": "jaxloss.core.problem",
+    "OutputSamples": "jaxloss.core.output_samples",
     "HostMetrics": "jaxloss.tasks.host_metrics",
     "StreamedRows": "jaxloss.tasks.data.stream",
     "RowSource": "jaxloss.tasks.data.stream",

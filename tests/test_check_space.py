@@ -53,6 +53,14 @@ WRONG_SPACES = {
         dataclasses.replace(SPACE, sample=lambda generator, branch: generator.no_such_distribution()),
         r"sample of the space autoloss_zero raises AttributeError: .*no_such_distribution.* \(tests.*line .*\)",
     ),
+    "smaller gives no expressions": (
+        wrong_form(smaller=lambda self, expression: 3),
+        f"smaller of the branch '{BRANCH}' of the space autoloss_zero must give expressions, not an int",
+    ),
+    "smaller gives what it was given": (
+        wrong_form(smaller=lambda self, expression: [expression]),
+        rf"smaller of the branch '{BRANCH}' of the space autoloss_zero gives '.*', the expression that it was given",
+    ),
     "write gives no text": (
         broken(write=lambda self, candidate: 3),
         "write of the space autoloss_zero must give a text, not an int",

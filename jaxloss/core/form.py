@@ -1,7 +1,7 @@
 """What one branch of a candidate is: how its expressions are read, written and computed, and what else can be said of them."""
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jaxloss.core.errors import UserError
@@ -29,6 +29,8 @@ class Form(abc.ABC):
       curves: `(expression) -> graphs of one input on [-1, 1]`, by whose values its losses are described in place of a gradient.
       blank: `() -> expression`, some small one, for lanes of a population that hold no candidate; None takes a drawn one.
       latex: `(expression) -> text without dollar signs`, for a form without graphs.
+      smaller: `(expression) -> expressions` in which something is left out or gives way to something simpler, the smallest
+        first; each is smaller than what it was made from, so that nobody makes them for ever.
     """
 
     inputs: tuple[str, ...]
@@ -40,6 +42,7 @@ class Form(abc.ABC):
     curves: Callable[[Expression], tuple[Any, ...]] | None = None
     blank: Callable[[], Expression] | None = None
     latex: Callable[[Expression], str] | None = None
+    smaller: Callable[[Expression], Iterable[Expression]] | None = None
 
     @abc.abstractmethod
     def parse(self, text: str, whose: str = "") -> Expression:

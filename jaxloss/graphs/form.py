@@ -11,6 +11,7 @@ from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode, fits
+from jaxloss.graphs.smaller import smaller_graphs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,10 @@ class GraphForm(Form):
     def graphs(self, expression: Graph) -> dict[str, tuple[Graph, Layout]]:
         """See `Form.graphs`."""
         return {"": (expression, self.layout)}
+
+    def smaller(self, expression: Graph) -> list[Graph]:
+        """See `Form.smaller`."""
+        return smaller_graphs(expression, self.layout)
 
     def blank(self) -> Graph:
         """See `Form.blank`."""

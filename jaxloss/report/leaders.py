@@ -16,7 +16,8 @@ from jaxloss.spaces.drawing import Drawing, Panel
 
 _NUM_UNFINISHED = 10
 _EMPTY = {
-    **dict.fromkeys(("rank", "latex", "simplified", "note", "same_as", "name", "search_eval", "search_score")),
+    **dict.fromkeys(("rank", "latex", "simplified", "note", "same_as", "merged", "name", "search_eval", "search_score")),
+    "minimal": None,
     "panels": (),
 }
 
@@ -31,8 +32,11 @@ def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, 
       space: of the losses; None draws nothing.
     """
     rows = _rows(run, summary, searches)
-    names = {row["formula"]: row["name"] for row in (summary or {}).get("comparison", [])}
-    found = [{**_EMPTY, **row, "math": math_of(row), "name": names.get(row["formula"])} for row in rows]
+    # Random search may have found the same loss: it stands behind in the table, and its name gives way.
+    names = {row["formula"]: row["name"] for row in reversed((summary or {}).get("comparison", []))}
+    found = [
+        {**_EMPTY, **row, "math": math_of(row), "minimal": minimal_of(row), "name": names.get(row["formula"])} for row in rows
+    ]
     drawing = _drawing_of(space)
     if drawing is None or not found:
         return {"leaders": found, "drawing_note": None}
@@ -42,6 +46,14 @@ def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, 
 def math_of(row: Mapping[str, Any]) -> Markup | None:
     """The formula of a row as it is typeset, or None where the text has to do."""
     return formula_svg(row.get("latex"), row["formula"]) if row.get("formula") else None
+
+
+def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A loss without the terms that do nothing on the task, typeset; None where it reads like the loss itself."""
+    minimal = row.get("minimal")
+    if not minimal or minimal["simplified"] == row["simplified"]:
+        return None
+    return {**minimal, "math": math_of(minimal)}
 
 
 def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -60,7 +72,7 @@ def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, An
 
 def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = [row for row in summary.get("comparison", []) if row.get("formula")]
-    shown = ("formula", "latex", "simplified")
+    shown = ("formula", "latex", "simplified", "minimal")
     return [
         {"rank": index + 1, "search_score": None, "search_eval": None, **{key: row[key] for key in shown if key in row}}
         for index, row in enumerate(rows)

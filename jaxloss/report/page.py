@@ -13,7 +13,7 @@ from jaxloss.report.curves import search_curve
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
 from jaxloss.report.intervals import difference_axis, score_axis
-from jaxloss.report.leaders import leaders, math_of
+from jaxloss.report.leaders import leaders, math_of, minimal_of
 from jaxloss.report.words import (
     big_number,
     difference,
@@ -134,7 +134,8 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
         axis = parts["score_axis"] = score_axis(rows)
         for row in sorted(rows, key=lambda row: -row["tuned"]["test_mean"]):
             marks = {f"{kind}_mark": axis.mark(row[kind]["test_mean"], row[kind]["test_ci95"]) for kind in ("untuned", "tuned")}
-            parts["comparison"].append({**row, **marks, "math": math_of(row), "is_first": row["name"] == first})
+            formulas = {"math": math_of(row), "minimal": minimal_of(row)}
+            parts["comparison"].append({**row, **marks, **formulas, "is_first": row["name"] == first})
     if differences:
         drawn = {row["name"]: row["math"] for row in parts["comparison"] if row["kind"] == "given"}
         axis = parts["difference_axis"] = difference_axis(differences, margin)

@@ -1,6 +1,6 @@
 """The outcome of a run on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich import box
@@ -67,11 +67,25 @@ def _line(console: Console, text: str) -> None:
 
 
 def _formula(console: Console, row: Mapping[str, Any]) -> None:
+    for text in _formula_lines(row):
+        console.print(Padding(Text(text, overflow="fold"), (0, 0, 0, 4), expand=False))
+
+
+def _formula_lines(row: Mapping[str, Any]) -> Iterator[str]:
+    """The formula, what is easier to read, and what is known of it; each line once."""
+    yield row["formula"]
+    short = _short(row)
+    if short != row["formula"]:
+        yield ("~ " if row.get("decimal") else "= ") + short
+    if (minimal := row.get("minimal")) and minimal["simplified"] != row["simplified"]:
+        yield f"without terms that do nothing here: {_short(minimal)}"
+    if row.get("merged", 1) > 1:
+        yield f"merged: {row['merged']} formulas that were found are this loss"
+
+
+def _short(row: Mapping[str, Any]) -> str:
     # With its constants computed, a formula is easier to read than with exact ones.
-    short = row.get("decimal") or row.get("simplified") or row["formula"]
-    texts = dict.fromkeys([row["formula"], short])
-    for label, text in zip(("", "~ " if row.get("decimal") else "= "), texts, strict=False):
-        console.print(Padding(Text(label + text, overflow="fold"), (0, 0, 0, 4), expand=False))
+    return row.get("decimal") or row.get("simplified") or row["formula"]
 
 
 def _short_names(rows: list[Mapping[str, Any]]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Whether what a space can do beside computing its losses works, tried on one candidate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -50,6 +50,19 @@ def _check_form(where: str, form: Form, expression: Expression) -> None:
             given = function(expression)
         if not isinstance(given, kind):
             raise UserError(f"{name} of {where} must give {expected}, not {written(given)}")
+    if form.smaller is not None:
+        _check_smaller(where, form, expression)
+
+
+def _check_smaller(where: str, form: Form, expression: Expression) -> None:
+    with named_errors(f"smaller of {where}"):
+        given = form.smaller(expression)
+        if not isinstance(given, Iterable):
+            raise UserError(f"smaller of {where} must give expressions, not {written(given)}")
+        for one in given:
+            form.write(one), form.encode(one)
+            if form.key(one) == form.key(expression):
+                raise UserError(f"smaller of {where} gives '{form.write(one)}', the expression that it was given")
 
 
 def _check_offspring(space: Space, branch: Branch, parent: Expression, generator: np.random.Generator) -> None:

@@ -22,32 +22,10 @@ from jaxloss.runs.rows import TrainingRow
 from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import Contender, TuningPoint, tuning_points
+from jaxloss.study.equal_losses import EqualLosses
+from jaxloss.study.ranking import Ranked, ranked_by
 from jaxloss.study.statistics import Interval, mean_interval
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
-
-# Scores are coarse, those of an easy task above all: two losses may agree on a few by chance. Fewer different scores prove
-# no identity; trainings that were stopped, which score 0 whatever the loss, prove none either.
-_FEWEST_DIFFERENT_SCORES = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Ranked:
-    """A contender with its place among others.
-
-    Attributes:
-      contender: who.
-      score: mean on search_eval over the fresh seeds.
-      same_as: formula of an earlier one that had the same score on every seed: the same loss for this task. None for others.
-    """
-
-    contender: Contender
-    score: float
-    same_as: str | None = None
-
-
-def different(ranked: Sequence[Ranked]) -> list[Contender]:
-    """Without the copies: the tuning of a copy would repeat another's."""
-    return [one.contender for one in ranked if one.same_as is None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +77,25 @@ class Job:
 class Comparison:
     """The three steps, carried out by one execution; the archive has what is done already."""
 
-    def __init__(self, execution: Execution, archive: Archive, settings: ComparisonSettings, progress: Progress):
-        """Of a run."""
+    def __init__(
+        self,
+        execution: Execution,
+        archive: Archive,
+        settings: ComparisonSettings,
+        progress: Progress,
+        equal_losses: EqualLosses | None = None,
+    ):
+        """Of a run; `equal_losses` tells which found losses are one, where the task offers what that takes."""
         self.execution, self.archive, self.settings, self.progress = execution, archive, settings, progress
+        self.equal_losses = equal_losses
 
     def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
         """Contenders with their mean score over fresh seeds at the rate of the search, best first, copies marked."""
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
         jobs = [Job(contender, contender.default(learning_rate), seed, self._division(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
-        return _ranked(contenders, np.reshape(self.scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds))))
+        scores = np.reshape(self.scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
+        return ranked_by(contenders, scores, self.equal_losses)
 
     def tune(
         self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None
@@ -212,19 +199,6 @@ class Comparison:
         return self.archive.find_training(
             stage, job.contender.identity, hyperparameters, rate, job.seed, job.division, evaluate_on
         )
-
-
-def _ranked(contenders: Sequence[Contender], scores: np.ndarray) -> list[Ranked]:
-    """Contenders by the mean of their scores `[M, seeds]`, best first; those with the scores of an earlier one are copies."""
-    means = scores.mean(axis=1)
-    firsts: dict[tuple[float, ...], str] = {}
-    ranked = []
-    for index in sorted(range(len(contenders)), key=lambda index: -means[index]):
-        contender, row = contenders[index], tuple(map(float, scores[index]))
-        telling = len(set(row)) >= _FEWEST_DIFFERENT_SCORES
-        first = firsts.setdefault(row, contender.identity) if telling else contender.identity
-        ranked.append(Ranked(contender, float(means[index]), None if first == contender.identity else first))
-    return ranked
 
 
 def _different_trainings(jobs: Sequence[Job]) -> list[Job]:

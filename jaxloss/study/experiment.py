@@ -32,9 +32,11 @@ from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
-from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
+from jaxloss.study.comparison import Compared, Comparison, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
+from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.plan import Plan
+from jaxloss.study.ranking import Ranked
 from jaxloss.study.settings import SEARCH
 from jaxloss.study.tables import result_row
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
@@ -58,9 +60,16 @@ class Experiment:
             self.run.archive.commit(state={EXECUTION: self._choice()})
         self.parallelism = Parallelism(**run.archive.state(EXECUTION)["way"])
         self.execution = plan.make_execution(self.parallelism)
-        self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress)
+        self.equal_losses = self._equal_losses()
+        self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress, self.equal_losses)
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
+
+    def _equal_losses(self) -> EqualLosses | None:
+        """What tells which losses of the space are one, where the task offers what that takes."""
+        if self.task.output_samples is None:
+            return None
+        return EqualLosses(self.space, self.task.output_samples(), self.config.filters.equivalence.scale_free)
 
     def _store_once(self, name: str, state: Any) -> None:
         """Stores a state of the archive, unless it is there."""
@@ -209,6 +218,8 @@ class Experiment:
         compilations = dict(self.execution.compilations)
         for name, cascade in self.cascades.items():
             compilations |= {f"{kind} {name}": number for kind, number in cascade.compilations.items()}
+        if self.equal_losses is not None and self.equal_losses.compilations:
+            compilations["output gradients"] = self.equal_losses.compilations
         device = jax.devices()[0]
         return {
             "jaxloss": jaxloss.__version__,

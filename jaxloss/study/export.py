@@ -60,7 +60,8 @@ def export(
     (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
     if format == "python":
         return description.python(_found(space, workdir, rank, len(ranked), entry))
-    return _other(description, format) + "\n"
+    text = _other(description, format)
+    return "\n".join([text, *_of_its_class(entry)] if format == "text" else [text]) + "\n"
 
 
 def _other(description: Description, format: str) -> str:
@@ -80,6 +81,18 @@ def _other(description: Description, format: str) -> str:
     return "\n".join([*lines, f"simplified for {description.domain}"] if description.domain else lines)
 
 
+def _of_its_class(entry: dict[str, Any]) -> list[str]:
+    """What the run says of other formulas of the same loss; nothing where an earlier version wrote its summary."""
+    lines = []
+    if minimal := entry.get("minimal"):
+        lines.append(f"Without terms that do nothing on the task of that run: {minimal['formula']} = {minimal['simplified']}")
+    if entry.get("merged", 1) > 1:
+        lines.append(f"Merged: {entry['merged']} formulas that were found are this loss on that task.")
+    if entry.get("trained", entry["formula"]) != entry["formula"]:
+        lines.append(f"The scores are those of {entry['trained']}, which is the same loss there.")
+    return lines
+
+
 def _found(space: Space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[str, Any]) -> str:
     """How the loss was found, for the docstring."""
     lines = [f"Found by jaxloss in the space {space.name}: rank {rank} of {num_ranked} in the run '{Path(workdir).name}'."]
@@ -91,6 +104,7 @@ def _found(space: Space, workdir: str | Path, rank: int, num_ranked: int, entry:
         values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
+    lines += _of_its_class(entry)
     if len(space.branches) > 1:
         lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
     return "\n".join(lines)

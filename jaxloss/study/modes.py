@@ -7,10 +7,10 @@ from typing import Any
 from jaxloss.core.progress import Progress
 from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
-from jaxloss.study.comparison import different
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.plan import Plan
+from jaxloss.study.ranking import different
 from jaxloss.study.summary import Searched, best_first, compare_summary, search_summary, train_summary
 
 

@@ -1,20 +1,23 @@
 """What a run's summary says, by `config.mode`, made from what came out. Nothing is trained here, and nothing stored."""
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxloss.search.loop import SearchLoop
-from jaxloss.study.comparison import Compared, Ranked, TestResult
+from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
+from jaxloss.study.entries import ranking_entries
 from jaxloss.study.experiment import Experiment
+from jaxloss.study.ranking import Ranked
 from jaxloss.study.statistics import mean_interval
 from jaxloss.study.tables import difference_rows
-from jaxloss.symbolic.describe import describe
+from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.reading import reading_of
 
-NUM_DESCRIBED = 10
+# What showed that losses which were merged are one: see `ranking`.
+GRADIENTS, SCORES = "gradients", "scores"
+_SHOWN = ("kind", "formula", "trained", "simplified", "decimal", "latex", "minimal", "merged")
 
 
 class Searched(NamedTuple):
@@ -37,8 +40,11 @@ def search_summary(
       final_scores: of the network that is kept, by name.
     """
     best, *other_found = best_first(compared.tuned, FOUND)
-    ranking = _ranking(main, [best, *other_found])
+    ranking = _entries(experiment, main, [best, *other_found])
     rows = experiment.rows(*compared)
+    _take_names(rows, FOUND, ranking)
+    if control is not None:
+        _take_names(rows, RANDOM_SEARCH, _entries(experiment, control, best_first(compared.tuned, RANDOM_SEARCH)))
     _add_descriptions(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.label)
     counts, seconds = main.loop.counts, main.loop.seconds
@@ -47,13 +53,14 @@ def search_summary(
         "counts": counts.to_json(),
         "seconds": {name: seconds[name] for name in ("rejection", "choosing", "training") if name in seconds},
         "ranking": ranking,
-        "best": {**{key: best_row[key] for key in ("kind", "simplified", "decimal", "latex")}, **_headline(best)},
+        "merged_by": SCORES if experiment.equal_losses is None else GRADIENTS,
+        "best": {**_headline(best), **{key: best_row[key] for key in _SHOWN}},
         "comparison": rows,
         "final_scores": dict(final_scores),
         "baselines": [_headline(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
-    return summary if control is None else {**summary, "random_search": _control_summary(control, compared)}
+    return summary if control is None else {**summary, "random_search": _control_summary(control, compared, rows)}
 
 
 def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any]:
@@ -86,11 +93,25 @@ def best_first(results: Sequence[TestResult], kind: str) -> list[TestResult]:
     return sorted((result for result in results if result.contender.kind == kind), key=lambda result: -result.search_eval)
 
 
-def _control_summary(control: Searched, compared: Compared) -> dict[str, Any]:
+def _entries(experiment: Experiment, searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
+    return ranking_entries(searched.loop, searched.ranked, tuned, experiment.equal_losses)
+
+
+def _take_names(rows: Sequence[dict[str, Any]], kind: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Gives the rows of one kind what the entries of the ranking call their losses: one name for one loss."""
+    by_trained = {entry["trained"]: entry for entry in entries}
+    for row in rows:
+        if row["kind"] == kind:
+            row.update({key: by_trained[row["formula"]][key] for key in ("trained", "merged", "formula")})
+
+
+def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The best that random search found, and what it took."""
-    counts = control.loop.counts
+    counts, best = control.loop.counts, best_first(compared.tuned, RANDOM_SEARCH)[0]
+    row = next(row for row in rows if row["name"] == best.contender.label)
     return {
-        **_headline(best_first(compared.tuned, RANDOM_SEARCH)[0]),
+        **_headline(best),
+        **{key: row[key] for key in ("formula", "trained", "merged")},
         "trained": counts.trained,
         "copies": sum(one.same_as is not None for one in control.ranked),
         "counts": counts.to_json(),
@@ -110,42 +131,28 @@ def _headline(result: TestResult) -> dict[str, Any]:
     }
 
 
-def _ranking(searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
-    """The best of the search: the tuned ones, those that were ranked on fresh seeds, the others by their search score.
-
-    `same_as` is the rank of the loss that a row is a copy of, or None; `tuned` are the rate and the hyper-parameters of the
-    comparison, for the losses that took part.
-    """
-    settings = {result.contender.formula: dataclasses.asdict(result.point) for result in tuned}
-    place = {result.contender.name: index for index, result in enumerate(tuned)}
-    ranked = sorted(searched.ranked, key=lambda one: place.get(one.contender.name, len(place)))
-    scores = {one.text: one.score for one in searched.loop.search.best()}
-    rows = [
-        {
-            "formula": one.contender.formula,
-            "search_eval": one.score,
-            "search_score": scores[one.contender.formula],
-            "same_as": one.same_as,
-            "tuned": settings.get(one.contender.formula),
-        }
-        for one in ranked
-    ]
-    again = {row["formula"] for row in rows}
-    rest = [one for one in searched.loop.search.best() if one.text not in again][: max(0, NUM_DESCRIBED - len(rows))]
-    blank = {"search_eval": None, "same_as": None, "tuned": None}
-    rows += [{"formula": one.text, "search_score": one.score, **blank} for one in rest]
-    ranks = {row["formula"]: index + 1 for index, row in enumerate(rows)}
-    return [{"rank": index + 1, **row, "same_as": ranks.get(row["same_as"])} for index, row in enumerate(rows)]
-
-
 def _add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds `simplified`, `latex` and `domain` (where both are the loss) to the rows that have a formula."""
+    """Adds `simplified`, `latex`, `domain` (where both are the loss) and `minimal` to the rows that have a formula.
+
+    `minimal` is the loss without the terms that do nothing on this task, with the first three of its own; None where it has none.
+    """
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
+    smaller = {text: experiment.equal_losses and experiment.equal_losses.minimal(text) for text in texts}
+    all_texts = list(dict.fromkeys([*texts, *filter(None, smaller.values())]))
     space, ranges = experiment.space, experiment.task.ranges
-    described = describe([reading_of(space, space.parse(text), ranges) for text in texts])
-    descriptions = dict(zip(texts, described, strict=True))
+    described = describe([reading_of(space, space.parse(text), ranges) for text in all_texts])
+    descriptions = dict(zip(all_texts, map(_description, described), strict=True))
     for row in with_formula:
-        description = descriptions[row["formula"]]
-        row["simplified"], row["latex"], row["domain"] = description.simplified_text, description.latex, description.domain
-        row["decimal"] = description.decimal_text
+        minimal = smaller[row["formula"]]
+        row.update(descriptions[row["formula"]])
+        row["minimal"] = minimal and {"formula": minimal, **descriptions[minimal]}
+
+
+def _description(description: Description) -> dict[str, Any]:
+    return {
+        "simplified": description.simplified_text,
+        "latex": description.latex,
+        "domain": description.domain,
+        "decimal": description.decimal_text,
+    }

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.host_metrics import HostMetrics
@@ -59,6 +60,9 @@ class Task:
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
         its ends, as one-hot labels do; other inputs lie between them. Formulas are simplified, for reading, under this alone.
+      output_samples: `() -> OutputSamples`, made-up outputs of the network, the same at every call and for every division, whose
+        gradients tell which losses are one on this task; every offered branch is in their inputs. None tells losses apart by
+        their scores.
       details: facts for the report (sizes of the splits, noise, network, number of parameters).
     """
 
@@ -80,6 +84,7 @@ class Task:
     host_metrics: HostMetrics | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    output_samples: Callable[[], OutputSamples] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

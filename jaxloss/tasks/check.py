@@ -13,6 +13,7 @@ from jaxloss.core.types import LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examples
 from jaxloss.tasks.check_fields import check_task_fields
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
+from jaxloss.tasks.check_output_samples import check_output_samples
 from jaxloss.tasks.check_problem import check_problems
 from jaxloss.tasks.data.stream import StreamedRows, example_shapes, resident_arrays
 
@@ -43,6 +44,7 @@ def check_task(
     branches = _check_forward(task, variables, batch)
     _check_auxiliary_losses(task, branches)
     _check_scores(task, variables)
+    check_output_samples(task)
     if num_samples:
         check_problems(task, variables, num_samples, reads or task.offers)
     return {name: inputs for name, inputs in branches.items() if name in task.offers}

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import LOGITS, PREDICTIONS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task, num_examples
 from jaxloss.tasks.chunks import map_chunks
+from jaxloss.tasks.class_logits import class_logits
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.load import load_source
@@ -96,6 +98,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
             with_division=build,
             native_convolution=native,
             ranges={BRANCH: RANGES},
+            output_samples=functools.partial(_output_samples, images.num_classes),
             details={
                 "num_train": len(splits[TRAIN]),
                 "num_search_eval": len(splits[SEARCH_EVAL]),
@@ -129,15 +132,23 @@ def _make_forward(network: nn.Module, prepare: Callable[[Array], Array]) -> Call
     def forward(variables: PyTree, batch: Mapping[str, Array], key: Array) -> tuple[dict[str, LossInputs], PyTree]:
         statistics = [name for name in variables if name != "params"]
         logits, updated = network.apply(variables, prepare(batch["image"]), train=True, mutable=statistics, rngs={"dropout": key})
-        arrays = {
-            "prediction": jax.nn.softmax(logits),
-            "target": jax.nn.one_hot(batch["label"], logits.shape[-1], dtype=logits.dtype),
-            "logits": logits,
-        }
-        inputs = LossInputs.create({name: _spatial(array) for name, array in arrays.items()})
-        return {BRANCH: inputs}, {**variables, **updated}
+        return _inputs_of(logits, batch["label"]), {**variables, **updated}
 
     return forward
+
+
+def _inputs_of(logits: Array, labels: Array) -> dict[str, LossInputs]:
+    """What a loss sees of logits `[N, C]` and labels `[N]`."""
+    arrays = {
+        "prediction": jax.nn.softmax(logits),
+        "target": jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype),
+        "logits": logits,
+    }
+    return {BRANCH: LossInputs.create({name: _spatial(array) for name, array in arrays.items()})}
+
+
+def _output_samples(num_classes: int) -> OutputSamples:
+    return OutputSamples(*class_logits(num_classes), _inputs_of)
 
 
 def _make_scores(

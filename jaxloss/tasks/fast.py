@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import PREDICTIONS, RejectionProblem
 from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
+from jaxloss.tasks.class_logits import class_logits
 from jaxloss.tasks.context import NO_RUN, TaskContext
 
 NUM_CLASSES = 3
@@ -40,10 +42,13 @@ def make_fast(settings: FastSettings | None = None, context: TaskContext = NO_RU
 
     def forward(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, LossInputs], PyTree]:
         del key
-        logits = logits_of(variables, batch["point"])[:, None, None, :]
-        target = jax.nn.one_hot(batch["label"], NUM_CLASSES)[:, None, None, :]
+        return inputs_of(logits_of(variables, batch["point"]), batch["label"]), variables
+
+    def inputs_of(logits: Array, labels: Array) -> dict[str, LossInputs]:
+        logits = logits[:, None, None, :]
+        target = jax.nn.one_hot(labels, NUM_CLASSES)[:, None, None, :]
         inputs = LossInputs.create({"prediction": jax.nn.softmax(logits), "target": target, "logits": logits})
-        return dict.fromkeys(branches, inputs), variables
+        return dict.fromkeys(branches, inputs)
 
     def scores(variables: PyTree, examples: PyTree) -> dict[str, Array]:
         predicted = jnp.argmax(logits_of(variables, examples["point"]), axis=-1)
@@ -85,6 +90,7 @@ def make_fast(settings: FastSettings | None = None, context: TaskContext = NO_RU
             problems={PREDICTIONS: rejection_problem},
             data=data,
             with_division=build,
+            output_samples=lambda: OutputSamples(*class_logits(NUM_CLASSES), inputs_of),
             ranges={branch: {"prediction": (0.0, 1.0), "target": (0.0, 1.0)} for branch in branches},
             details={"num_train": size, "num_search_eval": size, "num_test": size},
         )

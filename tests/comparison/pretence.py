@@ -42,8 +42,8 @@ class Pretence:
             yield Outcome(score, {} if score is None else {"accuracy": score}, 10, score is not None), 0.0
 
 
-def comparison(archive, execution=None, settings=SETTINGS):
-    return Comparison(execution or Pretence(), archive, settings, ConsoleProgress(quiet=True))
+def comparison(archive, execution=None, settings=SETTINGS, equal_losses=None):
+    return Comparison(execution or Pretence(), archive, settings, ConsoleProgress(quiet=True), equal_losses)
 
 
 def all_stages(compared, contenders=CONTENDERS):

@@ -6,9 +6,11 @@ import types
 import pytest
 
 from jaxloss.config import default_config
-from jaxloss.study.comparison import different
 from jaxloss.study.contender import FOUND, Contender
+from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.experiment import Experiment
+from jaxloss.study.ranking import different
+from jaxloss.tasks.fast import make_fast
 from tests.comparison.pretence import CONTENDERS, FORMULA, SETTINGS, SPACE, Pretence, comparison
 
 
@@ -24,7 +26,7 @@ def test_ranking_is_by_the_mean_over_fresh_seeds(archive):
     assert [(one.contender.name, one.score) for one in ranked] == [("found 2", 0.8), ("found 1", pytest.approx(0.725))]
 
 
-def ranked_texts(archive, quality, execution=Pretence):
+def ranked_texts(archive, quality, execution=Pretence, equal=None):
     """Formula and `same_as` of formulas with given scores on the seeds, best first."""
     texts = {SPACE.encode(SPACE.parse(text))["classification"].opcodes.tobytes(): text for text in quality}
 
@@ -34,7 +36,7 @@ def ranked_texts(archive, quality, execution=Pretence):
     (count,) = {len(scores) for scores in quality.values()}
     settings = dataclasses.replace(SETTINGS, rank_seeds=count)
     contenders = [Contender(text, FOUND, SPACE, text) for text in quality]
-    ranked = comparison(archive, execution(score), settings).rank(contenders, 0.3, "rank")
+    ranked = comparison(archive, execution(score), settings, equal).rank(contenders, 0.3, "rank")
     return [(one.contender.formula, one.same_as) for one in ranked]
 
 
@@ -85,3 +87,22 @@ def test_a_copy_takes_no_place_among_the_found(archive):
 def test_few_or_coarse_equal_scores_are_chance(archive, scores):
     quality = {FORMULA: scores, "Neg(Mul(target, prediction))": scores}
     assert ranked_texts(archive, quality) == [(text, None) for text in quality]
+
+
+# --- by the gradients of the network's outputs ---------------------------------------------------------------------------------
+
+DRESS = "Add(prediction, Neg(Mul(target, prediction)))"
+THREE = {DRESS: [0.9, 0.7, 0.8], "Neg(Mul(target, prediction))": [0.8, 0.7, 0.8], FORMULA: [0.6, 0.7, 0.8]}
+
+
+def test_with_three_seeds_and_different_scores_gradients_tell_that_two_are_one(archive):
+    equal = EqualLosses(SPACE, make_fast().output_samples())
+    assert ranked_texts(archive, THREE) == [(text, None) for text in THREE]
+    assert ranked_texts(archive, THREE, equal=equal) == [(DRESS, None), ("Neg(Mul(target, prediction))", DRESS), (FORMULA, None)]
+
+
+def test_losses_with_equal_scores_are_two_where_their_gradients_say_so(archive):
+    quality = {FORMULA: [0.75, 0.5, 1.0, 0.25, 0.5], DRESS: [0.75, 0.5, 1.0, 0.25, 0.5]}
+    assert ranked_texts(archive, quality) == [(FORMULA, None), (DRESS, FORMULA)]
+    equal = EqualLosses(SPACE, make_fast().output_samples())
+    assert ranked_texts(archive, quality, equal=equal) == [(FORMULA, None), (DRESS, None)]

@@ -52,6 +52,17 @@ class TestSpaces:
                 assert branch.form.write(branch.form.parse(branch.form.write(child))) == branch.form.write(child)
                 parents = [child] * space.num_parents
 
+    def test_what_is_called_smaller_is_smaller_and_can_be_computed(self, space):
+        for branch in space.branches:
+            if branch.form.smaller is None:
+                continue
+            for seed in range(5):
+                expression = branch.form.canonical(space.sample(np.random.default_rng(seed), branch))
+                for one in branch.form.smaller(expression):
+                    branch.form.encode(one)
+                    assert branch.form.key(branch.form.parse(branch.form.write(one))) == branch.form.key(one)
+                    assert branch.form.key(one) != branch.form.key(expression)
+
     def test_the_encoded_loss_is_the_compiled_one_and_nothing_is_compiled_for_a_candidate(self, space):
         candidates = [draw(space, seed) for seed in range(4)]
         inputs = inputs_for(space)

@@ -71,6 +71,13 @@ class TestTasks:
                 assert metrics.shape == (5,)
                 assert np.all((metrics >= 0) & (metrics <= 1))
 
+    def test_its_output_samples_are_the_same_at_every_call_and_on_every_division(self, task):
+        if task.output_samples is None:
+            return
+        first, second = (one.output_samples() for one in (task, on_division(task, 1)))
+        for one, other in zip(*(jax.tree.leaves((made.outputs, made.context)) for made in (first, second)), strict=True):
+            np.testing.assert_array_equal(one, other)
+
     def test_a_training_is_scored_on_every_part_and_is_compiled_once(self, task):
         space = _space_for(task)
         factory = ExecutionFactory(task, TrainingSettings(batch_size=8, num_epochs=1.0))

@@ -2,6 +2,7 @@
 
 import collections
 import html.parser
+import json
 import re
 import time
 
@@ -113,6 +114,23 @@ class TestSearchPage:
     def test_a_copy_is_called_one(self, pages):
         assert pages["search"].count("The same loss as 1 on this task") == 1
         assert "The same loss as" not in pages["unfinished"]
+
+    @pytest.mark.parametrize(("by", "says"), [("gradients", "the shortest is shown"), ("scores", "equal scores on every fresh")])
+    def test_what_was_merged_and_what_does_nothing_is_said(self, pages, tmp_path, by, says):
+        assert "formulas that the search found are this loss" not in pages["search"]
+        assert "do nothing here" not in pages["search"]
+        run, summary = make_run(tmp_path / "run"), summary_of("search")
+        minimal = {"formula": "Neg(target)", "simplified": "-target", "decimal": "", "latex": "-y", "domain": ""}
+        for row in (summary["ranking"][0], summary["comparison"][0]):
+            row |= {"merged": 3, "minimal": minimal}
+        (run / "summary.json").write_text(json.dumps({**summary, "merged_by": by}))
+        page = write_report(run, SPACE).read_text()
+        text = Page(page).text
+        assert text.count("3 formulas that the search found are this loss") == 1
+        assert says in text
+        # In the headline, and in the list of the best losses.
+        assert text.count("without terms that do nothing here") == 2
+        assert page.count('aria-label="Neg(target)"') == 2
 
     def test_every_reason_that_occurred_is_explained(self, pages):
         text = Page(pages["search"]).text

@@ -31,6 +31,20 @@ class TestTerminal:
         assert summary["best"]["simplified"] in text
         assert max(map(len, text.splitlines())) <= 116
 
+    def test_what_was_merged_and_what_does_nothing_is_said(self):
+        summary = summary_of("search")
+        plain = printed(summary)
+        assert "merged" not in plain
+        assert "do nothing" not in plain
+        minimal = {"formula": "Neg(target)", "simplified": "-target", "decimal": "", "latex": "-y", "domain": ""}
+        summary["best"] |= {"merged": 3, "minimal": minimal}
+        lines = [line.strip() for line in printed(summary).splitlines()]
+        assert "without terms that do nothing here: -target" in lines
+        assert "merged: 3 formulas that were found are this loss" in lines
+        # What was merged with nothing, and a minimal form that reads like the loss, get no line.
+        summary["best"] |= {"merged": 1, "minimal": minimal | {"simplified": summary["best"]["simplified"]}}
+        assert printed(summary) == plain
+
     @pytest.mark.parametrize("mode", ["train", "compare"])
     def test_other_modes(self, mode):
         summary = summary_of(mode)

@@ -77,6 +77,25 @@ def test_export_reads_the_ranking_of_the_summary_and_writes_a_file(run, tmp_path
     assert capsys.readouterr().out == "- y \\log{\\left(\\hat{y} \\right)}\n"
 
 
+def test_export_says_what_was_merged_and_what_does_nothing(run, tmp_path, capsys):
+    minimal = {"formula": "Neg(target)", "simplified": "-target"}
+    merged = {"formula": SECOND, "trained": CROSS_ENTROPY, "merged": 3, "minimal": minimal}
+    (run / "summary.json").write_text(json.dumps({"ranking": [merged, {"formula": SECOND, "merged": 1, "minimal": None}]}))
+    lines = (
+        "Without terms that do nothing on the task of that run: Neg(target) = -target",
+        "Merged: 3 formulas that were found are this loss on that task.",
+        f"The scores are those of {CROSS_ENTROPY}, which is the same loss there.",
+    )
+    assert export.main([str(run)]) == 0
+    module = load(capsys.readouterr().out, tmp_path)
+    assert set(lines) <= set(module.__doc__.splitlines())
+    assert f"Formula: {SECOND}" in module.__doc__
+    assert export.main([str(run), "--format=text"]) == 0
+    assert capsys.readouterr().out.endswith("\n".join(["", *lines, ""]))
+    assert export.main([str(run), "--rank=2"]) == 0
+    assert not set(lines) & set(capsys.readouterr().out.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,0 +1,113 @@
+"""Gradients of losses at made-up outputs of a network, and whether those of two losses are one.
+
+Two losses whose gradients agree there move a network alike, however differently they are written: a term that sums to a constant
+over a softmax, a pooling of a single position and a factor beside a one-hot target are gone once the gradient has reached the
+logits.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.abstract import named_errors
+from jaxloss.core.output_samples import OutputSamples
+from jaxloss.core.types import Array, PyTree
+from jaxloss.graphs.stacking import encoded_axes, stack_encoded
+from jaxloss.spaces.base import Candidate, Space
+
+MAP, VMAP = "map", "vmap"
+LANES = 16
+# Of the gradient of a sample. One loss written in two ways differs by what float32 rounds off, 1e-7 of the numbers on the way, of
+# which 1e-4 is left where they nearly cancel; a term that is a thousandth of the gradient changes a training less than its seed.
+RELATIVE = 1e-3
+# Of the largest gradient in the batch: what is rounded off in statistics of a batch reaches every sample of it.
+ROUNDING = 1e-5
+
+
+class OutputGradients:
+    """Gradients of the losses of one space at the outputs that a task offers; one compilation serves all losses.
+
+    On a CPU losses are taken one after the other in one call, so that every operator is a real branch; elsewhere side by side.
+    """
+
+    def __init__(self, space: Space, samples: OutputSamples, batching: str | None = None):
+        """Args:
+        space: of the losses.
+        samples: where the gradients are taken.
+        batching: `map` or `vmap`; None for what suits the device.
+        """
+        self._space, self._samples = space, samples
+        self._batching = batching or (MAP if jax.default_backend() == "cpu" else VMAP)
+        self._compiled = jax.jit(self._of_lanes)
+        self.compilations = 0
+
+    def __call__(self, candidates: Sequence[Candidate]) -> np.ndarray:
+        """Gradients `[M, K, N, F]` of `M` losses, `F` numbers for each of the `N` samples of `K` batches.
+
+        Raises:
+          UserError: where the space or the task makes a mistake.
+        """
+        rows = []
+        with named_errors(f"the loss of the space {self._space.name} at the output samples of the task"):
+            for start in range(0, len(candidates), LANES):
+                encoded = [self._space.encode(candidate) for candidate in candidates[start : start + LANES]]
+                gradients = self._compiled(self._stacked(encoded), self._samples.outputs, self._samples.context)
+                rows.append(np.asarray(gradients)[: len(encoded)])
+        return np.concatenate(rows)
+
+    def _stacked(self, encoded: list[PyTree]) -> PyTree:
+        """All lanes; those without a candidate do the first once more."""
+        encoded = encoded + encoded[:1] * (LANES - len(encoded))
+        if self._batching == MAP:
+            return jax.tree.map(lambda *leaves: np.stack(leaves), *encoded)
+        return jax.tree.map(lambda leaf: leaf[0], stack_encoded(encoded, 1))
+
+    def _of_lanes(self, lanes: PyTree, outputs: PyTree, context: PyTree) -> Array:
+        self.compilations += 1  # counted while tracing: once per compilation
+
+        def loss(outputs: PyTree, context: PyTree, encoded: PyTree) -> Array:
+            return self._space.loss(encoded, self._samples.inputs(outputs, context))
+
+        def of_lane(encoded: PyTree) -> Array:
+            gradients = jax.vmap(jax.grad(loss), in_axes=(0, 0, None))(outputs, context, encoded)
+            return jnp.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in jax.tree.leaves(gradients)], axis=-1)
+
+        if self._batching == MAP:
+            return jax.lax.map(of_lane, lanes)
+        return jax.vmap(of_lane, in_axes=(encoded_axes(lanes),))(lanes)
+
+
+def agreeing(reference: np.ndarray, others: np.ndarray, scale_free: bool = False) -> np.ndarray:
+    """Which gradients are those of a reference: bool `[M]`.
+
+    Gradients agree where, for every sample, the norm of their difference is at most `RELATIVE` of the larger one plus `ROUNDING`
+    of the largest in the batch. NaN and infinities have to be in the same places.
+
+    Args:
+      reference: `[K, N, F]`.
+      others: `[M, K, N, F]`.
+      scale_free: up to one positive factor, the same for all samples. Only where training normalises gradients: otherwise 2L
+        trains differently from L at the same learning rate.
+    """
+    finite = np.isfinite(reference)
+    if not finite.any():  # it tells nothing
+        return np.zeros(len(others), bool)
+    alike = np.where(finite, np.isfinite(others), (others == reference) | (np.isnan(others) & np.isnan(reference)))
+    first, second = (_finite_part(one, scale_free) for one in (reference[None], others))
+    difference, sizes = _norms(first - second), np.maximum(_norms(first), _norms(second))
+    largest = sizes.max(axis=-1, keepdims=True)
+    return alike.all(axis=(1, 2, 3)) & (difference <= RELATIVE * sizes + ROUNDING * largest).all(axis=(1, 2))
+
+
+def _finite_part(gradients: np.ndarray, scale_free: bool) -> np.ndarray:
+    values = np.where(np.isfinite(gradients), gradients, 0).astype(np.float64)
+    if not scale_free:
+        return values
+    whole = np.sqrt(np.sum(values**2, axis=(1, 2, 3), keepdims=True))
+    return values / np.where(whole > 0, whole, 1)
+
+
+def _norms(gradients: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.sum(gradients**2, axis=-1))
