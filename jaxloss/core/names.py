@@ -15,7 +15,7 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
     """The factory from outside the package that a config names.
 
     Args:
-      kind: `task`, `space` or `filter`.
+      kind: what is named, such as `task` or `space`.
       name: `module:factory`.
       registered: what could have been named in its place.
 
