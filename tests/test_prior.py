@@ -88,7 +88,7 @@ def test_the_loss_is_what_the_formula_says(tmp_path):
     np.testing.assert_allclose(module.loss(PREDICTION, TARGET, prior), wanted, rtol=1e-5)
     gradients = [jax.grad(each)(PREDICTION, TARGET, prior) for each in (loss, module.loss)]
     np.testing.assert_allclose(*gradients, rtol=1e-5)
-    assert loss.simplified == "target*(log(prior) - log(prediction))"
+    assert loss.simplified == "-target*log(prediction/prior)"
     assert r"\pi" in loss.latex
 
 
