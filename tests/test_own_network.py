@@ -49,7 +49,7 @@ def train(task, num_steps, rate=0.05):
 @pytest.mark.parametrize("model", [LINEN, NNX])
 def test_a_network_with_batch_norm_keeps_the_contract_and_learns(model):
     task = make(model, features=16)
-    check_task(task, num_samples=5)
+    check_task(task, reads={BRANCH: ("prediction", "target", "prior")}, num_samples=5)
     assert task.details["network"] == model
     assert task.details["num_parameters"] == 64 * 16 + 16 + 2 * 16 + 16 * 10 + 10
     assert not task.native_convolution
@@ -80,7 +80,7 @@ def test_linen_and_nnx_are_the_same_network():
             task.forward(state, examples, jax.random.key(1)) for task, state in ((linen, given), (model, variables))
         )
         np.testing.assert_allclose(one[BRANCH].arrays["logits"], other[BRANCH].arrays["logits"], rtol=1e-4, atol=1e-4)
-    scores = [task.scores(state, task.data["test"])["accuracy"] for task, state in ((linen, given), (model, variables))]
+    scores = [float(task.scores(state, task.data["test"])["accuracy"]) for task, state in ((linen, given), (model, variables))]
     assert scores[0] == pytest.approx(scores[1], abs=0.005)
 
 
@@ -183,8 +183,8 @@ class Broken(nn.Module):
     [
         ("mlpp", {}, "unknown task.classification.model 'mlpp'. Did you mean 'mlp'?"),
         ("examples.own_network:Nothing", {}, "has no 'Nothing'"),
-        (LINEN, {"width": 3}, "the options of the model 'examples.own_network:BottleneckNetwork' do not fit"),
-        (NNX, {"width": 3}, "the options of the model 'examples.own_network:BottleneckModel' do not fit"),
+        (LINEN, {"feature": 3}, "own_network:BottleneckNetwork' 'feature'. Did you mean 'features'?"),
+        (NNX, {"width": 3}, "unknown option of the model 'examples.own_network:BottleneckModel' 'width'"),
         (NNX, {"rngs": 3}, "task.classification.model_options.rngs is no option"),
         (NNX, {"num_pixels": 7}, "the model 'examples.own_network:BottleneckModel' raises"),
         (f"{__name__}:no_network", {}, "must be a Linen module, or an NNX module whose factory takes rngs, not an int"),

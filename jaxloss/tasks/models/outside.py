@@ -1,7 +1,7 @@
 """Networks from outside the package: `module:factory` of a Linen or an NNX module."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.abstract import is_float, named_errors, outputs, written
-from jaxloss.core.errors import UserError
-from jaxloss.core.names import call_factory, import_factory, takes
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.names import call_factory, import_factory, parameters, takes
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.network import Network, Variables, linen_network
 from jaxloss.tasks.models.registry import MODELS
@@ -40,6 +40,7 @@ def network_from_outside(
     factory, what = import_factory("model", name, MODELS), f"the model '{name}'"
     if reserved := [key for key in ("num_classes", "rngs") if key in options]:
         raise UserError(f"config key task.classification.model_options.{reserved[0]} is no option: {what} gets it from the task")
+    _check_options(f"option of the model '{name}'", factory, options)
     given = {"num_classes": num_classes, **options}
     if takes(factory, "dtype"):
         given["dtype"] = precision
@@ -61,6 +62,15 @@ def network_from_outside(
             raise UserError(f"{what} must be a Linen module, or an NNX module whose factory takes rngs, not {written(module)}")
         network = linen_network(module)
     return _checked(what, network, num_classes, image_shape)
+
+
+def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    known = parameters(factory)
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        return
+    for key in options:
+        if known and key not in known:
+            raise unknown(kind, key, sorted(known.keys() - {"self", "parent", "name", "num_classes", "dtype", "rngs"}))
 
 
 def _checked(what: str, network: Network, num_classes: int, image_shape: tuple[int, ...]) -> Network:
