@@ -1,4 +1,4 @@
-"""The classification task and its metrics."""
+"""The classification task."""
 
 import dataclasses
 import functools
@@ -16,13 +16,7 @@ from jaxloss.tasks.base import SPLITS
 from jaxloss.tasks.classification import BRANCH, make_classification
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.metrics.classification import (
-    METRICS,
-    accuracy_from_counts,
-    class_counts,
-    correct,
-    mean_class_accuracy_from_counts,
-)
+from jaxloss.tasks.metrics.classification import correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom, initial_metric
 from jaxloss.tasks.models.registry import make_model
 
@@ -64,42 +58,6 @@ def first(examples, count):
     return jax.tree.map(lambda array: array[:count], examples)
 
 
-def test_metrics_by_hand():
-    scores = jnp.array([[0.2, 0.8, 0.0], [0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [jnp.nan, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    labels = jnp.array([1, 0, 1, 0, 2])
-    np.testing.assert_array_equal(correct(scores, labels), [True, True, False, False, True])
-    assert accuracy_from_counts(*class_counts(scores, labels)) == pytest.approx(3 / 5)
-    counts = class_counts(scores, labels, jnp.array([1.0, 0.0, 1.0, 1.0, 0.0]))
-    np.testing.assert_array_equal(counts, [[0, 1, 0], [1, 2, 0]])
-    assert accuracy_from_counts(*counts) == pytest.approx(1 / 3)
-    assert mean_class_accuracy_from_counts(*counts) == pytest.approx(1 / 4)
-    assert accuracy_from_counts(*class_counts(scores, labels, jnp.zeros(5))) == 0.0
-
-
-def test_every_metric_is_computed_and_may_be_maximised():
-    task, variables = digits(), digits_variables()
-    assert (task.metric, task.also_shown) == ("accuracy", ())
-    scores = jax.jit(task.scores)(variables, task.data["search_eval"])
-    assert scores.keys() == METRICS.keys()
-    for name in METRICS:
-        chosen = make_classification(ClassificationSettings("digits", metric=name, model_options={"features": (16,)}))
-        assert chosen.metric == name
-        assert chosen.also_shown == (() if name == "accuracy" else ("accuracy",))
-    with pytest.raises(UserError, match=r"unknown task\.classification\.metric 'acuracy'\. Did you mean 'accuracy'\?"):
-        ClassificationSettings(metric="acuracy")
-
-
-def test_a_metric_is_a_function_and_a_line(monkeypatch):
-    monkeypatch.setitem(
-        METRICS,
-        "log_likelihood",
-        lambda scores, labels: jnp.exp(-optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()),
-    )
-    task, variables = digits(), digits_variables()
-    scores = task.scores(variables, first(task.data["test"], 5))
-    assert 0 < scores["log_likelihood"] < 1
-
-
 def test_contract():
     task, variables = digits(), digits_variables()
     assert task.name == "digits 40% symmetric noise"
@@ -110,6 +68,8 @@ def test_contract():
     inputs = branches[BRANCH]
     assert set(inputs.arrays) == set(task.offers[BRANCH])
     assert {array.shape for array in inputs.arrays.values()} == {(7, 1, 1, 10)}
+    frequencies = np.bincount(task.data["train"]["label"], minlength=10) / len(task.data["train"]["label"])
+    np.testing.assert_allclose(inputs.arrays["prior"][:, 0, 0], np.tile(frequencies, (7, 1)), rtol=1e-6)
     assert inputs.mask.shape == inputs.weights.shape == (7, 1, 1, 1)
     assert inputs.mask.all()
     np.testing.assert_allclose(inputs.arrays["prediction"].sum(axis=-1), 1.0, rtol=1e-6)
@@ -220,7 +180,7 @@ def test_rejection_problem(variable):
     assert {leaf.shape[0] for leaf in jax.tree.leaves(problem.context)} == {5}
     joint = problem.inputs(problem.start, problem.context)
     single = jax.vmap(lambda start, context: problem.inputs(start[None], batch_of_one(context)))(problem.start, problem.context)
-    assert joint.arrays.keys() == {"prediction", "target"} | ({"logits"} if variable == "logits" else set())
+    assert joint.arrays.keys() == {"prediction", "target", "prior"} | ({"logits"} if variable == "logits" else set())
     for name, array in joint.arrays.items():
         assert array.shape == (5, 1, 1, 10)
         np.testing.assert_allclose(array, single.arrays[name][:, 0], rtol=1e-6)

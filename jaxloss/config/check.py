@@ -9,10 +9,10 @@ import ml_collections
 from jaxloss.config import schema
 from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
-from jaxloss.config.names import import_factory, takes
 from jaxloss.config.wiring import make_space, sections_read
 from jaxloss.core.conditions import SPACE, TASK, Asked
 from jaxloss.core.errors import UserError
+from jaxloss.core.names import import_factory, takes
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.context import CONTEXT_KEYS
 from jaxloss.tasks.registry import TASKS

@@ -7,10 +7,10 @@ import jax
 import ml_collections
 
 from jaxloss.config import wiring
-from jaxloss.config.names import import_factory
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.names import import_factory
 from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text

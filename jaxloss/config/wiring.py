@@ -10,11 +10,11 @@ import jax
 import ml_collections
 import numpy as np
 
-from jaxloss.config.names import call_factory, import_factory, takes
 from jaxloss.config.schema import read, sections
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.form import Expression
+from jaxloss.core.names import call_factory, import_factory, takes
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial

@@ -12,7 +12,7 @@ A field says what its key means, what it may be, and when it acts; defaults, che
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxloss.core.conditions import Condition
@@ -166,6 +166,17 @@ def are_different(what: str) -> Callable[[str, Any], None]:
         twice = [value for index, value in enumerate(values) if value in values[:index]]
         if twice:
             raise UserError(f"config key {key} names '{twice[0]}' twice")
+
+    return check
+
+
+def is_known_or(registered: Collection[str], outside: str) -> Callable[[str, Any], None]:
+    """A name of a registry, several of them, or what is named in the way of `outside`, such as `module:factory`."""
+
+    def check(key: str, value: Any) -> None:
+        for name in value if isinstance(value, tuple | list) else [value]:
+            if name not in registered and ":" not in str(name):
+                raise unknown(key, name, [*registered, outside])
 
     return check
 

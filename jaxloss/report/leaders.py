@@ -9,7 +9,7 @@ from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
 from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
-from jaxloss.report.prediction_drawing import DRAWING, can_draw
+from jaxloss.report.prediction_drawing import drawing_of
 from jaxloss.runs.directory import Run
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
@@ -82,7 +82,7 @@ def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _drawing_of(space: Space | None) -> Drawing | None:
     if space is None:
         return None
-    return space.drawing or (DRAWING if can_draw(space) else None)
+    return space.drawing or drawing_of(space)
 
 
 def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """How losses over prediction and target are drawn: what a loss does to one prediction, in a row of two classes.
 
 The row is `(p, 1 - p)`, the softmax of two logits, a batch of its own: aggregations over classes see both elements, those
-over samples and positions see this one sample.
+over samples and positions see this one sample. A loss that reads the prior sees two classes that are equally frequent.
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import OTHER, OWN, REFERENCE, WHOLE, Drawing, Line, Panel, Reference
 
-INPUTS = ("prediction", "target")
+_PRIOR = "prior"
+INPUTS = ("prediction", "target", _PRIOR)
 CROSS_ENTROPY = Reference("Neg(Mul(target, Log(prediction)))", "Cross-entropy, for reference", r"-y \log\left(\hat{y}\right)")
 
 Loss = Callable[[LossInputs], Array]
@@ -30,6 +31,7 @@ _NOTE = (
     "right class, whose probability is <i>p</i>, divided by its largest magnitude: scale is the learning rate's business. Poles "
     "are cut off."
 )
+_NOTE_ON_PRIOR = " Both classes are drawn as equally frequent: their prior π is 1/2."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +62,16 @@ def cross_entropy(inputs: LossInputs) -> Array:
 
 
 def can_draw(space: Space) -> bool:
-    """Whether the losses of a space have one branch over prediction and target."""
+    """Whether the losses of a space have one branch over prediction and target, and perhaps the prior."""
     return len(space.branches) == 1 and set(space.branches[0].form.inputs) <= set(INPUTS)
+
+
+def drawing_of(space: Space) -> Drawing | None:
+    """How the losses of a space are drawn, or None where they cannot be."""
+    if not can_draw(space):
+        return None
+    reads_prior = _PRIOR in space.branches[0].form.inputs
+    return dataclasses.replace(DRAWING, note=_NOTE + _NOTE_ON_PRIOR) if reads_prior else DRAWING
 
 
 def loss_shapes(losses: Sequence[Loss]) -> list[LossShape]:
@@ -119,7 +129,7 @@ def _curves(loss: Loss, logits: Array) -> tuple[Array, Array, Array, Array, Arra
         return jax.nn.softmax(jnp.stack([logit, jnp.zeros_like(logit)]))
 
     def values_at(prediction: Array, target: Array) -> Array:
-        arrays = {"prediction": prediction, "target": target}
+        arrays = {"prediction": prediction, "target": target, _PRIOR: jnp.full_like(prediction, 0.5)}
         inputs = LossInputs.create({name: values.reshape(1, 1, 1, 2) for name, values in arrays.items()})
         return jnp.broadcast_to(loss(inputs), (1, 1, 1, 2)).reshape(2)
 

@@ -53,6 +53,7 @@ def loss_name(name: str) -> str:
         )
     known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
     known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
+    known |= {"weighted_cross_entropy": "weighted cross-entropy", "ldam": "LDAM", "soft_f1": "soft F1"}
     own, bracket, note = name.partition(" (")
     own = known.get(own) or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
     return own + bracket + note

@@ -7,9 +7,10 @@ from jaxloss.core.errors import unknown
 from jaxloss.core.form import split_parts
 from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.handcrafted import CLASSIFICATION_FAMILIES, HandcraftedFamily
+from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 
-FAMILIES: Mapping[str, HandcraftedFamily] = {**CLASSIFICATION_FAMILIES, **MARGIN_FAMILIES}
+FAMILIES: Mapping[str, HandcraftedFamily] = {**CLASSIFICATION_FAMILIES, **IMBALANCE_FAMILIES, **MARGIN_FAMILIES}
 
 
 def family(name: str) -> HandcraftedFamily:

@@ -24,11 +24,12 @@ class HandcraftedFamily:
 
     Attributes:
       name: as used in configs and tables.
-      values: `(inputs, **hyper-parameters) -> [N, H, W, 1]`.
+      values: `(inputs, **hyper-parameters) -> [N, H, W, 1]`, with `axis_name` beside them where it looks across samples.
       tuning_ranges: hyper-parameter -> where it is tuned.
       source: where the loss comes from.
       inputs: names of the arrays that it reads.
       branch: whose arrays; empty where a task makes one branch alone.
+      looks_across: whether what a sample's loss is depends on the others of the batch, those on other devices too.
     """
 
     name: str
@@ -37,6 +38,7 @@ class HandcraftedFamily:
     source: str
     inputs: tuple[str, ...] = INPUTS
     branch: str = ""
+    looks_across: bool = False
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -68,7 +70,13 @@ class HandcraftedFamily:
     def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss of one branch."""
         (branch_inputs,) = (inputs[self.branch],) if self.branch else inputs.values()
-        return mean_loss(self.values(branch_inputs, **encoded), branch_inputs, axis_name)
+        further = {"axis_name": axis_name} if self.looks_across else {}
+        return mean_loss(self.values(branch_inputs, **encoded, **further), branch_inputs, axis_name)
+
+
+def sum_over_classes(values: Array) -> Array:
+    """`[N, H, W, C]` to `[N, H, W, 1]`."""
+    return jnp.sum(values, axis=-1, keepdims=True)
 
 
 def _log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
@@ -77,26 +85,22 @@ def _log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
     return jax.nn.log_softmax(logits, axis=-1), inputs.arrays["target"]
 
 
-def _sum(values: Array) -> Array:
-    return jnp.sum(values, axis=-1, keepdims=True)
-
-
 def cross_entropy(inputs: LossInputs) -> Array:
     """`-log p_y`."""
     log_p, target = _log_probabilities(inputs)
-    return -_sum(target * log_p)
+    return -sum_over_classes(target * log_p)
 
 
 def label_smoothing(inputs: LossInputs, smoothing: Array) -> Array:
     """Cross-entropy with the target `(1 - smoothing) y + smoothing / C`."""
     log_p, target = _log_probabilities(inputs)
-    return -_sum(((1 - smoothing) * target + smoothing / target.shape[-1]) * log_p)
+    return -sum_over_classes(((1 - smoothing) * target + smoothing / target.shape[-1]) * log_p)
 
 
 def focal(inputs: LossInputs, gamma: Array) -> Array:
     """`-(1 - p_y)^gamma log p_y`."""
     log_p, target = _log_probabilities(inputs)
-    log_p_y = _sum(target * log_p)
+    log_p_y = sum_over_classes(target * log_p)
     # 1 - p_y is kept off 0, where the slope of a power below one is infinite.
     return -(jnp.clip(-jnp.expm1(log_p_y), 1e-6, 1.0) ** gamma) * log_p_y
 
@@ -104,19 +108,19 @@ def focal(inputs: LossInputs, gamma: Array) -> Array:
 def mean_absolute_error(inputs: LossInputs) -> Array:
     """`|p - y|_1 = 2 (1 - p_y)`."""
     log_p, target = _log_probabilities(inputs)
-    return 2 * (1 - jnp.exp(_sum(target * log_p)))
+    return 2 * (1 - jnp.exp(sum_over_classes(target * log_p)))
 
 
 def generalised_cross_entropy(inputs: LossInputs, q: Array) -> Array:
     """`(1 - p_y^q) / q`."""
     log_p, target = _log_probabilities(inputs)
-    return -jnp.expm1(q * _sum(target * log_p)) / q
+    return -jnp.expm1(q * sum_over_classes(target * log_p)) / q
 
 
 def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Array:
     """`alpha CE + beta RCE`; the reverse cross-entropy takes log 0 as -4, so that it is `4 (1 - p_y)`."""
     log_p, target = _log_probabilities(inputs)
-    log_p_y = _sum(target * log_p)
+    log_p_y = sum_over_classes(target * log_p)
     return -alpha * log_p_y + beta * 4 * (1 - jnp.exp(log_p_y))
 
 

@@ -15,6 +15,7 @@ LATEX_NAMES = {
     "prediction": r"\hat{y}",
     "target": "y",
     "logits": "x",
+    "prior": r"\pi",
     "cosine": r"c",
     "x": "x",
     "intersection": "i",

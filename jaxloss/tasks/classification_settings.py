@@ -5,17 +5,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.conditions import Never, unless, when
-from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.core.settings import Settings, are_different, are_finite, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.load import SOURCES
 from jaxloss.tasks.data.noise import NOISES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
-from jaxloss.tasks.metrics.classification import ACCURACY, METRICS
+from jaxloss.tasks.metrics.registry import ACCURACY, METRICS
 from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
 NOISY = (unless("task.classification.noise_kind", "none"),)
+IMBALANCED = (unless("task.classification.imbalance_ratio", 1.0),)
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
+
+
+def _are_metrics(key: str, names: Sequence[str]) -> None:
+    are_different("metrics")(key, names)
+    is_known_or(METRICS, "module:function")(key, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +45,20 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     train_limit: int = setting(0, "The most training examples; 0: all", low=0, high=10**9)
     search_eval_limit: int = setting(0, "The most examples that a search is scored on; 0: all", low=0, high=10**9)
     test_limit: int = setting(0, "The most test examples; 0: all", low=0, high=10**9)
+    imbalance_ratio: float = setting(
+        1.0,
+        "Of the most to the least frequent class of the training set, class 0 to the last; 1: as it is. Images are left out "
+        "before labels become noisy, and of what train_limit leaves",
+        low=1.0,
+        high=10.0**6,
+    )
+    imbalance_seed: int = setting(
+        0,
+        "Of the choice of the images; every division of the data makes a choice of its own",
+        low=0,
+        high=2**30,
+        acts_when=IMBALANCED,
+    )
     noise_kind: str = setting("none", "Of wrong labels, in the training set only", choices=("none", *NOISES))
     noise_rate: float = setting(0.0, "Fraction of the labels", low=0.0, high=1.0, acts_when=NOISY)
     noise_seed: int = setting(
@@ -50,8 +70,12 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
         several=True,
         acts_when=(when("task.classification.noise_kind", "asymmetric"),),
     )
-    model: str = setting("mlp", "The network", choices=MODELS)
-    model_options: Mapping[str, Any] = options("Attributes of the network")
+    model: str = setting(
+        "mlp",
+        f"The network: one of {', '.join(MODELS)}, or module:factory, of a Linen or NNX module",
+        check=is_known_or(MODELS, "module:factory"),
+    )
+    model_options: Mapping[str, Any] = options("Attributes of the network, or arguments of its factory")
     # Parameters, statistics of BatchNorm, the last layer, its softmax and the loss are float32 in either case.
     precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)
     augmentation: str = setting("none", "Of the training images", choices=AUGMENTATIONS)
@@ -63,8 +87,12 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
         1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive
     )
     metric: str = setting(
-        ACCURACY, "What the search maximises; where it is another one, accuracy is shown beside it", choices=METRICS
+        ACCURACY,
+        f"What the search maximises: one of {', '.join(METRICS)}, or module:function; where it is another one, accuracy is "
+        "shown beside it",
+        check=is_known_or(METRICS, "module:function"),
     )
+    also_shown: tuple[str, ...] = setting((), "Metrics that are computed and shown beside it, named likewise", check=_are_metrics)
     evaluation_batch: int = setting(
         500, "The most images that go through the network at once when it is scored", low=1, high=10**9
     )

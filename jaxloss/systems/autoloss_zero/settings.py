@@ -1,10 +1,16 @@
 """The numbers of AutoLoss-Zero's space."""
 
 import dataclasses
+import keyword
 
 from jaxloss.core.conditions import in_mode, unless, when
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, is_finite, setting
+from jaxloss.core.settings import Settings, are_different, is_finite, setting
+
+# What a loss has to read: from the one it learns, the other says what is right.
+PREDICTION, TARGET = "prediction", "target"
+# What formulas and exported functions mean by these words.
+_RESERVED = ("const", "epsilon", "mask", "weights")
 
 # Other searches have no offspring.
 EVOLVED = (in_mode("search"), when("search.name", "evolution"))
@@ -20,6 +26,15 @@ def _check_range(key: str, span: tuple[float, float]) -> None:
         raise UserError(f"config key {key} must be two finite numbers above 0, the lower first, not {tuple(span)}")
 
 
+def _check_inputs(key: str, names: tuple[str, ...]) -> None:
+    are_different("names of arrays")(key, names)
+    if missing := [name for name in (PREDICTION, TARGET) if name not in names]:
+        raise UserError(f"config key {key} must have {PREDICTION} and {TARGET} among its names, and lacks {missing[0]}")
+    for name in names:
+        if not (name.isidentifier() and name.islower()) or keyword.iskeyword(name) or name in _RESERVED:
+            raise UserError(f"config key {key} takes words of small letters, such as prior, not '{name}'")
+
+
 @dataclasses.dataclass(frozen=True)
 class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
     """Loss graphs from primitive operators, from scratch (AutoLoss-Zero, CVPR 2022).
@@ -30,6 +45,11 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
 
     branches: tuple[str, ...] = setting(("classification",), "Names of the loss branches, one graph each")
     branch_weights: tuple[float, ...] = setting((1.0,), "Of the branches in the sum", check=_check_weights)
+    inputs: tuple[str, ...] = setting(
+        (PREDICTION, TARGET),
+        "What formulas may read; the task has to offer it. prior, of classification, is how often each class occurs in training",
+        check=_check_inputs,
+    )
     initial_depth: int = setting(
         3, "`D`, operators on each path of a random tree", low=1, high=10, acts_when=(in_mode("search"),)
     )

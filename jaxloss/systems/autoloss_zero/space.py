@@ -1,4 +1,7 @@
-"""The space of AutoLoss-Zero (CVPR 2022): trees of primitive operators over prediction, target and the constant 1."""
+"""The space of AutoLoss-Zero (CVPR 2022): trees of primitive operators over prediction, target and the constant 1.
+
+Further inputs, such as the class frequencies, are leaves like these where the settings name them.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,12 +16,11 @@ from jaxloss.spaces.hyperparameters import TuningRange
 from jaxloss.systems.autoloss_zero import trees
 from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_factors
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
-from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
+from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
 COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
 
-# What a loss has to read: from the one it learns, the other says what is right.
-REQUIRED = (frozenset({"prediction"}), frozenset({"target"}))
+REQUIRED = (frozenset({PREDICTION}), frozenset({TARGET}))
 
 # Where one draw in a thousand fits, this many bring nothing once in twenty thousand times; a space that is tighter still would
 # spend its time on drawing.
@@ -28,8 +30,8 @@ MAX_DRAWS = 10_000
 def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     """Makes the space; its `sample` and `offspring` raise `UserError` when none of many draws has fitted."""
     settings = settings or AutoLossZeroSettings()
-    vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(("prediction", "target")))
-    layout = Layout(AUTOLOSS_ZERO, ("prediction", "target"), settings.max_instructions, settings.max_constants)
+    vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(settings.inputs))
+    layout = Layout(AUTOLOSS_ZERO, settings.inputs, settings.max_instructions, settings.max_constants)
 
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         del branch

@@ -25,11 +25,25 @@ def stratified_order(labels: np.ndarray, generator: np.random.Generator) -> np.n
     """
     shuffled = generator.permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    sorted_labels = labels[by_class]
+    return by_class[np.lexsort((generator.random(len(labels)), _places(labels[by_class])))]
+
+
+def _places(sorted_labels: np.ndarray) -> np.ndarray:
+    """The relative place of each example within its class, `[M]`."""
     counts = np.bincount(sorted_labels)
     first = np.cumsum(counts) - counts
-    place = (np.arange(len(labels)) - first[sorted_labels] + 0.5) / counts[sorted_labels]
-    return by_class[np.lexsort((generator.random(len(labels)), place))]
+    return (np.arange(len(sorted_labels)) - first[sorted_labels] + 0.5) / counts[sorted_labels]
+
+
+def sure_counts(labels: np.ndarray, size: int, num_classes: int) -> np.ndarray:
+    """How many examples of each class are among the first `size` of `stratified_order`, whatever its generator: int `[C]`.
+
+    Only examples on equal places change sides of a cut between one order and another, at most one of each class.
+    """
+    sorted_labels = np.sort(labels)
+    places = _places(sorted_labels)
+    inside = places < np.append(np.sort(places), np.inf)[size]
+    return np.bincount(sorted_labels[inside], minlength=num_classes)
 
 
 def with_held_out_test(source: Source, fractions: Sequence[float], seed: int) -> Source:

@@ -1,10 +1,4 @@
-"""How often the largest score is that of the right class.
-
-A new metric is a function `(scores [N, C], labels int [N]) -> scalar in [0, 1]`, the higher the better and jittable, and a line
-in `METRICS`.
-"""
-
-from collections.abc import Callable, Mapping
+"""Metrics that count how often the largest score is that of the right class: of all examples, and class by class."""
 
 import jax
 import jax.numpy as jnp
@@ -69,13 +63,28 @@ def accuracy(scores: Array, labels: Array) -> Array:
 
 
 def mean_class_accuracy(scores: Array, labels: Array) -> Array:
-    """Mean of the classes' accuracies, in which a rare class counts as much as a frequent one; arguments as of `accuracy`."""
+    """The balanced accuracy: mean of the classes' accuracies, in which a rare class counts as much as a frequent one.
+
+    Classes without examples are left out; arguments as of `accuracy`.
+    """
     return mean_class_accuracy_from_counts(*class_counts(scores, labels))
 
 
-ACCURACY = "accuracy"
-# All that is computed of a split, by name; a search maximises one of them.
-METRICS: Mapping[str, Callable[[Array, Array], Array]] = {
-    ACCURACY: accuracy,
-    "mean_class_accuracy": mean_class_accuracy,
-}
+def worst_class_accuracy(scores: Array, labels: Array) -> Array:
+    """The lowest of the classes' accuracies; classes without examples are left out, arguments as of `accuracy`."""
+    hits, totals = class_counts(scores, labels)
+    shares = jnp.where(totals > 0, hits / jnp.maximum(totals, 1), 1.0)
+    return jnp.where(totals.sum() > 0, shares.min(), 0.0)
+
+
+def macro_f1(scores: Array, labels: Array) -> Array:
+    """Mean of the classes' F1 scores, `2 TP / (2 TP + FP + FN)`; arguments as of `accuracy`.
+
+    Classes without examples are left out: what is taken for one of them is missing from its own class. A row with NaN is taken
+    for no class at all.
+    """
+    hits, totals = class_counts(scores, labels)
+    known = ~jnp.any(jnp.isnan(scores), axis=-1)
+    taken = (jax.nn.one_hot(jnp.argmax(scores, axis=-1), scores.shape[-1], dtype=jnp.float32) * known[:, None]).sum(axis=0)
+    shares = jnp.where(totals > 0, 2 * hits / jnp.maximum(totals + taken, 1), 0.0)
+    return shares.sum() / jnp.maximum((totals > 0).sum(), 1)

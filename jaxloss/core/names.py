@@ -15,7 +15,7 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
     """The factory from outside the package that a config names.
 
     Args:
-      kind: `task`, `space` or `filter`.
+      kind: what is named, such as `task` or `space`.
       name: `module:factory`.
       registered: what could have been named in its place.
 
@@ -37,12 +37,19 @@ def import_factory(kind: str, name: str, registered: Collection[str]) -> Callabl
     return getattr(module, attribute)
 
 
+def parameters(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Name -> parameter of a factory; none where it does not say."""
+    # What a class takes stands in its __init__: a metaclass, such as NNX's, hides it from the signature of the class.
+    is_class = isinstance(factory, type) and factory.__init__ is not object.__init__
+    try:
+        return inspect.signature(factory.__init__ if is_class else factory).parameters
+    except (TypeError, ValueError):  # no function, or one that is written in C
+        return {}
+
+
 def takes(factory: Callable[..., Any], parameter: str) -> bool:
     """Whether a factory has a parameter of this name."""
-    try:
-        return parameter in inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # no function, or one that is written in C
-        return False
+    return parameter in parameters(factory)
 
 
 def call_factory(kind: str, name: str, factory: Callable[..., Any], options: Mapping[str, Any], result: type[Made]) -> Made:

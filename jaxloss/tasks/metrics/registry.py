@@ -1,0 +1,68 @@
+"""Metrics of classification by name, and those from outside the package.
+
+A new metric is a function `(logits [N, C], labels int [N]) -> scalar in [0, 1]`, the higher the better and jittable, and a line
+in `METRICS`.
+"""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.core.abstract import is_array, outputs, written
+from jaxloss.core.errors import UserError
+from jaxloss.core.names import import_factory
+from jaxloss.core.types import Array
+from jaxloss.tasks.metrics.classification import accuracy, macro_f1, mean_class_accuracy, worst_class_accuracy
+from jaxloss.tasks.metrics.probability import calibration, macro_auc
+
+Metric = Callable[[Array, Array], Array]
+
+ACCURACY = "accuracy"
+METRICS: Mapping[str, Metric] = {
+    ACCURACY: accuracy,
+    "mean_class_accuracy": mean_class_accuracy,
+    "macro_f1": macro_f1,
+    "macro_auc": macro_auc,
+    "calibration": calibration,
+    "worst_class_accuracy": worst_class_accuracy,
+}
+# Computed beside whatever is asked for: every archive has them, and they cost next to nothing.
+ALWAYS = (ACCURACY, "mean_class_accuracy")
+_EXAMPLES = 4
+
+
+def find_metrics(names: tuple[str, ...], num_classes: int) -> dict[str, Metric]:
+    """Metrics by the names under which their scores are kept: those in `METRICS`, or the function of `module:function`.
+
+    Args:
+      names: each in `METRICS`, or `module:function`.
+      num_classes: `C`, for looking at those from outside.
+
+    Raises:
+      UserError: for a metric that is not there, that does not give a scalar, or that has the name of another one.
+    """
+    found: dict[str, Metric] = {}
+    for name in names:
+        function = METRICS[name] if name in METRICS else _from_outside(name, num_classes)
+        kept_as = score_name(name)
+        if found.get(kept_as, function) is not function or (name not in METRICS and kept_as in METRICS):
+            raise UserError(f"the metric '{name}' must not be called '{kept_as}', as another one is: give it another name")
+        found[kept_as] = function
+    return found
+
+
+def score_name(name: str) -> str:
+    """The name under which the scores of a metric are kept: `recall` for `module:recall`."""
+    return name.rpartition(":")[2]
+
+
+def _from_outside(name: str, num_classes: int) -> Metric:
+    function, what = import_factory("metric", name, METRICS), f"the metric '{name}'"
+    if not callable(function):
+        raise UserError(f"{what} must be a function (logits [N, C], labels [N]) -> scalar, not {written(function)}")
+    examples = jax.ShapeDtypeStruct((_EXAMPLES, num_classes), jnp.float32), jax.ShapeDtypeStruct((_EXAMPLES,), jnp.int32)
+    given = outputs(what, function, *examples)
+    if not is_array(given) or given.shape or not jnp.issubdtype(given.dtype, jnp.floating):
+        raise UserError(f"{what} must give a scalar, float32[], and gives {written(given)}")
+    return function
