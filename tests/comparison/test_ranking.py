@@ -75,7 +75,7 @@ def test_a_copy_takes_no_place_among_the_found(archive):
 
     compared = comparison(archive, Pretence(score), dataclasses.replace(SETTINGS, rank_seeds=4))
     loop = types.SimpleNamespace(search=types.SimpleNamespace(best=lambda: [types.SimpleNamespace(text=text) for text in texts]))
-    experiment = types.SimpleNamespace(config=default_config(), space=SPACE, comparison=compared)
+    experiment = types.SimpleNamespace(config=default_config(), space=SPACE, comparison=compared, rate=0.1)
     ranked = Experiment.rank(experiment, loop, FOUND, "rank")
     assert [one.contender.name for one in ranked] == ["found 1", texts[1], "found 2"]
     assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]

@@ -83,7 +83,7 @@ def test_margin_losses_are_tuned_over_the_same_rates_and_scales():
 
 def test_the_best_rival_takes_part_once_more_with_the_trainings_of_a_search(archive):
     execution = Pretence(lambda trial: 0.9 if trial.family.name == "focal" and trial.learning_rate < 0.02 else 0.5)
-    experiment = types.SimpleNamespace(config=default_config(), comparison=comparison(archive, execution))
+    experiment = types.SimpleNamespace(config=default_config(), comparison=comparison(archive, execution), rate=0.1)
     experiment.config.comparison.best_rival_trainings = 20
     untuned, tuned = Experiment.compare(experiment, CONTENDERS)
     label = "focal (20 tuning trainings)"
