@@ -25,7 +25,7 @@ OVERRIDES = {
     "comparison.rank_candidates": "2",
     "comparison.num_found": "1",
     "comparison.tuning_trainings": "4",
-    "comparison.tuning_finalists": "1",
+    "comparison.tuning_finalists": "2",
     "comparison.tuning_seeds": "1",
     "comparison.handcrafted": "('cross_entropy', 'gce')",
     "filters.rejection.iterations": "100",

@@ -1,12 +1,12 @@
 """A run: search, compare, train. What `jaxloss.launch` starts and a notebook can call.
 
-with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
-    summary = run_experiment(make_plan(config), run, ConsoleProgress())
+plan = make_plan(config)
+with RunDirectory.open(path, plan.config.to_dict(), MAY_CHANGE) as run:
+    summary = run_experiment(plan, run, ConsoleProgress())
 """
 
 import dataclasses
 import itertools
-import math
 import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -33,6 +33,7 @@ from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
 from jaxloss.study.tables import result_row
+from jaxloss.study.tuning import Tuned
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
@@ -141,15 +142,16 @@ class Experiment:
     def compare(self, contenders: Sequence[Contender]) -> Compared:
         """Tunes the contenders, then tests each of them untuned and tuned; the best rival once more, if that is asked for."""
         rate, contenders = self.config.training.learning_rate, list(contenders)
-        tuned = self.comparison.tune(contenders, rate)
-        if (number := self.config.comparison.best_rival_trainings) and (best := best_rival(contenders, tuned)):
+        tunings = self.comparison.tune(contenders, rate)
+        if (number := self.config.comparison.best_rival_trainings) and (best := best_rival(contenders, tunings)):
             rival = dataclasses.replace(best, tuning_trainings=number)
             contenders.append(rival)
-            tuned += self.comparison.tune([rival], rate, rival.tuning_trainings)
+            tunings += self.comparison.tune([rival], rate, rival.tuning_trainings)
         untuned_points = [contender.default(rate) for contender in contenders]
-        untuned = self.comparison.test(contenders, untuned_points, [math.nan] * len(contenders), "test untuned")
-        points, scores = zip(*tuned, strict=True)
-        return Compared(untuned, self.comparison.test(contenders, points, scores, "test tuned"))
+        untuned = self.comparison.test(contenders, untuned_points, [one.untuned_score for one in tunings], "test untuned")
+        tuned = self.comparison.test(contenders, [one.point for one in tunings], [one.score for one in tunings], "test tuned")
+        tuned = [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)]
+        return Compared(untuned, tuned)
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -164,8 +166,7 @@ class Experiment:
 
     def train_network(self, contender: Contender, point: TuningPoint) -> PyTree:
         """The variables of a network that is trained once more with the best loss."""
-        comparison = self.config.comparison
-        seed, division = comparison.seed + 2000, comparison.divisions[0]
+        seed, division = self.plan.comparison.first_test_seed, self.plan.comparison.divisions[0]
         encoded = contender.encode(point)
         trial = Trial(contender.family, encoded, point.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
@@ -229,9 +230,9 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 
 
-def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[TuningPoint, float]]) -> Contender | None:
+def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Contender | None:
     """The hand-crafted loss with the best tuned score on search_eval; None where there is none."""
-    scores = {one: score for one, (_, score) in zip(contenders, tuned, strict=True) if one.kind == HANDCRAFTED}
+    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind == HANDCRAFTED}
     return max(scores, key=scores.get, default=None)
 
 

@@ -9,7 +9,6 @@ from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Compared, Ranked, TestResult
 from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.experiment import Experiment
-from jaxloss.study.statistics import mean_interval
 from jaxloss.study.tables import difference_rows
 from jaxloss.symbolic.describe import describe
 from jaxloss.symbolic.reading import reading_of
@@ -98,7 +97,7 @@ def _control_summary(control: Searched, compared: Compared) -> dict[str, Any]:
 
 
 def _headline(result: TestResult) -> dict[str, Any]:
-    interval = mean_interval(list(result.scores.values()))
+    interval = result.interval
     return {
         "name": result.contender.label,
         "formula": result.contender.formula,
