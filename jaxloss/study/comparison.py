@@ -96,7 +96,8 @@ class Comparison:
     def __init__(self, execution: Execution, archive: Archive, settings: ComparisonSettings, progress: Progress):
         """Of a run."""
         self.settings = settings
-        self._scores = Trainings(execution, archive, progress).scores
+        self.trainings = Trainings(execution, archive, progress)
+        self._scores = self.trainings.scores
 
     def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
         """Contenders with their mean score over fresh seeds at the rate of the search, best first, copies marked."""

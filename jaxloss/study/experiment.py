@@ -6,6 +6,7 @@ with RunDirectory.open(path, plan.config.to_dict(), MAY_CHANGE) as run:
 """
 
 import dataclasses
+import functools
 import itertools
 import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -28,11 +29,13 @@ from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
+from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
 from jaxloss.study.tables import result_row
+from jaxloss.study.trainings import Job
 from jaxloss.study.tuning import Tuned
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
@@ -56,6 +59,7 @@ class Experiment:
         self.parallelism = Parallelism(**run.archive.state(EXECUTION)["way"])
         self.execution = plan.make_execution(self.parallelism)
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress)
+        self.baseline: Baseline | None = None
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
 
@@ -93,7 +97,25 @@ class Experiment:
         """
         if self.run.archive.candidates() or self.run.archive.trainings():
             return
-        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0]))
+        check_untrained(self.task, self._untrained)
+
+    @functools.cached_property
+    def _untrained(self) -> Mapping[str, float]:
+        """Scores of the untrained network from which the first training of the search starts."""
+        return self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0])
+
+    def _untrained_score(self) -> float:
+        return self._untrained[self.task.metric]
+
+    def check_baseline(self) -> None:
+        """Trains with the first of the losses that the config names, and warns where that is of no use."""
+        if not self.plan.contenders:
+            return
+        point = self.plan.contenders[0].default(self.config.training.learning_rate)
+        job = Job(self.plan.contenders[0], point, self.config.seed, self.config.comparison.divisions[0])
+        self.baseline = train_baseline(self.comparison.trainings, self.run.archive, job, self._untrained_score)
+        if not self.baseline.learns:
+            self.progress.message(self.baseline.warning(self.task.metric))
 
     # --- searching -------------------------------------------------------------------------------------------------------------
 
@@ -203,6 +225,7 @@ class Experiment:
             "metric": self.task.metric,
             "also_shown": list(self.task.also_shown),
             "space": self.space.name,
+            "baseline_check": None if self.baseline is None else self.baseline.to_json(),
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }

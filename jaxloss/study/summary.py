@@ -9,7 +9,7 @@ from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Compared, Ranked, TestResult
 from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.experiment import Experiment
-from jaxloss.study.tables import difference_rows
+from jaxloss.study.tables import best_first, difference_rows, headline
 from jaxloss.symbolic.describe import describe
 from jaxloss.symbolic.reading import reading_of
 
@@ -35,7 +35,7 @@ def search_summary(
       compared: what both found, beside the other losses.
       final_scores: of the network that is kept, by name.
     """
-    best, *other_found = best_first(compared.tuned, FOUND)
+    best, *other_found = best_of_kind(compared.tuned, FOUND)
     ranking = _ranking(main, [best, *other_found])
     rows = experiment.rows(*compared)
     _add_descriptions(experiment, [*ranking, *rows])
@@ -50,6 +50,7 @@ def search_summary(
         "comparison": rows,
         "final_scores": dict(final_scores),
         "baselines": [_headline(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
+        "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
     return summary if control is None else {**summary, "random_search": _control_summary(control, compared)}
@@ -63,6 +64,7 @@ def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any
     return {
         "comparison": rows,
         "baselines": [_headline(result) for result in compared.tuned],
+        "headline": headline(first, others, experiment.config.comparison.margin),
         "differences": difference_rows(first, others, experiment.config.comparison.margin),
         "stopped_by_nan": experiment.stopped_by_nan(),
     }
@@ -80,16 +82,16 @@ def train_summary(experiment: Experiment, result: TestResult, final_scores: Mapp
     }
 
 
-def best_first(results: Sequence[TestResult], kind: str) -> list[TestResult]:
+def best_of_kind(results: Sequence[TestResult], kind: str) -> list[TestResult]:
     """The tuned losses of one kind by their score on search_eval."""
-    return sorted((result for result in results if result.contender.kind == kind), key=lambda result: -result.search_eval)
+    return best_first([result for result in results if result.contender.kind == kind])
 
 
 def _control_summary(control: Searched, compared: Compared) -> dict[str, Any]:
     """The best that random search found, and what it took."""
     counts = control.loop.counts
     return {
-        **_headline(best_first(compared.tuned, RANDOM_SEARCH)[0]),
+        **_headline(best_of_kind(compared.tuned, RANDOM_SEARCH)[0]),
         "trained": counts.trained,
         "copies": sum(one.same_as is not None for one in control.ranked),
         "counts": counts.to_json(),
