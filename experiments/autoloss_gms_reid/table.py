@@ -61,7 +61,8 @@ def _difference(first: Mapping[str, Any], second: Mapping[str, Any], name: str) 
 
 def _scores(result: Mapping[str, Any], name: str) -> dict[tuple[int, int], float]:
     """`(division, seed) -> score`."""
-    return {(division, seed): score for (division, seed, _), score in zip(result["scores"], result["test_scores"][name], strict=True)}
+    pairs = [(division, seed) for division, seed, _ in result["scores"]]
+    return dict(zip(pairs, result["test_scores"][name], strict=True))
 
 
 def _name(row: Mapping[str, Any]) -> str:

@@ -16,6 +16,9 @@ from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
 from jaxloss.report.leaders import leaders, math_of
 from jaxloss.report.words import (
+    FORMER_INTERVALS,
+    INTERVALS,
+    ONE_TEST_SET,
     baseline_in_words,
     big_number,
     control_in_words,
@@ -24,9 +27,9 @@ from jaxloss.report.words import (
     edge_in_words,
     half_width,
     hyperparameters,
-    rival_in_words,
     loss_name,
     number,
+    rival_in_words,
     score,
     stopped_in_words,
     verdict_in_words,
@@ -37,8 +40,9 @@ from jaxloss.runs.directory import Run, flatten, open_for_reading
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
-_SENTENCES = (rival_in_words, control_in_words, edge_in_words, baseline_in_words)
-_FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters, stopped_in_words, *_SENTENCES)
+_VALUES = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters)
+_SENTENCES = (stopped_in_words, rival_in_words, control_in_words, edge_in_words, baseline_in_words)
+_FILTERS = (*_VALUES, *_SENTENCES)
 
 # Facts that a summary of an earlier version may lack.
 _UNKNOWN = {
@@ -149,7 +153,14 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
             parts["differences"].append({**row, "mark": mark, "words": words, "math": drawn.get(row["second"])})
     headline = next((row for row in parts["comparison"] if row["is_first"]), None)
     judged = headline_of(summary)
-    return {**parts, "headline": headline, "rival": judged[BEST_RIVAL], "control": judged[RANDOM_SEARCH]}
+    note = INTERVALS if "intervals" in summary else FORMER_INTERVALS
+    return {
+        **parts,
+        "headline": headline,
+        "rival": judged[BEST_RIVAL],
+        "control": judged[RANDOM_SEARCH],
+        "interval_note": f"{note} {ONE_TEST_SET}",
+    }
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

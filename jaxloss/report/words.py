@@ -5,6 +5,17 @@ from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 
+# How the intervals of a summary were made, and what is to be said of them.
+INTERVALS = (
+    "Intervals take trainings on one division of the data as related, and trainings from one seed; with a single division they "
+    "say nothing of others."
+)
+FORMER_INTERVALS = (
+    "An earlier version made these intervals, which took all trainings as independent: over several divisions of the data they "
+    "are too narrow."
+)
+ONE_TEST_SET = "The test images are one sample for all: no interval says how scores would change with other images."
+
 
 def score(value: float | None) -> str:
     """`0.9541`; a dash where there is none."""

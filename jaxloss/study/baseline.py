@@ -42,8 +42,9 @@ class Baseline:
     def warning(self, metric: str) -> str:
         """One line for a baseline that does not learn."""
         return (
-            f"nothing learns: with {self.loss} at rate {self.learning_rate:g} the {metric} on {SEARCH_EVAL} is {self.trained:.4f}, "
-            f"and {self.untrained:.4f} without any training; look at training.learning_rate, training.num_epochs and the data"
+            f"nothing learns: with {self.loss} at rate {self.learning_rate:g} the {metric} on {SEARCH_EVAL} is "
+            f"{self.trained:.4f}, and {self.untrained:.4f} without any training; look at training.learning_rate, "
+            "training.num_epochs and the data"
         )
 
 

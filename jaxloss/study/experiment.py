@@ -34,6 +34,7 @@ from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, Ranked, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
 from jaxloss.study.plan import Plan
+from jaxloss.study.statistics import FACTORS
 from jaxloss.study.tables import result_row
 from jaxloss.study.trainings import Job
 from jaxloss.study.tuning import Tuned
@@ -226,6 +227,7 @@ class Experiment:
             "also_shown": list(self.task.also_shown),
             "space": self.space.name,
             "baseline_check": None if self.baseline is None else self.baseline.to_json(),
+            "intervals": list(FACTORS),
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }

@@ -32,6 +32,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+# What the intervals of a summary know of; those of earlier versions took all trainings as independent.
+FACTORS = ("division", "seed")
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:

@@ -42,7 +42,10 @@ from jaxloss.core.errors import UserError
         ("comparison.divisions=(1, 1)", "comparison.divisions must name different divisions"),
         ("comparison.divisions=('a',)", "or be () for those that seed draws"),
         ("comparison.tuning_finalists=1", "config key comparison.tuning_finalists must be at least 2, not 1"),
-        ("comparison.tune_untuned=true", "unknown config key 'comparison.tune_untuned'. It is gone: a loss as it is, at the rate"),
+        (
+            "comparison.tune_untuned=true",
+            "unknown config key 'comparison.tune_untuned'. It is gone: a loss as it is,",
+        ),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
         ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
         ("execution.workers=-1", "config key execution.workers must be at least 0"),
