@@ -52,10 +52,11 @@ def test_a_run_that_was_killed_behind_its_baseline_takes_a_corrected_config(tmp_
         raise Killed
 
     path = tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(Killed):
+    with monkeypatch.context() as patched:
         patched.setattr(Comparison, "tune", die)
         patched.setattr("shutil.rmtree", lambda *_, **__: None)  # a kill clears nothing up
-        run(path, *COMPARE)
+        with pytest.raises(Killed):
+            run(path, *COMPARE)
     with open_for_reading(path) as opened:
         (before,) = opened.archive.trainings()
     assert run(path, *COMPARE, *(["training.momentum=0.5"] if corrected else [])) == 0
