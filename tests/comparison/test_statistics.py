@@ -6,9 +6,9 @@ from scipy import stats
 
 from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.comparison import paired_difference
-from jaxloss.study.contender import GIVEN, Contender, TuningPoint
+from jaxloss.study.contender import FOUND, GIVEN, HANDCRAFTED, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.statistics import crossed_interval, mean_interval
-from jaxloss.study.tables import difference_rows
+from jaxloss.study.tables import difference_rows, headline
 from tests.comparison.pretence import FORMULA, SPACE
 
 
@@ -102,3 +102,24 @@ def test_verdicts(shift, verdict, not_behind):
     assert (row["verdict"], row["not_behind"], row["pairs"]) == (verdict, not_behind, 5)
     (strict,) = difference_rows(result("a", 0.8 + shift + noise), [result("b", 0.8 - noise)], margin=0.0)
     assert strict["not_behind"] == (verdict == "leads")
+
+
+@pytest.mark.parametrize(("kind", "rival"), [(FOUND, "modest"), (GIVEN, "found 2")])
+def test_the_headline_is_against_what_is_best_on_search_eval(kind, rival):
+    """Not on the test; rivals of a found loss are hand-crafted, those of a given one all others."""
+
+    def made(name, kind, search_eval, test):
+        return Result(Contender(name, kind, SPACE, FORMULA), TuningPoint(0.1), search_eval, {(0, 0): test, (0, 1): test + 0.01})
+
+    first = made("first", kind, 0.9, 0.8)
+    others = [
+        made("lucky on test", HANDCRAFTED, 0.5, 0.99),
+        made("modest", HANDCRAFTED, 0.6, 0.7),
+        made("found 2", FOUND, 0.8, 0.75),
+        made("random search 1", RANDOM_SEARCH, 0.3, 0.9),
+        made("random search 2", RANDOM_SEARCH, 0.4, 0.6),
+    ]
+    judged = headline(first, others, 0.01)
+    assert (judged["best_rival"]["second"], judged["random_search"]["second"]) == (rival, "random search 2")
+    assert judged["random_search"]["mean"] == pytest.approx(0.2)
+    assert headline(first, [], 0.01) == {"best_rival": None, "random_search": None}
