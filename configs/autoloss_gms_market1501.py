@@ -66,5 +66,5 @@ def get_config():
     config.comparison.handcrafted = ("normalised_softmax", "sphereface", "cosface", "arcface", "circle")
     config.comparison.learning_rate_low = 0.002
     config.comparison.learning_rate_high = 0.05
-    config.comparison.divisions = (0,)
+    config.comparison.num_divisions = 1
     return config

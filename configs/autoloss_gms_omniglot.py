@@ -49,7 +49,6 @@ def base_config():
 
     config.comparison.learning_rate_low = 0.03
     config.comparison.learning_rate_high = 1.0
-    config.comparison.tune_untuned = True
     config.comparison.rank_candidates = 12
     config.comparison.rank_seeds = 3
     config.comparison.num_found = 2
@@ -57,5 +56,4 @@ def base_config():
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
     config.comparison.test_seeds = 2
-    config.comparison.divisions = (0, 1)
     return config

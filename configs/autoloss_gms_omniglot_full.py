@@ -22,5 +22,5 @@ def get_config():
     config.comparison.tuning_finalists = 2
     config.comparison.tuning_seeds = 2
     config.comparison.test_seeds = 5
-    config.comparison.divisions = (0,)
+    config.comparison.num_divisions = 1
     return config

@@ -41,7 +41,7 @@ def get_config():
     config.comparison.learning_rate_high = 0.1
     config.comparison.rank_candidates = 32
     # Four divisions of the data: what is chosen on few held-out images is chosen by luck.
-    config.comparison.divisions = (0, 1, 2, 3)
+    config.comparison.num_divisions = 4
     config.comparison.rank_seeds = 8
     config.comparison.tuning_trainings = 60
     config.comparison.tuning_finalists = 5

@@ -13,7 +13,8 @@ from jaxloss.core.types import LossInputs
 from jaxloss.report.words import loss_name
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES, family
-from jaxloss.study.contender import GIVEN, HANDCRAFTED, tuning_points
+from jaxloss.study.contender import GIVEN, HANDCRAFTED
+from jaxloss.study.tuning_points import spread_points
 from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
@@ -21,8 +22,8 @@ from jaxloss.tasks.registry import TASKS, RegisteredTask
 ONE, PAIR = autoloss_zero(), autoloss_zero(AutoLossZeroSettings(("a", "b"), (1.0, 2.0)))
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 SHORT = (
-    "comparison.tuning_trainings=3",
-    "comparison.tuning_finalists=1",
+    "comparison.tuning_trainings=4",
+    "comparison.tuning_finalists=2",
     "comparison.tuning_seeds=1",
     "comparison.test_seeds=1",
     "training.num_epochs=2.0",
@@ -59,7 +60,7 @@ def test_names_and_hyperparameters(text, name, numbers):
     rival = make_contender(text, PAIR)
     assert (rival.name, rival.kind, rival.family.name) == (name, HANDCRAFTED, name)
     assert list(rival.tuning_ranges) == list(rival.default(0.1).hyperparameters) == numbers
-    for setting in tuning_points(rival, 3, 0.1, 1.0):
+    for setting in spread_points(rival, 3, 0.1, 1.0):
         assert sorted(setting.hyperparameters) == numbers
 
 

@@ -52,7 +52,7 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
         "comparison.rank_seeds": "1",
         "comparison.num_found": "1",
         "comparison.tuning_trainings": "4",
-        "comparison.tuning_finalists": "1",
+        "comparison.tuning_finalists": "2",
         "comparison.tuning_seeds": "1",
         "comparison.test_seeds": "1",
     }

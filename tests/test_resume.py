@@ -31,8 +31,8 @@ class Workshop:
     """The compiled parts of a search, shared by all searches of a test."""
 
     def __init__(self):
-        self.config = load_config(str(TINY))
-        self.plan = make_plan(self.config)
+        self.plan = make_plan(load_config(str(TINY)))
+        self.config = self.plan.config
         self.execution = wiring.make_execution(self.config, self.plan.task)
         self.cascades = self.plan.make_cascades()
 

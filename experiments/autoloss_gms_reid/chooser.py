@@ -69,7 +69,7 @@ def _one_search(options: argparse.Namespace, seed: int, chooser: bool) -> dict[s
     apply_overrides(config, {**_PROXY, "data_dir": options.data_dir, **{key: str(value) for key, value in overrides.items()}})
     plan = make_plan(config)
     workdir = pathlib.Path(options.workdir) / f"seed{seed}_{'with' if chooser else 'without'}"
-    with RunDirectory.open(str(workdir), config.to_dict(), MAY_CHANGE) as directory:
+    with RunDirectory.open(str(workdir), plan.config.to_dict(), MAY_CHANGE) as directory:
         experiment = Experiment(plan, directory, ConsoleProgress(quiet=True))
         try:
             loop = experiment.search(config.search.name)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxloss.study.statistics import Interval, mean_interval
+from jaxloss.study.statistics import Interval, crossed_interval
 
 _SHOWN = ("mAP_step", "rank_1")
 
@@ -55,9 +55,14 @@ def _differences(first: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
 def _difference(first: Mapping[str, Any], second: Mapping[str, Any], name: str) -> Interval:
     if [pair[:2] for pair in first["scores"]] != [pair[:2] for pair in second["scores"]]:
         raise ValueError("a paired difference needs the same splits and seeds on both sides")
-    return mean_interval(
-        [one - other for one, other in zip(first["test_scores"][name], second["test_scores"][name], strict=True)]
-    )
+    pairs = zip(_scores(first, name).items(), _scores(second, name).values(), strict=True)
+    return crossed_interval({pair: one - other for (pair, one), other in pairs})
+
+
+def _scores(result: Mapping[str, Any], name: str) -> dict[tuple[int, int], float]:
+    """`(division, seed) -> score`."""
+    pairs = [(division, seed) for division, seed, _ in result["scores"]]
+    return dict(zip(pairs, result["test_scores"][name], strict=True))
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -67,7 +72,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _spread(result: Mapping[str, Any], name: str) -> str:
-    interval = mean_interval(result["test_scores"][name])
+    interval = crossed_interval(_scores(result, name))
     return f"{interval.mean:.4f} ± {(interval.high - interval.low) / 2:.4f}"
 
 

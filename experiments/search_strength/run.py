@@ -12,7 +12,13 @@ from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.file import load_config
 
 # Every search seed meets the same comparison: what differs is the search alone.
-_ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.mode": "serial", "quiet": "true"}
+_ALIKE = {
+    "search.control": "false",
+    "comparison.handcrafted": "()",
+    "comparison.seed": "10000",
+    "execution.mode": "serial",
+    "quiet": "true",
+}
 
 
 def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:

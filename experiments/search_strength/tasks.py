@@ -28,6 +28,7 @@ class StrengthTask:
 
 def _digits(kind: str, rate: float) -> StrengthTask:
     noise = {"task.classification.noise_kind": kind, "task.classification.noise_rate": str(rate)}
+    noise["task.classification.noise_seed"] = "0"
     return StrengthTask(_QUICKSTART, noise)
 
 

@@ -126,7 +126,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     use_compilation_cache(config.compilation_cache)
     progress = progress or ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)
-    with RunDirectory.open(workdir, config.to_dict(), MAY_CHANGE, upgraded) as directory:
+    with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:
         if directory.resumed:
             progress.message(f"going on in {workdir}")
         run_experiment(plan, directory, progress, command)

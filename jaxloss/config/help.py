@@ -28,10 +28,17 @@ def help_text(name: str) -> str:
         return _key(keys[name], (*keys[name].section.acts_when, *keys[name].declared.acts_when), asked)
     chosen = [one for one in sections if name == ALL or (one and (one == name or one.startswith(f"{name}.")))]
     if not chosen:
-        moved = schema.moved_keys().get(name)
-        near = f" It is '{moved}' now." if moved else did_you_mean(name, [*filter(None, sections), *keys])
-        raise UserError(f"no config key or section '{name}'.{near} --help={ALL} lists all of them")
+        raise UserError(f"no config key or section '{name}'.{_near(name)} --help={ALL} lists all of them")
     return "\n\n".join(_section(sections[one], keys, asked) for one in chosen)
+
+
+def _near(name: str) -> str:
+    """What a key that there is not is called now, what takes its place, or what is like it."""
+    if name in schema.moved_keys():
+        return f" It is '{schema.moved_keys()[name]}' now."
+    if name in schema.gone_keys():
+        return f" It is gone: {schema.gone_keys()[name]}."
+    return did_you_mean(name, [*filter(None, schema.sections()), *schema.keys()])
 
 
 def _section(section: schema.Section, keys: Mapping[str, schema.Key], asked: Asked) -> str:

@@ -7,6 +7,7 @@ import jax
 import ml_collections
 
 from jaxloss.config import wiring
+from jaxloss.config.drawn import drawn_config
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
@@ -37,11 +38,12 @@ _OTHER_LOSSES = {
 
 
 def make_plan(config: ml_collections.ConfigDict) -> Plan:
-    """Builds what the config names.
+    """Builds what the config names. The config of the plan has the seeds that follow from its own, see `config.drawn`.
 
     Raises:
       UserError: for a mistake in the config, absent data, and parts that do not fit together.
     """
+    config = drawn_config(config)
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, config.search.name)

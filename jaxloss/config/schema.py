@@ -166,13 +166,18 @@ def moved_keys() -> dict[str, str]:
     return {former: key.name for key in keys().values() for former in key.declared.formerly}
 
 
+def gone_keys() -> dict[str, str]:
+    """Key that only earlier versions had -> what takes its place."""
+    return {section.settings.key(name): why for section in sections().values() for name, why in section.settings.gone.items()}
+
+
 def upgraded(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A config that an earlier version stored, dotted key -> value, with the keys of today.
 
     What an earlier version did not know did what its default does now.
     """
-    moved = moved_keys()
-    given = {moved.get(name, name): value for name, value in stored.items()}
+    moved, gone = moved_keys(), gone_keys()
+    given = {moved.get(name, name): value for name, value in stored.items() if name not in gone}
     options = {name for name, key in keys().items() if key.declared.is_options}
     filled = {option for option in options if any(name.startswith(f"{option}.") for name in given)}
     return {name: key.default for name, key in keys().items() if name not in filled} | given

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from jaxloss.config.schema import keys, moved_keys, sections
+from jaxloss.config.schema import gone_keys, keys, moved_keys, sections
 from jaxloss.core.errors import did_you_mean
 
 # How ml_collections begins its complaint about a key that is not there: when it is set, and when it is read.
@@ -35,7 +35,10 @@ def not_found(error: BaseException) -> str | None:
 
 
 def _moved(key: str) -> str:
-    """What a key, all that a section had, or what ended in a name, is called now."""
+    """What a key, all that a section had, or what ended in a name, is called now, or what takes its place."""
+    for gone, why in gone_keys().items():
+        if f".{gone}".endswith(f".{key}"):
+            return f" It is gone: {why}."
     found = (name for former, name in moved_keys().items() if f".{key}." in f".{former}.")
     now = " or ".join(f"'{name}'" for name in found)
     return now and f" It is {now} now."

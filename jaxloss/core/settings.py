@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from jaxloss.core.conditions import Condition
 from jaxloss.core.errors import UserError, unknown
@@ -36,6 +36,8 @@ class Declaration:
       is_options: whether it is a section that takes any key.
       acts_when: the conditions under which it is read at all.
       formerly: the keys that it had in earlier versions.
+      drawn: `(settings, seed of the run) -> value`, what its default stands for where it follows from the seed; see
+        `Settings.drawn`.
     """
 
     meaning: str
@@ -48,6 +50,7 @@ class Declaration:
     is_options: bool = False
     acts_when: tuple[Condition, ...] = ()
     formerly: tuple[str, ...] = ()
+    drawn: Callable[[Any, int], Any] | None = None
 
 
 def setting(default: Any, meaning: str, *, choices: Sequence[Any] | Mapping[Any, Any] = (), **rest: Any) -> Any:
@@ -80,19 +83,35 @@ class Settings:
       section: the dotted name, empty for the top level.
       acts_when: the conditions under which anything of the section is read.
       reads: keys of other sections, or whole sections, that act only through the part that has these settings.
+      gone: keys that earlier versions had, and what takes their place: a sentence without its first capital and full stop.
     """
 
     section: ClassVar[str] = ""
     acts_when: ClassVar[tuple[Condition, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
+    gone: ClassVar[Mapping[str, str]] = {}
 
-    def __init_subclass__(cls, section: str, acts_when: tuple[Condition, ...] = (), reads: tuple[str, ...] = ()):
+    def __init_subclass__(
+        cls,
+        section: str,
+        acts_when: tuple[Condition, ...] = (),
+        reads: tuple[str, ...] = (),
+        gone: Mapping[str, str] | None = None,
+    ):
         """A subclass names its section."""
-        cls.section, cls.acts_when, cls.reads = section, acts_when, reads
+        cls.section, cls.acts_when, cls.reads, cls.gone = section, acts_when, reads, gone or {}
 
     def __post_init__(self):
         for name, declared in declarations(type(self)).items():
             check_value(self.key(name), declared, getattr(self, name))
+
+    def drawn(self, seed: int) -> Self:
+        """The same settings, in which what is left to the seed of the run has its value; once they have it, nothing changes."""
+        unset = defaults(type(self))
+        left = {
+            name: one.drawn for name, one in declarations(type(self)).items() if one.drawn and getattr(self, name) == unset[name]
+        }
+        return dataclasses.replace(self, **{name: value_of(self, seed) for name, value_of in left.items()})
 
     @classmethod
     def key(cls, name: str) -> str:

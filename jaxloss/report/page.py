@@ -12,17 +12,24 @@ from jaxloss.core.errors import UserError
 from jaxloss.report.curves import search_curve
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
+from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
 from jaxloss.report.leaders import leaders, math_of, minimal_of
 from jaxloss.report.words import (
+    FORMER_INTERVALS,
+    INTERVALS,
+    ONE_TEST_SET,
+    baseline_in_words,
     big_number,
+    control_in_words,
     difference,
     duration,
+    edge_in_words,
     half_width,
     hyperparameters,
-    lead_in_words,
     loss_name,
     number,
+    rival_in_words,
     score,
     stopped_in_words,
     verdict_in_words,
@@ -33,7 +40,9 @@ from jaxloss.runs.directory import Run, flatten, open_for_reading
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
-_FILTERS = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters, stopped_in_words)
+_VALUES = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters)
+_SENTENCES = (stopped_in_words, rival_in_words, control_in_words, edge_in_words, baseline_in_words)
+_FILTERS = (*_VALUES, *_SENTENCES)
 
 # Facts that a summary of an earlier version may lack.
 _UNKNOWN = {
@@ -144,16 +153,15 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
             mark = axis.mark(row["mean"], row["ci95"])
             parts["differences"].append({**row, "mark": mark, "words": words, "math": drawn.get(row["second"])})
     headline = next((row for row in parts["comparison"] if row["is_first"]), None)
-    rival = headline_rival(rows, differences)
-    return {**parts, "headline": headline, "rival": rival, "lead": lead_in_words(rival) if rival else None}
-
-
-def headline_rival(rows: list[dict[str, Any]], differences: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The difference that the headline names: to cross-entropy, or to the hand-crafted loss that is best on search_eval."""
-    scores = {row["name"]: row["tuned"]["search_eval"] for row in rows if row["kind"] == "handcrafted"}
-    scores = {name: score for name, score in scores.items() if score is not None}
-    best = "cross_entropy" if "cross_entropy" in scores else max(scores, key=scores.get, default=None)
-    return next((row for row in differences if row["second"] == best), None)
+    judged = headline_of(summary)
+    note = INTERVALS if "intervals" in summary else FORMER_INTERVALS
+    return {
+        **parts,
+        "headline": headline,
+        "rival": judged[BEST_RIVAL],
+        "control": judged[RANDOM_SEARCH],
+        "interval_note": f"{note} {ONE_TEST_SET}",
+    }
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

@@ -9,13 +9,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.words import (
     MINUS,
+    baseline_in_words,
+    control_in_words,
     difference,
+    edge_in_words,
     half_width,
     hyperparameters,
     loss_name,
     number,
+    rival_in_words,
     score,
     stopped_in_words,
     verdict_in_words,
@@ -36,14 +41,21 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
     names = _short_names(summary.get("comparison", []))
     best = summary.get("best")
     _line(console, "")
+    if warning := baseline_in_words(summary):
+        _line(console, warning)
+        _line(console, "")
     if best:
         test = f"{summary['metric']} on test {_interval(best, console)}"
         _line(console, f"Best found loss of {summary['task']} ({best['name']}): {test}")
         _formula(console, best)
+    for text in _judged(summary):
+        _line(console, text)
+    if best or summary.get("differences"):
         _line(console, "")
     if summary.get("comparison"):
         console.print(_comparison(summary, names, console))
         _stopped(summary, names, console)
+        _at_edges(summary, names, console)
     for name, value in summary.get("final_scores", {}).items():
         _line(console, f"{name} of the network that was kept: {number(value)}")
     for row in summary.get("comparison", []):
@@ -55,6 +67,15 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         first = names[summary["differences"][0]["first"]]
         _line(console, f"Tuned {first} minus each tuned rival, paired over seeds and divisions of the data, 95% interval:")
         console.print(_differences(summary, names))
+
+
+def _judged(summary: Mapping[str, Any]) -> Iterator[str]:
+    """How the loss stands against the best tuned rival, and against random search."""
+    judged = headline_of(summary)
+    for name, words in ((BEST_RIVAL, rival_in_words), (RANDOM_SEARCH, control_in_words)):
+        if (row := judged[name]) is not None:
+            low, high = (difference(end) for end in row["ci95"])
+            yield _ascii(f"{words(row)}: {difference(row['mean'])} [{low}, {high}]")
 
 
 def _standard_output() -> Console:
@@ -127,6 +148,13 @@ def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Cons
             if words := stopped_in_words(row[kind]):
                 which = f", {kind}" if len(kinds) > 1 else ""
                 _line(console, f"{names[row['name']]}{which}: {words} or infinity; a training that is stopped scores 0")
+
+
+def _at_edges(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:
+    """Says which tuned rates have none beyond them that was tried."""
+    for row in summary["comparison"]:
+        if words := edge_in_words(row["tuned"]):
+            _line(console, f"{names[row['name']]}: its tuned rate is {words}")
 
 
 def _differences(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:

@@ -5,6 +5,17 @@ from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 
+# How the intervals of a summary were made, and what is to be said of them.
+INTERVALS = (
+    "Intervals take trainings on one division of the data as related, and trainings from one seed; with a single division they "
+    "say nothing of others."
+)
+FORMER_INTERVALS = (
+    "An earlier version made these intervals, which took all trainings as independent: over several divisions of the data they "
+    "are too narrow."
+)
+ONE_TEST_SET = "The test images are one sample for all: no interval says how scores would change with other images."
+
 
 def score(value: float | None) -> str:
     """`0.9541`; a dash where there is none."""
@@ -79,10 +90,33 @@ def verdict_in_words(row: Mapping[str, Any], margin: float) -> str:
     return f"is behind, {'not' if row['not_behind'] else 'perhaps'} by more than {number(margin)}"
 
 
-def lead_in_words(row: Mapping[str, Any]) -> str:
-    """A difference as a heading: what the first loss is to the second."""
-    rival = f"tuned {loss_name(row['second'])}"
-    return {"leads": f"ahead of {rival} by", "ties": f"tied with {rival}", "is behind": f"behind {rival} by"}[row["verdict"]]
+def rival_in_words(row: Mapping[str, Any]) -> str:
+    """The difference to the best tuned rival as a heading; only an interval above zero is a lead."""
+    rival = f"the best tuned rival, {loss_name(row['second'])}"
+    return {"leads": f"ahead of {rival}", "ties": f"tied with {rival}", "is behind": f"behind {rival}"}[row["verdict"]]
+
+
+def control_in_words(row: Mapping[str, Any]) -> str:
+    """The difference to the best loss of random search as a heading."""
+    control = "the best of random search"
+    return {"leads": f"above {control}", "ties": f"tied with {control}", "is behind": f"behind {control}"}[row["verdict"]]
+
+
+def edge_in_words(result: Mapping[str, Any]) -> str:
+    """`at the upper edge of the rates tried`, where a better rate may lie beyond; nothing otherwise."""
+    return f"at the {result['edge']} edge of the rates tried" if result.get("edge") else ""
+
+
+def baseline_in_words(summary: Mapping[str, Any]) -> str:
+    """That nothing learns, where the first training of the run was of no use; nothing otherwise."""
+    check = summary.get("baseline_check")
+    if check is None or check["learns"]:
+        return ""
+    return (
+        f"Nothing learned here: with {loss_name(check['loss'])} at rate {number(check['learning_rate'])} the {summary['metric']} "
+        f"on search_eval is {score(check['trained'])}, and {score(check['untrained'])} without any training. "
+        "The tables below rank noise."
+    )
 
 
 def _with_minus(text: str) -> str:

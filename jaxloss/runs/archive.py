@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from jaxloss.core.errors import UserError
 from jaxloss.runs import json_text
-from jaxloss.runs.rows import CandidateRow, Row, TrainingRow, column_to_sql
+from jaxloss.runs.rows import BASELINE, CandidateRow, Row, TrainingRow, column_to_sql
 
 # Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
 _APPLICATION_ID = int.from_bytes(b"jxls", "big")
@@ -122,6 +122,10 @@ class Archive:
         )
         found = self._select(TrainingRow, **{name: getattr(wanted, name) for name in TrainingRow.PRIMARY_KEY})
         return found[0] if found else None
+
+    def has_begun(self) -> bool:
+        """Whether anything was done that another config would contradict: more than a look at whether a network learns."""
+        return bool(self.candidates() or any(row.stage != BASELINE for row in self.trainings()))
 
     def state(self, name: str, default: Any = None) -> Any:
         """The state that was last committed under `name`, or `default`; tuples come back as lists."""

@@ -128,6 +128,7 @@ class RunDirectory(Run):
                 _remove_leftovers(path)
                 stored = _begun_with(path)
                 if stored is None:
+                    _forget_another_config(path, given)
                     atomic.write_json(path / _CONFIG, given)
                 elif changes := _changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change):
                     _store_changes(path, given, changes)
@@ -158,7 +159,7 @@ class RunDirectory(Run):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """A run that was begun and failed before it had done anything leaves nothing: it would bar a corrected config."""
-        in_vain = kind is not None and not self.resumed and not (self.archive.candidates() or self.archive.trainings())
+        in_vain = kind is not None and not self.resumed and not self.archive.has_begun()
         self.close()
         if in_vain:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -204,6 +205,13 @@ def _begun_with(path: Path) -> dict[str, Any] | None:
     return stored if stored is not None and _has_begun(path) else None
 
 
+def _forget_another_config(path: Path, given: Mapping[str, Any]) -> None:
+    """Removes the archive of a run that has not begun with its config: what little is in it may not hold for this one."""
+    if (path / _CONFIG).exists() and _read_json(path / _CONFIG, dict) != given:
+        for name in (_ARCHIVE, f"{_ARCHIVE}-journal"):
+            (path / name).unlink(missing_ok=True)
+
+
 def _store_changes(path: Path, given: dict[str, Any], changes: Sequence[Mapping[str, Any]]) -> None:
     """First the old values, then the new: a kill between the two loses neither."""
     history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
@@ -216,14 +224,15 @@ def _has_begun(path: Path) -> bool:
     if not (path / _ARCHIVE).exists():
         return (path / _SUMMARY).exists()
     with Archive(path / _ARCHIVE) as archive:
-        return bool(archive.candidates() or archive.trainings())
+        return archive.has_begun()
 
 
 def _changes(path: Path, stored: dict[str, Any], given: dict[str, Any], may_change: Collection[str]) -> list[dict[str, Any]]:
     """The keys that differ, as entries of the history; refuses the first one that must not."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     changes = []
-    for key in sorted(stored.keys() | given.keys()):
+    # The keys of the run as a whole first: others follow from them.
+    for key in sorted(stored.keys() | given.keys(), key=lambda key: (key.count(".") > 0, key)):
         was, wanted = (_shown(values, key) for values in (stored, given))
         if was == wanted or any(other.startswith(f"{key}.") for other in (stored | given)):
             continue  # an empty dictionary beside a filled one, whose keys are what differs

@@ -23,6 +23,9 @@ def _number(value: Any) -> float | None:
     return None if math.isnan(number) else number
 
 
+# The stage of a training that says no more than whether a network learns at all.
+BASELINE = "baseline"
+
 # NumPy's and JAX's scalars would reach SQLite as raw bytes, hence a cast for every column.
 _CAST = {int: operator.index, float: _number, str: _text, bool: bool, dict: dict}
 _SQL_TYPE = {int: "INTEGER", float: "REAL", str: "TEXT", bool: "INTEGER", dict: "TEXT"}
@@ -135,8 +138,8 @@ class TrainingRow(Row):
     """One training of one loss, scored on one division of the data.
 
     Attributes:
-      stage: part of the run: the name of a search (`evolution`, `random_search`), `rank`, `rank random_search`, `tune`,
-        `test untuned`, `test tuned`, or `train`.
+      stage: part of the run: the name of a search (`evolution`, `random_search`), `baseline`, `rank`, `rank random_search`,
+        `tune`, `test untuned`, `test tuned`, or `train`.
       loss: its formula, where it has one, else what it is called in tables.
       hyperparameters: name -> JSON value: the loss's hyperparameters; `proposal` alone in the stage of a search.
       learning_rate: the rate it was trained with.

@@ -9,8 +9,9 @@ import dataclasses
 import numpy as np
 
 from jaxloss.search.budget import SearchBudget
-from jaxloss.study.comparison import Comparison, Job
+from jaxloss.study.comparison import Comparison
 from jaxloss.study.contender import Contender
+from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL
 
 STAGE = "calibrate"

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from jaxloss.core.conditions import Where, in_mode, unless
+from jaxloss.core.conditions import Where, in_mode, unless, when
+from jaxloss.core.draws import FOLLOWS, moved
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, setting
 
@@ -12,19 +13,32 @@ IN_SEARCH, TUNED = (in_mode("search"),), (in_mode("search", "compare"),)
 HAS_RIVALS = Where(in_mode("search"), unless("comparison.handcrafted", ()))
 
 
+# Seeds are counted up from `comparison.seed`: those of the ranking from it, those of the other stages from here on.
+_TUNING, _TEST = 1000, 2000
+
+
 def _check_divisions(key: str, divisions: Any) -> None:
-    if (
-        not divisions
-        or len(set(divisions)) < len(divisions)
-        or not all(type(one) is int and 0 <= one < 2**31 for one in divisions)
-    ):
+    if not all(type(one) is int and 0 <= one < 2**31 for one in divisions) or len(set(divisions)) < len(divisions):
         raise UserError(
-            f"config key {key} must name different divisions of the data by their numbers, one at least, for example (0, 1)"
+            f"config key {key} must name different divisions of the data by their numbers, for example (0, 1), or be () for "
+            "those that seed draws"
         )
 
 
+def _drawn_divisions(settings: "ComparisonSettings", seed: int) -> tuple[int, ...]:
+    return tuple(moved(number, seed) for number in range(settings.num_divisions))
+
+
+def _drawn_seed(settings: "ComparisonSettings", seed: int) -> int:
+    del settings
+    return moved(10_000, seed)
+
+
+GONE = {"tune_untuned": "a loss as it is, at the rate of the search, is always one of those that are tuned"}
+
+
 @dataclasses.dataclass(frozen=True)
-class ComparisonSettings(Settings, section="comparison"):
+class ComparisonSettings(Settings, section="comparison", gone=GONE):
     """How finished losses are compared: ranked, tuned and tested.
 
     Raises:
@@ -47,22 +61,39 @@ class ComparisonSettings(Settings, section="comparison"):
         acts_when=TUNED,
     )
     tuning_finalists: int = setting(
-        3, "Settings that are trained again on fresh seeds", low=1, high=10_000, may_change=True, acts_when=TUNED
+        3,
+        "Points that are trained again on fresh seeds: the loss as it is, always, and the best others",
+        low=2,
+        high=10_000,
+        may_change=True,
+        acts_when=TUNED,
     )
     tuning_seeds: int = setting(3, "Seeds of that", low=1, high=10_000, may_change=True, acts_when=TUNED)
     learning_rate_low: float = setting(
-        0.003, "From where the rate is tuned, logarithmically", low=1e-9, high=1e6, may_change=True, acts_when=TUNED
+        0.003,
+        "From where the rate is tuned, logarithmically; beyond it, too, where the best rate lies at the edge",
+        low=1e-9,
+        high=1e6,
+        may_change=True,
+        acts_when=TUNED,
     )
     learning_rate_high: float = setting(3.0, "To where", low=1e-9, high=1e6, may_change=True, acts_when=TUNED)
-    tune_untuned: bool = setting(
-        False, "One of the tuned settings is the loss as it is, at the rate of the search", may_change=True, acts_when=TUNED
-    )
     test_seeds: int = setting(5, "Trainings for the test on each division of the data", low=1, high=10_000, may_change=True)
+    num_divisions: int = setting(
+        2,
+        "So many divisions of the data, drawn by seed; a search is on the first of them",
+        low=1,
+        high=10_000,
+        # What may not change is the divisions that were drawn.
+        may_change=True,
+        acts_when=(when("comparison.divisions", ()),),
+    )
     divisions: tuple[int, ...] = setting(
-        (0, 1),
-        "Divisions of the data; a search is on the first of them",
+        (),
+        "The divisions by their numbers, whatever seed says; (): those that it draws, 0 and on for seed 0",
         check=_check_divisions,
         formerly=("comparison.splits",),
+        drawn=_drawn_divisions,
     )
     margin: float = setting(
         0.005,
@@ -72,7 +103,14 @@ class ComparisonSettings(Settings, section="comparison"):
         may_change=True,
         acts_when=TUNED,
     )
-    seed: int = setting(10_000, "First of the fresh seeds", low=0, high=2**30, may_change=True)
+    seed: int = setting(
+        FOLLOWS,
+        f"First of the fresh seeds, whatever seed says; {FOLLOWS}: it follows from seed, 10000 for seed 0",
+        low=FOLLOWS,
+        high=2**30,
+        may_change=True,
+        drawn=_drawn_seed,
+    )
     handcrafted: tuple[str, ...] = setting(
         ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce"),
         "The rivals of a search: names of hand-crafted losses",
@@ -93,7 +131,7 @@ class ComparisonSettings(Settings, section="comparison"):
         super().__post_init__()
         if self.learning_rate_low > self.learning_rate_high:
             raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
-        if self.test_seeds * len(self.divisions) < 2:
+        if self.test_seeds * (len(self.divisions) or self.num_divisions) < 2:
             raise UserError(
                 "comparison.test_seeds x the number of comparison.divisions must be at least 2: one pair has no interval"
             )
@@ -108,3 +146,17 @@ class ComparisonSettings(Settings, section="comparison"):
                 f"comparison.best_rival_trainings ({self.best_rival_trainings}) must be 0, or at least "
                 f"comparison.tuning_trainings ({self.tuning_trainings})"
             )
+
+    @property
+    def first_tuning_seed(self) -> int:
+        """Of the wide look; those of the finals come behind it."""
+        return self.seed + _TUNING
+
+    @property
+    def first_test_seed(self) -> int:
+        """Of the test, and of the network that is kept."""
+        return self.seed + _TEST
+
+    def division_of(self, index: int) -> int:
+        """The division of one of several seeds, which go round the divisions."""
+        return self.divisions[index % len(self.divisions)]

@@ -1,10 +1,7 @@
-"""A loss that takes part in a comparison, and the settings among which its tuning chooses."""
+"""A loss that takes part in a comparison, and how it may be trained."""
 
 import dataclasses
 from collections.abc import Mapping
-
-import numpy as np
-from scipy import stats
 
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
@@ -62,25 +59,3 @@ class Contender:
     def encode(self, point: TuningPoint) -> PyTree:
         """The candidate with the hyper-parameters of a point, as arrays."""
         return self.family.tuned(self.formula, point.hyperparameters)
-
-
-def tuning_points(contender: Contender, count: int, low: float, high: float) -> list[TuningPoint]:
-    """`count` points spread evenly over the learning rate and the contender's hyper-parameters.
-
-    A loss without hyper-parameters gets an even logarithmic grid of rates; otherwise a Halton sequence covers the box.
-    """
-    if not contender.tuning_ranges:
-        return [TuningPoint(float(rate)) for rate in np.geomspace(low, high, count)]
-    spans = {"learning_rate": TuningRange(low, high, low, logarithmic=True), **contender.tuning_ranges}
-    positions = stats.qmc.Halton(len(spans), scramble=False).random(count + 1)[1:]
-    points = []
-    for position in positions:
-        values = {name: _scaled(span, x) for (name, span), x in zip(spans.items(), position, strict=True)}
-        points.append(TuningPoint(values.pop("learning_rate"), values))
-    return points
-
-
-def _scaled(span: TuningRange, position: float) -> float:
-    if span.logarithmic:
-        return float(span.low * (span.high / span.low) ** position)
-    return float(span.low + (span.high - span.low) * position)

@@ -1,13 +1,13 @@
 """A run: search, compare, train. What `jaxloss.launch` starts and a notebook can call.
 
-with RunDirectory.open(path, config.to_dict(), MAY_CHANGE) as run:
-    summary = run_experiment(make_plan(config), run, ConsoleProgress())
+plan = make_plan(config)
+with RunDirectory.open(path, plan.config.to_dict(), MAY_CHANGE) as run:
+    summary = run_experiment(plan, run, ConsoleProgress())
 """
 
 import dataclasses
 import functools
 import itertools
-import math
 import platform
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,6 +30,7 @@ from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.chooser import TITLE as CHOICE
 from jaxloss.search.loop import SearchLoop
 from jaxloss.spaces.base import Space
+from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
@@ -38,7 +39,10 @@ from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.plan import Plan
 from jaxloss.study.ranking import Ranked
 from jaxloss.study.settings import SEARCH
+from jaxloss.study.statistics import FACTORS
 from jaxloss.study.tables import result_row
+from jaxloss.study.trainings import Job
+from jaxloss.study.tuning import Tuned
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
@@ -62,6 +66,7 @@ class Experiment:
         self.execution = plan.make_execution(self.parallelism)
         self.equal_losses = self._equal_losses()
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress, self.equal_losses)
+        self.baseline: Baseline | None = None
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
 
@@ -105,7 +110,25 @@ class Experiment:
         """
         if self.run.archive.candidates() or self.run.archive.trainings():
             return
-        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0]))
+        check_untrained(self.task, self._untrained)
+
+    @functools.cached_property
+    def _untrained(self) -> Mapping[str, float]:
+        """Scores of the untrained network from which the first training of the search starts."""
+        return self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0])
+
+    def _untrained_score(self) -> float:
+        return self._untrained[self.task.metric]
+
+    def check_baseline(self) -> None:
+        """Trains with the first of the losses that the config names, and warns where that is of no use."""
+        if not self.plan.contenders:
+            return
+        point = self.plan.contenders[0].default(self.config.training.learning_rate)
+        job = Job(self.plan.contenders[0], point, self.config.seed, self.config.comparison.divisions[0])
+        self.baseline = train_baseline(self.comparison.trainings, self.run.archive, job, self._untrained_score)
+        if not self.baseline.learns:
+            self.progress.message(self.baseline.warning(self.task.metric))
 
     @property
     def rate(self) -> float:
@@ -170,15 +193,16 @@ class Experiment:
     def compare(self, contenders: Sequence[Contender]) -> Compared:
         """Tunes the contenders, then tests each of them untuned and tuned; the best rival once more, if that is asked for."""
         rate, contenders = self.rate, list(contenders)
-        tuned = self.comparison.tune(contenders, rate)
-        if (number := self.config.comparison.best_rival_trainings) and (best := best_rival(contenders, tuned)):
+        tunings = self.comparison.tune(contenders, rate)
+        if (number := self.config.comparison.best_rival_trainings) and (best := best_rival(contenders, tunings)):
             rival = dataclasses.replace(best, tuning_trainings=number)
             contenders.append(rival)
-            tuned += self.comparison.tune([rival], rate, rival.tuning_trainings)
+            tunings += self.comparison.tune([rival], rate, rival.tuning_trainings)
         untuned_points = [contender.default(rate) for contender in contenders]
-        untuned = self.comparison.test(contenders, untuned_points, [math.nan] * len(contenders), "test untuned")
-        points, scores = zip(*tuned, strict=True)
-        return Compared(untuned, self.comparison.test(contenders, points, scores, "test tuned"))
+        untuned = self.comparison.test(contenders, untuned_points, [one.untuned_score for one in tunings], "test untuned")
+        tuned = self.comparison.test(contenders, [one.point for one in tunings], [one.score for one in tunings], "test tuned")
+        tuned = [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)]
+        return Compared(untuned, tuned)
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""
@@ -193,8 +217,7 @@ class Experiment:
 
     def train_network(self, contender: Contender, point: TuningPoint) -> PyTree:
         """The variables of a network that is trained once more with the best loss."""
-        comparison = self.config.comparison
-        seed, division = comparison.seed + 2000, comparison.divisions[0]
+        seed, division = self.plan.comparison.first_test_seed, self.plan.comparison.divisions[0]
         encoded = contender.encode(point)
         trial = Trial(contender.family, encoded, point.learning_rate, seed, division, SEARCH_EVAL, keep_end=True)
         ((outcome, _),) = self.execution.run([trial])
@@ -233,6 +256,8 @@ class Experiment:
             "metric": self.task.metric,
             "also_shown": list(self.task.also_shown),
             "space": self.space.name,
+            "baseline_check": None if self.baseline is None else self.baseline.to_json(),
+            "intervals": list(FACTORS),
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }
@@ -260,9 +285,9 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 
 
-def best_rival(contenders: Sequence[Contender], tuned: Sequence[tuple[TuningPoint, float]]) -> Contender | None:
+def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Contender | None:
     """The hand-crafted loss with the best tuned score on search_eval; None where there is none."""
-    scores = {one: score for one, (_, score) in zip(contenders, tuned, strict=True) if one.kind == HANDCRAFTED}
+    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind == HANDCRAFTED}
     return max(scores, key=scores.get, default=None)
 
 

@@ -11,7 +11,7 @@ from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.plan import Plan
 from jaxloss.study.ranking import different
-from jaxloss.study.summary import Searched, best_first, compare_summary, search_summary, train_summary
+from jaxloss.study.summary import Searched, best_of_kind, compare_summary, search_summary, train_summary
 
 
 def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
@@ -37,17 +37,19 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
 
 def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
+    experiment.check_baseline()
     main = _searched(experiment, experiment.config.search.name, FOUND, "rank")
     control = _searched(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else None
     compared = experiment.compare([*_found(experiment, main, control), *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
-    best = best_first(compared.tuned, FOUND)[0]
+    best = best_of_kind(compared.tuned, FOUND)[0]
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
     return search_summary(experiment, main, control, compared, final_scores)
 
 
 def compare_mode(experiment: Experiment) -> dict[str, Any]:
     """Tunes and tests the losses of `config.losses`."""
+    experiment.check_baseline()
     return compare_summary(experiment, experiment.compare(experiment.plan.contenders))
 
 

@@ -13,7 +13,13 @@ class RunSettings(Settings, section=""):
     """The run as a whole."""
 
     mode: str = setting(SEARCH, "search, then compare; train with `loss`; or compare `losses`", choices=RUN_MODES)
-    seed: int = setting(0, "Of everything that is drawn, except where a key of its own says otherwise", low=0, high=2**30)
+    seed: int = setting(
+        0,
+        "Of everything that is drawn, in every mode: division of the data, label noise, order, initialisation, candidates; "
+        "keys of their own say otherwise where they are set",
+        low=0,
+        high=2**30,
+    )
     data_dir: str = setting(
         "",
         "Folder of data files; empty: the environment variable JAXLOSS_DATA_DIR, else the current folder",

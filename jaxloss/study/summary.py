@@ -10,8 +10,7 @@ from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.entries import ranking_entries
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.ranking import Ranked
-from jaxloss.study.statistics import mean_interval
-from jaxloss.study.tables import difference_rows
+from jaxloss.study.tables import best_first, difference_rows, headline
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.reading import reading_of
 
@@ -39,12 +38,12 @@ def search_summary(
       compared: what both found, beside the other losses.
       final_scores: of the network that is kept, by name.
     """
-    best, *other_found = best_first(compared.tuned, FOUND)
+    best, *other_found = best_of_kind(compared.tuned, FOUND)
     ranking = _entries(experiment, main, [best, *other_found])
     rows = experiment.rows(*compared)
     _take_names(rows, FOUND, ranking)
     if control is not None:
-        _take_names(rows, RANDOM_SEARCH, _entries(experiment, control, best_first(compared.tuned, RANDOM_SEARCH)))
+        _take_names(rows, RANDOM_SEARCH, _entries(experiment, control, best_of_kind(compared.tuned, RANDOM_SEARCH)))
     _add_descriptions(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.label)
     counts, seconds = main.loop.counts, main.loop.seconds
@@ -58,6 +57,7 @@ def search_summary(
         "comparison": rows,
         "final_scores": dict(final_scores),
         "baselines": [_headline(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
+        "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
     return summary if control is None else {**summary, "random_search": _control_summary(control, compared, rows)}
@@ -71,6 +71,7 @@ def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any
     return {
         "comparison": rows,
         "baselines": [_headline(result) for result in compared.tuned],
+        "headline": headline(first, others, experiment.config.comparison.margin),
         "differences": difference_rows(first, others, experiment.config.comparison.margin),
         "stopped_by_nan": experiment.stopped_by_nan(),
     }
@@ -88,9 +89,9 @@ def train_summary(experiment: Experiment, result: TestResult, final_scores: Mapp
     }
 
 
-def best_first(results: Sequence[TestResult], kind: str) -> list[TestResult]:
+def best_of_kind(results: Sequence[TestResult], kind: str) -> list[TestResult]:
     """The tuned losses of one kind by their score on search_eval."""
-    return sorted((result for result in results if result.contender.kind == kind), key=lambda result: -result.search_eval)
+    return best_first([result for result in results if result.contender.kind == kind])
 
 
 def _entries(experiment: Experiment, searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ def _take_names(rows: Sequence[dict[str, Any]], kind: str, entries: Sequence[Map
 
 def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The best that random search found, and what it took."""
-    counts, best = control.loop.counts, best_first(compared.tuned, RANDOM_SEARCH)[0]
+    counts, best = control.loop.counts, best_of_kind(compared.tuned, RANDOM_SEARCH)[0]
     row = next(row for row in rows if row["name"] == best.contender.label)
     return {
         **_headline(best),
@@ -119,7 +120,7 @@ def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mappi
 
 
 def _headline(result: TestResult) -> dict[str, Any]:
-    interval = mean_interval(list(result.scores.values()))
+    interval = result.interval
     return {
         "name": result.contender.label,
         "formula": result.contender.formula,

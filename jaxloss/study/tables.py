@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.study.comparison import TestResult, paired_difference
+from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 
 
 def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
@@ -31,6 +32,8 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         "learning_rate": result.point.learning_rate,
         "hyperparameters": dict(result.point.hyperparameters),
         "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
+        # Where the tuned rate is the lowest or the highest that was tried: a better one may lie beyond.
+        "edge": result.edge,
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],
         "test_deviation": interval.deviation,
@@ -41,6 +44,25 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         # Every score of the task, in the order of `scores`.
         "test_scores": {name: [row.scores.get(name, 0.0) for row in rows] for name in names},
     }
+
+
+def headline(first: TestResult, others: Sequence[TestResult], margin: float) -> dict[str, Any]:
+    """What a run is judged by: one tuned loss beside the best tuned rival, and beside the best of random search.
+
+    Both are the best on search_eval, never on the test. Rivals of a found loss are hand-crafted, those of a given one all others.
+
+    Returns:
+      `{'best_rival': row, 'random_search': row}`, rows as in `difference_rows`, or None where there is no such loss.
+    """
+    rivals = [one for one in others if one.contender.kind == HANDCRAFTED or first.contender.kind != FOUND]
+    control = [one for one in others if one.contender.kind == RANDOM_SEARCH]
+    best = {"best_rival": rivals, "random_search": control}
+    return {name: next(iter(difference_rows(first, best_first(one)[:1], margin)), None) for name, one in best.items()}
+
+
+def best_first(results: Sequence[TestResult]) -> list[TestResult]:
+    """Tuned losses by their score on search_eval."""
+    return sorted(results, key=lambda result: -result.search_eval)
 
 
 def difference_rows(first: TestResult, others: Sequence[TestResult], margin: float) -> list[dict[str, Any]]:

@@ -61,6 +61,8 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
     """
     if "dtype" in settings.model_options:
         raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
+    # A run has filled in what follows from its seed; who makes a task by themselves has that of seed 0.
+    settings = settings.drawn(0)
     fractions, streamed = settings.fractions, settings.training_data == STREAMED
     limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
     images = with_held_out_test(load_source(settings.source, context.data_dir, settings.download), fractions, settings.test_seed)

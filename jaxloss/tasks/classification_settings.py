@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.conditions import Never, unless, when
+from jaxloss.core.draws import FOLLOWS, moved
 from jaxloss.core.settings import Settings, are_different, are_finite, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.load import SOURCES
 from jaxloss.tasks.data.noise import NOISES
@@ -24,6 +25,11 @@ def _are_metrics(key: str, names: Sequence[str]) -> None:
     is_known_or(METRICS, "module:function")(key, names)
 
 
+def _drawn_seed(settings: "ClassificationSettings", seed: int) -> int:
+    del settings
+    return moved(0, seed)
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassificationSettings(Settings, section="task.classification", reads=READS):
     """Image classification: any source of labelled images, any network with logits, label noise on request."""
@@ -32,7 +38,10 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     download: bool = setting(False, "Whether a source may fetch what is absent")
     fractions: tuple[float, float, float] = setting((0.5, 0.2, 0.3), "Of train, search_eval and test")
     test_seed: int = setting(
-        0, "Of the examples that are held out for the test, where the source has no test set of its own", low=0, high=2**30
+        0,
+        "Of the examples that are held out for the test, where the source has no test set of its own; no other seed moves it",
+        low=0,
+        high=2**30,
     )
     division: int = setting(
         0,
@@ -53,16 +62,23 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
         high=10.0**6,
     )
     imbalance_seed: int = setting(
-        0,
-        "Of the choice of the images; every division of the data makes a choice of its own",
-        low=0,
+        FOLLOWS,
+        f"Of the choice of the images, whatever seed says; {FOLLOWS}: it follows from seed, 0 for seed 0; every division of the "
+        "data makes a choice of its own",
+        low=FOLLOWS,
         high=2**30,
         acts_when=IMBALANCED,
+        drawn=_drawn_seed,
     )
     noise_kind: str = setting("none", "Of wrong labels, in the training set only", choices=("none", *NOISES))
     noise_rate: float = setting(0.0, "Fraction of the labels", low=0.0, high=1.0, acts_when=NOISY)
     noise_seed: int = setting(
-        0, "Of the noise; every division of the data draws noise of its own", low=0, high=2**30, acts_when=NOISY
+        FOLLOWS,
+        f"Of the noise, whatever seed says; {FOLLOWS}: it follows from seed, 0 for seed 0; every division draws noise of its own",
+        low=FOLLOWS,
+        high=2**30,
+        acts_when=NOISY,
+        drawn=_drawn_seed,
     )
     noise_mapping: str | Sequence[int] = setting(
         "next",

@@ -180,8 +180,8 @@ def _check_run(settings: RetrievalSettings, context: TaskContext) -> None:
         )
     if settings.train_on_all and len(context.divisions) > 1:
         raise UserError(
-            "task.retrieval.train_on_all leaves nothing to divide, and every training would be repeated for each of "
-            f"comparison.divisions: name one, such as (0,), not {tuple(context.divisions)}"
+            "task.retrieval.train_on_all leaves nothing to divide, and every training would be repeated for each of the "
+            f"{len(context.divisions)} divisions of the data: set comparison.num_divisions=1"
         )
     if settings.rerank and context.mode == "compare":
         raise UserError("task.retrieval.rerank is for the network that a run keeps, and mode=compare keeps none: use mode=train")

@@ -20,7 +20,7 @@ CONTENDERS = [
     Contender("focal", HANDCRAFTED, family("focal")),
     Contender("sce", HANDCRAFTED, family("sce")),
 ]
-SETTINGS = ComparisonSettings(tuning_trainings=11, tuning_finalists=2, tuning_seeds=3, test_seeds=3, rank_seeds=2)
+SETTINGS = ComparisonSettings(tuning_trainings=11, tuning_finalists=2, tuning_seeds=3, test_seeds=3, rank_seeds=2).drawn(0)
 BEST_RATE = 0.1
 
 
@@ -48,5 +48,6 @@ def comparison(archive, execution=None, settings=SETTINGS, equal_losses=None):
 
 def all_stages(compared, contenders=CONTENDERS):
     compared.rank(contenders[:2], 0.3, "rank")
-    settings, scores = zip(*compared.tune(contenders, 0.3), strict=True)
-    return settings, compared.test(contenders, settings, scores, "test tuned")
+    tunings = compared.tune(contenders, 0.3)
+    points, scores = [one.point for one in tunings], [one.score for one in tunings]
+    return points, compared.test(contenders, points, scores, "test tuned")

@@ -77,6 +77,6 @@ def test_one_formula_under_two_names_is_trained_once(archive):
     (one, other) = comparison(archive, execution).tune(twins, 0.3)
     assert one == other
     assert len(execution.trials) == 11
-    results = comparison(archive, execution).test(twins, [one[0], other[0]], [0.0, 0.0], "test")
+    results = comparison(archive, execution).test(twins, [one.point, other.point], [0.0, 0.0], "test")
     assert results[0].scores == results[1].scores
     assert len(execution.trials) == 11 + 6

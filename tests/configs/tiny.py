@@ -24,7 +24,7 @@ def get_config():
     config.comparison.rank_seeds = 2
     config.comparison.num_found = 1
     config.comparison.tuning_trainings = 4
-    config.comparison.tuning_finalists = 1
-    config.comparison.tuning_seeds = 2
+    config.comparison.tuning_finalists = 2
+    config.comparison.tuning_seeds = 1
     config.comparison.test_seeds = 2
     return config

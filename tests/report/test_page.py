@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jaxloss.report import page as report
+from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.page import write_report
 from jaxloss.runs import RunDirectory
 from tests.report.finished_run import CONFIG, COUNTS, MARGINS, SPACE, differences_of, make_run, summary_of, words_of
@@ -145,13 +145,24 @@ class TestSearchPage:
         assert "<y & z>" not in page
         assert "simplified for target in [0, 1]" in page
 
-    def test_the_headline_is_the_tuned_result_and_the_lead_over_cross_entropy(self, pages):
-        head = Page(pages["search"]).text.split("The search")[0]
+    @pytest.mark.parametrize("verdict", ["leads", "ties", "is behind"])
+    def test_the_headline_is_the_tuned_result_beside_the_best_rival_and_random_search(self, tmp_path, verdict):
+        """Green, and ahead, only where the interval against the best tuned rival is above zero."""
         summary = summary_of("search")
-        lead = next(row for row in summary["differences"] if row["second"] == "cross_entropy")
+        rows = {row["second"]: row for row in summary["differences"]}
+        rows["gce"] |= {"verdict": verdict, "mean": 0.0123, "ci95": [0.01, 0.0146]}
+        summary["headline"] = {"best_rival": rows["gce"], "random_search": {**rows["random search"], "verdict": "leads"}}
+        run = make_run(tmp_path / "run")
+        (run / "summary.json").write_text(json.dumps(summary))
+        page = write_report(run, SPACE).read_text().partition("<h2>The search")[0].rpartition("<section>")[0]
+        head = Page(page + "</main></body></html>").text
         assert f"{summary['best']['test_mean']:.4f}" in head
-        assert "ahead of tuned cross-entropy" in head
-        assert f"{lead['mean']:+.4f}" in head
+        words = {"leads": "ahead of", "ties": "tied with", "is behind": "behind"}[verdict]
+        assert f"{words} the best tuned rival, GCE" in head
+        assert "+0.0123" in head
+        assert "above the best of random search" in head
+        assert "cross-entropy" not in head
+        assert ("ahead of" in head) == ('class="big leads"' in page) == (verdict == "leads")
 
     def test_a_thousand_trainings_take_seconds(self, tmp_path):
         run = make_run(tmp_path / "run", count=1200)
@@ -167,14 +178,38 @@ def test_a_run_that_has_just_begun_is_reported(tmp_path):
     assert "This run is unfinished" in write_report(tmp_path / "run").read_text()
 
 
-def test_without_cross_entropy_the_headline_names_the_best_hand_crafted_loss():
-    """Best on search_eval, not on the test; a found loss is no rival."""
-    rows = [
-        {"name": name, "kind": kind, "tuned": {"search_eval": score}}
-        for name, kind, score in (("cosface", "handcrafted", 0.5), ("arcface", "handcrafted", 0.6), ("found 2", "found", 0.9))
-    ]
-    differences = [{"second": name, "mean": 0.0} for name in ("cosface", "arcface", "found 2")]
-    assert report.headline_rival(rows, differences)["second"] == "arcface"
-    rows.append({"name": "cross_entropy", "kind": "handcrafted", "tuned": {"search_eval": 0.1}})
-    assert report.headline_rival(rows, [*differences, {"second": "cross_entropy", "mean": 0.0}])["second"] == "cross_entropy"
-    assert report.headline_rival([], []) is None
+def test_an_earlier_summary_names_no_headline_and_gets_one():
+    """The rival that is best on search_eval, not on the test; a found loss is no rival of another."""
+    summary = summary_of("search")
+    assert "headline" not in summary
+    scores = {"cross_entropy": 0.5, "gce": 0.6, "mae": None, "found 2": 0.9}
+    for row in summary["comparison"]:
+        row["tuned"]["search_eval"] = scores.get(row["name"], 0.1)
+    judged = headline_of(summary)
+    assert [judged[name]["second"] for name in (BEST_RIVAL, RANDOM_SEARCH)] == ["gce", "random search"]
+    assert headline_of({}) == {BEST_RIVAL: None, RANDOM_SEARCH: None}
+    given = headline_of(summary_of("compare"))
+    assert given[BEST_RIVAL]["second"] != summary_of("compare")["comparison"][0]["name"]
+    assert given[RANDOM_SEARCH] is None
+
+
+def test_what_is_to_be_known_of_a_table_is_said(tmp_path):
+    """Where nothing learned, which rates lie at the edge, and what the intervals know of."""
+    summary = summary_of("compare")
+    run = make_run(tmp_path / "run", "compare")
+    former = write_report(run, SPACE).read_text()
+    assert "took all trainings as independent" in former
+    assert "The test images are one sample for all" in former
+    summary["comparison"][1]["tuned"]["edge"] = "upper"
+    summary["intervals"] = ["division", "seed"]
+    check = {"loss": "cross_entropy", "learning_rate": 0.3, "untrained": 0.2, "trained": 0.1, "learns": False}
+    (run / "summary.json").write_text(json.dumps({**summary, "baseline_check": check}))
+    page = Page(write_report(run, SPACE).read_text()).text
+    assert (
+        "Nothing learned here: with cross-entropy at rate 0.3 the accuracy on search_eval is 0.1000, and 0.2000 without" in page
+    )
+    assert page.count("at the upper edge of the rates tried") == 1
+    assert "Intervals take trainings on one division of the data as related" in page
+    assert "took all trainings as independent" not in page
+    (run / "summary.json").write_text(json.dumps({**summary, "baseline_check": {**check, "learns": True}}))
+    assert "Nothing learned here" not in write_report(run, SPACE).read_text()

@@ -105,7 +105,10 @@ def test_batch_size_and_pk_must_agree(market):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"mode": "train", "comparison.divisions": "(0, 1)", "task.retrieval.train_on_all": "true"}, "name one, such as"),
+        (
+            {"mode": "train", "comparison.divisions": "(0, 1)", "task.retrieval.train_on_all": "true"},
+            "for each of the 2 divisions of the data: set comparison.num_divisions=1",
+        ),
         ({"mode": "compare", "task.retrieval.rerank": "true"}, "mode=compare keeps none"),
     ],
 )
@@ -149,7 +152,7 @@ def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
         "comparison.rank_seeds": 1,
         "comparison.num_found": 1,
         "comparison.tuning_trainings": 4,
-        "comparison.tuning_finalists": 1,
+        "comparison.tuning_finalists": 2,
         "comparison.tuning_seeds": 1,
         "comparison.test_seeds": 2,
     }

@@ -62,8 +62,12 @@ def test_a_run_that_has_done_nothing_takes_a_corrected_config(tmp_path):
 def test_the_first_forbidden_difference_is_named(tmp_path):
     begin(tmp_path, CONFIG)
     before = (tmp_path / "config.json").read_bytes()
-    other = changed(seed=7, search={"name": "random_search", "num_trainings": 20})
+    other = changed(search={"name": "random_search", "num_trainings": 20})
     with user_error("search.name", '"evolution"', '"random_search"', "--workdir", str(tmp_path)):
+        RunDirectory.open(tmp_path, other)
+    # A key of the run as a whole is named before those that may follow from it.
+    other = changed(seed=7, search={"name": "random_search", "num_trainings": 20})
+    with user_error("seed = 0, not 7", "--workdir", str(tmp_path)):
         RunDirectory.open(tmp_path, other, may_change=("search.num_trainings",))
     with user_error("seed = 0", "not 7"):
         RunDirectory.open(tmp_path, other, may_change=("search",))

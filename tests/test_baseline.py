@@ -1,0 +1,64 @@
+"""The first training of a run says whether anything learns, once, and binds the run to nothing."""
+
+import pytest
+
+from jaxloss.runs import open_for_reading
+from jaxloss.study.comparison import Comparison
+from tests.launch.command import run
+
+COMPARE = ("mode=compare", "losses=('cross_entropy', 'gce')", "comparison.test_seeds=1", "quiet=false")
+# Steps that move nothing: the trained network scores as the untrained one.
+STILL = (*COMPARE, "training.learning_rate=1e-9", "comparison.learning_rate_low=1e-9", "comparison.learning_rate_high=1e-9")
+
+
+def rows_of(path):
+    with open_for_reading(path) as opened:
+        return opened.archive.trainings("baseline"), opened.read_summary()
+
+
+def test_where_nothing_learns_a_run_says_so_at_once_and_at_the_end(tmp_path, capsys):
+    assert run(tmp_path / "run", *STILL) == 0
+    output = capsys.readouterr()
+    (line,) = [line for line in output.err.splitlines() if "nothing learns" in line]
+    assert "with cross_entropy at rate 1e-09 the accuracy on search_eval is" in line
+    assert "Nothing learned here" in output.out
+    (row,), summary = rows_of(tmp_path / "run")
+    assert summary["baseline_check"]["untrained"] == pytest.approx(row.score)
+    assert not summary["baseline_check"]["learns"]
+    assert "Nothing learned here" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_where_it_learns_nothing_is_said_and_a_second_start_trains_nothing(tmp_path, capsys):
+    for _ in range(2):
+        assert run(tmp_path / "run", *COMPARE) == 0
+        output = capsys.readouterr()
+        assert "othing learn" not in output.err + output.out
+        (row,), summary = rows_of(tmp_path / "run")
+        check = summary["baseline_check"]
+        assert check["learns"]
+        assert (check["loss"], check["learning_rate"], check["trained"]) == ("cross_entropy", row.learning_rate, row.score)
+        assert (row.seed, row.division) == (0, 0)
+
+
+class Killed(Exception):
+    """In place of a kill."""
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_run_that_was_killed_behind_its_baseline_takes_a_corrected_config(tmp_path, monkeypatch, corrected):
+    """With the old one the baseline is not trained again; with another it is, since the old one says nothing of that."""
+
+    def die(*_):
+        raise Killed
+
+    path = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Comparison, "tune", die)
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)  # a kill clears nothing up
+        with pytest.raises(Killed):
+            run(path, *COMPARE)
+    with open_for_reading(path) as opened:
+        (before,) = opened.archive.trainings()
+    assert run(path, *COMPARE, *(["training.momentum=0.5"] if corrected else [])) == 0
+    (after,), _ = rows_of(path)
+    assert (after == before) != corrected
