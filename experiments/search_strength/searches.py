@@ -5,6 +5,7 @@ from collections.abc import Mapping
 _DIVISIONS = {"search.seeds_per_candidate": "3", "search.divisions_per_candidate": "3"}
 _CALIBRATION = {"search.calibration_trainings": "30"}
 _RACE = {"search.seeds_per_candidate": "9", "search.racing_first": "1", "search.divisions_per_candidate": "3"}
+_CROSSOVER = {"space.autoloss_zero.crossover_probability": "0.5"}
 _RANDOM = {"search.name": "random_search"}
 
 # By name; all spend the same number of trainings, those of the calibration included.
@@ -15,6 +16,7 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "calibrated": _CALIBRATION,
     "scored": {**_DIVISIONS, **_CALIBRATION},
     "raced": {**_RACE, **_CALIBRATION},
+    "raced_crossed": {**_RACE, **_CALIBRATION, **_CROSSOVER},
     "random_raced": {**_RANDOM, **_RACE, **_CALIBRATION},
     "random_scored": {**_RANDOM, **_DIVISIONS, **_CALIBRATION},
 }

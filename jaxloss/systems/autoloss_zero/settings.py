@@ -69,6 +69,13 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
     reinitialise_probability: float = setting(
         0.5, "Of a fresh random tree, where the parent is not copied", low=0.0, high=1.0, acts_when=EVOLVED
     )
+    crossover_probability: float = setting(
+        0.0,
+        "Of the sum of two parents, or of one with a part of the other, where neither happens; the paper has none",
+        low=0.0,
+        high=1.0,
+        acts_when=EVOLVED,
+    )
     num_mutations: int = setting(2, "One after the other, where neither happens", low=1, high=1_000, acts_when=EVOLVED)
 
     def __post_init__(self):

@@ -18,7 +18,7 @@ from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_fa
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
-COPY, REINITIALISE, MUTATION = "copy", "reinitialise", "mutation"
+COPY, REINITIALISE, CROSSOVER, MUTATION = "copy", "reinitialise", "crossover", "mutation"
 
 REQUIRED = (frozenset({PREDICTION}), frozenset({TARGET}))
 
@@ -45,11 +45,16 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         )
 
     def offspring(generator: np.random.Generator, branch: Branch, parents: Sequence[Graph]) -> tuple[Graph, str]:
-        (parent,) = parents
+        parent, *others = parents
         if generator.random() < settings.copy_probability:
             return parent, COPY
         if generator.random() < settings.reinitialise_probability:
             return sample(generator, branch), REINITIALISE
+        if others and generator.random() < settings.crossover_probability:
+            graph = trees.crossed(generator, parent, others[0])
+            if fits(graph, layout):
+                return graph, CROSSOVER
+            # Two large parents: mutation makes a child that fits.
         for _ in range(MAX_DRAWS):
             graph = trees.mutate(generator, vocabulary, parent, settings.num_mutations)
             if fits(graph, layout):
@@ -79,6 +84,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         ),
         sample=sample,
         offspring=offspring,
+        num_parents=2 if settings.crossover_probability else 1,
         hyperparameters=hyperparameters,
         with_hyperparameters=with_hyperparameters,
         tuning_ranges={

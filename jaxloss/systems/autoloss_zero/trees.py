@@ -11,6 +11,8 @@ import numpy as np
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.operators.operator import Operator
 
+ROOT = Node("root")
+
 
 @dataclasses.dataclass
 class Tree:
@@ -131,8 +133,19 @@ def replace(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) 
     return True
 
 
+def crossed(generator: np.random.Generator, first: Graph, second: Graph) -> Graph:
+    """A child of two trees, which the paper does not have: their sum, or the first with a part of the second, equally likely."""
+    if generator.random() < 0.5:
+        return to_graph(Tree(Node("Add"), [from_graph(first), from_graph(second)]))
+    root, giver = Tree(ROOT, [from_graph(first)]), Tree(ROOT, [from_graph(second)])
+    places, parts = _places(root), _places(giver)
+    parent, index = places[generator.integers(len(places))]
+    source, part = parts[generator.integers(len(parts))]
+    parent.children[index] = source.children[part]
+    return to_graph(root.children[0])
+
+
 MUTATIONS = (insert, delete, replace)
-ROOT = Node("root")
 
 
 def mutate(generator: np.random.Generator, vocabulary: Vocabulary, graph: Graph, num_mutations: int) -> Graph:
