@@ -7,7 +7,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 import jax
-import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
@@ -141,7 +140,7 @@ class Resources:
 
     def _check_orders(self, orders: Array, division: int) -> None:
         """Raises a UserError for a row that there is not: in its place, JAX would read the last one."""
-        rows, num_rows = np.asarray(orders), num_examples(self._train_shapes(division))
+        rows, num_rows = jax.device_get(orders), num_examples(self._train_shapes(division))
         if wrong := rows[(rows < 0) | (rows >= num_rows)].tolist():
             raise UserError(
                 f"order of the task {self._task.name} gives the row {wrong[0]}, and there are rows 0 to {num_rows - 1}"
