@@ -35,6 +35,7 @@ from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
+from jaxloss.tasks.check_problem import problem_errors
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
@@ -185,8 +186,11 @@ def make_problems(config: Config, task: Task) -> Callable[[str], Mapping[str, Re
 
     @functools.cache
     def problems(name: str) -> Mapping[str, RejectionProblem]:
+        if name not in task.problems:
+            raise unknown(f"problem of the task {task.name}", name, task.problems)
         make, num_samples = task.problems[name], config.filters.rejection.num_samples
-        return make(task.init(init_key), task.data[TRAIN], sample_key, num_samples)
+        with problem_errors(f"the problem '{name}' of the task {task.name}", task):
+            return make(task.init(init_key), task.data[TRAIN], sample_key, num_samples)
 
     return problems
 
