@@ -19,10 +19,11 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
-from jaxloss.filters.base import Filter
+from jaxloss.filters.base import Filter, Screened
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.check import check_answer, check_filter, check_names
+from jaxloss.filters.check import ask, check_filter, check_names
 from jaxloss.filters.context import FilterContext
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.formula import MAX_NODES
@@ -239,5 +240,5 @@ def _further_filter(name: str, context: FilterContext, example: Expression) -> F
     with named_errors(what):
         made = import_factory("filter", name, ())(context)
     check_filter(what, made)
-    check_answer(what, made, context.branch.form.canonical(example))
+    ask(what, made, [context.branch.form.canonical(example)], [Screened()], LossMemory())
     return made
