@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 import ml_collections
+import numpy as np
 
 from jaxloss.config import wiring
 from jaxloss.config.names import import_factory
@@ -21,6 +22,7 @@ from jaxloss.spaces.families import FAMILIES, branch_families, names_family, sin
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
+from jaxloss.symbolic.reading import check_reading
 from jaxloss.systems.registry import PUBLISHED
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_task, on_division
@@ -91,6 +93,7 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
     num_samples = config.filters.rejection.num_samples if searches else 0
     inputs = check_task(task, config.training.batch_size, reads, num_samples)
     check_space(space, inputs)
+    check_reading(space, space.draw(np.random.default_rng(config.seed)))
 
 
 def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:

@@ -135,12 +135,20 @@ def make_sections(config: Config, space: Space) -> dict[str, Settings]:
 
 
 def make_chooser(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
-    """The chooser of the main search, or None where the space has none, or is asked for none."""
+    """The chooser of the main search, or None where the space has none, or is asked for none.
+
+    Raises:
+      UserError: where the space makes a mistake.
+    """
     if space.make_chooser is None:
         return None
     context = ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints)
-    with named_errors(f"make_chooser of the space {space.name}"):
-        return space.make_chooser(context)
+    what = f"make_chooser of the space {space.name}"
+    with named_errors(what):
+        chooser = space.make_chooser(context)
+    if chooser is not None and not all(callable(getattr(chooser, name, None)) for name in ("candidates", "choose")):
+        raise UserError(f"{what} must give a Chooser, with the functions candidates and choose, or None, not {written(chooser)}")
+    return chooser
 
 
 def make_budget(config: Config) -> SearchBudget:
@@ -170,7 +178,7 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     if config.mode == "search":
         most_lanes = search.generation_size * search.seeds_per_candidate
     generator = np.random.default_rng(config.seed)
-    drawn = [{branch.name: space.sample(generator, branch) for branch in space.branches} for _ in range(_EXAMPLES)]
+    drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]
     examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
     return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
