@@ -15,6 +15,8 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
+from jaxloss.search.evolution import Evolution
+from jaxloss.search.settings import EvolutionSettings, SearchSettings
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.check import check_space
 from jaxloss.spaces.check_fit import check_fit
@@ -79,6 +81,14 @@ def _remarks(config: ml_collections.ConfigDict, task: Task) -> Iterator[str]:
     batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
     if batch_size < settings.batch_size:
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
+    if config.mode == "search" and config.search.name == Evolution.name:
+        search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
+        num_candidates = search.num_trainings // search.seeds_per_candidate
+        if first >= num_candidates:
+            yield (
+                f"search.evolution.initial_population={first}: search.num_trainings allows {num_candidates} candidates: all "
+                "are drawn at random and none by evolution"
+            )
 
 
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:

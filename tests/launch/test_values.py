@@ -40,6 +40,10 @@ from jaxloss.core.errors import UserError
         ("task.retrieval.pixel_deviation=0.0", "config key task.retrieval.pixel_deviation must be above 0, not 0.0"),
         ("task.retrieval.pixel_deviation=(0.2, -1.0, 0.2)", "task.retrieval.pixel_deviation must be above 0"),
         ("comparison.divisions=()", "comparison.divisions must name different divisions"),
+        (
+            "filters.also=(own:make,)",
+            "--config.filters.also takes texts in quotes, as in \"('one', 'another')\", not '(own:make,)'",
+        ),
         ("comparison.divisions=('a',)", "--config.comparison.divisions takes a value of type tuple like"),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
         ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
