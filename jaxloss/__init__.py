@@ -36,6 +36,7 @@ _PUBLIC = {
     "StreamedRows": "jaxloss.tasks.data.stream",
     "RowSource": "jaxloss.tasks.data.stream",
     "ArrayRows": "jaxloss.tasks.data.stream",
+    "take_rows": "jaxloss.tasks.data.stream",
     # Your own space.
     "Space": "jaxloss.spaces.base",
     "Branch": "jaxloss.spaces.base",

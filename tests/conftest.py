@@ -3,8 +3,10 @@
 import os
 import tempfile
 
-# Before jax is imported: devices for the data-parallel tests, on any machine.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4".strip()
+# Before jax is imported, and for the commands that tests start: devices for the data-parallel tests, on any machine; and no
+# optimisation by the compiler, which takes longer than what most tests compute.
+_FLAGS = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 
 # Compiled programs are kept for other tests that need the same, and for the next run, but not in the user's own cache.

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from examples.own_weights import Weights, polynomials
+from jaxloss import launch
+from jaxloss.config.schema import default_config
+from jaxloss.config.wiring import make_chooser
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space
@@ -103,6 +106,36 @@ WRONG_SPACES = {
         wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["predictions"]),
         r"apply of the space autoloss_zero raises KeyError: 'predictions' \(tests/test_check_space\.py, line \d+\)",
     ),
+    "values of integers": (
+        wrong_form(values=lambda self, encoded, inputs, axis_name=None: inputs.arrays["target"].astype(int)),
+        "apply of the space autoloss_zero must give float32[10, 1, 1, 1] or float32[10, 1, 1, 3] for the branch "
+        "'classification', and gives int32[10, 1, 1, 3]",
+    ),
+    "whitespace around a text": (
+        wrong_form(write=lambda self, expression: f"{expression}\n"),
+        r"write of the branch 'classification' of the space autoloss_zero must give one line without whitespace around it, not '",
+    ),
+    "names that are no set": (
+        wrong_form(reads=lambda self, expression: ["prediction"]),
+        "reads of the branch 'classification' of the space autoloss_zero must give a set of names, not a list",
+    ),
+    "curves that are no graphs": (
+        wrong_form(curves=lambda self, expression: (1, 2)),
+        "curves of the branch 'classification' of the space autoloss_zero must give a tuple of Graphs, not (an int, an int)",
+    ),
+    "graphs that are none": (
+        wrong_form(graphs=lambda self, expression: {"": (1, 2)}),
+        "graphs of the branch 'classification' of the space autoloss_zero must give a dict {name: (Graph, Layout)}, not "
+        "{'': (an int, an int)}",
+    ),
+    "numbers without names": (
+        wrong_form(numbers=lambda self, expression: [1]),
+        "numbers of the branch 'classification' of the space autoloss_zero must give a dict {name: number}, not a list",
+    ),
+    "an offspring that draws by itself": (
+        dataclasses.replace(SPACE, offspring=lambda generator, branch, parents: (SPACE.sample(GLOBAL, branch), "drawn")),
+        "offspring of the space autoloss_zero must draw from the generator that it is given alone, but two generators of one",
+    ),
     "an offspring of unknown origin": (
         dataclasses.replace(SPACE, offspring=lambda generator, branch, parents: (parents[0], None)),
         "offspring of the space autoloss_zero must give (expression, origin), the origin a text, not (a Graph, None)",
@@ -171,9 +204,53 @@ def test_a_field_of_another_type(field):
     assert str(caught.value).startswith(says)
 
 
+def test_needed_inputs_that_are_no_sets():
+    branch = dataclasses.replace(SPACE.branches[0], required=("prediction",))
+    says = (
+        r"required of the branch 'classification' of the space autoloss_zero must be a tuple of sets of names, as in \(frozenset"
+    )
+    with pytest.raises(UserError, match=says):
+        check_space_fields(dataclasses.replace(SPACE, branches=(branch,)))
+
+
+WRONG_FORMS = {
+    "program": (3, "a Layout or None, not 3"),
+    "numbers": (None, "a function, not None"),
+    "ranges": ({"prediction": 3}, "a dict {name: (low, high)} with low < high, not {'prediction': an int}"),
+    "looks_across": ("no", "True or False, not 'no'"),
+}
+
+
+@pytest.mark.parametrize("field", WRONG_FORMS)
+def test_a_field_of_a_form_of_another_type(field):
+    value, says = WRONG_FORMS[field]
+    with pytest.raises(UserError) as caught:
+        check_space_fields(
+            wrong_form(**{field: value, "__init__": lambda self, layout: object.__setattr__(self, "layout", layout)})
+        )
+    assert str(caught.value).startswith(
+        f"{field} of the form of the branch 'classification' of the space autoloss_zero must be {says}"
+    )
+
+
 def test_a_branch_without_a_form():
     with pytest.raises(UserError, match="form of the branch 'one' of the space autoloss_zero must be a Form, not None"):
         check_space_fields(dataclasses.replace(SPACE, branches=(Branch("one", None),)))
+
+
+def test_a_chooser_that_is_none():
+    space = dataclasses.replace(SPACE, make_chooser=lambda context: 3)
+    with pytest.raises(UserError, match=r"make_chooser of the space autoloss_zero must give a Chooser, .* or None, not an int"):
+        make_chooser(default_config(), space, {}, None)
+
+
+def test_python_that_is_none_ends_a_command_before_a_directory_is_made(tmp_path, capsys):
+    space = ["--config.space.name=tests.symbolic.test_export:own", "--config.space.options.mistake=python is broken"]
+    assert launch.main(["--config=tests/configs/tiny.py", *space, f"--workdir={tmp_path / 'run'}"]) == 2
+    assert re.fullmatch(
+        r"error: write_python of .* must give a Python module, .* cannot be compiled: .*\n", capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_spaces_without_mistakes():

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -12,6 +13,8 @@ from jaxloss.core.types import LossInputs
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.check import check_task, on_division
+from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from tests.changed_tasks import BATCH, BRANCH, TASK, with_data, with_problem
 
@@ -95,3 +98,19 @@ def test_a_division_has_the_functions_of_its_task():
     other = on_division(task, 1)
     assert other.augment is augment
     assert other.data[TRAIN] is not TASK.data[TRAIN]
+
+
+@pytest.mark.parametrize(("num_rows", "steps", "batch_size"), [(40, 4, 10), (35, 3, 10), (5, 1, 5)])
+def test_rows_of_an_order_that_fill_no_batch_are_left_out(num_rows, steps, batch_size):
+    task = dataclasses.replace(TASK, order=lambda key, train: jnp.arange(num_rows))
+    check_task(task, BATCH)
+    preparation, train = Preparation(task, TrainingSettings(batch_size=BATCH)), task.data[TRAIN]
+    assert (preparation.steps_per_epoch(train), preparation.batch_size(train)) == (steps, batch_size)
+    expected = np.arange(steps * batch_size).reshape(steps, batch_size)
+    np.testing.assert_array_equal(preparation.rows_of_steps(np.arange(num_rows)[None], train, 0, 99), expected)
+
+
+def test_a_division_may_have_another_number_of_rows():
+    smaller = make_fast(FastSettings(size=30))
+    task = on_division(dataclasses.replace(TASK, with_division=lambda number: smaller), 1)
+    assert {name: part["label"].shape for name, part in task.data.items()} == dict.fromkeys(smaller.data, (30,))

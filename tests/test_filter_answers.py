@@ -39,6 +39,9 @@ class Answering:
         (None, "must give a list of Screened, one for each expression, not None"),
         ([Screened(), 3], "must give a list of Screened, one for each expression, not a list"),
         ([Screened(), Screened(Verdict(ELSEWHERE))], "for the reason 'elsewhere', which is not among its reasons"),
+        ([Screened(), Screened(Verdict(TOO_LONG, "high"))], "must give a Verdict whose value is a number, and gives 'high'"),
+        ([Screened(), Screened(signature=3)], "must give a Screened whose signature is a text or None, and gives 3"),
+        ([Screened(), Screened(sketch=b"3")], "must give a Screened whose sketch is a text or None, and gives a bytes"),
     ],
 )
 def test_an_answer_that_is_none(answers, says):
@@ -46,6 +49,21 @@ def test_an_answer_that_is_none(answers, says):
         Cascade(BRANCH.name, BRANCH.form, [Answering(answers)]).screen(GRAPHS, LossMemory())
     assert "the filter 'mine'" in str(caught.value)
     assert says in str(caught.value)
+
+
+class Raising(Answering):
+    def check(self, expressions, known, memory):
+        return {}["x"]
+
+
+LOOKS_AT = {Cost.DRAW: lambda cascade: cascade.look(GRAPHS[0]), Cost.CALL: lambda cascade: cascade.screen(GRAPHS, LossMemory())}
+
+
+@pytest.mark.parametrize("cost", LOOKS_AT)
+def test_a_filter_that_raises(cost):
+    cascade = Cascade(BRANCH.name, BRANCH.form, [Raising(None, cost)])
+    with pytest.raises(UserError, match=r"check of the filter 'mine' raises KeyError: 'x' \(tests/test_filter_answers\.py, line"):
+        LOOKS_AT[cost](cascade)
 
 
 def test_an_undeclared_reason_at_a_draw():
@@ -58,3 +76,14 @@ def test_an_undeclared_reason_at_a_draw():
 def test_a_reason_of_a_wrong_name(label):
     with pytest.raises(UserError, match="a reason is called by lower-case words joined by underscores, not"):
         check_filter("the filter", Answering([], reasons=(Reason(label, "words"),)))
+
+
+@pytest.mark.parametrize("words", [3, " "])
+def test_a_reason_without_words(words):
+    with pytest.raises(UserError, match="the filter: words of the reason 'too_long' must be a text, not"):
+        check_filter("the filter", Answering([], reasons=(Reason("too_long", words),)))
+
+
+def test_a_filter_without_a_title():
+    with pytest.raises(UserError, match="the filter: title must say in words what passing it means, and is empty"):
+        check_filter("the filter", Answering([], title=""))

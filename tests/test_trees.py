@@ -148,12 +148,13 @@ def test_mutations_are_drawn_uniformly(monkeypatch):
 
         return call
 
+    names = tuple(mutation.__name__ for mutation in trees.MUTATIONS)
     monkeypatch.setattr(trees, "MUTATIONS", tuple(counted(mutation) for mutation in trees.MUTATIONS))
     graph = read("Neg(Mul(target, Log(prediction)))")
     for seed in range(1000):
         trees.mutate(np.random.default_rng(seed), VOCABULARY, graph, 2)
-    assert sum(counts.values()) == 2000
-    assert is_uniform(counts, ("insert", "delete", "replace"))
+    assert sum(counts.values()) >= 2000
+    assert is_uniform(counts, names)
 
 
 def test_a_deletion_that_is_impossible_is_drawn_again():

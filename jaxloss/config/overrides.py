@@ -91,4 +91,7 @@ def _read(key: str, text: str, kind: type, several: bool) -> object:
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):
+        if kind is tuple and text.startswith(("(", "[")):
+            # A single text needs no brackets: these are meant to hold several.
+            raise UserError(f"--config.{key} takes texts in quotes, as in \"('one', 'another')\", not '{text}'") from None
         return (text,) if kind is tuple else None

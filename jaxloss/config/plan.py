@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 import ml_collections
+import numpy as np
 
 from jaxloss.config import wiring
 from jaxloss.config.drawn import drawn_config
@@ -15,6 +16,8 @@ from jaxloss.core.names import import_factory
 from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
+from jaxloss.search.evolution import Evolution
+from jaxloss.search.settings import EvolutionSettings, SearchSettings
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.check import check_space
 from jaxloss.spaces.check_fit import check_fit
@@ -22,6 +25,7 @@ from jaxloss.spaces.families import FAMILIES, branch_families, names_family, sin
 from jaxloss.study.comparison_settings import ComparisonSettings
 from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
 from jaxloss.study.plan import Plan
+from jaxloss.symbolic.reading import check_reading
 from jaxloss.systems.registry import PUBLISHED
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_task, on_division
@@ -83,6 +87,14 @@ def _remarks(config: ml_collections.ConfigDict, task: Task) -> Iterator[str]:
     batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
     if batch_size < settings.batch_size:
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
+    if config.mode == "search" and config.search.name == Evolution.name:
+        search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
+        num_candidates = search.num_trainings // search.seeds_per_candidate
+        if first >= num_candidates:
+            yield (
+                f"search.evolution.initial_population={first}: search.num_trainings allows {num_candidates} candidates: all "
+                "are drawn at random and none by evolution"
+            )
 
 
 def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) -> None:
@@ -97,6 +109,7 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
     num_samples = config.filters.rejection.num_samples if searches else 0
     inputs = check_task(task, config.training.batch_size, reads, num_samples)
     check_space(space, inputs)
+    check_reading(space, space.draw(np.random.default_rng(config.seed)))
 
 
 def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:

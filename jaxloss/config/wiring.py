@@ -19,10 +19,11 @@ from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
-from jaxloss.filters.base import Filter
+from jaxloss.filters.base import Filter, Screened
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.check import check_answer, check_filter, check_names
+from jaxloss.filters.check import ask, check_filter, check_names
 from jaxloss.filters.context import FilterContext
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.formula import MAX_NODES
@@ -36,6 +37,7 @@ from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
+from jaxloss.tasks.check_problem import problem_errors
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
@@ -134,12 +136,20 @@ def make_sections(config: Config, space: Space) -> dict[str, Settings]:
 
 
 def make_chooser(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
-    """The chooser of the main search, or None where the space has none, or is asked for none."""
+    """The chooser of the main search, or None where the space has none, or is asked for none.
+
+    Raises:
+      UserError: where the space makes a mistake.
+    """
     if space.make_chooser is None:
         return None
     context = ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints)
-    with named_errors(f"make_chooser of the space {space.name}"):
-        return space.make_chooser(context)
+    what = f"make_chooser of the space {space.name}"
+    with named_errors(what):
+        chooser = space.make_chooser(context)
+    if chooser is not None and not all(callable(getattr(chooser, name, None)) for name in ("candidates", "choose")):
+        raise UserError(f"{what} must give a Chooser, with the functions candidates and choose, or None, not {written(chooser)}")
+    return chooser
 
 
 def make_budget(config: Config) -> SearchBudget:
@@ -181,7 +191,7 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     if config.mode == "search":
         most_lanes = search.generation_size * search.seeds_per_candidate
     generator = np.random.default_rng(config.seed)
-    drawn = [{branch.name: space.sample(generator, branch) for branch in space.branches} for _ in range(_EXAMPLES)]
+    drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]
     examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
     return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
@@ -198,8 +208,11 @@ def make_problems(config: Config, task: Task) -> Callable[[str], Mapping[str, Re
 
     @functools.cache
     def problems(name: str) -> Mapping[str, RejectionProblem]:
+        if name not in task.problems:
+            raise unknown(f"problem of the task {task.name}", name, task.problems)
         make, num_samples = task.problems[name], config.filters.rejection.num_samples
-        return make(task.init(init_key), task.data[TRAIN], sample_key, num_samples)
+        with problem_errors(f"the problem '{name}' of the task {task.name}", task):
+            return make(task.init(init_key), task.data[TRAIN], sample_key, num_samples)
 
     return problems
 
@@ -248,5 +261,5 @@ def _further_filter(name: str, context: FilterContext, example: Expression) -> F
     with named_errors(what):
         made = import_factory("filter", name, ())(context)
     check_filter(what, made)
-    check_answer(what, made, context.branch.form.canonical(example))
+    ask(what, made, [context.branch.form.canonical(example)], [Screened()], LossMemory())
     return made

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import UNDECIDED, Cost, Filter, Screened
-from jaxloss.filters.check import check_answers
+from jaxloss.filters.check import ask
 from jaxloss.filters.equivalence import LossMemory
 
 Value = TypeVar("Value")
@@ -59,9 +59,8 @@ class Cascade:
         """The filters that cost next to nothing."""
         known = _UNKNOWN
         for one in self._looks:
-            (known,) = one.check([expression], [known], _EMPTY)
+            (known,) = ask(f"the filter '{one.name}'", one, [expression], [known], _EMPTY)
             if known.verdict is not UNDECIDED:
-                check_answers(f"the filter '{one.name}'", one, [known], 1)
                 return known.verdict
         return Verdict(ACCEPTED)
 
@@ -106,7 +105,5 @@ def _check(
     memory: LossMemory,
     keys: Sequence[str],
 ) -> list[Screened]:
-    answers = one.check([expressions[key] for key in keys], [known[key] for key in keys], memory)
     # Filters of others are seen at work on one expression as a run starts; what they say of all others is seen here.
-    check_answers(f"the filter '{one.name}'", one, answers, len(keys))
-    return answers
+    return ask(f"the filter '{one.name}'", one, [expressions[key] for key in keys], [known[key] for key in keys], memory)

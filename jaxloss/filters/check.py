@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression
@@ -35,34 +37,37 @@ def check_filter(what: str, made: Any) -> None:
     reasons = getattr(made, "reasons", None)
     if not isinstance(reasons, Sequence) or not all(isinstance(reason, Reason) for reason in reasons):
         raise UserError(f"{what}: reasons must be a tuple of Reason, and is {written(reasons)}")
+    if not made.title.strip():
+        raise UserError(f"{what}: title must say in words what passing it means, and is empty")
     for reason in reasons:
-        if not _LABEL.fullmatch(reason.label) or reason.label == ACCEPTED.label:
+        if not isinstance(reason.words, str) or not reason.words.strip():
+            raise UserError(f"{what}: words of the reason '{reason.label}' must be a text, not {reason.words!r}")
+        if not isinstance(reason.label, str) or not _LABEL.fullmatch(reason.label) or reason.label == ACCEPTED.label:
             raise UserError(f"{what}: a reason is called by lower-case words joined by underscores, not '{reason.label}'")
 
 
-def check_answer(what: str, made: Filter, expression: Expression) -> None:
-    """Lets a filter judge one expression, and looks at what it says.
+def ask(
+    what: str, made: Filter, expressions: Sequence[Expression], known: Sequence[Screened], memory: LossMemory
+) -> list[Screened]:
+    """Lets a filter judge some expressions, and looks at what it says.
+
+    Args:
+      what: the filter, for the message.
+      made: the filter.
+      expressions: see `Filter.check`.
+      known: see `Filter.check`.
+      memory: see `Filter.check`.
 
     Raises:
       UserError: names what it raises, or what it should have given.
     """
     with named_errors(f"check of {what}"):
-        found = made.check([expression], [Screened()], LossMemory())
-    check_answers(what, made, found, 1)
+        found = made.check(expressions, known, memory)
+    _check_answers(what, made, found, len(expressions))
+    return found
 
 
-def check_answers(what: str, made: Filter, found: Any, count: int) -> None:
-    """Looks at what a filter says of some expressions.
-
-    Args:
-      what: the filter, for the message.
-      made: the filter.
-      found: what its `check` gave.
-      count: how many expressions it was given.
-
-    Raises:
-      UserError: names what it should have given.
-    """
+def _check_answers(what: str, made: Filter, found: Any, count: int) -> None:
     if not isinstance(found, Sequence) or len(found) != count or not all(isinstance(one, Screened) for one in found):
         came = f"{len(found)} for {count}" if isinstance(found, Sequence) and len(found) != count else written(found)
         raise UserError(f"check of {what} must give a list of Screened, one for each expression, not {came}")
@@ -72,6 +77,16 @@ def check_answers(what: str, made: Filter, found: Any, count: int) -> None:
             raise UserError(f"check of {what} must give a Verdict with a Reason, and gives {written(verdict)}")
         if verdict.reason is not ACCEPTED and verdict.reason not in made.reasons:
             raise UserError(f"{what} stops an expression for the reason '{verdict.reason.label}', which is not among its reasons")
+        if not isinstance(verdict.value, int | float | np.number):
+            raise UserError(f"check of {what} must give a Verdict whose value is a number, and gives {_shown(verdict.value)}")
+        for name in ("signature", "sketch"):
+            text = getattr(one, name)
+            if text is not None and not isinstance(text, str):
+                raise UserError(f"check of {what} must give a Screened whose {name} is a text or None, and gives {_shown(text)}")
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str | int | float) else written(value)
 
 
 def check_names(filters: Sequence[Filter]) -> None:

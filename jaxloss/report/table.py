@@ -57,7 +57,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         _stopped(summary, names, console)
         _at_edges(summary, names, console)
     for name, value in summary.get("final_scores", {}).items():
-        _line(console, f"{name} of the network that was kept: {number(value)}")
+        _line(console, f"{name} of the network that was kept: {_ascii(number(value))}")
     for row in summary.get("comparison", []):
         if row["formula"] and not (best and row["name"] == best["name"]):
             _line(console, f"{names[row['name']]}:")
@@ -136,7 +136,8 @@ def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: C
         results = (row["untuned"], row["tuned"]) if tuned_too else (row["tuned"],)
         cells, tuned = [_interval(result, console) for result in results], row["tuned"]
         cells += [score(tuned.get("test_means", {}).get(name)) for name in also]
-        table.add_row(Text(names[row["name"]]), *cells, number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"]))
+        cells += [number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"])]
+        table.add_row(Text(names[row["name"]]), *map(_ascii, cells))
     return table
 
 

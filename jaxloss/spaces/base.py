@@ -80,6 +80,10 @@ class Space:
         """The branch with this name."""
         return next(branch for branch in self.branches if branch.name == name)
 
+    def draw(self, generator: np.random.Generator) -> dict[str, Expression]:
+        """A random candidate."""
+        return {branch.name: self.sample(generator, branch) for branch in self.branches}
+
     def encode(self, candidate: Candidate) -> dict[str, PyTree]:
         """The candidate as a pytree of arrays of fixed shape.
 

@@ -1,6 +1,6 @@
 """Whether the fields of a space and of its forms hold what they are declared to hold, before any function is called."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from jaxloss.core.abstract import written
 from jaxloss.core.errors import UserError
 from jaxloss.core.form import Form
+from jaxloss.graphs.program import Layout
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.drawing import Drawing
 from jaxloss.spaces.hyperparameters import TuningRange
@@ -48,9 +49,22 @@ def _check_branch(branch: Branch, of_space: str) -> None:
     _expect(f"form {of}", branch.form, isinstance(branch.form, Form), "a Form")
     inputs = getattr(branch.form, "inputs", None)
     _expect(f"form.inputs {of}", inputs, _are_names(inputs) and inputs, "a tuple of names, one at least")
-    weighs = isinstance(branch.weight, int | float | np.number) and np.isfinite(branch.weight)
+    weighs = _is_number(branch.weight) and np.isfinite(branch.weight)
     _expect(f"weight {of}", branch.weight, weighs, "a finite number")
-    _check_functions(branch.form, f"of the form {of}", (), _CAPABILITIES_OF_A_FORM)
+    listed = isinstance(branch.required, tuple | list) and all(
+        isinstance(one, Set) and _are_names([*one]) for one in branch.required
+    )
+    _expect(f"required {of}", branch.required, listed, "a tuple of sets of names, as in (frozenset({'prediction'}),)")
+    _check_form(branch.form, f"of the form {of}")
+
+
+def _check_form(form: Form, of: str) -> None:
+    _check_functions(form, of, (), _CAPABILITIES_OF_A_FORM)
+    _expect(f"numbers {of}", form.numbers, isinstance(form.numbers, Callable), "a function")
+    _expect(f"program {of}", form.program, form.program is None or isinstance(form.program, Layout), "a Layout or None")
+    _expect(f"looks_across {of}", form.looks_across, isinstance(form.looks_across, bool), "True or False")
+    right = isinstance(form.ranges, Mapping) and all(map(_is_range, form.ranges.values()))
+    _expect(f"ranges {of}", form.ranges, right, "a dict {name: (low, high)} with low < high")
 
 
 def _check_functions(owner: Any, of: str, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
@@ -73,6 +87,14 @@ def _is_name(value: Any) -> bool:
 
 def _are_names(value: Any) -> bool:
     return isinstance(value, tuple | list) and all(map(_is_name, value))
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_number, value)) and value[0] < value[1]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number)
 
 
 def _is_count(value: Any) -> bool:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.operator import OperatorSet
@@ -11,7 +10,7 @@ from jaxloss.symbolic import render
 from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.expression import Formula
 from jaxloss.symbolic.python_source import to_python
-from jaxloss.symbolic.reading import Reading
+from jaxloss.symbolic.reading import Reading, own_python
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT, Simplified, simplify
 
 
@@ -125,12 +124,7 @@ class Description:
         lines += [f"{name}: {value:g}" for name, value in self.numbers.items()]
         docstring = "\n".join([*lines, *(["", found] if found else [])])
         if self.reading.write_python is not None:
-            what = f"write_python of the space of '{self.reading.text}'"
-            with named_errors(what):
-                module = self.reading.write_python(self.reading, docstring)
-            if not isinstance(module, str):
-                raise UserError(f"{what} must give text, not {written(module)}")
-            return module
+            return own_python(self.reading, docstring)
         if not self.formulas:
             raise UserError(f"the loss '{self.reading.text}' cannot be written as Python: its space has no write_python")
         return to_python(self.formulas, docstring)

@@ -61,6 +61,39 @@ def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Ma
     return Reading(text, formulas, numbers, **own)
 
 
+def check_reading(space: Any, candidate: Mapping[str, Any]) -> None:
+    """Reads one candidate, and writes it as Python where its space has a way of its own.
+
+    Args:
+      space: its space.
+      candidate: branch -> expression.
+
+    Raises:
+      UserError: one line for the first mistake.
+    """
+    reading = reading_of(space, candidate)
+    if reading.write_python is not None:
+        own_python(reading, "A loss function.")
+
+
+def own_python(reading: Reading, docstring: str) -> str:
+    """What `Space.write_python` makes of a candidate.
+
+    Raises:
+      UserError: for whatever it raises, and where it gives no Python.
+    """
+    what = f"write_python of the space of '{reading.text}'"
+    with named_errors(what):
+        module = reading.write_python(reading, docstring)
+    if not isinstance(module, str):
+        raise UserError(f"{what} must give text, not {written(module)}")
+    try:
+        compile(module, "loss.py", "exec")
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{what} must give a Python module, and gives one that cannot be compiled: {error}") from error
+    return module
+
+
 def _latex(space: Any, candidate: Mapping[str, Any]) -> str | None:
     if any(branch.form.latex is None for branch in space.branches):
         return None

@@ -47,11 +47,14 @@ class Task:
         `search_eval` (the only score that a search may see), `test` (opened only to compare finished losses). `train` may be a
         `data.stream.StreamedRows`; `order` is then given its resident arrays, and `problems` the `StreamedRows`.
       with_division: `(division) -> Task` with the same functions and the division of the data that has this number (fresh label
-        noise too): other examples in train, search_eval and perhaps test, of the same names, shapes and dtypes.
+        noise too): other examples in train, search_eval and perhaps test, arrays of the same names and dtypes whose rows have
+        the same shapes. Their number may differ, as that of images does where identities are divided; what is compiled for
+        one number is compiled again for another.
       auxiliary_losses: branch -> `(LossInputs, axis_name) -> scalar`, losses that every candidate is trained beside, such as the
         triplet loss of a network that needs one; of branches that `forward` makes and that are not offered.
       order: `(key, train) -> int32 [M]`, the order in which one epoch takes the rows of the training split, for batches that
-        are put together in a way of their own; `M` is whole batches. None is a random order of all rows.
+        are put together in a way of their own. None is a random order of all rows. Either way, rows at the end that fill no
+        batch are left out, and an epoch with fewer rows than a batch is one batch.
       backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.
       final_scores: `(variables, examples) -> {name: number}`, on the host, what takes too long after every training: computed
         once, on the test split, for the network that a run keeps. None for nothing.

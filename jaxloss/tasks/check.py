@@ -53,6 +53,9 @@ def check_task(
 def on_division(task: Task, number: int) -> Task:
     """The task on another division of its data.
 
+    Divisions are made as trainings ask for them, the first one alone before a run directory is: to copy the images of a large
+    data set takes a second for each.
+
     Raises:
       UserError: where `with_division` gives no task, or one of another kind; see `check_task_fields`, too.
     """

@@ -1,21 +1,23 @@
 """What is wrong with the problem that the rejection protocol solves, in one line."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
-from jaxloss.core.abstract import is_float, named_errors, outputs, written
+from jaxloss.core.abstract import is_float, named_errors, outputs, shapes, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN, ProblemMaker, Task
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
-from jaxloss.tasks.data.stream import example_shapes
+from jaxloss.tasks.data.stream import StreamedRows, is_streamed
 
 
 def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]) -> None:
-    """Evaluates all of `Task.problems` abstractly where they can be traced, else as a search will.
+    """Evaluates all of `Task.problems` abstractly where they can be traced, else as a search will: rows that are read by their
+    numbers cannot be.
 
     Args:
       task: whose problems.
@@ -30,13 +32,25 @@ def check_problems(task: Task, variables: PyTree, num_samples: int, reads: Mappi
         _check_maker(f"the problem '{name}' of the task {task.name}", make, task, variables, num_samples, reads)
 
 
+@contextlib.contextmanager
+def problem_errors(what: str, task: Task) -> Iterator[None]:
+    """Where a `ProblemMaker` is at work, which takes other examples where they are streamed.
+
+    Raises:
+      UserError: see `core.abstract.named_errors`.
+    """
+    hint = " (its examples are the StreamedRows: jaxloss.take_rows(examples, rows) reads some)" if is_streamed(task.data) else ""
+    with named_errors(f"{what}{hint}"):
+        yield
+
+
 def _check_maker(
     what: str, make: ProblemMaker, task: Task, variables: PyTree, num_samples: int, reads: Mapping[str, Sequence[str]]
 ) -> None:
     key = jax.random.key(0)
 
     def look_at(variables: PyTree, examples: PyTree) -> None:
-        with named_errors(what):
+        with problem_errors(what, task):
             try:
                 problems = make(variables, examples, key, num_samples)
             except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
@@ -45,10 +59,14 @@ def _check_maker(
             if branch in reads:
                 check_problem(f"{what}, branch '{branch}'", problem, reads[branch])
 
-    try:
-        jax.eval_shape(look_at, variables, example_shapes(task.data[TRAIN]))
-    except _NeedsNumbersError:
-        look_at(task.init(key), task.data[TRAIN])
+    train = task.data[TRAIN]
+    if not isinstance(train, StreamedRows):
+        try:
+            jax.eval_shape(look_at, variables, shapes(train))
+            return
+        except _NeedsNumbersError:
+            pass
+    look_at(task.init(key), train)
 
 
 class _NeedsNumbersError(UserError):

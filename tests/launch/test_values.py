@@ -46,6 +46,10 @@ from jaxloss.core.errors import UserError
             "comparison.tune_untuned=true",
             "unknown config key 'comparison.tune_untuned'. It is gone: a loss as it is,",
         ),
+        (
+            "filters.also=(own:make,)",
+            "--config.filters.also takes texts in quotes, as in \"('one', 'another')\", not '(own:make,)'",
+        ),
         ("training.batch_size=0", "config key training.batch_size must be at least 1, not 0"),
         ("training.momentum=2.0", "config key training.momentum must be at most 1.0, not 2.0"),
         ("execution.workers=-1", "config key execution.workers must be at least 0"),

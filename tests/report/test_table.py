@@ -84,6 +84,14 @@ class TestTerminal:
         assert summary["best"]["formula"].replace(" ", "") in re.sub(r"\s", "", text)
 
     def test_without_unicode(self, tmp_path):
+        summary = summary_of("search")
+        summary["also_shown"], summary["final_scores"] = ["worst"], {"gap": -0.5}
+        best = summary["comparison"][0]["tuned"]
+        best["hyperparameters"] = {"shift": -0.25}
         with open(tmp_path / "out", "w", encoding="ascii") as file:
-            print_summary(summary_of("search"), Console(file=file, width=116))
-        assert "+-" in (tmp_path / "out").read_text()
+            print_summary(summary, Console(file=file, width=116))
+        text = (tmp_path / "out").read_text()
+        assert "+-" in text
+        assert "shift -0.25" in text
+        assert "gap of the network that was kept: -0.5" in text
+        assert re.search(r"worst.*\n.*\n.* - ", text)

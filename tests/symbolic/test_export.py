@@ -136,7 +136,8 @@ def own(mistake):
         for branch in space.branches:
             object.__setattr__(branch.form, "latex", raising if mistake == "latex raises" else lambda _: 3)
         return space
-    return dataclasses.replace(space, write_python=raising if mistake == "python raises" else lambda *_: None)
+    written = {"python is none": None, "python is broken": "def loss(: oops"}
+    return dataclasses.replace(space, write_python=raising if mistake == "python raises" else lambda *_: written[mistake])
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,11 @@ def own(mistake):
     [
         ("python raises", "python", "write_python of the space of '1, 0, 0, 0' raises ZeroDivisionError"),
         ("python is none", "python", "write_python of the space of '1, 0, 0, 0' must give text, not None"),
+        (
+            "python is broken",
+            "python",
+            "write_python of the space of '1, 0, 0, 0' must give a Python module, and gives one that ",
+        ),
         ("latex raises", "latex", "latex of the form of the branch classification raises ZeroDivisionError"),
         ("latex is none", "latex", "latex of the form of the branch classification must give text, not an int"),
     ],

@@ -222,10 +222,11 @@ def _drop_unread(draft: Draft) -> None:
     draft.terms = [position[i] for i in draft.terms]
 
 
+# Each is `(generator, vocabulary, draft) -> whether it took place`.
 MUTATIONS = (insert, delete, replace)
 
 
 def mutate_structure(generator: np.random.Generator, vocabulary: Vocabulary, draft: Draft) -> None:
-    """One mutation drawn uniformly from insertion, deletion and replacement; another one where it is not valid."""
+    """One mutation drawn uniformly from `MUTATIONS`; another one where it is not valid."""
     while not MUTATIONS[generator.integers(len(MUTATIONS))](generator, vocabulary, draft):
         pass

@@ -145,11 +145,12 @@ def crossed(generator: np.random.Generator, first: Graph, second: Graph) -> Grap
     return to_graph(root.children[0])
 
 
+# Each is `(generator, vocabulary, root) -> whether it took place`.
 MUTATIONS = (insert, delete, replace)
 
 
 def mutate(generator: np.random.Generator, vocabulary: Vocabulary, graph: Graph, num_mutations: int) -> Graph:
-    """Applies mutations drawn uniformly from insertion, deletion and replacement, one after the other."""
+    """Applies mutations drawn uniformly from `MUTATIONS`, one after the other; another one where it is not possible."""
     root = Tree(ROOT, [from_graph(graph)])
     done = 0
     while done < num_mutations:

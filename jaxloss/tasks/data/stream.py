@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -10,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.core.abstract import named_errors, shapes
+from jaxloss.core.abstract import differences, named_errors, shapes, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 
 TRAINING_DATA = DEVICE, STREAMED = ("device", "streamed")
+_SOURCE = "the source of the streamed rows"
 
 
 class RowSource(Protocol):
@@ -90,21 +92,24 @@ class StreamedRows:
         resident = {name: jnp.asarray(array) for name, array in (resident or {}).items()}
         return cls({"row": jnp.arange(len(source), dtype=jnp.int32), **resident}, source, num_threads, prefetch)
 
-    @property
+    @functools.cached_property
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """All examples as one pytree of arrays `[N, ...]`, as shapes."""
-        with named_errors("the source of the streamed rows"):
-            first = self.read(np.zeros(1, np.int32))
+        first = self.read(np.zeros(1, np.int32))
         return {name: jax.ShapeDtypeStruct((len(self.source), *array.shape[1:]), array.dtype) for name, array in first.items()}
 
     def read(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Rows `int [n]` as arrays `[n, ...]`, of the dtypes that they would have on the device."""
-        if hasattr(self.source, "__getitems__"):
-            arrays = self.source.__getitems__(rows)
-        else:
-            found = [self.source[int(row)] for row in rows]
-            arrays = {name: np.stack([one[name] for one in found]) for name in found[0]}
-        return {name: np.asarray(array, jax.dtypes.canonicalize_dtype(array.dtype)) for name, array in arrays.items()}
+        """Rows `int [n]` as arrays `[n, ...]`, of the dtypes that they would have on the device.
+
+        Raises:
+          UserError: for whatever the source raises, and for rows of different arrays.
+        """
+        with named_errors(_SOURCE):
+            if hasattr(self.source, "__getitems__"):
+                arrays = self.source.__getitems__(rows)
+            else:
+                arrays = _stacked(rows, [self.source[int(row)] for row in rows])
+            return {name: np.asarray(array, jax.dtypes.canonicalize_dtype(array.dtype)) for name, array in arrays.items()}
 
     @contextlib.contextmanager
     def batches(self, rows: np.ndarray) -> Iterator[Iterator[dict[str, np.ndarray]]]:
@@ -117,11 +122,35 @@ class StreamedRows:
         import grain
 
         options = grain.ReadOptions(num_threads=self.num_threads, prefetch_buffer_size=self.prefetch)
-        iterator = iter(grain.MapDataset.source(_Batches(self, rows)).to_iter_dataset(options))
+        iterator = iter(grain.MapDataset.source(_Batches(self, rows, self.shapes)).to_iter_dataset(options))
         try:
-            yield iterator
+            yield _as_raised(iterator)
         finally:
             iterator.close()
+
+
+def _as_raised(iterator: Iterator[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    try:
+        yield from iterator
+    except UserError as error:
+        # grain adds lines of its own.
+        raise UserError(str(error).partition("\n")[0]) from error
+
+
+def _stacked(rows: np.ndarray, found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    for one in found:
+        if not isinstance(one, Mapping):
+            raise UserError(f"{_SOURCE} must give {{name: array}} for every row, not {written(one)}")
+    try:
+        return {name: np.stack([one[name] for one in found], dtype=found[0][name].dtype, casting="no") for name in found[0]}
+    except (KeyError, TypeError, ValueError):
+        # Looked for only now: a comparison of every row would take longer than to read it.
+        for row, one in zip(rows, found, strict=True):
+            for path, expected, came in differences(dict(found[0]), dict(one)):
+                raise UserError(
+                    f"{_SOURCE} must give the same arrays for all: {expected} as {path} was expected of row {row}, {came} came"
+                ) from None
+        raise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,12 +159,20 @@ class _Batches:
 
     examples: StreamedRows
     rows: np.ndarray
+    shapes: Mapping[str, jax.ShapeDtypeStruct]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, number: int) -> dict[str, np.ndarray]:
-        return self.examples.read(self.rows[number])
+        rows = self.rows[number]
+        expected = {name: jax.ShapeDtypeStruct((len(rows), *one.shape[1:]), one.dtype) for name, one in self.shapes.items()}
+        batch = self.examples.read(rows)
+        for path, wanted, came in differences(expected, batch):
+            raise UserError(
+                f"{_SOURCE} must give the same arrays for all: {wanted} as {path} was expected of a batch, {came} came"
+            )
+        return batch
 
 
 def is_streamed(data: Mapping[str, PyTree], split: str = "train") -> bool:
