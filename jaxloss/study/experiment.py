@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,21 +21,20 @@ from jaxloss.core.progress import Progress
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Parallelism
-from jaxloss.filters.cascade import Cascade
-from jaxloss.runs.declared import FILTERS, DeclaredFilter
+from jaxloss.runs.declared import FILTERS
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
 from jaxloss.search.budget import SearchBudget
-from jaxloss.search.chooser import NOT_PROMISING, Chooser
-from jaxloss.search.chooser import TITLE as CHOICE
+from jaxloss.search.chooser import Chooser
 from jaxloss.search.loop import SearchLoop
-from jaxloss.spaces.base import Space
 from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
 from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
+from jaxloss.study.declared_filters import filter_declarations
 from jaxloss.study.equal_losses import EqualLosses
+from jaxloss.study.naming import named
 from jaxloss.study.plan import Plan
 from jaxloss.study.ranking import Ranked
 from jaxloss.study.settings import SEARCH
@@ -185,8 +184,7 @@ class Experiment:
                 f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
-        given = frozenset(_key(self.space, text) for text in self.config.search.seeds)
-        return _named(self.comparison.rank(contenders, self.rate, stage), self.space, given)
+        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.config.search.seeds)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
@@ -263,19 +261,6 @@ class Experiment:
         }
 
 
-def filter_declarations(cascades: Mapping[str, Cascade], chooser: Chooser | None) -> list[DeclaredFilter]:
-    """What the filters of all branches may stop a draw for, in the order in which a draw meets them.
-
-    A chooser stands behind them, as one more filter.
-    """
-    declared: dict[str, dict[str, str]] = {}
-    for one in sorted((one for cascade in cascades.values() for one in cascade.filters), key=lambda one: one.cost):
-        declared.setdefault(one.title, {}).update({reason.label: reason.words for reason in one.reasons})
-    if chooser is not None:
-        declared[CHOICE] = {NOT_PROMISING.label: NOT_PROMISING.words}
-    return [DeclaredFilter(title, reasons) for title, reasons in declared.items()]
-
-
 def _idle(loop: SearchLoop) -> Iterator[str]:
     """Lines about what the budget of a search leaves undone."""
     name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
@@ -289,20 +274,3 @@ def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Con
     """The hand-crafted loss with the best tuned score on search_eval; None where there is none."""
     scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind == HANDCRAFTED}
     return max(scores, key=scores.get, default=None)
-
-
-def _named(ranked: Sequence[Ranked], space: Space, given: Collection[str]) -> list[Ranked]:
-    """The ranked losses, those that are no copy under a name; `given` are the keys of those that the user has named."""
-    places = itertools.count(1)
-
-    def named(one: Ranked) -> Ranked:
-        name = f"{one.contender.kind.replace('_', ' ')} {next(places)}"
-        if _key(space, one.contender.formula) in given:
-            name += " (a seed)"
-        return dataclasses.replace(one, contender=dataclasses.replace(one.contender, name=name))
-
-    return [one if one.same_as else named(one) for one in ranked]
-
-
-def _key(space: Space, formula: str) -> str:
-    return space.key(space.parse(formula))

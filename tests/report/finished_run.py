@@ -4,7 +4,7 @@ import numpy as np
 
 from jaxloss.runs import CandidateRow, RunDirectory, TrainingRow
 from jaxloss.runs.declared import FILTERS
-from jaxloss.study.experiment import filter_declarations
+from jaxloss.study.declared_filters import filter_declarations
 from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from tests.problems import make_cascade
