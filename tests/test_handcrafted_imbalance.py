@@ -153,7 +153,7 @@ def test_they_are_compared_and_tuned_alike(tmp_path, capsys):
         "task.classification.imbalance_ratio": "30.0",
         "task.classification.metric": "mean_class_accuracy",
         "training.num_epochs": "6.0",
-        "comparison.tuning_trainings": "2",
+        "comparison.tuning_trainings": "4",
         "comparison.tuning_seeds": "1",
         "comparison.test_seeds": "1",
     }

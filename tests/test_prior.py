@@ -104,7 +104,7 @@ def test_the_rejection_protocol_is_the_same_in_blocks_and_mapped():
     )
     generator, (branch,) = np.random.default_rng(3), SPACE.branches
     graphs = [branch.form.parse(ADJUSTED), branch.form.parse("Square(Add(Mul(prediction, prior), Neg(target)))")]
-    graphs += [SPACE.sample(generator, branch) for _ in range(30)]
+    graphs += [SPACE.sample(generator, branch) for _ in range(12)]
     verdicts = []
     for batching in ("blocks", "vmap"):
         population = make_population(problem, branch.form.layout, batching, True, 16, 2**28)

@@ -247,6 +247,7 @@ def test_two_kills_change_nothing(tmp_path, cache):
     assert killed == undisturbed
 
 
+@pytest.mark.slow
 def test_two_kills_change_nothing_for_a_population(tmp_path, cache):
     """Three lanes: a generation of four fills them, and one again."""
     population = ("execution.mode=vmap", "execution.lanes=3", "search.generation_size=4")

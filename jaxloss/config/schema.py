@@ -174,10 +174,16 @@ def gone_keys() -> dict[str, str]:
 def upgraded(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A config that an earlier version stored, dotted key -> value, with the keys of today.
 
-    What an earlier version did not know did what its default does now.
+    What an earlier version did not know did what its default does now, with the seed of that run.
     """
     moved, gone = moved_keys(), gone_keys()
     given = {moved.get(name, name): value for name, value in stored.items() if name not in gone}
     options = {name for name, key in keys().items() if key.declared.is_options}
     filled = {option for option in options if any(name.startswith(f"{option}.") for name in given)}
-    return {name: key.default for name, key in keys().items() if name not in filled} | given
+    # A run stores the numbers that follow from its seed, not that they follow.
+    drawn = {
+        section.settings.key(name): value
+        for section in sections().values()
+        for name, value in vars(section.settings().drawn(stored.get("seed", 0))).items()
+    }
+    return {name: drawn[name] for name in keys() if name not in filled} | given
