@@ -19,18 +19,7 @@ from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.metrics.classification import correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom, initial_metric
 from jaxloss.tasks.models.registry import make_model
-
-NOISY = {"noise_kind": "symmetric", "noise_rate": 0.4}
-
-
-@functools.cache
-def digits():
-    return make_classification(ClassificationSettings("digits", **NOISY, model_options={"features": (16,)}))
-
-
-@functools.cache
-def digits_variables():
-    return digits().init(jax.random.key(0))
+from tests.noisy_digits import digits, digits_variables
 
 
 @pytest.fixture

@@ -21,18 +21,7 @@ from jaxloss.tasks.metrics.classification import (
     mean_class_accuracy_from_counts,
 )
 from jaxloss.tasks.metrics.registry import ALWAYS, METRICS
-
-NOISY = {"noise_kind": "symmetric", "noise_rate": 0.4}
-
-
-@functools.cache
-def digits():
-    return make_classification(ClassificationSettings("digits", **NOISY, model_options={"features": (16,)}))
-
-
-@functools.cache
-def digits_variables():
-    return digits().init(jax.random.key(0))
+from tests.noisy_digits import digits, digits_variables
 
 
 def first(examples, count):
