@@ -261,5 +261,5 @@ def _further_filter(name: str, context: FilterContext, example: Expression) -> F
     with named_errors(what):
         made = import_factory("filter", name, ())(context)
     check_filter(what, made)
-    ask(what, made, [context.branch.form.canonical(example)], [Screened()], LossMemory())
+    ask(made, [context.branch.form.canonical(example)], [Screened()], LossMemory(), what)
     return made

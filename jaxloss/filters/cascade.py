@@ -59,7 +59,7 @@ class Cascade:
         """The filters that cost next to nothing."""
         known = _UNKNOWN
         for one in self._looks:
-            (known,) = ask(f"the filter '{one.name}'", one, [expression], [known], _EMPTY)
+            (known,) = ask(one, [expression], [known], _EMPTY)
             if known.verdict is not UNDECIDED:
                 return known.verdict
         return Verdict(ACCEPTED)
@@ -106,4 +106,4 @@ def _check(
     keys: Sequence[str],
 ) -> list[Screened]:
     # Filters of others are seen at work on one expression as a run starts; what they say of all others is seen here.
-    return ask(f"the filter '{one.name}'", one, [expressions[key] for key in keys], [known[key] for key in keys], memory)
+    return ask(one, [expressions[key] for key in keys], [known[key] for key in keys], memory)
