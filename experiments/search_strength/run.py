@@ -9,16 +9,10 @@ import jaxloss
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.tasks import TASKS, StrengthTask
 from jaxloss.cli.progress import ConsoleProgress
+from jaxloss.config.drawn import drawn_config
 from jaxloss.config.file import load_config
 
-# Every search seed meets the same comparison: what differs is the search alone.
-_ALIKE = {
-    "search.control": "false",
-    "comparison.handcrafted": "()",
-    "comparison.seed": "10000",
-    "execution.mode": "serial",
-    "quiet": "true",
-}
+_ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.mode": "serial", "quiet": "true"}
 
 
 def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -28,10 +22,12 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
         changes["search.calibration_loss"] = one.calibration_loss
     # Random search is the control itself.
     alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
+    alike |= _comparison_of_seed_0(one)
     trainings = {"search.num_trainings": str(options.trainings)} if options.trainings else {}
-    summary, seconds = _run(one, {**one.overrides, **alike, **trainings, **changes, "seed": str(seed)},
+    summary, seconds = _run(one, {**one.overrides, **one.searches, **alike, **trainings, **changes, "seed": str(seed)},
                             f"{task}/{search}/{seed}", options)  # fmt: skip
-    best = summary["comparison"][0]
+    # Of the found losses, the one that the tuning chose by search_eval.
+    (best,) = (row for row in summary["comparison"] if row["name"] == summary["best"]["name"])
     return {
         "seed": seed,
         "formula": best["formula"],
@@ -46,15 +42,20 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
     }
 
 
+def _comparison_of_seed_0(task: StrengthTask) -> dict[str, str]:
+    """What follows from the seed of a run, and has to be the same for every seed of a search, and for the rivals."""
+    comparison = drawn_config(load_config(task.config, task.overrides)).comparison
+    return {"comparison.seed": str(comparison.seed), "comparison.divisions": str(tuple(comparison.divisions))}
+
+
 def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The hand-crafted losses, tuned alike, and the best of them tuned with as many trainings as a search."""
     one = TASKS[task]
     names = f"({', '.join(repr(name) for name in one.rivals)},)"
-    config = load_config(one.config, one.overrides)
+    config = load_config(one.config, {**one.overrides, **one.searches})
     longer = str(options.trainings or config.search.num_trainings)
-    kept = {key: value for key, value in one.overrides.items() if not key.startswith("search.")}
     changes = {"mode": "compare", "losses": names, "comparison.best_rival_trainings": longer, "execution.mode": "serial"}
-    summary, _ = _run(one, {**kept, **changes, "quiet": "true"}, f"{task}/rivals", options)
+    summary, _ = _run(one, {**one.overrides, **changes, "quiet": "true"}, f"{task}/rivals", options)
     return [
         {
             "name": row["name"],
@@ -68,11 +69,11 @@ def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _run(
     task: StrengthTask, overrides: Mapping[str, str], place: str, options: argparse.Namespace
-) -> tuple[Mapping[str, Any], float]:
-    """The summary of a run, and the processor seconds that it took now; 0 where it was there."""
+) -> tuple[Mapping[str, Any], float | None]:
+    """The summary of a run, and the processor seconds that it took now; None where it was there."""
     path = options.workdir / place
     if (path / "summary.json").exists():
-        return jaxloss.open_run(path).summary, 0.0
+        return jaxloss.open_run(path).summary, None
     data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
     before = _processor_seconds()
     results = jaxloss.run(load_config(task.config, {**overrides, **data}), path, ConsoleProgress(quiet=True))

@@ -13,7 +13,8 @@ class StrengthTask:
 
     Attributes:
       config: file of the config.
-      overrides: dotted key -> text.
+      overrides: dotted key -> text, for searches and rivals.
+      searches: the same, for searches alone.
       rivals: hand-crafted losses, tuned alike and, the best of them, with as many trainings as a search.
       calibration_loss: with which a search finds its rate, where it does.
       needs_data: whether files are read from `--data_dir`.
@@ -21,6 +22,7 @@ class StrengthTask:
 
     config: str
     overrides: Mapping[str, str]
+    searches: Mapping[str, str] = dataclasses.field(default_factory=dict)
     rivals: tuple[str, ...] = _NOISY
     calibration_loss: str = "cross_entropy"
     needs_data: bool = False
@@ -39,19 +41,16 @@ TASKS: Mapping[str, StrengthTask] = {
     "digits_asymmetric_40": _digits("asymmetric", 0.4),
     "omniglot": StrengthTask(
         "configs/autoloss_gms_omniglot.py",
-        {
-            "task.retrieval.image_size": "(14, 14)",
-            "training.num_epochs": "3.0",
-            "search.chooser.enabled": "false",
-            "search.num_trainings": "240",
-        },
+        {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0"},
+        {"search.chooser.enabled": "false", "search.num_trainings": "240"},
         rivals=("normalised_softmax", "cosface", "arcface"),
         calibration_loss="normalised_softmax",
         needs_data=True,
     ),
     "cifar10": StrengthTask(
         "configs/autoloss_zero_cifar10.py",
-        {"task.classification.train_limit": "4000", "training.num_epochs": "6.0", "search.num_trainings": "150"},
+        {"task.classification.train_limit": "4000", "training.num_epochs": "6.0"},
+        {"search.num_trainings": "150"},
         needs_data=True,
     ),
 }

@@ -35,7 +35,7 @@ def calibrated(budget: SearchBudget, num_trainings: int, contender: Contender, c
     rates = settings.learning_rate_low * (settings.learning_rate_high / settings.learning_rate_low) ** places
     points = [contender.default(float(rate)) for rate in rates]
     jobs = [Job(contender, point, seed, division) for point in points for seed, division in starts]
-    scores = np.reshape(comparison.scores(STAGE, jobs, SEARCH_EVAL), (num_rates, len(starts))).mean(axis=1)
+    scores = np.reshape(comparison.trainings.scores(STAGE, jobs, SEARCH_EVAL), (num_rates, len(starts))).mean(axis=1)
     return dataclasses.replace(
         budget,
         learning_rate=points[int(scores.argmax())].learning_rate,

@@ -82,7 +82,6 @@ class Comparison:
         """Of a run; `equal_losses` tells which found losses are one, where the task offers what that takes."""
         self.settings = settings
         self.trainings = Trainings(execution, archive, progress)
-        self.scores = self.trainings.scores
         self.equal_losses = equal_losses
 
     def rank(self, contenders: Sequence[Contender], learning_rate: float, stage: str) -> list[Ranked]:
@@ -90,7 +89,7 @@ class Comparison:
         seeds = [self.settings.seed + i for i in range(self.settings.rank_seeds)]
         jobs = [Job(contender, contender.default(learning_rate), seed, self.settings.division_of(i)) for contender in contenders
                 for i, seed in enumerate(seeds)]  # fmt: skip
-        scores = np.reshape(self.scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
+        scores = np.reshape(self.trainings.scores(stage, jobs, SEARCH_EVAL), (len(contenders), len(seeds)))
         return ranked_by(contenders, scores, self.equal_losses)
 
     def tune(self, contenders: Sequence[Contender], learning_rate: float, num_trainings: int | None = None) -> list[Tuned]:
@@ -101,7 +100,7 @@ class Comparison:
           learning_rate: of the search.
           num_trainings: for each; by default those of the settings.
         """
-        tuning = Tuning(functools.partial(self.scores, "tune", evaluate_on=SEARCH_EVAL), self.settings)
+        tuning = Tuning(functools.partial(self.trainings.scores, "tune", evaluate_on=SEARCH_EVAL), self.settings)
         return tuning.tune(contenders, learning_rate, num_trainings or self.settings.tuning_trainings)
 
     def test(
@@ -118,7 +117,7 @@ class Comparison:
             for contender, point in zip(contenders, points, strict=True)
             for division, seed in pairs
         ]
-        scores = np.reshape(self.scores(stage, jobs, TEST), (len(contenders), len(pairs)))
+        scores = np.reshape(self.trainings.scores(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [
             TestResult(contender, point, score, dict(zip(pairs, map(float, row), strict=True)))
             for contender, point, score, row in zip(contenders, points, search_eval, scores, strict=True)

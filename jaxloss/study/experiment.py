@@ -123,7 +123,7 @@ class Experiment:
         """Trains with the first of the losses that the config names, and warns where that is of no use."""
         if not self.plan.contenders:
             return
-        point = self.plan.contenders[0].default(self.config.training.learning_rate)
+        point = self.plan.contenders[0].default(self.rate)
         job = Job(self.plan.contenders[0], point, self.config.seed, self.config.comparison.divisions[0])
         self.baseline = train_baseline(self.comparison.trainings, self.run.archive, job, self._untrained_score)
         if not self.baseline.learns:
@@ -133,6 +133,10 @@ class Experiment:
     def rate(self) -> float:
         """At which losses are trained as they are: in a search all candidates."""
         return self.budget.learning_rate if self.config.mode == SEARCH else self.config.training.learning_rate
+
+    @property
+    def _rate_key(self) -> str:
+        return "training.learning_rate" if self.plan.calibration is None else "comparison.learning_rate_high"
 
     # --- searching -------------------------------------------------------------------------------------------------------------
 
@@ -181,7 +185,7 @@ class Experiment:
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
             raise UserError(
-                f"every training of the {loop.search.name} met NaN or infinity: lower training.learning_rate, or look for NaN in "
+                f"every training of the {loop.search.name} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
         return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.config.search.seeds)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxloss.core.conditions import unless, when
+from jaxloss.core.conditions import Where, in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, setting
 from jaxloss.core.types import Array, PyTree
@@ -65,7 +65,11 @@ class TrainingSettings(Settings, section="training"):
     )
     # A trial brings its own, so that tuning compiles nothing.
     learning_rate: float = setting(
-        0.1, "Of the trainings of a search, and where the tuning of a comparison begins", low=1e-12, high=1e6
+        0.1,
+        "Of the trainings of a search, and where the tuning of a comparison begins",
+        low=1e-12,
+        high=1e6,
+        acts_when=(Where(in_mode("search"), when("search.calibration_trainings", 0), is_preset=True),),
     )
 
     def __post_init__(self):

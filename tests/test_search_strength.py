@@ -1,0 +1,70 @@
+"""The benchmark of search strength: every seed of a search meets one comparison, and what it found is what its tuning chose."""
+
+import json
+import sys
+
+import pytest
+
+from experiments.search_strength import __main__ as command
+from experiments.search_strength import table
+from experiments.search_strength.tasks import TASKS, StrengthTask
+
+SMALL = {"comparison.tuning_seeds": "1", "comparison.tuning_finalists": "2", "training.num_epochs": "2"}
+SEARCH = {
+    "search.num_trainings": "4",
+    "search.evolution.initial_population": "2",
+    "comparison.rank_seeds": "1",
+    "comparison.num_found": "2",
+}
+TINY = StrengthTask("tests/configs/tiny.py", SMALL, SEARCH, rivals=("cross_entropy", "focal"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The figures of two seeds, and the folder of the runs."""
+    folder = tmp_path_factory.mktemp("strength")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS, "tiny", TINY)
+        arguments = ["--tasks", "tiny", "--searches", "evolution", "--seeds", "2"]
+        patch.setattr(sys, "argv", ["search_strength", *arguments, "--workdir", str(folder), "--json", str(folder / "all.json")])
+        command.main()
+        first = json.loads((folder / "all.json").read_text())["tasks"]["tiny"]
+        command.main()
+        again = json.loads((folder / "all.json").read_text())["tasks"]["tiny"]
+    return first, again, folder
+
+
+def summary(folder, place):
+    return json.loads((folder / "tiny" / place / "summary.json").read_text())
+
+
+def test_every_seed_meets_the_comparison_of_the_rivals(written):
+    first, _, folder = written
+    pairs = [[pair[:2] for pair in one["scores"]] for one in (*first["searches"]["evolution"], *first["rivals"])]
+    assert len(pairs) == 2 + 3
+    assert all(one == pairs[0] for one in pairs)
+    seeds = [json.loads((folder / "tiny" / "evolution" / str(seed) / "config.json").read_text())["seed"] for seed in (0, 1)]
+    assert seeds == [0, 1]
+
+
+def test_what_it_found_is_what_the_tuning_chose(written):
+    first, _, folder = written
+    for one in first["searches"]["evolution"]:
+        rows = summary(folder, f"evolution/{one['seed']}")["comparison"]
+        chosen = max(rows, key=lambda row: row["tuned"]["search_eval"])
+        assert (one["search_eval"], one["test"]) == (chosen["tuned"]["search_eval"], chosen["tuned"]["test_mean"])
+
+
+def test_a_second_command_trains_nothing(written):
+    first, again, _ = written
+    for one in (*first["searches"]["evolution"], *again["searches"]["evolution"]):
+        one.pop("processor_seconds")
+    assert again == first
+
+
+def test_table_and_picture(written):
+    first, _, folder = written
+    text = "\n".join(table.task_table("tiny", first))
+    assert "| evolution | " in text
+    assert "4 tuning trainings" in text
+    assert (folder / "all.png").stat().st_size > 1000
