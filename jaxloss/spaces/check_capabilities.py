@@ -78,7 +78,8 @@ def _check_smaller(where: str, form: Form, expression: Expression) -> None:
         if not isinstance(given, Iterable):
             raise UserError(f"smaller of {where} must give expressions, not {written(given)}")
         for one in given:
-            form.write(one), form.encode(one)
+            form.write(one)
+            form.encode(one)
             if form.key(one) == form.key(expression):
                 raise UserError(f"smaller of {where} gives '{form.write(one)}', the expression that it was given")
 

@@ -2,7 +2,8 @@
 
 Two losses whose gradients agree there move a network alike, however differently they are written: a term that sums to a constant
 over a softmax, a pooling of a single position and a factor beside a one-hot target are gone once the gradient has reached the
-logits.
+logits. They are taken in float64: in float32 a mean over the classes of a softmax, behind a steep function,
+hides that it is constant.
 """
 
 from collections.abc import Sequence
@@ -12,57 +13,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.abstract import named_errors
+from jaxloss.core.devices import float64_on_cpu
 from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.types import Array, PyTree
-from jaxloss.graphs.stacking import encoded_axes, stack_encoded
 from jaxloss.spaces.base import Candidate, Space
 
-MAP, VMAP = "map", "vmap"
 LANES = 16
-# Of the gradient of a sample. One loss written in two ways differs by what float32 rounds off, 1e-7 of the numbers on the way, of
-# which 1e-4 is left where they nearly cancel; a term that is a thousandth of the gradient changes a training less than its seed.
+# Of the gradient of a sample: a term that is a thousandth of it changes a training less than its seed does.
 RELATIVE = 1e-3
-# Of the largest gradient in the batch: what is rounded off in statistics of a batch reaches every sample of it.
+# Of the largest gradient in the batch: what a loss rounds off in statistics of a batch reaches every sample of it.
 ROUNDING = 1e-5
 
 
 class OutputGradients:
     """Gradients of the losses of one space at the outputs that a task offers; one compilation serves all losses.
 
-    On a CPU losses are taken one after the other in one call, so that every operator is a real branch; elsewhere side by side.
+    On the CPU, whatever the device: losses are taken one after the other in one call, so that every operator is a real branch.
     """
 
-    def __init__(self, space: Space, samples: OutputSamples, batching: str | None = None):
-        """Args:
-        space: of the losses.
-        samples: where the gradients are taken.
-        batching: `map` or `vmap`; None for what suits the device.
-        """
+    def __init__(self, space: Space, samples: OutputSamples):
+        """Of the losses of a space, where a task says."""
         self._space, self._samples = space, samples
-        self._batching = batching or (MAP if jax.default_backend() == "cpu" else VMAP)
         self._compiled = jax.jit(self._of_lanes)
         self.compilations = 0
 
     def __call__(self, candidates: Sequence[Candidate]) -> np.ndarray:
-        """Gradients `[M, K, N, F]` of `M` losses, `F` numbers for each of the `N` samples of `K` batches.
+        """Gradients, float64 `[M, K, N, F]`, of `M` losses, `F` numbers for each of the `N` samples of `K` batches.
 
         Raises:
           UserError: where the space or the task makes a mistake.
         """
         rows = []
-        with named_errors(f"the loss of the space {self._space.name} at the output samples of the task"):
+        with named_errors(f"the loss of the space {self._space.name} at the output samples of the task"), float64_on_cpu():
+            outputs = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self._samples.outputs)
             for start in range(0, len(candidates), LANES):
                 encoded = [self._space.encode(candidate) for candidate in candidates[start : start + LANES]]
-                gradients = self._compiled(self._stacked(encoded), self._samples.outputs, self._samples.context)
+                gradients = self._compiled(_stacked(encoded), outputs, jax.tree.map(np.asarray, self._samples.context))
                 rows.append(np.asarray(gradients)[: len(encoded)])
         return np.concatenate(rows)
-
-    def _stacked(self, encoded: list[PyTree]) -> PyTree:
-        """All lanes; those without a candidate do the first once more."""
-        encoded = encoded + encoded[:1] * (LANES - len(encoded))
-        if self._batching == MAP:
-            return jax.tree.map(lambda *leaves: np.stack(leaves), *encoded)
-        return jax.tree.map(lambda leaf: leaf[0], stack_encoded(encoded, 1))
 
     def _of_lanes(self, lanes: PyTree, outputs: PyTree, context: PyTree) -> Array:
         self.compilations += 1  # counted while tracing: once per compilation
@@ -74,9 +62,12 @@ class OutputGradients:
             gradients = jax.vmap(jax.grad(loss), in_axes=(0, 0, None))(outputs, context, encoded)
             return jnp.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in jax.tree.leaves(gradients)], axis=-1)
 
-        if self._batching == MAP:
-            return jax.lax.map(of_lane, lanes)
-        return jax.vmap(of_lane, in_axes=(encoded_axes(lanes),))(lanes)
+        return jax.lax.map(of_lane, lanes)
+
+
+def _stacked(encoded: list[PyTree]) -> PyTree:
+    """All lanes; those without a candidate do the first once more."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *encoded, *encoded[:1] * (LANES - len(encoded)))
 
 
 def agreeing(reference: np.ndarray, others: np.ndarray, scale_free: bool = False) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 
 NUM_SAMPLES = 16
 _SEED = 0
-# Where the own class stands above the others, in multiples of what makes it as likely as all of them together. Surer still, 1 - p
-# would be little more than what float32 has rounded off, and one loss written in two ways would have two gradients.
+# Where the own class stands above the others, in multiples of what makes it as likely as all of them together. Surer still,
+# what a training in float32 sees of 1 - p is mostly rounded off.
 _SURE = (3.5, 6.5)
 
 
