@@ -86,18 +86,27 @@ def agreeing(reference: np.ndarray, others: np.ndarray, scale_free: bool = False
     if not finite.any():  # it tells nothing
         return np.zeros(len(others), bool)
     alike = np.where(finite, np.isfinite(others), (others == reference) | (np.isnan(others) & np.isnan(reference)))
-    first, second = (_finite_part(one, scale_free) for one in (reference[None], others))
+    first, second = (np.where(np.isfinite(one), one, 0) for one in (reference[None], others))
+    if scale_free:
+        first, second = _of_length_one(first), _of_length_one(second)
+    # Of numbers of at most one, squares do not overflow.
+    common = np.maximum(_largest(first), _largest(second))
+    first, second = first / common, second / common
     difference, sizes = _norms(first - second), np.maximum(_norms(first), _norms(second))
     largest = sizes.max(axis=-1, keepdims=True)
     return alike.all(axis=(1, 2, 3)) & (difference <= RELATIVE * sizes + ROUNDING * largest).all(axis=(1, 2))
 
 
-def _finite_part(gradients: np.ndarray, scale_free: bool) -> np.ndarray:
-    values = np.where(np.isfinite(gradients), gradients, 0).astype(np.float64)
-    if not scale_free:
-        return values
-    whole = np.sqrt(np.sum(values**2, axis=(1, 2, 3), keepdims=True))
-    return values / np.where(whole > 0, whole, 1)
+def _largest(gradients: np.ndarray) -> np.ndarray:
+    """Of each loss the largest number, `[M, 1, 1, 1]`; 1 where all are 0."""
+    largest = np.abs(gradients).max(axis=(1, 2, 3), keepdims=True)
+    return np.where(largest > 0, largest, 1)
+
+
+def _of_length_one(gradients: np.ndarray) -> np.ndarray:
+    scaled = gradients / _largest(gradients)
+    whole = np.sqrt(np.sum(scaled**2, axis=(1, 2, 3), keepdims=True))
+    return scaled / np.where(whole > 0, whole, 1)
 
 
 def _norms(gradients: np.ndarray) -> np.ndarray:

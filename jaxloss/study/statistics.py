@@ -16,8 +16,8 @@ only, or one seed, what is left is the ordinary interval over the other; it says
 
 Assumptions: divisions and seeds are random draws, their effects normal and of equal variance. A t interval over the means of the
 divisions would assume that a seed does the same good to no two of them; it does (a simulation with seeds as different as the
-rest covers 75% in place of 95%). In simulations this one covers 94% and more with three divisions, and 90% at the least with
-two, where divisions differ far more than anything else.
+rest, 4 divisions and 5 seeds, covers 75% in place of 95%). In simulations this one covers 94% and more with three divisions and
+five seeds, and 90% at the least with two of either, where those two differ far more than anything else.
 
 The images of the test split are one sample for all: no interval here says how scores would change with other test images.
 

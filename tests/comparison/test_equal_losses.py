@@ -122,6 +122,12 @@ def test_a_constant_behind_a_steep_function_is_one():
 class TestAgreement:
     REFERENCE = np.random.default_rng(0).standard_normal((3, 4, 5))
 
+    @pytest.mark.parametrize("size", [1e200, 1e-200])
+    @pytest.mark.parametrize("scale_free", [True, False])
+    def test_huge_and_tiny_gradients_are_compared_as_others(self, size, scale_free):
+        others = size * np.stack([self.REFERENCE, 2 * self.REFERENCE, self.REFERENCE[::-1]])
+        assert agreeing(size * self.REFERENCE, others, scale_free).tolist() == [True, scale_free, False]
+
     @pytest.mark.parametrize(("factor", "agrees"), [(0.5, True), (2.0, False)])
     def test_the_tolerance_is_of_each_sample(self, factor, agrees):
         """The smallest of the samples may differ as little, relative to itself, as the largest."""
