@@ -189,7 +189,7 @@ def test_a_metric_from_outside_has_the_name_of_its_function():
         (f"{__name__}:accuracy", "must not be called 'accuracy', as another one is"),
         (f"{__name__}:one_for_each", "must give a scalar, float32[], and gives float32[4]"),
         (f"{__name__}:with_a_mistake", "raises TypeError: cannot reshape array of shape (4,)"),
-        (f"{__name__}:NOISY", "must be a function (logits [N, C], labels [N]) -> scalar"),
+        ("tests.noisy_digits:NOISY", "must be a function (logits [N, C], labels [N]) -> scalar"),
     ],
 )
 def test_what_is_no_metric_is_one_line(metric, message):
