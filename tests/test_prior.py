@@ -1,6 +1,7 @@
 """The class frequencies as something that formulas may read: drawn, judged, trained, simplified, shown, exported."""
 
 import dataclasses
+import itertools
 import re
 
 import jax
@@ -104,7 +105,9 @@ def test_the_rejection_protocol_is_the_same_in_blocks_and_mapped():
     )
     generator, (branch,) = np.random.default_rng(3), SPACE.branches
     graphs = [branch.form.parse(ADJUSTED), branch.form.parse("Square(Add(Mul(prediction, prior), Neg(target)))")]
-    graphs += [SPACE.sample(generator, branch) for _ in range(12)]
+    # The protocol never meets a loss that does not read both: without a target, classes tie, and rounding says which is largest.
+    drawn = (SPACE.sample(generator, branch) for _ in itertools.count())
+    graphs += itertools.islice((graph for graph in drawn if {"prediction", "target"} <= graph.input_names), 30)
     verdicts = []
     for batching in ("blocks", "vmap"):
         population = make_population(problem, branch.form.layout, batching, True, 16, 2**28)
