@@ -40,8 +40,13 @@ def test_a_smaller_budget_than_what_was_done_is_one_line(tmp_path, capsys):
         assert run(tmp_path / "run", *SEARCH_ALONE, f"search.num_trainings={number}", "quiet=false") == 0
         with open_for_reading(tmp_path / "run") as opened:
             trainings = len(opened.archive.trainings("evolution"))
-        return trainings, [line for line in capsys.readouterr().err.splitlines() if "has done" in line]
+        return trainings, [line for line in capsys.readouterr().err.splitlines() if "search.num_trainings" in line]
 
     assert said(4) == (4, [])
-    assert said(3) == (4, ["evolution has done 4 trainings, more than search.num_trainings=3: they stay, and it does no more"])
+    lines = [
+        "search.evolution.initial_population=3: search.num_trainings allows 3 candidates: all are drawn at random and none by "
+        "evolution",
+        "evolution has done 4 trainings, more than search.num_trainings=3: they stay, and it does no more",
+    ]
+    assert said(3) == (4, lines)
     assert said(5) == (5, [])
