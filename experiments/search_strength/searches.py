@@ -7,6 +7,8 @@ _CALIBRATION = {"search.calibration_trainings": "30"}
 _RACE = {"search.seeds_per_candidate": "9", "search.racing_first": "1", "search.divisions_per_candidate": "3"}
 _CROSSOVER = {"space.autoloss_zero.crossover_probability": "0.5"}
 _RANDOM = {"search.name": "random_search"}
+_PREDICTED = {"search.surrogate.candidates": "16", "search.generation_size": "2"}
+_TRAINED = {"search.evolution.equivalents_breed": "false"}
 
 # By name; all spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
@@ -15,6 +17,8 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "divisions": _DIVISIONS,
     "calibrated": _CALIBRATION,
     "scored": {**_DIVISIONS, **_CALIBRATION},
+    "predicted": {**_DIVISIONS, **_CALIBRATION, **_PREDICTED, **_TRAINED},
+    "random_predicted": {**_RANDOM, **_DIVISIONS, **_CALIBRATION, **_PREDICTED},
     "raced": {**_RACE, **_CALIBRATION},
     "raced_crossed": {**_RACE, **_CALIBRATION, **_CROSSOVER},
     "random_raced": {**_RANDOM, **_RACE, **_CALIBRATION},

@@ -4,6 +4,16 @@ import dataclasses
 from collections.abc import Mapping
 
 _QUICKSTART = "configs/quickstart.py"
+_LONG_TAILED = (
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "class_balanced",
+    "balanced_softmax",
+    "logit_adjustment",
+    "ldam",
+    "focal",
+    "soft_f1",
+)
 _NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce")
 
 
@@ -39,6 +49,17 @@ TASKS: Mapping[str, StrengthTask] = {
     "digits_60": _digits("symmetric", 0.6),
     "digits_70": _digits("symmetric", 0.7),
     "digits_asymmetric_40": _digits("asymmetric", 0.4),
+    "digits_long_tail": StrengthTask(
+        _QUICKSTART,
+        {
+            "task.classification.noise_kind": "none",
+            "task.classification.noise_rate": "0.0",
+            "task.classification.imbalance_ratio": "50",
+            "task.classification.metric": "mean_class_accuracy",
+        },
+        {"space.autoloss_zero.inputs": "('prediction', 'target', 'prior')"},
+        rivals=_LONG_TAILED,
+    ),
     "omniglot": StrengthTask(
         "configs/autoloss_gms_omniglot.py",
         {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0"},

@@ -65,6 +65,11 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         _check_handcrafted(calibration, task, config.mode)
     if config.training.frozen_epochs:
         _need_backbone(task)
+    if config.mode == "search" and config.search.surrogate.candidates > 1 and task.output_samples is None:
+        raise UserError(
+            f"search.surrogate.candidates = {config.search.surrogate.candidates} needs a task with output_samples, and the task "
+            f"{task.name} has none: set it to 1"
+        )
     return Plan(
         config,
         task,

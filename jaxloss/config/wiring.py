@@ -33,8 +33,11 @@ from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.racing import rungs
 from jaxloss.search.registry import SEARCHES
+from jaxloss.search.settings import SurrogateSettings
+from jaxloss.search.surrogate import SurrogateChooser
 from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
+from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.check_problem import problem_errors
@@ -135,12 +138,28 @@ def make_sections(config: Config, space: Space) -> dict[str, Settings]:
     return {name: read(config, known[name].settings) for name in space.sections}
 
 
-def make_chooser(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
-    """The chooser of the main search, or None where the space has none, or is asked for none.
+def make_chooser(
+    config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints, gradients: OutputGradients | None
+) -> Chooser | None:
+    """The chooser of the main search, or None where none is asked for.
 
     Raises:
-      UserError: where the space makes a mistake.
+      UserError: where two are asked for, and where the space makes a mistake.
     """
+    own = _chooser_of(config, space, cascades, checkpoints)
+    settings = read(config, SurrogateSettings)
+    if settings.candidates == 1:
+        return own
+    if own is not None:
+        raise UserError(
+            f"search.surrogate.candidates = {settings.candidates}, and the space {space.name} chooses what is trained too: "
+            "let one of them choose"
+        )
+    return SurrogateChooser(gradients, settings)
+
+
+def _chooser_of(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
+    """The chooser that a space brings, where its settings ask for one."""
     if space.make_chooser is None:
         return None
     context = ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints)

@@ -120,7 +120,7 @@ class Search(abc.ABC):
         if individual.number != len(self.individuals):
             raise ValueError(f"expected the result of proposal {len(self.individuals)}, not of {individual.number}")
         self.individuals.append(individual)
-        if not individual.passed_over:
+        if self.may_breed(individual):
             self._eligible.append(individual)
         if individual.trained and individual.score is not None:
             bisect.insort(self._trained, individual, key=_best_first)
@@ -128,6 +128,10 @@ class Search(abc.ABC):
     def generator(self, *place: int) -> np.random.Generator:
         """The generator of one place, for example `(proposal, branch, attempt)`."""
         return np.random.default_rng((self.seed, *place))
+
+    def may_breed(self, individual: Individual) -> bool:
+        """Whether an individual may become a parent as long as it is recent enough."""
+        return not individual.passed_over
 
     # --- results ---------------------------------------------------------------------------------------------------------------
 

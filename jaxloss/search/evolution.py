@@ -34,12 +34,17 @@ class Evolution(Search):
         self.initial_population = max(settings.initial_population, len(seeds), 1)
         self.population_size = settings.population_size
         self.tournament_ratio = settings.tournament_ratio
+        self.equivalents_breed, self.immigrants = settings.equivalents_breed, settings.immigrants
         self.seeds = tuple(seeds)
 
     @property
     def population(self) -> Sequence[Individual]:
         """The most recent individuals, see `Search.population`."""
-        return self._eligible[-self.population_size :]
+        return super().population[-self.population_size :]
+
+    def may_breed(self, individual: Individual) -> bool:
+        """See `Search.may_breed`."""
+        return super().may_breed(individual) and (individual.trained or self.equivalents_breed)
 
     def propose(self, number: int) -> Proposal:
         """See `Search.propose`."""
@@ -50,6 +55,8 @@ class Evolution(Search):
             return Proposal(number)
         size = max(1, round(self.tournament_ratio * len(population)))
         generator = self.generator(number, 0)
+        if self.immigrants and generator.random() < self.immigrants:
+            return Proposal(number)
 
         def tournament() -> Individual:
             chosen = generator.choice(len(population), size=size, replace=False)

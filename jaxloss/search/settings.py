@@ -6,6 +6,28 @@ from jaxloss.core.conditions import in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, setting
 
+_PREDICTED = (unless("search.surrogate.candidates", 1),)
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateSettings(Settings, section="search.surrogate", acts_when=(in_mode("search"),)):
+    """Trains the most promising of several candidates, by a Gaussian process over gradients of the network's outputs."""
+
+    candidates: int = setting(
+        1,
+        "Candidates past the filters, of which the most promising is trained; 1 trains all, as the papers do",
+        low=1,
+        high=100_000,
+    )
+    start_after: int = setting(20, "Trained candidates before anything is predicted", low=2, high=10**9, acts_when=_PREDICTED)
+    optimism: float = setting(
+        1.0,
+        "Standard deviations that a prediction is raised by in the mean: the more, the more is tried that is unlike all others",
+        low=0.0,
+        high=100.0,
+        acts_when=_PREDICTED,
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),)):
@@ -58,6 +80,7 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
         "Runs random search with the same number of trainings and the same filters, as a control",
         acts_when=(unless("search.name", "random_search"),),
     )
+    surrogate: SurrogateSettings = dataclasses.field(default_factory=SurrogateSettings)
 
     def __post_init__(self):
         super().__post_init__()
@@ -90,6 +113,11 @@ class EvolutionSettings(Settings, section="search.evolution", acts_when=(in_mode
 
     initial_population: int = setting(20, "`K`, random individuals before evolution starts", low=1, high=10**9)
     population_size: int = setting(2500, "`P`, only the most recent individuals may become parents", low=1, high=10**9)
+    # A draw that is stopped is drawn again, with the choice between mutant and fresh tree: few of those that pass are fresh.
+    immigrants: float = setting(0.0, "Share of the proposals that are random, whatever passes the filters", low=0.0, high=1.0)
+    equivalents_breed: bool = setting(
+        True, "Whether individuals that took over the score of an equivalent one are among them, as in the paper"
+    )
     # A small population needs more than 0.05, which of 20 individuals is a tournament of one and selects nothing.
     tournament_ratio: float = setting(
         0.05, "`T`, the part of the population among which the best becomes a parent", low=1e-9, high=1.0

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from jaxloss.core.output_samples import OutputSamples
 from jaxloss.spaces.base import Candidate, Space
-from jaxloss.study.output_gradients import LANES, OutputGradients, agreeing
+from jaxloss.spaces.output_gradients import LANES, OutputGradients, agreeing
 
 # Gradients that may be taken to make one loss smaller.
 MOST_TRIED = 4096
@@ -16,20 +15,13 @@ MOST_TRIED = 4096
 class EqualLosses:
     """Tells the losses of a space apart by the gradients of a network's outputs, see `output_gradients`."""
 
-    def __init__(self, space: Space, samples: OutputSamples, scale_free: bool = False):
+    def __init__(self, gradients: OutputGradients, scale_free: bool = False):
         """Args:
-        space: of the losses.
-        samples: that the task offers.
+        gradients: of the losses of a space, at the outputs that the task offers.
         scale_free: a positive factor makes no other loss, see `output_gradients.agreeing`.
         """
-        self._space, self._scale_free = space, scale_free
-        self._gradients = OutputGradients(space, samples)
+        self._gradients, self._space, self._scale_free = gradients, gradients.space, scale_free
         self._minimal: dict[str, str | None] = {}
-
-    @property
-    def compilations(self) -> int:
-        """How often the gradient was compiled."""
-        return self._gradients.compilations
 
     def firsts(self, formulas: Sequence[str]) -> list[int]:
         """For each formula, the index of the first that is the same loss, which may be its own.

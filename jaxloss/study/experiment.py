@@ -27,6 +27,7 @@ from jaxloss.runs.metrics import MetricWriter
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser
 from jaxloss.search.loop import SearchLoop
+from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
@@ -63,17 +64,22 @@ class Experiment:
             self.run.archive.commit(state={EXECUTION: self._choice()})
         self.parallelism = Parallelism(**run.archive.state(EXECUTION)["way"])
         self.execution = plan.make_execution(self.parallelism)
+        self.output_gradients = self._output_gradients()
         self.equal_losses = self._equal_losses()
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress, self.equal_losses)
         self.baseline: Baseline | None = None
         self.loops: dict[str, SearchLoop] = {}
         self.cascades: dict[str, Any] = {}
 
+    def _output_gradients(self) -> OutputGradients | None:
+        """Gradients of losses at the outputs that the task offers, if it does."""
+        return None if self.task.output_samples is None else OutputGradients(self.space, self.task.output_samples())
+
     def _equal_losses(self) -> EqualLosses | None:
-        """What tells which losses of the space are one, where the task offers what that takes."""
-        if self.task.output_samples is None:
+        """What tells which losses of the space are one, where there are such gradients."""
+        if self.output_gradients is None:
             return None
-        return EqualLosses(self.space, self.task.output_samples(), self.config.filters.equivalence.scale_free)
+        return EqualLosses(self.output_gradients, self.config.filters.equivalence.scale_free)
 
     def _store_once(self, name: str, state: Any) -> None:
         """Stores a state of the archive, unless it is there."""
@@ -163,7 +169,7 @@ class Experiment:
 
     def _main_loop(self, name: str) -> SearchLoop:
         """The loop of the search that the config names, which alone draws curves: the steps of a metric writer go up, once."""
-        chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints)
+        chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints, self.output_gradients)
         loop = self._make_loop(name, self.run.metrics, chooser)
         for text in _idle(loop):
             self.progress.message(text)
@@ -243,8 +249,8 @@ class Experiment:
         compilations = dict(self.execution.compilations)
         for name, cascade in self.cascades.items():
             compilations |= {f"{kind} {name}": number for kind, number in cascade.compilations.items()}
-        if self.equal_losses is not None and self.equal_losses.compilations:
-            compilations["output gradients"] = self.equal_losses.compilations
+        if self.output_gradients is not None and self.output_gradients.compilations:
+            compilations["output gradients"] = self.output_gradients.compilations
         device = jax.devices()[0]
         return {
             "jaxloss": jaxloss.__version__,
@@ -269,7 +275,7 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
     """Lines about what the budget of a search leaves undone."""
     name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
     if loop.chooser is not None and loop.chooser.candidates(budget - 1) == 1:
-        yield "search.num_trainings ends before search.chooser.start_after: nothing will be chosen"
+        yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
     if budget < done:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
 

@@ -33,7 +33,7 @@ class Plan:
       make_execution: `(parallelism) -> Execution`.
       make_cascades: `(threads, their number) -> {branch: filters}`.
       make_search: `(name) -> Search`.
-      make_chooser: `(cascades, checkpoints) -> Chooser`, or None where nothing is chosen.
+      make_chooser: `(cascades, checkpoints, output gradients or None) -> Chooser`, or None where nothing is chosen.
       calibration: the loss with which the rate of a search is found; None where the rate is given.
       remarks: lines about what the config asks for and cannot have.
     """

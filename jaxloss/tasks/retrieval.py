@@ -16,6 +16,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, TEST, TRAIN, Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.cosine_problem import toy_problem
+from jaxloss.tasks.cosine_samples import cosine_samples
 from jaxloss.tasks.data.identities.load import load_identities
 from jaxloss.tasks.data.identities.source import IdentifiedImages, IdentitySource, with_test_of
 from jaxloss.tasks.data.identities.split import split_identities, with_held_out_test
@@ -130,6 +131,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
             backbone=backbone_mask,
             final_scores=final_scores,
             native_convolution=native,
+            output_samples=functools.partial(cosine_samples, BRANCH),
             details={
                 **{f"num_{name}": len(part) for name, part in splits.items()},
                 **{f"identities_{name}": part.num_identities for name, part in splits.items()},

@@ -2,6 +2,7 @@
 
 import types
 
+from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study.comparison import TestResult as Result  # pytest would collect it by its own name
 from jaxloss.study.contender import FOUND, Contender, TuningPoint
 from jaxloss.study.entries import NUM_ENTRIES, ranking_entries
@@ -10,7 +11,7 @@ from jaxloss.study.ranking import Ranked
 from jaxloss.tasks.fast import make_fast
 from tests.comparison.pretence import SPACE
 
-EQUAL = EqualLosses(SPACE, make_fast().output_samples())
+EQUAL = EqualLosses(OutputGradients(SPACE, make_fast().output_samples()))
 SHORT, MIDDLE = "Neg(Mul(target, prediction))", "Neg(Mul(Abs(target), prediction))"
 LONG = f"Add(prediction, {SHORT})"
 OTHER, OTHER_TOO = "Neg(Mul(target, Log(prediction)))", "Add(1, Neg(Mul(target, Log(prediction))))"

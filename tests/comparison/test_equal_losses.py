@@ -9,8 +9,8 @@ import pytest
 
 from examples.own_weights import polynomials
 from jaxloss.core.errors import UserError
+from jaxloss.spaces.output_gradients import LANES, RELATIVE, OutputGradients, agreeing
 from jaxloss.study.equal_losses import MOST_TRIED, EqualLosses
-from jaxloss.study.output_gradients import LANES, RELATIVE, OutputGradients, agreeing
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.fast import FastSettings, make_fast
@@ -41,7 +41,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module")
 def equal():
-    return EqualLosses(SPACE, SAMPLES)
+    return EqualLosses(OutputGradients(SPACE, SAMPLES))
 
 
 class TestOneLoss:
@@ -53,28 +53,30 @@ class TestOneLoss:
     def test_a_factor_counts_unless_training_is_free_of_scale(self, equal):
         formulas = [PLAIN, "Neg(Mul(Add(prediction, prediction), target))", "Mul(prediction, target)"]
         assert equal.firsts(formulas) == [0, 1, 2]
-        assert EqualLosses(SPACE, SAMPLES, scale_free=True).firsts(formulas) == [0, 0, 2]
+        assert EqualLosses(OutputGradients(SPACE, SAMPLES), scale_free=True).firsts(formulas) == [0, 0, 2]
 
     def test_all_losses_of_a_space_take_one_compilation(self):
-        equal = EqualLosses(SPACE, SAMPLES)
+        gradients = OutputGradients(SPACE, SAMPLES)
+        equal = EqualLosses(gradients)
         equal.firsts([PLAIN])
         with counted() as compilations:
             equal.firsts([*DRESSES, *OTHERS] * 3)
             equal.minimal(DRESSES[1])
         assert not compilations
-        assert equal.compilations == 1
+        assert gradients.compilations == 1
 
     def test_a_space_without_graphs(self):
-        equal = EqualLosses(polynomials(), SAMPLES, scale_free=True)
+        gradients = OutputGradients(polynomials(), SAMPLES)
+        equal = EqualLosses(gradients, scale_free=True)
         assert equal.firsts(["1, 0.5, 0, 0", "1, 0.5, 0, 0.3", "2.5, 1.25, 0, 0", "2, 1, 0, 0"]) == [0, 1, 0, 0]
         assert equal.shortest(["2.5, 1.25, 0, 0", "2, 1, 0, 0"]) == "2, 1, 0, 0"
         assert equal.minimal("2.5, 1.25, 0, 0") is None
-        assert equal.compilations == 1
+        assert gradients.compilations == 1
 
     def test_several_branches(self):
         branches = ("first", "second")
         space = autoloss_zero(AutoLossZeroSettings(branches=branches, branch_weights=(1.0, 0.5)))
-        equal = EqualLosses(space, make_fast(FastSettings(branches=branches)).output_samples())
+        equal = EqualLosses(OutputGradients(space, make_fast(FastSettings(branches=branches)).output_samples()))
         formulas = [
             f"first: {one} | second: {other}" for one, other in ((PLAIN, DRESSES[0]), (DRESSES[1], PLAIN), (PLAIN, OTHERS[1]))
         ]
@@ -92,7 +94,7 @@ class TestOneLoss:
         with pytest.raises(
             UserError, match="the loss of the space autoloss_zero at the output samples of the task raises KeyError"
         ):
-            EqualLosses(SPACE, broken).firsts([PLAIN])
+            EqualLosses(OutputGradients(SPACE, broken)).firsts([PLAIN])
 
 
 class TestGradients:
@@ -116,7 +118,7 @@ class TestGradients:
 def test_a_constant_behind_a_steep_function_is_one():
     """In float32 the two differ by a third of a sample's gradient."""
     first, second = (f"Inv(Add(Mul(prediction, target), Add(target, Mean_c({what}))))" for what in ("prediction", "target"))
-    assert EqualLosses(SPACE, SAMPLES, scale_free=True).firsts([first, second]) == [0, 0]
+    assert EqualLosses(OutputGradients(SPACE, SAMPLES), scale_free=True).firsts([first, second]) == [0, 0]
 
 
 class TestAgreement:
@@ -173,8 +175,8 @@ class TestMinimal:
 
     def test_it_may_be_smaller_by_a_factor_where_training_is_free_of_scale(self):
         doubled = "Neg(Mul(Add(prediction, prediction), target))"
-        assert EqualLosses(SPACE, SAMPLES).minimal(doubled) is None
-        assert EqualLosses(SPACE, SAMPLES, scale_free=True).minimal(doubled) == PLAIN
+        assert EqualLosses(OutputGradients(SPACE, SAMPLES)).minimal(doubled) is None
+        assert EqualLosses(OutputGradients(SPACE, SAMPLES), scale_free=True).minimal(doubled) == PLAIN
 
     def test_a_form_that_never_ends_is_stopped(self):
         """Whoever gives the same expression again and again is asked for it so often only."""
@@ -189,7 +191,7 @@ class TestMinimal:
 
         branch = dataclasses.replace(SPACE.branches[0], form=Endless(SPACE.branches[0].form.layout))
         space = dataclasses.replace(SPACE, branches=(branch,))
-        assert EqualLosses(space, SAMPLES).minimal(PLAIN) == PLAIN
+        assert EqualLosses(OutputGradients(space, SAMPLES)).minimal(PLAIN) == PLAIN
         assert Endless.asked == MOST_TRIED
 
 

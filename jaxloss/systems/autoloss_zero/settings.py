@@ -76,6 +76,13 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
         high=1.0,
         acts_when=EVOLVED,
     )
+    term_probability: float = setting(
+        0.0,
+        "Of the sum of the parent and a random tree, where none of these happens; the paper has none",
+        low=0.0,
+        high=1.0,
+        acts_when=EVOLVED,
+    )
     num_mutations: int = setting(2, "One after the other, where neither happens", low=1, high=1_000, acts_when=EVOLVED)
 
     def __post_init__(self):

@@ -18,7 +18,7 @@ from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_fa
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
-COPY, REINITIALISE, CROSSOVER, MUTATION = "copy", "reinitialise", "crossover", "mutation"
+COPY, REINITIALISE, CROSSOVER, TERM, MUTATION = "copy", "reinitialise", "crossover", "term", "mutation"
 
 REQUIRED = (frozenset({PREDICTION}), frozenset({TARGET}))
 
@@ -55,6 +55,10 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             if fits(graph, layout):
                 return graph, CROSSOVER
             # Two large parents: mutation makes a child that fits.
+        if settings.term_probability and generator.random() < settings.term_probability:
+            graph = trees.with_term(generator, vocabulary, parent, settings.initial_depth)
+            if fits(graph, layout):
+                return graph, TERM
         for _ in range(MAX_DRAWS):
             graph = trees.mutate(generator, vocabulary, parent, settings.num_mutations)
             if fits(graph, layout):

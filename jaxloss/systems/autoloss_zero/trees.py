@@ -133,6 +133,15 @@ def replace(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) 
     return True
 
 
+def with_term(generator: np.random.Generator, vocabulary: Vocabulary, graph: Graph, depth: int) -> Graph:
+    """The sum of a graph and a random tree of at most so many operators on each path, which the paper does not have.
+
+    Such a term need not be a loss: one that reads statistics of the batch alone passes no filter, but may be worth much in a sum.
+    """
+    term = from_graph(random_tree(generator, vocabulary, int(generator.integers(1, depth + 1))))
+    return to_graph(Tree(Node("Add"), [from_graph(graph), term]))
+
+
 def crossed(generator: np.random.Generator, first: Graph, second: Graph) -> Graph:
     """A child of two trees, which the paper does not have: their sum, or the first with a part of the second, equally likely."""
     if generator.random() < 0.5:

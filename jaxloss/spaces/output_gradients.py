@@ -33,7 +33,7 @@ class OutputGradients:
 
     def __init__(self, space: Space, samples: OutputSamples):
         """Of the losses of a space, where a task says."""
-        self._space, self._samples = space, samples
+        self.space, self._samples = space, samples
         self._compiled = jax.jit(self._of_lanes)
         self.compilations = 0
 
@@ -44,10 +44,10 @@ class OutputGradients:
           UserError: where the space or the task makes a mistake.
         """
         rows = []
-        with named_errors(f"the loss of the space {self._space.name} at the output samples of the task"), float64_on_cpu():
+        with named_errors(f"the loss of the space {self.space.name} at the output samples of the task"), float64_on_cpu():
             outputs = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self._samples.outputs)
             for start in range(0, len(candidates), LANES):
-                encoded = [self._space.encode(candidate) for candidate in candidates[start : start + LANES]]
+                encoded = [self.space.encode(candidate) for candidate in candidates[start : start + LANES]]
                 gradients = self._compiled(_stacked(encoded), outputs, jax.tree.map(np.asarray, self._samples.context))
                 rows.append(np.asarray(gradients)[: len(encoded)])
         return np.concatenate(rows)
@@ -56,7 +56,7 @@ class OutputGradients:
         self.compilations += 1  # counted while tracing: once per compilation
 
         def loss(outputs: PyTree, context: PyTree, encoded: PyTree) -> Array:
-            return self._space.loss(encoded, self._samples.inputs(outputs, context))
+            return self.space.loss(encoded, self._samples.inputs(outputs, context))
 
         def of_lane(encoded: PyTree) -> Array:
             gradients = jax.vmap(jax.grad(loss), in_axes=(0, 0, None))(outputs, context, encoded)
