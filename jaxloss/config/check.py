@@ -10,7 +10,7 @@ from jaxloss.config import schema
 from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.wiring import make_space, sections_read
-from jaxloss.core.conditions import SPACE, TASK, Asked
+from jaxloss.core.conditions import SPACE, TASK, Asked, Condition
 from jaxloss.core.errors import UserError
 from jaxloss.core.names import import_factory, takes
 from jaxloss.systems.registry import SYSTEMS
@@ -29,10 +29,11 @@ def check_run(config: ml_collections.ConfigDict) -> None:
     """
     check_keys("run was given a config", config)
     check_config(config)
-    refuse_idle_keys(config, _set_beside_its_file(config))
+    refuse_idle_keys(config, set_beside_its_file(config))
 
 
-def _set_beside_its_file(config: ml_collections.ConfigDict) -> list[str] | None:
+def set_beside_its_file(config: ml_collections.ConfigDict) -> list[str] | None:
+    """The keys of a loaded config that its file did not set; None for any other config."""
     if not isinstance(config, LoadedConfig):
         return None
     return [key for key, value in values_of(config).items() if key not in config.said or config.said[key] != value]
@@ -46,6 +47,15 @@ def check_config(config: ml_collections.ConfigDict) -> None:
     """
     for section in schema.sections().values():
         schema.read(config, section.settings)
+
+
+def acts(key: schema.Key, asked: Asked) -> bool:
+    """Whether anything in a run reads a key."""
+    return all(condition.unmet(key.name, asked) is None for condition in _conditions(key, asked))
+
+
+def _conditions(key: schema.Key, asked: Asked) -> list[Condition]:
+    return [*key.section.acts_when, *(() if key.name in (asked.reads[TASK] or ()) else key.declared.acts_when)]
 
 
 def refuse_idle_keys(config: ml_collections.ConfigDict, overrides: Iterable[str] | None = None) -> None:
@@ -66,8 +76,7 @@ def refuse_idle_keys(config: ml_collections.ConfigDict, overrides: Iterable[str]
     for key in schema.keys().values():
         if asked.values[key.name] == key.default or not (overrides is None or named_in(key.name, overrides)):
             continue
-        conditions = [*key.section.acts_when, *(() if key.name in (asked.reads[TASK] or ()) else key.declared.acts_when)]
-        for condition in conditions:
+        for condition in _conditions(key, asked):
             why = None if overrides is None and condition.is_preset else condition.unmet(key.name, asked)
             if why is not None:
                 raise UserError(f"config key {key.name} does nothing in this run: {why}")

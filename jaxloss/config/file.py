@@ -13,6 +13,7 @@ from jaxloss.config.check import check_config, named_in, refuse_idle_keys, value
 from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
+from jaxloss.config.presets import with_preset
 from jaxloss.config.unknown_keys import not_found
 from jaxloss.core.arguments import expect, expect_path
 from jaxloss.core.errors import UserError
@@ -42,6 +43,7 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     if _is_sound(given):
         refuse_idle_keys(given)
     refuse_idle_keys(config, overrides)
+    config = with_preset(config, overrides)
     config.remember({key: value for key, value in values_of(config).items() if not named_in(key, overrides)})
     return config
 

@@ -5,6 +5,7 @@ import dataclasses
 from jaxloss.core.conditions import in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, setting
+from jaxloss.search.presets import PAPER, PRESETS
 
 _PREDICTED = (unless("search.surrogate.candidates", 1),)
 
@@ -21,7 +22,7 @@ class SurrogateSettings(Settings, section="search.surrogate", acts_when=(in_mode
     )
     start_after: int = setting(20, "Trained candidates before anything is predicted", low=2, high=10**9, acts_when=_PREDICTED)
     optimism: float = setting(
-        1.0,
+        2.0,
         "Standard deviations that a prediction is raised by in the mean: the more, the more is tried that is unlike all others",
         low=0.0,
         high=100.0,
@@ -38,6 +39,11 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     """
 
     name: str = setting("evolution", "The algorithm")
+    preset: str = setting(
+        PAPER,
+        "Values for keys of the search that nothing else is said of: those of the papers, or those that found better losses",
+        choices=PRESETS,
+    )
     num_trainings: int = setting(
         500,
         "The budget: trainings on the proxy task (Li et al., CVPR 2022, Appendix A: 500)",

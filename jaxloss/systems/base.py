@@ -18,6 +18,7 @@ class System:
       make_space: `(settings) -> Space`.
       sections: the classes of further config sections; a space names those that it reads.
       published: name -> formula of its space.
+      search_presets: name in `search.presets` -> dotted key -> value: what it adds to a way to search, in its own sections.
       preset: dotted key -> value: the numbers of its paper where they differ from the defaults, see `config.default_config`.
     """
 
@@ -26,4 +27,5 @@ class System:
     make_space: Callable[[Any], Space]
     sections: tuple[type[Settings], ...] = ()
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    search_presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
