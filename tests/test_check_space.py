@@ -192,6 +192,7 @@ WRONG_FIELDS = {
     "num_parents": ("two", "num_parents of the space autoloss_zero must be a whole number, 1 at least, not 'two'"),
     "hyperparameters": (None, "hyperparameters of the space autoloss_zero must be a function, not None"),
     "tuning_ranges": ({"gain": (0, 1)}, "tuning_ranges of the space autoloss_zero must be a dict {name: TuningRange}"),
+    "known_losses": ({"plain": 3}, "known_losses of the space autoloss_zero must be a dict {name: formula}"),
     "drawing": (3, "drawing of the space autoloss_zero must be a Drawing or None, not 3"),
 }
 
@@ -241,7 +242,7 @@ def test_a_branch_without_a_form():
 def test_a_chooser_that_is_none():
     space = dataclasses.replace(SPACE, make_chooser=lambda context: 3)
     with pytest.raises(UserError, match=r"make_chooser of the space autoloss_zero must give a Chooser, .* or None, not an int"):
-        make_chooser(default_config(), space, {}, None)
+        make_chooser(default_config(), space, {}, None, None)
 
 
 def test_python_that_is_none_ends_a_command_before_a_directory_is_made(tmp_path, capsys):

@@ -83,15 +83,18 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_search=functools.partial(wiring.make_search, config, space),
         make_chooser=functools.partial(wiring.make_chooser, config, space),
         calibration=calibration,
-        remarks=tuple(_remarks(config, task)),
+        seeds=wiring.seeds_of(config, space),
+        remarks=tuple(_remarks(config, space, task)),
     )
 
 
-def _remarks(config: ml_collections.ConfigDict, task: Task) -> Iterator[str]:
+def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task) -> Iterator[str]:
     settings = read(config, TrainingSettings)
     batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
     if batch_size < settings.batch_size:
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
+    if config.mode == "search" and config.search.prior_knowledge and not space.known_losses:
+        yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
     if config.mode == "search" and config.search.name == Evolution.name:
         search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
         num_candidates = search.num_trainings // search.seeds_per_candidate

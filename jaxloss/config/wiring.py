@@ -104,8 +104,13 @@ def make_search(config: Config, space: Space, name: str) -> Search:
         raise unknown("search", name, SEARCHES)
     kind = SEARCHES[name]
     settings = None if kind.settings_class is None else read(config, kind.settings_class)
-    seeds = [_seed(space, text) for text in config.search.seeds]
+    seeds = [_seed(space, text) for text in seeds_of(config, space)]
     return kind(space, config.seed, config.search.generation_size, settings, seeds)
+
+
+def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
+    """The formulas that a search begins with."""
+    return (*config.search.seeds, *(space.known_losses.values() if config.search.prior_knowledge else ()))
 
 
 def _seed(space: Space, text: str) -> Candidate:

@@ -20,5 +20,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "search.evolution.population_size": 200,
         "search.evolution.immigrants": 0.1,
         "search.evolution.equivalents_breed": False,
+        "search.prior_knowledge": True,
     },
 }

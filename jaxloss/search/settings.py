@@ -81,6 +81,11 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     seeds: tuple[str, ...] = setting(
         (), "Formulas that are proposed first", check=are_different("formulas"), acts_when=(when("search.name", "evolution"),)
     )
+    prior_knowledge: bool = setting(
+        False,
+        "Whether hand-crafted losses are proposed behind these, as far as the space can write them",
+        acts_when=(when("search.name", "evolution"),),
+    )
     control: bool = setting(
         True,
         "Runs random search with the same number of trainings and the same filters, as a control",

@@ -49,6 +49,7 @@ class Space:
       hyperparameters: `(candidate) -> {name: value}`, numbers of a candidate that a comparison tunes.
       with_hyperparameters: `(candidate, {name: value}) -> candidate`.
       tuning_ranges: where they are tuned, by name.
+      known_losses: name -> formula: hand-crafted losses that it can write, with which a search may begin.
       problems: names of the problems that its filters solve, see `Task.problems`.
       make_filters: `(filters.context.FilterContext) -> filters of one branch`; None takes the standard ones.
       make_chooser: `(context: search.chooser.ChooserContext) -> search.chooser.Chooser`, for choosing what is trained, or None
@@ -68,6 +69,7 @@ class Space:
     hyperparameters: Callable[[Candidate], Mapping[str, float]] = lambda candidate: {}
     with_hyperparameters: Callable[[Candidate, Mapping[str, float]], Candidate] = lambda candidate, values: candidate
     tuning_ranges: Mapping[str, TuningRange] = dataclasses.field(default_factory=dict)
+    known_losses: Mapping[str, str] = dataclasses.field(default_factory=dict)
     problems: tuple[str, ...] = (PREDICTIONS,)
     make_filters: Callable[[Any], Sequence[Any]] | None = None
     make_chooser: Callable[[Any], Any] | None = None

@@ -37,6 +37,9 @@ def check_space_fields(space: Space) -> None:
     _expect(f"num_parents {of}", space.num_parents, _is_count(space.num_parents), "a whole number, 1 at least")
     for name in ("problems", "sections"):
         _expect(f"{name} {of}", getattr(space, name), _are_names(getattr(space, name)), "a tuple of names")
+    known = space.known_losses
+    right = isinstance(known, Mapping) and all(isinstance(text, str) for pair in known.items() for text in pair)
+    _expect(f"known_losses {of}", known, right, "a dict {name: formula}")
     ranges = space.tuning_ranges
     right = isinstance(ranges, Mapping) and all(isinstance(one, TuningRange) for one in ranges.values())
     _expect(f"tuning_ranges {of}", ranges, right, "a dict {name: TuningRange}")

@@ -194,7 +194,7 @@ class Experiment:
                 f"every training of the {loop.search.name} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
-        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.config.search.seeds)
+        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.plan.seeds)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 

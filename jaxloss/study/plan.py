@@ -35,6 +35,7 @@ class Plan:
       make_search: `(name) -> Search`.
       make_chooser: `(cascades, checkpoints, output gradients or None) -> Chooser`, or None where nothing is chosen.
       calibration: the loss with which the rate of a search is found; None where the rate is given.
+      seeds: formulas that a search begins with.
       remarks: lines about what the config asks for and cannot have.
     """
 
@@ -50,4 +51,5 @@ class Plan:
     make_search: Callable[[str], Search]
     make_chooser: Callable[..., Chooser | None]
     calibration: Contender | None = None
+    seeds: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from jaxloss.systems.autoloss_gms.export import write_python
 from jaxloss.systems.autoloss_gms.filters import make_filters
 from jaxloss.systems.autoloss_gms.form import CURVE_INPUT, MarginForm, MarginLoss
 from jaxloss.systems.autoloss_gms.operators import AUTOLOSS_GMS
+from jaxloss.systems.autoloss_gms.published import MARGIN_SOFTMAX_FORMULAS
 from jaxloss.systems.autoloss_gms.settings import (
     EITHER,
     FIRST,
@@ -161,6 +162,7 @@ def autoloss_gms(settings: AutoLossGMSSettings | None = None) -> Space:
             branch_name: dataclasses.replace(candidate[branch_name], log2_scale=values[LOG2_SCALE])
         },
         tuning_ranges={LOG2_SCALE: TuningRange(*settings.tuned_scales, default=sum(settings.tuned_scales) / 2)},
+        known_losses=MARGIN_SOFTMAX_FORMULAS,
         problems=(COSINES,),
         make_filters=make_filters,
         make_chooser=make_chooser,

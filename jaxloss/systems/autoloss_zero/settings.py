@@ -9,6 +9,8 @@ from jaxloss.core.settings import Settings, are_different, is_finite, setting
 
 # What a loss has to read: from the one it learns, the other says what is right.
 PREDICTION, TARGET = "prediction", "target"
+# How often each class occurs in training.
+PRIOR = "prior"
 # What formulas and exported functions mean by these words.
 _RESERVED = ("const", "epsilon", "mask", "weights")
 

@@ -15,6 +15,7 @@ from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.hyperparameters import TuningRange
 from jaxloss.systems.autoloss_zero import trees
 from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_factors
+from jaxloss.systems.autoloss_zero.known import known_losses
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
@@ -89,6 +90,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         sample=sample,
         offspring=offspring,
         num_parents=2 if settings.crossover_probability else 1,
+        known_losses={name: _in_all_branches(settings, formula) for name, formula in known_losses(settings.inputs).items()},
         hyperparameters=hyperparameters,
         with_hyperparameters=with_hyperparameters,
         tuning_ranges={
@@ -97,6 +99,11 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             for name in factor_names(settings.tuned_factors)
         },
     )
+
+
+def _in_all_branches(settings: AutoLossZeroSettings, formula: str) -> str:
+    """The text of a candidate that has one formula in every branch."""
+    return formula if len(settings.branches) == 1 else " | ".join(f"{branch}: {formula}" for branch in settings.branches)
 
 
 def _name(settings: AutoLossZeroSettings, branch: str, factor: str) -> str:
