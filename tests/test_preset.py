@@ -60,6 +60,12 @@ def test_keys_that_nothing_reads_are_left_alone():
     assert values["search.surrogate.candidates"] == 16
 
 
+def test_a_key_that_the_preset_wakes_may_be_given():
+    assert loaded(**{"search.calibration_loss": "focal"})["search.calibration_loss"] == "focal"
+    with pytest.raises(UserError, match=r"search.calibration_loss does nothing in this run"):
+        load_config(DIGITS, {"search.calibration_loss": "focal"})
+
+
 def test_filling_again_changes_nothing():
     config = load_config(DIGITS, {"search.preset": STRONG})
     assert values_of(with_preset(config)) == values_of(config)

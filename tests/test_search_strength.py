@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import jaxloss
 from experiments.search_strength import __main__ as command
 from experiments.search_strength import table
 from experiments.search_strength.tasks import TASKS, StrengthTask
@@ -25,7 +26,7 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("strength")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TASKS, "tiny", TINY)
-        arguments = ["--tasks", "tiny", "--searches", "evolution", "--seeds", "2"]
+        arguments = ["--tasks", "tiny", "--searches", "evolution", "--seeds", "2", "--curve", "2", "4"]
         patch.setattr(sys, "argv", ["search_strength", *arguments, "--workdir", str(folder), "--json", str(folder / "all.json")])
         command.main()
         first = json.loads((folder / "all.json").read_text())["tasks"]["tiny"]
@@ -53,6 +54,23 @@ def test_what_it_found_is_what_the_tuning_chose(written):
         rows = summary(folder, f"evolution/{one['seed']}")["comparison"]
         chosen = max(rows, key=lambda row: row["tuned"]["search_eval"])
         assert (one["search_eval"], one["test"]) == (chosen["tuned"]["search_eval"], chosen["tuned"]["test_mean"])
+
+
+def test_the_way_there_is_tested_as_it_was_found(written):
+    first, _, folder = written
+    points = first["curves"]["evolution"]
+    assert [(point["seed"], point["trainings"]) for point in points] == [(0, 2), (0, 4), (1, 2), (1, 4)]
+    rates = set()
+    for point in points:
+        (of_run,) = (
+            found
+            for path in (folder / "tiny" / "evolution").glob(f"{point['seed']}_after/*")
+            if (found := jaxloss.open_run(path)).config["loss"] == point["formula"]
+        )
+        assert point["test"] == of_run.comparison()[0]["untuned"]["test_mean"]
+        rates.add(of_run.config["training"]["learning_rate"])
+    with_search = jaxloss.open_run(folder / "tiny" / "evolution" / "0")
+    assert rates == {row["learning_rate"] for row in with_search.trainings() if row["stage"] == "evolution"}
 
 
 def test_a_second_command_trains_nothing(written):

@@ -11,7 +11,7 @@ import argparse
 import pathlib
 
 from experiments.benchmarks.common import facts, output_path, positive, write_json
-from experiments.search_strength.run import rivals, searched
+from experiments.search_strength.run import incumbents, rivals, searched
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.table import task_table, write_picture
 from experiments.search_strength.tasks import TASKS
@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=positive, default=10, help="of each search, counted from --first_seed")
     parser.add_argument("--first_seed", type=int, default=0)
     parser.add_argument("--trainings", type=int, default=0, help="of each search; 0: as the config of the task says")
+    parser.add_argument(
+        "--curve", nargs="*", type=positive, default=[], help="test the best loss after so many trainings, going up, too"
+    )
     parser.add_argument("--data_dir", default="", help="folder of data files")
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)
@@ -34,11 +37,13 @@ def main() -> None:
         of_task = result["tasks"][name] = {
             "rivals": rivals(name, options),
             "searches": {search: [] for search in options.searches},
+            "curves": {search: [] for search in options.searches},
         }
         # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             for search in options.searches:
                 of_task["searches"][search].append(searched(name, search, seed, options))
+                of_task["curves"][search] += incumbents(name, search, seed, options) if options.curve else []
                 write_json(options.json, result)
         print("\n".join(task_table(name, of_task)), flush=True)
     write_picture(result, options.json.with_suffix(".png"))

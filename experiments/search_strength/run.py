@@ -1,6 +1,8 @@
 """Carries the runs of the benchmark out, or reads those that are there."""
 
 import argparse
+import collections
+import hashlib
 import resource
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +20,7 @@ _ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.
 def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One search from one seed, to the test of what it found."""
     one, changes = TASKS[task], dict(SEARCHES[search])
-    if "search.calibration_trainings" in changes:
+    if "search.calibration_trainings" in changes or "search.preset" in changes:
         changes["search.calibration_loss"] = one.calibration_loss
     # Random search is the control itself.
     alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
@@ -40,6 +42,41 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
         "trainings": summary["counts"]["trainings"],
         "processor_seconds": seconds,
     }
+
+
+def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The best loss after so many trainings of a search that has run, as it is, on the test split; see `--curve`."""
+    place = f"{task}/{search}/{seed}"
+    found = jaxloss.open_run(options.workdir / place)
+    name = found.config["search"]["name"]
+    trainings = collections.Counter(row["hyperparameters"]["proposal"] for row in found.trainings() if row["stage"] == name)
+    (rate,) = {row["learning_rate"] for row in found.trainings() if row["stage"] == name}
+    spent = sum(row["stage"] == "calibrate" for row in found.trainings())
+    trained = [row for row in found.candidates() if row["search"] == name and row["training"] and row["branch"] == "*"]
+    best, points = None, []
+    for row in trained:
+        spent += trainings[row["proposal"]]
+        if row["score"] is not None and (best is None or row["score"] > best["score"]):
+            best = row
+        # After the last training before each point, the incumbent is tested.
+        while best and len(points) < len(options.curve) and spent >= options.curve[len(points)]:
+            points.append({"seed": seed, "trainings": options.curve[len(points)], "formula": best["formula"]})
+    one = TASKS[task]
+    for point in points:
+        changes = {
+            "mode": "train",
+            "loss": point["formula"],
+            "training.learning_rate": repr(rate),
+            "execution.mode": "serial",
+            "quiet": "true",
+        }
+        # Of the rest of the search and of the comparison, one training knows nothing.
+        task_keys = {key: value for key, value in one.overrides.items() if not key.startswith("comparison.")}
+        task_keys |= {key: value for key, value in one.searches.items() if key.startswith("space.")}
+        name = f"{place}_after/{hashlib.blake2b(point['formula'].encode(), digest_size=6).hexdigest()}"
+        summary, _ = _run(one, {**task_keys, **_comparison_of_seed_0(one), **changes}, name, options)
+        point["test"] = summary["comparison"][0]["untuned"]["test_mean"]
+    return points
 
 
 def _comparison_of_seed_0(task: StrengthTask) -> dict[str, str]:

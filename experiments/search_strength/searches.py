@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+# The preset, and a generation that suits it where a config says another.
+_STRONG = {"search.preset": "strong", "search.generation_size": "2"}
 _DIVISIONS = {"search.seeds_per_candidate": "3", "search.divisions_per_candidate": "3"}
 _CALIBRATION = {"search.calibration_trainings": "30"}
 _RACE = {"search.seeds_per_candidate": "9", "search.racing_first": "1", "search.divisions_per_candidate": "3"}
@@ -13,6 +15,7 @@ _TRAINED = {"search.evolution.equivalents_breed": "false"}
 # By name; all spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": {},
+    "strong": _STRONG,
     "random": _RANDOM,
     "divisions": _DIVISIONS,
     "calibrated": _CALIBRATION,

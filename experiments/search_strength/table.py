@@ -1,11 +1,13 @@
 """The figures of the benchmark as a table and as a picture."""
 
+import collections
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxloss.study.statistics import Interval, mean_interval
 
@@ -41,12 +43,13 @@ def written(interval: Interval) -> str:
 
 
 def write_picture(result: Mapping[str, Any], path: pathlib.Path) -> None:
-    """One panel a task: every seed of every search, its mean with the interval, and the best rival as a line."""
+    """A row a task: every seed of every search with its mean and interval beside the best rival, and the way there."""
     tasks = result["tasks"]
-    figure, panels = plt.subplots(1, len(tasks), figsize=(5 * len(tasks), 3.2), squeeze=False)
-    for panel, (name, of_task) in zip(panels[0], tasks.items(), strict=True):
+    figure, panels = plt.subplots(len(tasks), 2, figsize=(11, 3.4 * len(tasks)), squeeze=False)
+    for (panel, beside), (name, of_task) in zip(panels, tasks.items(), strict=True):
         best = max(of_task["rivals"], key=lambda rival: rival["search_eval"])
         panel.axvline(best["test"], color="0.6", label=f"{best['name']}, tuned")
+        _draw_curves(beside, of_task, best)
         for place, seeds in enumerate(of_task["searches"].values()):
             tests = [seed["test"] for seed in seeds]
             interval = mean_interval(tests)
@@ -60,3 +63,22 @@ def write_picture(result: Mapping[str, Any], path: pathlib.Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def _draw_curves(panel: Axes, of_task: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+    """The mean test score of what searches had found after so many trainings, as it is, with intervals over search seeds."""
+    panel.axhline(best["test"], color="0.6")
+    for place, (name, points) in enumerate(of_task["curves"].items()):
+        by_trainings = collections.defaultdict(list)
+        for point in points:
+            by_trainings[point["trainings"]].append(point["test"])
+        trainings = sorted(count for count, tests in by_trainings.items() if len(tests) > 1)
+        intervals = [mean_interval(by_trainings[count]) for count in trainings]
+        panel.plot(trainings, [one.mean for one in intervals], "o-", color=f"C{place}", label=name)
+        panel.fill_between(
+            trainings, [one.low for one in intervals], [one.high for one in intervals], color=f"C{place}", alpha=0.15
+        )
+    panel.set_xlabel("trainings spent")
+    panel.set_ylabel("score on the test split, untuned")
+    if any(of_task["curves"].values()):
+        panel.legend(fontsize="small")

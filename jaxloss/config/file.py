@@ -39,11 +39,11 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     config = LoadedConfig(copy.deepcopy(given))
     apply_overrides(config, overrides)
     check_config(config)
+    config = with_preset(config, overrides)
     # A value of the file that the command line replaced need not be right.
     if _is_sound(given):
-        refuse_idle_keys(given)
+        refuse_idle_keys(with_preset(given))
     refuse_idle_keys(config, overrides)
-    config = with_preset(config, overrides)
     config.remember({key: value for key, value in values_of(config).items() if not named_in(key, overrides)})
     return config
 

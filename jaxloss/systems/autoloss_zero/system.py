@@ -15,5 +15,5 @@ AUTOLOSS_ZERO_SYSTEM = System(
     later("jaxloss.systems.autoloss_zero.space:autoloss_zero"),
     published=AUTOLOSS_ZERO_FORMULAS,
     # A copy is never trained again: beside it, more candidates compete.
-    search_presets={STRONG: {"space.autoloss_zero.copy_probability": 0.0, "space.autoloss_zero.term_probability": 0.4}},
+    search_presets={STRONG: {"space.autoloss_zero.copy_probability": 0.0, "space.autoloss_zero.term_probability": 0.3}},
 )
