@@ -22,7 +22,7 @@ class SurrogateSettings(Settings, section="search.surrogate", acts_when=(in_mode
     )
     start_after: int = setting(20, "Trained candidates before anything is predicted", low=2, high=10**9, acts_when=_PREDICTED)
     optimism: float = setting(
-        1.5,
+        2.0,
         "Standard deviations that a prediction is raised by in the mean: the more, the more is tried that is unlike all others",
         low=0.0,
         high=100.0,
