@@ -59,7 +59,7 @@ def test_the_exported_file_is_the_loss(descriptions):
             inputs = LossInputs.create({"cosine": x[:, None, None], "target": target[:, None, None]})
             return SPACE.loss(candidate, {BRANCH.name: inputs})
 
-        found, wanted = (jax.value_and_grad(loss)(cosine) for loss in (lambda x, m=module: m["loss"](x, target), ours))
+        found, wanted = (jax.jit(jax.value_and_grad(loss))(cosine) for loss in (lambda x, m=module: m["loss"](x, target), ours))
         chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)
         assert module["LOG2_SCALE"] == SPACE.parse(FORMULAS[name])[BRANCH.name].log2_scale
 

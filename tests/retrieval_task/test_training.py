@@ -25,7 +25,7 @@ def test_a_training_learns_to_find_unseen_persons(task):
     settings = TrainingSettings(batch_size=6, num_epochs=25, optimiser="adam")
     training = Training(task, SPACE, settings)
     encoded = SPACE.encode(SPACE.parse("t: Minus(x, 0.1) | n: x | log2_s: 4"))
-    before = task.scores(task.init(jax.random.key(0)), task.data[TEST])
+    before = jax.jit(task.scores)(jax.jit(task.init)(jax.random.key(0)), task.data[TEST])
     outcome = training.run(encoded, 0.01, 0, task.data, TEST)
     assert outcome.score == outcome.scores["mAP_step"]
     assert outcome.score > max(0.6, float(before["mAP_step"]) + 0.1)
