@@ -33,6 +33,7 @@ def test_a_training_learns_to_find_unseen_persons(task):
     assert training.compilations == 1
 
 
+@pytest.mark.users_compiler
 def test_batches_by_identity_may_be_streamed(task, market):
     """The identities stay on the device, the images come batch by batch; network and data order end bit for bit the same."""
     settings, cosface = TrainingSettings(batch_size=6, num_epochs=2), family("cosface")
