@@ -192,6 +192,8 @@ def population_rows(path, modes, *more):
     return results["rows"]
 
 
+# The row of one mode is looked at below, in a population that does not fit.
+@pytest.mark.slow
 def test_population(tmp_path):
     serial, vmap = population_rows(tmp_path / "out.json", "serial,vmap", "--candidates", "2")
     assert (serial["mode"], vmap["mode"], vmap["at_once"], vmap["compilations"]) == ("serial", "vmap", 2, 1)

@@ -108,7 +108,7 @@ def test_a_search_asks_for_what_it_needs(tmp_path, monkeypatch, capsys):
 
 
 def test_a_filter_stands_in_the_funnel_and_stops_losses(searched):
-    workdir, page = searched(**{"filters.also": "('examples.own_filter:order',)", "filters.rejection.minimum_gain": "0.2"})
+    workdir, page = searched(**{"filters.also": "('examples.own_filter:order',)", "filters.rejection.enabled": "false"})
     with open_for_reading(workdir) as run:
         stopped = run.archive.candidates(reason=WRONG_ORDER.label)
         compilations = run.read_summary()["compilations"]
@@ -146,7 +146,7 @@ def test_a_task_with_two_branches_and_a_metric_of_the_host(searched, capsys):
             "task.name": "examples.own_branches:make_task",
             "space.autoloss_zero.branches": "('kind', 'place')",
             "space.autoloss_zero.branch_weights": "(1.0, 1.0)",
-            "filters.rejection.minimum_gain": "0.1",
+            "filters.rejection.enabled": "false",
         }
     )
     results = jaxloss.open_run(workdir)

@@ -241,7 +241,7 @@ def kill_and_restart(tmp_path, kills, seed, *overrides):
 
 
 def test_two_kills_change_nothing(tmp_path):
-    small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
+    small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3", "filters.rejection.enabled=false")
     undisturbed, killed = kill_and_restart(tmp_path, 2, 0, *small)
     assert killed == undisturbed
 
@@ -262,7 +262,8 @@ def test_a_dozen_kills_change_nothing(tmp_path):
 
 
 def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, capsys):
-    workdir, endless = tmp_path / "run", ("search.num_trainings=100000", "search.generation_size=2")
+    workdir = tmp_path / "run"
+    endless = ("search.num_trainings=100000", "search.generation_size=2", "filters.rejection.enabled=false")
     process = start(workdir, *endless)
     wait_for_rows(process, workdir, 3)
     assert launch.main(arguments_of(workdir, endless)) == 2

@@ -52,7 +52,13 @@ WHOLE_POPULATIONS = (forms.population, forms.in_blocks)
 
 
 # Spatial batches without a mask are left to the tests in float32 and of many.
-@pytest.mark.parametrize(("shape", "masked"), [(SPATIAL, True), (FLAT, False)], ids=["spatial-masked", "flat-whole"])
+@pytest.mark.parametrize(
+    ("shape", "masked"),
+    [
+        pytest.param(SPATIAL, True, id="spatial-masked"),
+        pytest.param(FLAT, False, id="flat-whole", marks=pytest.mark.slow),
+    ],
+)
 def test_population(float64, setting, shape, masked):
     graphs = random_graphs(100, setting, 100)
     assert_agreement(WHOLE_POPULATIONS, graphs, setting, random_batch(200, setting, shape, masked))

@@ -131,6 +131,8 @@ def test_pretrained_file_of_a_config(market):
         load_config(str(MARKET_CONFIG), {"model.pretrained": "nowhere.safetensors"})
 
 
+# A whole run of a space of margins with a chooser, and its report, are also in `tests/test_own_space.py`.
+@pytest.mark.slow
 def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
     """A whole run, with the chooser at work: curves, funnel and formulas in the report, t, n and s in the export."""
     workdir = tmp_path / "run"
