@@ -20,7 +20,7 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	JAXLOSS_TESTS_COMPILER=users $(BIN)/python -m pytest -m slow
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,21 +1,44 @@
 """The session of all tests: several host devices, no warning from this project, and nothing compiled twice."""
 
 import os
+import subprocess
+import sys
 import tempfile
+
+import pytest
+
+USERS_COMPILER = "JAXLOSS_TESTS_COMPILER"
+_GIVEN_FLAGS = os.environ.get("XLA_FLAGS", "")
 
 # Before jax is imported, and for the commands that tests start: devices for the data-parallel tests, on any machine; and no
 # optimisation by the compiler, which takes longer than what most tests compute.
-_FLAGS = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-os.environ["XLA_FLAGS"] = f"{_FLAGS} {os.environ.get('XLA_FLAGS', '')}".strip()
+_FLAGS = ["--xla_force_host_platform_device_count=4", "--xla_backend_optimization_level=0"]
+if os.environ.get(USERS_COMPILER) != "users":
+    # Nor its emitters of fused operations, which take about as long again.
+    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] = " ".join([*_FLAGS, _GIVEN_FLAGS]).strip()
 
 
-# Compiled programs are kept for other tests that need the same, and for the next run, but not in the user's own cache.
+# Compiled programs, the smallest too, are kept for other tests that need the same, and for the next run, but not in the user's
+# own cache.
 os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"jaxloss-tests-{os.getuid()}")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(os.environ["XDG_CACHE_HOME"], "jaxloss")
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 def pytest_configure(config):
     """Warnings that our own modules cause are errors; those of other packages are not ours to mend."""
     config.addinivalue_line("filterwarnings", r"error:::(jaxloss|tests)(\..*)?")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A test of how XLA rounds for users runs in a process of its own, where the emitters of fused operations are theirs."""
+    if os.environ.get(USERS_COMPILER) == "users" or pyfuncitem.get_closest_marker("users_compiler") is None:
+        return None
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pyfuncitem.nodeid]
+    environment = {**os.environ, USERS_COMPILER: "users", "XLA_FLAGS": _GIVEN_FLAGS}
+    done = subprocess.run(command, env=environment, cwd=pyfuncitem.config.rootpath, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return True

@@ -17,4 +17,4 @@ def digits():
 
 @functools.cache
 def digits_variables():
-    return digits().init(jax.random.key(0))
+    return jax.jit(digits().init)(jax.random.key(0))

@@ -16,6 +16,9 @@ from jaxloss.runs import open_for_reading
 REPOSITORY = Path(__file__).parents[1]
 
 
+SEARCH_ALONE = {"search.control": "false", "comparison.handcrafted": "()"}
+
+
 class Faulty(Order):
     """A filter whose answer is given as a function of what is known."""
 
@@ -52,7 +55,8 @@ def searched(tmp_path, monkeypatch, capsys):
     def run(**overrides):
         monkeypatch.chdir(REPOSITORY)
         workdir = tmp_path / "run"
-        arguments = ["--config=tests/configs/tiny.py", f"--workdir={workdir}", "--config.search.control=false"]
+        arguments = ["--config=tests/configs/tiny.py", f"--workdir={workdir}"]
+        overrides = {**SEARCH_ALONE, **overrides}
         assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0, capsys.readouterr()
         assert report.main([str(workdir)]) == 0
         assert "not drawn" not in capsys.readouterr().err
@@ -104,7 +108,7 @@ def test_a_search_asks_for_what_it_needs(tmp_path, monkeypatch, capsys):
 
 
 def test_a_filter_stands_in_the_funnel_and_stops_losses(searched):
-    workdir, page = searched(**{"filters.also": "('examples.own_filter:order',)", "filters.rejection.minimum_gain": "0.2"})
+    workdir, page = searched(**{"filters.also": "('examples.own_filter:order',)", "filters.rejection.enabled": "false"})
     with open_for_reading(workdir) as run:
         stopped = run.archive.candidates(reason=WRONG_ORDER.label)
         compilations = run.read_summary()["compilations"]
@@ -142,8 +146,7 @@ def test_a_task_with_two_branches_and_a_metric_of_the_host(searched, capsys):
             "task.name": "examples.own_branches:make_task",
             "space.autoloss_zero.branches": "('kind', 'place')",
             "space.autoloss_zero.branch_weights": "(1.0, 1.0)",
-            "comparison.handcrafted": "()",
-            "filters.rejection.minimum_gain": "0.1",
+            "filters.rejection.enabled": "false",
         }
     )
     results = jaxloss.open_run(workdir)

@@ -33,7 +33,7 @@ def encoded(name, **numbers):
 
 
 def loss(name, inputs, **numbers):
-    return family(name).loss(encoded(name, **numbers), {"": inputs})
+    return jax.jit(family(name).loss)(encoded(name, **numbers), {"": inputs})
 
 
 def cross_entropy(logits, labels):
@@ -90,15 +90,16 @@ def test_gradients_are_finite_at_extremes(name):
     labels = np.array([0, 0, 3, 2])
     numbers = [family(name).defaults]
     numbers += [{key: getattr(span, end) for key, span in family(name).tuning_ranges.items()} for end in ("low", "high")]
+
+    @jax.jit
+    @jax.value_and_grad
+    def outcome(logits, encoded, arrays):
+        return family(name).loss(encoded, {"": LossInputs.create({**arrays, "logits": logits})})
+
     for prior in ([0.25] * 4, [1.0, 0, 0, 0], [1 - 3e-7, 1e-7, 1e-7, 1e-7]):
         for given in numbers:
-            inputs = inputs_of(spread, labels, np.array(prior))
-
-            def of_logits(logits, given=given, inputs=inputs):
-                moved = {**inputs.arrays, "logits": logits}
-                return family(name).loss(family(name).encode(given), {"": LossInputs.create(moved)})
-
-            value, gradient = jax.value_and_grad(of_logits)(inputs.arrays["logits"])
+            arrays = dict(inputs_of(spread, labels, np.array(prior)).arrays)
+            value, gradient = outcome(arrays["logits"], family(name).encode(given), arrays)
             assert np.isfinite(value), (prior, given)
             assert np.isfinite(gradient).all(), (prior, given)
 
@@ -127,7 +128,7 @@ def test_the_batch_of_soft_f1_is_that_of_all_devices():
         return family("soft_f1").loss(encoded("soft_f1"), {"": LossInputs.create(arrays)}, axis_name)
 
     logits, target = jnp.asarray(logits, jnp.float32), jnp.eye(4)[labels]
-    value, gradient = jax.value_and_grad(share)(logits, target, None)
+    value, gradient = jax.jit(jax.value_and_grad(lambda logits, target: share(logits, target, None)))(logits, target)
     mapped = jax.pmap(
         jax.value_and_grad(lambda logits, target: share(logits, target, "devices")), "devices", devices=jax.devices()[:2]
     )

@@ -48,18 +48,20 @@ def test_the_exported_file_is_the_loss(descriptions):
     random = np.random.default_rng(0)
     cosine = jnp.asarray(random.uniform(-1, 1, (6, 5)), jnp.float32)
     target = jax.nn.one_hot(random.integers(0, 5, 6), 5)
+
+    @jax.jit
+    @jax.value_and_grad
+    def ours(x, candidate):
+        inputs = LossInputs.create({"cosine": x[:, None, None], "target": target[:, None, None]})
+        return SPACE.loss(candidate, {BRANCH.name: inputs})
+
     for name, description in descriptions.items():
         source = description.python("Found in a test.")
         assert "jaxloss" not in source
         module = {}
         exec(source, module)
-        candidate = SPACE.encode(SPACE.parse(FORMULAS[name]))
-
-        def ours(x, candidate=candidate):
-            inputs = LossInputs.create({"cosine": x[:, None, None], "target": target[:, None, None]})
-            return SPACE.loss(candidate, {BRANCH.name: inputs})
-
-        found, wanted = (jax.value_and_grad(loss)(cosine) for loss in (lambda x, m=module: m["loss"](x, target), ours))
+        found = jax.value_and_grad(lambda x, m=module: m["loss"](x, target))(cosine)
+        wanted = ours(cosine, SPACE.encode(SPACE.parse(FORMULAS[name])))
         chex.assert_trees_all_close(found, wanted, rtol=1e-5, atol=1e-6)
         assert module["LOG2_SCALE"] == SPACE.parse(FORMULAS[name])[BRANCH.name].log2_scale
 

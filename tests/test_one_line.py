@@ -140,7 +140,8 @@ def test_a_search_is_a_class_and_a_line(run, monkeypatch):
 
     # The line.
     monkeypatch.setitem(SEARCHES, "in_turn", InTurn)
-    code, printed, workdir = run(**{"search.name": "in_turn", "search.num_trainings": "2"}, **GAIN)
+    alone = {"search.control": "false", "filters.rejection.enabled": "false"}
+    code, printed, workdir = run(**{"search.name": "in_turn", "search.num_trainings": "2"}, **alone)
     assert code == 0, printed
     trained = [row for row in jaxloss.open_run(workdir).candidates() if row["training"]]
     assert {row["search"] for row in trained} == {"in_turn"}

@@ -37,7 +37,7 @@ DIGITS = {
     "search.seeds": f"('{ADJUSTED}',)",
     "search.num_trainings": "3",
     "filters.rejection.minimum_gain": "0.2",
-    "comparison.handcrafted": "('cross_entropy',)",
+    "comparison.handcrafted": "()",
     "training.num_epochs": "1.0",
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxloss import launch
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import wiring
 from jaxloss.config.file import load_config
@@ -170,15 +171,13 @@ def test_counts_agree_with_the_rows(workshop, tmp_path):
 # --- real processes ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def cache():
-    """All compiled code is kept between the processes, which would spend their time on it otherwise."""
-    return {**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "PYTHONPATH": str(REPOSITORY)}
+def arguments_of(workdir, overrides):
+    return [f"--config={TINY}", f"--workdir={workdir}", *(f"--config.{override}" for override in overrides)]
 
 
-def start(workdir, environment, *overrides):
-    command = [sys.executable, "-m", "jaxloss.launch", f"--config={TINY}", f"--workdir={workdir}"]
-    command += [f"--config.{override}" for override in overrides]
+def start(workdir, *overrides):
+    command = [sys.executable, "-m", "jaxloss.launch", *arguments_of(workdir, overrides)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(
         command, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -210,19 +209,19 @@ def content(workdir):
         return run.archive.comparable(), summary, run.read_metrics()[-1]["score"]
 
 
-def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
+def kill_and_restart(tmp_path, kills, seed, *overrides):
     """Kills a command so often, at random moments over all its stages, and lets it finish at last.
 
     Returns the contents of an undisturbed run and of this one.
     """
     generator = random.Random(seed)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(start(whole, cache, *overrides))
+    assert launch.main(arguments_of(whole, overrides)) == 0
     expected = content(whole)
     total = rows_of(whole)
     killed = 0
     for number in range(kills):
-        process = start(broken, cache, *overrides)
+        process = start(broken, *overrides)
         if number:
             wait_for_rows(process, broken, total * (number + generator.random()) / kills - 1)
         time.sleep(generator.uniform(0, 2.0 if number == 0 else 0.15))
@@ -232,7 +231,7 @@ def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
     assert killed >= kills - 1
     with open_for_reading(broken) as run:
         earlier = run.archive.state("clock")["seconds"]
-    finish(start(broken, cache, *overrides))
+    finish(start(broken, *overrides))
     found = content(broken)
     with open_for_reading(broken) as run:
         # The time of the starts that were killed is in the total.
@@ -241,35 +240,34 @@ def kill_and_restart(tmp_path, cache, kills, seed, *overrides):
     return expected, found
 
 
-def test_two_kills_change_nothing(tmp_path, cache):
-    small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3")
-    undisturbed, killed = kill_and_restart(tmp_path, cache, 2, 0, *small)
+def test_two_kills_change_nothing(tmp_path):
+    small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3", "filters.rejection.enabled=false")
+    undisturbed, killed = kill_and_restart(tmp_path, 2, 0, *small)
     assert killed == undisturbed
 
 
 @pytest.mark.slow
-def test_two_kills_change_nothing_for_a_population(tmp_path, cache):
+def test_two_kills_change_nothing_for_a_population(tmp_path):
     """Three lanes: a generation of four fills them, and one again."""
     population = ("execution.mode=vmap", "execution.lanes=3", "search.generation_size=4")
     small = ("search.control=false", "comparison.handcrafted=()")
-    undisturbed, killed = kill_and_restart(tmp_path, cache, 2, 1, *small, *population)
+    undisturbed, killed = kill_and_restart(tmp_path, 2, 1, *small, *population)
     assert killed == undisturbed
 
 
 @pytest.mark.slow
-def test_a_dozen_kills_change_nothing(tmp_path, cache):
-    undisturbed, killed = kill_and_restart(tmp_path, cache, 12, 1)
+def test_a_dozen_kills_change_nothing(tmp_path):
+    undisturbed, killed = kill_and_restart(tmp_path, 12, 1)
     assert killed == undisturbed
 
 
-def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, cache):
+def test_control_c_says_how_to_go_on_and_a_second_process_is_refused(tmp_path, capsys):
     workdir = tmp_path / "run"
-    process = start(workdir, cache, "search.num_trainings=100000", "search.generation_size=2")
+    endless = ("search.num_trainings=100000", "search.generation_size=2", "filters.rejection.enabled=false")
+    process = start(workdir, *endless)
     wait_for_rows(process, workdir, 3)
-    second = start(workdir, cache, "search.num_trainings=100000", "search.generation_size=2")
-    _, error = second.communicate(timeout=60)
-    assert second.returncode == 2
-    assert f"work directory '{workdir}' is in use by process {process.pid}" in error
+    assert launch.main(arguments_of(workdir, endless)) == 2
+    assert f"work directory '{workdir}' is in use by process {process.pid}" in capsys.readouterr().err
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -16,6 +16,7 @@ SEARCH = {
     "search.evolution.initial_population": "2",
     "comparison.rank_seeds": "1",
     "comparison.num_found": "2",
+    "filters.rejection.enabled": "false",
 }
 TINY = StrengthTask("tests/configs/tiny.py", SMALL, SEARCH, rivals=("cross_entropy", "focal"))
 

@@ -8,8 +8,9 @@ import jax
 from jaxloss.core.errors import UserError
 
 AUTO = "auto"
-# Shorter compilations are not worth a file.
+# Shorter compilations are not worth a file, unless the user's environment says otherwise.
 LEAST_SECONDS = 0.2
+LEAST_SECONDS_VARIABLE = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def use_compilation_cache(folder: str) -> None:
@@ -33,5 +34,6 @@ def use_compilation_cache(folder: str) -> None:
             "--config.compilation_cache=FOLDER, or none with --config.compilation_cache="
         ) from error
     jax.config.update("jax_compilation_cache_dir", str(path))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+    if LEAST_SECONDS_VARIABLE not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -20,8 +20,10 @@ from tests.core import reference
 from tests.core.random_graphs import Batch, Setting
 
 PAIRS = 5  # of perturbed runs of the reference
+# What is compared is what users get of XLA: its emitters of fused operations, which other tests do without.
+EMITTERS = {"xla_cpu_use_fusion_emitters": True}
 # What is under test compiles to code that runs for milliseconds: compiling it without optimisation takes a third of the time.
-FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+FAST_COMPILATION = {**EMITTERS, "xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 Evaluated = tuple[np.ndarray, dict[str, np.ndarray]]  # values [P, N, H, W, C], gradients by name [P, N, H, W, .]
 
@@ -39,7 +41,7 @@ def value_and_gradient(loss, batch: Batch):
     return values, gradient
 
 
-@functools.partial(jax.jit, static_argnums=(0,))
+@functools.partial(jax.jit, static_argnums=(0,), compiler_options=EMITTERS)
 def _population(layout: Layout, programs, batch):
     def one(program):
         return value_and_gradient(lambda inputs: interpret(program, layout, inputs), batch)
@@ -47,7 +49,7 @@ def _population(layout: Layout, programs, batch):
     return jax.vmap(one, in_axes=(POPULATION_AXES,))(programs)
 
 
-@functools.partial(jax.jit, static_argnums=(0,))
+@functools.partial(jax.jit, static_argnums=(0,), compiler_options=EMITTERS)
 def _mapped(layout: Layout, programs, lengths, batch):
     def one(row):
         program = dataclasses.replace(row[0], length=row[1])
@@ -72,7 +74,7 @@ def mapped(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated
     return jax.tree.map(np.asarray, _mapped(setting.layout, stack(programs), lengths, batch))
 
 
-@functools.partial(jax.jit, static_argnums=(0,))
+@functools.partial(jax.jit, static_argnums=(0,), compiler_options=EMITTERS)
 def _in_blocks(shape: Shape, schedule, batch):
     names, mask = shape.layout.inputs, jnp.asarray(batch.mask)
     tensor = jnp.broadcast_shapes(*(batch.arrays[name].shape for name in names))

@@ -52,14 +52,20 @@ WHOLE_POPULATIONS = (forms.population, forms.in_blocks)
 
 
 # Spatial batches without a mask are left to the tests in float32 and of many.
-@pytest.mark.parametrize(("shape", "masked"), [(SPATIAL, True), (FLAT, False)], ids=["spatial-masked", "flat-whole"])
+@pytest.mark.parametrize(
+    ("shape", "masked"),
+    [
+        pytest.param(SPATIAL, True, id="spatial-masked"),
+        pytest.param(FLAT, False, id="flat-whole", marks=pytest.mark.slow),
+    ],
+)
 def test_population(float64, setting, shape, masked):
-    graphs = random_graphs(100, setting, 250)
+    graphs = random_graphs(100, setting, 100)
     assert_agreement(WHOLE_POPULATIONS, graphs, setting, random_batch(200, setting, shape, masked))
 
 
 def test_population_in_float32(setting):
-    graphs = random_graphs(300, setting, 150)
+    graphs = random_graphs(300, setting, 75)
     for masked in (False, True):
         assert_agreement(WHOLE_POPULATIONS, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
 
@@ -70,12 +76,12 @@ def test_one_program_at_a_time(float64, setting):
 
 
 def test_compiled(float64, setting):
-    graphs = random_graphs(501, setting, 16)
+    graphs = random_graphs(501, setting, 10)
     assert_agreement([forms.compiled], graphs, setting, random_batch(501, setting, SPATIAL, masked=True))
 
 
 def test_compiled_in_float32(setting):
-    graphs = random_graphs(600, setting, 12)
+    graphs = random_graphs(600, setting, 8)
     assert_agreement([forms.compiled], graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
 
 

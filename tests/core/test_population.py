@@ -36,6 +36,10 @@ POISON = {
 }
 
 
+# Lanes of most populations here, so that they share a program.
+NUM_LANES = 60
+
+
 def read(texts, setting):
     return [parse(text, setting.layout.operators, setting.layout.inputs) for text in texts]
 
@@ -52,21 +56,22 @@ def assert_identical(one, other):
 def test_poison_stays_in_its_row(float64, setting):
     healthy, poison = read(HEALTHY[setting.name], setting), read(POISON[setting.name], setting)
     batch = random_batch(1, setting, FLAT, masked=True)
-    poisoned = forms.population([*healthy, *poison], setting, batch)
-    clean = forms.population([*healthy, *[healthy[0]] * len(poison)], setting, batch)
-    kept = range(len(healthy))
+    others = [healthy[0]] * (NUM_LANES - len(healthy) - len(poison))
+    poisoned = forms.population([*healthy, *poison, *others], setting, batch)
+    clean = forms.population([*healthy, *[healthy[0]] * len(poison), *others], setting, batch)
+    kept = [row for row in range(NUM_LANES) if not 0 <= row - len(healthy) < len(poison)]
     assert_identical(rows(poisoned, kept), rows(clean, kept))
     # What is said to be healthy or poisonous is so.
     finite = [np.isfinite(leaf).reshape(len(leaf), -1).all(1) for leaf in jax.tree.leaves(poisoned[1])]
-    assert np.all(finite, axis=0).tolist() == [True] * len(healthy) + [False] * len(poison)
+    assert np.flatnonzero(np.all(finite, axis=0)).tolist() == kept
 
 
 @every_setting
 def test_rows_do_not_influence_each_other(float64, setting):
-    graphs, others = random_graphs(2, setting, 60), random_graphs(3, setting, 60)
+    graphs, others = random_graphs(2, setting, NUM_LANES), random_graphs(3, setting, NUM_LANES)
     batch = random_batch(4, setting, FLAT, masked=True)
-    kept = np.arange(0, 60, 7)
-    mixed = [graphs[i] if i in kept else others[i] for i in range(60)]
+    kept = np.arange(0, NUM_LANES, 7)
+    mixed = [graphs[i] if i in kept else others[i] for i in range(NUM_LANES)]
     assert_identical(
         rows(forms.population(graphs, setting, batch), kept),
         rows(forms.population(mixed, setting, batch), kept),
@@ -75,7 +80,7 @@ def test_rows_do_not_influence_each_other(float64, setting):
 
 @every_setting
 def test_unused_slots_do_not_matter(float64, setting):
-    graphs = random_graphs(5, setting, 60)
+    graphs = random_graphs(5, setting, NUM_LANES)
     batch = random_batch(6, setting, FLAT, masked=True)
     layout = dataclasses.replace(
         setting.layout, max_instructions=setting.layout.max_instructions + 7, max_constants=setting.layout.max_constants + 2
@@ -87,17 +92,18 @@ def test_unused_slots_do_not_matter(float64, setting):
 @every_setting
 def test_a_loop_over_all_slots_gives_the_same_bits(float64, setting):
     """As on an accelerator, where the number of trips is known; slots that nobody uses are left out."""
-    graphs = [graph for graph in random_graphs(7, setting, 200) if graph.merged().num_operators <= NUM_SLOTS[0]][:60]
+    graphs = [graph for graph in random_graphs(7, setting, 200) if graph.merged().num_operators <= NUM_SLOTS[0]][:NUM_LANES]
     batch = random_batch(8, setting, FLAT, masked=True)
     programs = stack([encode(graph, setting.layout) for graph in graphs])
     short = shortened(programs)
-    assert short.opcodes.shape == (60, NUM_SLOTS[0])
-    assert shortened(dataclasses.replace(programs, length=9)).opcodes.shape == programs.opcodes.shape == (60, 16)
+    assert short.opcodes.shape == (NUM_LANES, NUM_SLOTS[0])
+    assert shortened(dataclasses.replace(programs, length=9)).opcodes.shape == programs.opcodes.shape == (NUM_LANES, 16)
 
     def one(program):
         return forms.value_and_gradient(lambda inputs: interpret(program, setting.layout, inputs, all_slots=True), batch)
 
-    assert_identical(jax.jit(jax.vmap(one, in_axes=(POPULATION_AXES,)))(short), forms.population(graphs, setting, batch))
+    found = jax.jit(jax.vmap(one, in_axes=(POPULATION_AXES,)), compiler_options=forms.EMITTERS)(short)
+    assert_identical(found, forms.population(graphs, setting, batch))
 
 
 @every_setting
@@ -127,7 +133,7 @@ def test_inputs_and_constants_are_programs_too(float64, setting):
     name = setting.layout.inputs[0]
     batch = random_batch(9, setting, FLAT, masked=False)
     value = setting.constants[0]
-    values, gradients = forms.population(read([name, str(value)], setting), setting, batch)
+    values, gradients = forms.population(read([name, str(value)] * (NUM_LANES // 2), setting), setting, batch)
     np.testing.assert_array_equal(values[0], batch.arrays[name])
     np.testing.assert_array_equal(gradients[name][0], np.broadcast_to(batch.cotangent, values[0].shape))
     # A constant is one value per sample: its shares of C channels add up to it.

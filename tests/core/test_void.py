@@ -25,7 +25,7 @@ def valid_part(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("form", [forms.population, forms.compiled], ids=["population", "compiled"])
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_void_values_change_nothing(float64, setting, form):
-    graphs = random_graphs(1, setting, 100 if form is forms.population else 5)
+    graphs = random_graphs(1, setting, 60 if form is forms.population else 5)
     batch = random_batch(2, setting, SPATIAL if setting is ZERO else FLAT, masked=True)
     values, gradients = form(graphs, setting, with_void(batch, 0.3))
     for garbage in (np.nan, -np.inf, 1e300):
@@ -54,7 +54,7 @@ def test_infinite_slopes_at_void_positions_stay_there(float64, aggregation, form
 
 
 def test_all_void_is_finite(float64):
-    graphs = random_graphs(5, ZERO, 40)
+    graphs = random_graphs(5, ZERO, 60)
     batch = dataclasses.replace(random_batch(6, ZERO, SPATIAL, masked=False), mask=np.zeros((*SPATIAL[:-1], 1), bool))
     _, gradients = forms.population(graphs, ZERO, batch)
     assert not any(gradient.any() for gradient in gradients.values())

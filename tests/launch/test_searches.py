@@ -10,7 +10,12 @@ from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 from tests.launch.command import run
 
-SEARCH_ALONE = ("search.control=false", "comparison.handcrafted=()", "comparison.test_seeds=1")
+SEARCH_ALONE = (
+    "search.control=false",
+    "comparison.handcrafted=()",
+    "comparison.test_seeds=1",
+    "filters.rejection.enabled=false",
+)
 
 
 def test_a_search_whose_trainings_all_meet_nan_names_what_may_be_the_cause(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,7 @@
 """The loss that a candidate is, against the formulas of the papers by hand."""
 
 import dataclasses
+import functools
 
 import chex
 import jax
@@ -12,6 +13,19 @@ from jaxloss.spaces.families import FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.systems.autoloss_gms.published import MARGIN_SOFTMAX_FORMULAS
 from tests.margin_space.losses import BRANCH, FORM, FORMULAS, SPACE, cosines, inputs_of
+
+values_of = jax.jit(FORM.values)
+
+
+def total_and_gradient(loss, cosine, target):
+    """Of `loss(inputs)`, in one program."""
+    return jax.jit(jax.value_and_grad(lambda x: loss(inputs_of(x, target)).sum()))(jnp.asarray(cosine))
+
+
+def of(text):
+    """The interpreted loss of a formula."""
+    return functools.partial(FORM.values, FORM.encode(FORM.parse(text)))
+
 
 CURVES = {  # by hand: t, n, and what their gradients are taken of is the same, as nothing is detached
     "autoloss_gms_zero": (lambda x: (0.22 + np.exp(np.sqrt(0.22))) * x + np.arcsin(0.22) ** 2, lambda x: x + 0.85, 5.5),
@@ -44,7 +58,7 @@ def test_published_losses_have_the_values_of_table_3(name):
     for row, label in zip(cosine[:, 0, 0].astype(float), target[:, 0, 0].argmax(-1), strict=True):
         logits = 2.0**log2_scale * np.array([own(x) if k == label else other(x) for k, x in enumerate(row)])
         wanted.append(np.log(np.sum(np.exp(logits - logits.max()))) + logits.max() - logits[label])
-    values = FORM.values(FORM.encode(FORM.parse(FORMULAS[name])), inputs_of(cosine, target))
+    values = values_of(FORM.encode(FORM.parse(FORMULAS[name])), inputs_of(cosine, target))
     assert values.shape == (6, 1, 1, 1)
     np.testing.assert_allclose(values.reshape(-1), wanted, rtol=2e-5, atol=2e-5)
 
@@ -99,8 +113,7 @@ def test_interpreted_and_compiled_forms_agree_in_value_and_gradient():
 def test_gradient_is_the_papers_with_the_correction():
     """Eq. 18: minus s t'(cos_y)(1 - p_y) for the own class, and s n'(cos_i) p_i for the others (misprinted as 1 - p_i)."""
     cosine, target = cosines()
-    encoded = FORM.encode(FORM.parse("t: Square(x) | n: Exp(x) | log2_s: 2"))
-    gradient = jax.grad(lambda x: FORM.values(encoded, inputs_of(x, target)).sum())(jnp.asarray(cosine))
+    _, gradient = total_and_gradient(of("t: Square(x) | n: Exp(x) | log2_s: 2"), cosine, target)
     logits = 4.0 * np.where(target > 0, cosine**2, np.exp(cosine))
     p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     wanted = np.where(target > 0, -4 * 2 * cosine * (1 - p), 4 * np.exp(cosine) * p)
@@ -111,8 +124,7 @@ def test_a_pole_of_one_curve_does_not_reach_cosines_that_the_other_is_for():
     """sqrt(x - 0.5) has an infinite slope, or none at all, where n would be taken of the own class."""
     cosine = np.array([[[[0.5, -0.3, 0.9]]]], np.float32)
     target = np.array([[[[0.0, 1.0, 0.0]]]], np.float32)
-    encoded = FORM.encode(FORM.parse("t: x | n: Sqrt(Minus(x, 0.4)) | log2_s: 2"))
-    value, gradient = jax.value_and_grad(lambda x: FORM.values(encoded, inputs_of(x, target)).sum())(jnp.asarray(cosine))
+    value, gradient = total_and_gradient(of("t: x | n: Sqrt(Minus(x, 0.4)) | log2_s: 2"), cosine, target)
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
     assert gradient[0, 0, 0, 1] == pytest.approx(-4, rel=0.2)
@@ -122,7 +134,7 @@ def test_pair_wise_form_is_equation_20():
     random = np.random.default_rng(1)
     similarity = random.uniform(-0.9, 0.9, (4, 1, 1, 6)).astype(np.float32)
     same = (random.random((4, 1, 1, 6)) < 0.5).astype(np.float32)
-    values = FORM.values(FORM.encode(FORM.parse("t: Minus(x, 0.2) | n: Square(x) | log2_s: 3")), inputs_of(similarity, same))
+    values = values_of(FORM.encode(FORM.parse("t: Minus(x, 0.2) | n: Square(x) | log2_s: 3")), inputs_of(similarity, same))
     for index in range(4):
         own, row = same[index, 0, 0] > 0, similarity[index, 0, 0].astype(float)
         wanted = np.log1p(np.exp(8 * row[~own] ** 2).sum() * np.exp(-8 * (row[own] - 0.2)).sum())
@@ -131,8 +143,7 @@ def test_pair_wise_form_is_equation_20():
 
 def test_a_sample_without_a_partner_costs_nothing_and_has_no_gradient():
     similarity, same = jnp.full((1, 1, 1, 3), 0.3), jnp.zeros((1, 1, 1, 3))
-    encoded = FORM.encode(FORM.parse("t: x | n: x | log2_s: 3"))
-    value, gradient = jax.value_and_grad(lambda x: FORM.values(encoded, inputs_of(x, same)).sum())(similarity)
+    value, gradient = total_and_gradient(of("t: x | n: x | log2_s: 3"), similarity, same)
     assert value == 0
     assert not np.asarray(gradient).any()
 
@@ -143,14 +154,9 @@ PRIORS = {"normalised_softmax": {}, "cosface": {"margin": 0.35}, "circle": {"mar
 @pytest.mark.parametrize("name", PRIORS)
 def test_prior_formulas_are_the_hand_crafted_losses(name):
     cosine, target = cosines()
-    expression = FORM.parse(MARGIN_SOFTMAX_FORMULAS[name])
-    hyperparameters = {**PRIORS[name], "log2_s": expression.log2_scale}
-
-    def outcome(loss):
-        return jax.value_and_grad(lambda x: loss(inputs_of(x, target)).sum())(jnp.asarray(cosine))
-
-    ours = outcome(lambda inputs: FORM.values(FORM.encode(expression), inputs))
-    theirs = outcome(lambda inputs: FAMILIES[name].values(inputs, **hyperparameters))
+    hyperparameters = {**PRIORS[name], "log2_s": FORM.parse(MARGIN_SOFTMAX_FORMULAS[name]).log2_scale}
+    ours = total_and_gradient(of(MARGIN_SOFTMAX_FORMULAS[name]), cosine, target)
+    theirs = total_and_gradient(lambda inputs: FAMILIES[name].values(inputs, **hyperparameters), cosine, target)
     chex.assert_trees_all_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
@@ -179,5 +185,5 @@ def test_hand_crafted_margins_have_finite_gradients_at_the_ends(name):
     target = np.array([[[[1.0, 0.0, 0.0]]], [[[1.0, 0.0, 0.0]]]], np.float32)
     family = MARGIN_FAMILIES[name]
     hyperparameters = family.encode(family.defaults)
-    gradient = jax.grad(lambda x: family.values(inputs_of(x, target), **hyperparameters).sum())(jnp.asarray(cosine))
+    _, gradient = total_and_gradient(lambda inputs: family.values(inputs, **hyperparameters), cosine, target)
     assert np.isfinite(gradient).all()

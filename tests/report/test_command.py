@@ -71,6 +71,9 @@ class TestSummaries:
         run = make_run(tmp_path / "run", mode="search")
         self.change(run, lambda summary: summary.pop(name, None))
         assert command.main([str(run)]) == 0
+
+    def test_only_the_metric_of_a_comparison_was_stored(self, tmp_path):
+        run = make_run(tmp_path / "run", mode="search")
         self.change(run, lambda summary: [row["tuned"].pop("test_means", None) for row in summary["comparison"]])
         self.change(run, lambda summary: summary.update(also_shown=["mean_class_accuracy"]))
         assert command.main([str(run)]) == 0

@@ -20,9 +20,9 @@ from tests.retrieval_task.market import make
 
 
 def test_the_loss_sees_cosines_to_the_training_identities(task):
-    variables = task.init(jax.random.key(0))
+    variables = jax.jit(task.init)(jax.random.key(0))
     batch = jax.tree.map(lambda leaf: leaf[:5], task.data[TRAIN])
-    inputs, updated = task.forward(variables, batch, jax.random.key(1))
+    inputs, updated = jax.jit(task.forward)(variables, batch, jax.random.key(1))
     cosine, target = (inputs[BRANCH].arrays[name] for name in ("cosine", "target"))
     assert cosine.shape == target.shape == (5, 1, 1, 6)
     assert float(jnp.abs(cosine).max()) < 1
@@ -35,7 +35,7 @@ def test_cosines_are_those_of_embeddings_and_directions():
     network = EmbeddingCNN(features=(4,), embedding_size=8)
     images = jnp.asarray(np.random.default_rng(0).normal(size=(5, 6, 4, 3)), jnp.float32)
     module = CosineClassifiers(network, 300, 0.5)
-    (embeddings, cosine), variables = module.init_with_output(jax.random.key(0), images)
+    (embeddings, cosine), variables = jax.jit(module.init_with_output)(jax.random.key(0), images)
     directions = np.asarray(variables["params"]["classes"])[0]
     assert directions.std() * np.sqrt(8) == pytest.approx(0.5, rel=0.05)
     heads = np.asarray(embeddings.heads)[:, 0]
@@ -46,7 +46,7 @@ def test_cosines_are_those_of_embeddings_and_directions():
 def test_pair_cosines_leave_the_sample_itself_out():
     random = np.random.default_rng(0)
     heads, identities = random.normal(size=(4, 2, 3)).astype(np.float32), jnp.array([7, 7, 3, 7])
-    cosines, same = pair_cosines(jnp.asarray(heads), identities)
+    cosines, same = jax.jit(pair_cosines)(jnp.asarray(heads), identities)
     assert cosines.shape == same.shape == (4, 2, 3)
     assert same[:, 0].sum(-1).tolist() == [2, 2, 0, 2]
     unit = heads / np.linalg.norm(heads, axis=-1, keepdims=True)
@@ -57,8 +57,8 @@ def test_pair_cosines_leave_the_sample_itself_out():
 def test_pairs_are_offered_in_place_of_classes(market):
     task = make(market, cosines_to="samples")
     batch = jax.tree.map(lambda leaf: leaf[:5], task.data[TRAIN])
-    variables = task.init(jax.random.key(0))
-    inputs, _ = task.forward(variables, batch, jax.random.key(1))
+    variables = jax.jit(task.init)(jax.random.key(0))
+    inputs, _ = jax.jit(task.forward)(variables, batch, jax.random.key(1))
     assert inputs[BRANCH].arrays["cosine"].shape == (5, 1, 1, 4)
     assert "classes" not in variables["params"]
 
@@ -71,8 +71,9 @@ def test_triplet_loss_by_hand():
     own = [distance(0, 1), distance(1, 0), distance(2, 3), distance(3, 2)]
     other = [min(distance(i, j) for j in others) for i, others in ((0, (2, 3)), (1, (2, 3)), (2, (0, 1)), (3, (0, 1)))]
     wanted = np.mean(np.maximum(np.array(own) - other + 0.3, 0))
-    assert float(batch_hard_triplet(inputs)) == pytest.approx(wanted, rel=1e-5)
-    gradient = jax.grad(lambda x: batch_hard_triplet(LossInputs.create({"embedding": x, "identity": identity})))(vectors * 0)
+    assert float(jax.jit(batch_hard_triplet)(inputs)) == pytest.approx(wanted, rel=1e-5)
+    gradient_of = jax.jit(jax.grad(lambda x: batch_hard_triplet(LossInputs.create({"embedding": x, "identity": identity}))))
+    gradient = gradient_of(vectors * 0)
     assert np.isfinite(gradient).all()
 
 
@@ -91,8 +92,8 @@ def test_an_auxiliary_loss_is_trained_beside_the_candidate(task):
     encoded, train = cosface.encode(cosface.defaults), task.data[TRAIN]
     plain, both = (Training(one, cosface, settings) for one in (task, extra))
     state = plain.begin(encoded, jax.random.key(0), train)
-    alone, _, _ = plain.gradients(state, encoded, train)
-    together, _, _ = both.gradients(state, encoded, train)
-    batch, key = plain.batch(state, train)
-    cosine = task.forward(state.variables, batch, key)[0][BRANCH].arrays["cosine"]
+    alone, _, _ = jax.jit(plain.gradients)(state, encoded, train)
+    together, _, _ = jax.jit(both.gradients)(state, encoded, train)
+    batch, key = jax.jit(plain.batch)(state, train)
+    cosine = jax.jit(task.forward)(state.variables, batch, key)[0][BRANCH].arrays["cosine"]
     assert float(together - alone) == pytest.approx(3 * float(cosine.mean()), abs=1e-4)

@@ -24,6 +24,7 @@ MARKET_CONFIG = ROOT / "configs" / "autoloss_gms_market1501.py"
 TINY = {
     "task.retrieval.image_size": "(16, 8)",
     "task.retrieval.model": "embedding_cnn",
+    "task.retrieval.model_options": "{'features': (4, 8), 'embedding_size': 8}",
     "task.retrieval.train_fraction": "0.6",
     "task.retrieval.augmentation": "crop",
     "task.retrieval.augmentation_options.padding": "1",
@@ -130,6 +131,8 @@ def test_pretrained_file_of_a_config(market):
         load_config(str(MARKET_CONFIG), {"model.pretrained": "nowhere.safetensors"})
 
 
+# A whole run of a space of margins with a chooser, and its report, are also in `tests/test_own_space.py`.
+@pytest.mark.slow
 def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
     """A whole run, with the chooser at work: curves, funnel and formulas in the report, t, n and s in the export."""
     workdir = tmp_path / "run"
@@ -137,6 +140,7 @@ def test_market_config_searches_a_tiny_folder(market, tmp_path, capsys):
         **TINY,
         "data_dir": market,
         "search.num_trainings": 10,
+        "search.control": "false",
         "search.seeds_per_candidate": 1,
         "search.chooser.start_after": 4,
         "search.chooser.update_every": 4,

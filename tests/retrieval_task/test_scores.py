@@ -58,6 +58,6 @@ def test_without_cameras_there_are_recalls(tmp_path):
     }
     task = make_retrieval(RetrievalSettings(**options), TaskContext(data_dir=str(tmp_path)))
     assert task.also_shown == ("mAP_step", "recall_1")
-    scores = task.scores(task.init(jax.random.key(0)), task.data[TEST])
+    scores = jax.jit(task.scores)(jax.jit(task.init)(jax.random.key(0)), task.data[TEST])
     for rank in (1, 2, 4, 8):
         assert float(scores[f"recall_{rank}"]) == float(scores[f"rank_{rank}"])
