@@ -88,8 +88,8 @@ def test_the_two_readings_of_two_thirds_differ():
 def test_the_chunk_does_not_matter(monkeypatch):
     (query, *_), (gallery, *_) = images(1)
     whole = dense(query, gallery)
-    monkeypatch.setattr("jaxloss.tasks.metrics.reranking._ROWS", 7)
-    monkeypatch.setattr("jaxloss.tasks.metrics.reranking._PAIRS", 11)
+    monkeypatch.setattr("jaxloss.tasks.metrics.reranking.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("jaxloss.tasks.metrics.reranking.PAIRS_AT_ONCE", 11)
     np.testing.assert_allclose(dense(query, gallery, chunk=4), whole, atol=2e-6)
     rows = [part for part, _ in reranked_distances(query, gallery, chunk=4)]
     assert rows == [slice(0, 4), slice(4, 8), slice(8, 9)]

@@ -141,8 +141,8 @@ def test_standardised_scores_come_back_in_their_own_unit(monkeypatch):
         taught["scores"] = scores[:30]
         return {}
 
-    monkeypatch.setattr(predictor, "_train", instead)
-    monkeypatch.setattr(predictor, "_forward", lambda settings, variables, curves: taught["scores"][: len(curves)])
+    monkeypatch.setattr(predictor, "train_network", instead)
+    monkeypatch.setattr(predictor, "apply_network", lambda settings, variables, curves: taught["scores"][: len(curves)])
     features, scores = made_up_losses(30, 0)
     state = fit(dataclasses.replace(TINY, score_scale="standardised"), features, 100 * scores, seed=0)
     assert (taught["scores"].mean(), taught["scores"].std()) == pytest.approx((0, 1), abs=1e-4)

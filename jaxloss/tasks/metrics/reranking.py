@@ -42,8 +42,8 @@ from jaxloss.tasks.metrics.retrieval import (
 
 EXPANSIONS = ("more_than", "at_least")
 # Rows of the sparse matrices, and single distances, that are worked on at once.
-_ROWS = 4096
-_PAIRS = 2**16
+ROWS_AT_ONCE = 4096
+PAIRS_AT_ONCE = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,8 +233,8 @@ def _encoding(features: np.ndarray, nearest: np.ndarray, farthest: np.ndarray, s
     half = _reciprocal(nearest[:, : int(np.around(settings.k1 / 2)) + 1])
     sizes = half.sum(axis=1)
     parts = []
-    for begin in range(0, len(features), _ROWS):
-        own = reciprocal[begin : begin + _ROWS]
+    for begin in range(0, len(features), ROWS_AT_ONCE):
+        own = reciprocal[begin : begin + ROWS_AT_ONCE]
         sets = _expanded(own, half, sizes, settings.expansion).tocoo()
         weights = np.exp(-_pair_distances(features, begin + sets.row, sets.col, farthest)).astype(np.float32)
         weights /= np.bincount(sets.row, weights, minlength=own.shape[0])[sets.row].astype(np.float32)
@@ -259,8 +259,8 @@ def _expanded(own: sparse.csr_array, half: sparse.csr_array, sizes: np.ndarray, 
 def _pair_distances(features: np.ndarray, rows: np.ndarray, columns: np.ndarray, farthest: np.ndarray) -> np.ndarray:
     """Distances of single pairs, float `[P]`."""
     similarities = [
-        np.einsum("pf,pf->p", features[rows[begin : begin + _PAIRS]], features[columns[begin : begin + _PAIRS]])
-        for begin in range(0, len(rows), _PAIRS)
+        np.einsum("pf,pf->p", features[rows[begin : begin + PAIRS_AT_ONCE]], features[columns[begin : begin + PAIRS_AT_ONCE]])
+        for begin in range(0, len(rows), PAIRS_AT_ONCE)
     ]
     return np.maximum(2 - 2 * np.concatenate([*similarities, np.zeros(0, features.dtype)]), 0) / farthest[rows]
 

@@ -73,7 +73,7 @@ def fit(settings: PredictorSettings, features: np.ndarray, scores: Sequence[floa
 
     num_rows = _whole_buckets(len(scores))
     most_steps = -(-num_rows * settings.num_epochs // settings.batch_size)
-    variables = _train(
+    variables = train_network(
         settings,
         # This generator compiles in a third of the time of the default one.
         jax.random.key(seed, impl="rbg"),
@@ -89,7 +89,7 @@ def predict(state: PredictorState, features: np.ndarray) -> np.ndarray:
     """Predicted scores `[M]` of features `[M, 3, points]`; BatchNorm uses its running statistics."""
     inputs = FeatureScale(state.feature_centre, state.feature_spread).apply(features)
     outputs = [
-        _forward(state.settings, state.variables, _padded(inputs[first : first + PREDICTION_ROWS], PREDICTION_ROWS))
+        apply_network(state.settings, state.variables, _padded(inputs[first : first + PREDICTION_ROWS], PREDICTION_ROWS))
         for first in range(0, len(inputs), PREDICTION_ROWS)
     ]
     joined = np.concatenate([np.asarray(output) for output in outputs])[: len(inputs)] if outputs else np.zeros(0, np.float32)
@@ -162,12 +162,14 @@ def _shapes(settings: PredictorSettings) -> PyTree:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _forward(settings: PredictorSettings, variables: PyTree, curves: Array) -> Array:
+def apply_network(settings: PredictorSettings, variables: PyTree, curves: Array) -> Array:
     return _network(settings).apply(variables, curves)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _train(settings: PredictorSettings, key: Array, curves: Array, scores: Array, batches: Array, num_steps: Array) -> PyTree:
+def train_network(
+    settings: PredictorSettings, key: Array, curves: Array, scores: Array, batches: Array, num_steps: Array
+) -> PyTree:
     """Trained variables. `curves [rows, points, 3]`, `scores [rows]`, `batches [steps, batch]`: the first `num_steps` count."""
     network = _network(settings)
     optimiser = optax.sgd(settings.learning_rate, settings.momentum)
