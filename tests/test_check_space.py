@@ -9,8 +9,8 @@ import pytest
 
 from examples.own_weights import Weights, polynomials
 from jaxloss import launch
+from jaxloss.config.choosers import make_chooser
 from jaxloss.config.schema import default_config
-from jaxloss.config.wiring import make_chooser
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.base import Branch, Space

@@ -8,7 +8,8 @@ import pytest
 
 import jaxloss
 from jaxloss.config import default_config
-from jaxloss.config.check import check_config, check_run, refuse_idle_keys
+from jaxloss.config.check import check_config, refuse_idle_keys
+from jaxloss.config.check_run import check_run
 from jaxloss.config.file import load_config
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.core.errors import UserError

@@ -74,7 +74,9 @@ def test_features_are_finite_and_know_no_scale_but_in_one_number():
     assert found.shape == (4, 25)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[0, :-1], found[1, :-1], rtol=1e-5)
-    assert found[1, -1] - found[0, -1] == pytest.approx(200 * np.log(10), rel=1e-4)
+    assert found[1, -1] == 20
+    assert features(5e-324 * np.ones((1, 1, 1, 1)))[0, -1] == -20
+    assert features(10 * plain)[0, -1] - found[0, -1] == pytest.approx(np.log(10), rel=1e-4)
     assert not found[3].any()
 
 
@@ -134,7 +136,7 @@ def test_a_run_chooses_and_its_control_does_not(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (("search.surrogate.optimism=2.0",), "config key search.surrogate.optimism does nothing in this run"),
+        (("search.surrogate.optimism=3.0",), "config key search.surrogate.optimism does nothing in this run"),
         (("search.surrogate.candidates=0",), "config key search.surrogate.candidates must be at least 1"),
         (("search.evolution.immigrants=1.5",), "config key search.evolution.immigrants must be at most 1.0"),
     ],

@@ -56,9 +56,11 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
     best, points = None, []
     for row in trained:
         spent += trainings[row["proposal"]]
-        if row["score"] is not None and (best is None or row["score"] > best["score"]):
+        rank = (trainings[row["proposal"]], row["score"])
+        # As the search has it: one with more trainings was among the best of those with fewer.
+        if row["score"] is not None and (best is None or rank > (trainings[best["proposal"]], best["score"])):
             best = row
-        # After the last training before each point, the incumbent is tested.
+        # The incumbent as soon as so many are spent.
         while best and len(points) < len(options.curve) and spent >= options.curve[len(points)]:
             points.append({"seed": seed, "trainings": options.curve[len(points)], "formula": best["formula"]})
     one = TASKS[task]

@@ -8,9 +8,8 @@ import ml_collections
 from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.progress import ConsoleProgress
-from jaxloss.config.check import check_run, set_beside_its_file
+from jaxloss.config.check_run import check_run
 from jaxloss.config.plan import make_plan
-from jaxloss.config.presets import with_preset
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
@@ -124,7 +123,6 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     expect("config", config, ml_collections.ConfigDict, "a config, see jaxloss.load_config and jaxloss.default_config")
     expect_path("workdir", workdir, "the directory of the run")
     check_run(config)
-    config = with_preset(config, set_beside_its_file(config) or ())
     use_compilation_cache(config.compilation_cache)
     progress = progress or ConsoleProgress(quiet=config.quiet)
     plan = make_plan(config)

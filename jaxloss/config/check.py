@@ -7,8 +7,6 @@ from typing import Any
 import ml_collections
 
 from jaxloss.config import schema
-from jaxloss.config.known_keys import check_keys
-from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.wiring import make_space, sections_read
 from jaxloss.core.conditions import SPACE, TASK, Asked, Condition
 from jaxloss.core.errors import UserError
@@ -16,27 +14,6 @@ from jaxloss.core.names import import_factory, takes
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.context import CONTEXT_KEYS
 from jaxloss.tasks.registry import TASKS
-
-
-def check_run(config: ml_collections.ConfigDict) -> None:
-    """Checks the config of a run, wherever it comes from: its keys, all values, and whether every key acts.
-
-    One that was loaded from a file may hold what the file said for other runs, as `load_config` has looked at it; what was
-    changed since then is looked at in the run at hand. Any other config is looked at as that of a file.
-
-    Raises:
-      UserError: names the key.
-    """
-    check_keys("run was given a config", config)
-    check_config(config)
-    refuse_idle_keys(config, set_beside_its_file(config))
-
-
-def set_beside_its_file(config: ml_collections.ConfigDict) -> list[str] | None:
-    """The keys of a loaded config that its file did not set; None for any other config."""
-    if not isinstance(config, LoadedConfig):
-        return None
-    return [key for key, value in values_of(config).items() if key not in config.said or config.said[key] != value]
 
 
 def check_config(config: ml_collections.ConfigDict) -> None:
@@ -89,7 +66,12 @@ def named_in(key: str, overrides: Iterable[str]) -> bool:
 
 def asked_by(config: ml_collections.ConfigDict) -> Asked:
     """What a config asks for, for the conditions under which its keys act."""
-    return Asked(values_of(config), {TASK: _read_by_task(config), SPACE: _read_by_space(config)}, readers)
+    return Asked(values_of(config), reads_of(config), readers)
+
+
+def reads_of(config: ml_collections.ConfigDict) -> dict[str, frozenset[str] | None]:
+    """Part -> the keys and sections that it reads in this run; None where only the part itself would know."""
+    return {TASK: _read_by_task(config), SPACE: _read_by_space(config)}
 
 
 def values_of(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any
 
 import ml_collections
 
-from jaxloss.config.check import check_config, named_in, refuse_idle_keys, values_of
+from jaxloss.config.check import check_config, named_in, refuse_idle_keys
 from jaxloss.config.known_keys import check_keys
 from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.presets import with_preset
+from jaxloss.config.schema import keys, value_of
 from jaxloss.config.unknown_keys import not_found
 from jaxloss.core.arguments import expect, expect_path
 from jaxloss.core.errors import UserError
@@ -38,13 +39,15 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     given = run_config_file(path)
     config = LoadedConfig(copy.deepcopy(given))
     apply_overrides(config, overrides)
-    check_config(config)
-    config = with_preset(config, overrides)
+    # What a preset fills in makes other keys act. It is for a run to fill: the config stays as it was written.
+    of_run = with_preset(config, overrides)
+    check_config(of_run)
+    of_file = with_preset(given)
     # A value of the file that the command line replaced need not be right.
-    if _is_sound(given):
-        refuse_idle_keys(with_preset(given))
-    refuse_idle_keys(config, overrides)
-    config.remember({key: value for key, value in values_of(config).items() if not named_in(key, overrides)})
+    if _is_sound(of_file):
+        refuse_idle_keys(of_file)
+    refuse_idle_keys(of_run, overrides)
+    config.remember({key: value_of(config, key) for key in keys() if not named_in(key, overrides)})
     return config
 
 

@@ -8,7 +8,10 @@ import ml_collections
 import numpy as np
 
 from jaxloss.config import wiring
+from jaxloss.config.check_run import set_beside_its_file
+from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
+from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
@@ -17,6 +20,7 @@ from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
 from jaxloss.search.evolution import Evolution
+from jaxloss.search.presets import PAPER
 from jaxloss.search.settings import EvolutionSettings, SearchSettings
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.check import check_space
@@ -34,6 +38,7 @@ from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 
 _KEYS = {"search": "comparison.handcrafted", "compare": "losses", "train": "loss"}
+_CHOICE = "search.surrogate.candidates"
 _OTHER_LOSSES = {
     "search": "leave it out of comparison.handcrafted",
     "compare": "leave it out of config key losses",
@@ -42,11 +47,17 @@ _OTHER_LOSSES = {
 
 
 def make_plan(config: ml_collections.ConfigDict) -> Plan:
-    """Builds what the config names. The config of the plan has the seeds that follow from its own, see `config.drawn`.
+    """Builds what the config names.
+
+    The config of the plan has the values of its preset, see `config.presets`, and the seeds that follow from its own, see
+    `config.drawn`.
 
     Raises:
       UserError: for a mistake in the config, absent data, and parts that do not fit together.
     """
+    given = config
+    config = with_preset(given, set_beside_its_file(given) or ())
+    by_preset = set_by_preset(given, config) if config.search.preset != PAPER else []
     config = drawn_config(config)
     space = wiring.make_space(config)
     if config.mode == "search":
@@ -66,10 +77,14 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     if config.training.frozen_epochs:
         _need_backbone(task)
     if config.mode == "search" and config.search.surrogate.candidates > 1 and task.output_samples is None:
-        raise UserError(
-            f"search.surrogate.candidates = {config.search.surrogate.candidates} needs a task with output_samples, and the task "
-            f"{task.name} has none: set it to 1"
-        )
+        if _CHOICE not in by_preset:
+            raise UserError(
+                f"{_CHOICE} = {config.search.surrogate.candidates} needs a task with output_samples, and the task "
+                f"{task.name} has none: set it to 1"
+            )
+        # A preset is for any task.
+        config.search.surrogate.candidates = 1
+        by_preset.remove(_CHOICE)
     return Plan(
         config,
         task,
@@ -81,14 +96,16 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_execution=functools.partial(wiring.make_execution, config, task),
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
         make_search=functools.partial(wiring.make_search, config, space),
-        make_chooser=functools.partial(wiring.make_chooser, config, space),
+        make_chooser=functools.partial(make_chooser, config, space, own_first=_CHOICE in by_preset),
         calibration=calibration,
         seeds=wiring.seeds_of(config, space),
-        remarks=tuple(_remarks(config, space, task)),
+        remarks=tuple(_remarks(config, space, task, by_preset)),
     )
 
 
-def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task) -> Iterator[str]:
+def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_preset: Sequence[str]) -> Iterator[str]:
+    if by_preset:
+        yield f"search.preset={config.search.preset} sets {written_values(config, by_preset)}"
     settings = read(config, TrainingSettings)
     batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
     if batch_size < settings.batch_size:
@@ -97,7 +114,8 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task) -> Ite
         yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
     if config.mode == "search" and config.search.name == Evolution.name:
         search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
-        num_candidates = search.num_trainings // search.seeds_per_candidate
+        each = search.racing_first or search.seeds_per_candidate
+        num_candidates = (search.num_trainings - search.calibration_trainings) // each
         if first >= num_candidates:
             yield (
                 f"search.evolution.initial_population={first}: search.num_trainings allows {num_candidates} candidates: all "

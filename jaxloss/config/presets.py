@@ -1,28 +1,63 @@
 """What a preset of the search makes of a config."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Collection, Iterable
 
 import ml_collections
 
-from jaxloss.config import schema
-from jaxloss.config.check import acts, asked_by, named_in, values_of
+from jaxloss.config import schema, wiring
+from jaxloss.config.check import acts, named_in, readers, reads_of, values_of
+from jaxloss.config.drawn import drawn_config
+from jaxloss.core.conditions import Asked
+from jaxloss.core.errors import UserError
 from jaxloss.search.presets import PRESETS
 from jaxloss.systems.registry import SYSTEMS
 
 
 def with_preset(config: ml_collections.ConfigDict, said: Iterable[str] = ()) -> ml_collections.ConfigDict:
-    """A copy with the values of `search.preset` where a key has its default still and acts in this run.
+    """A copy with the values of `search.preset`, where a key has its default still, acts in this run, and fits the rest.
 
     Args:
-      config: all its values are right.
+      config: its values need not be right.
       said: keys that keep their values even where these are the defaults: somebody asked for them by name.
     """
-    filled = config.copy_and_resolve_references()
+    filled, said = copy.deepcopy(config), tuple(said)
+    of_preset = PRESETS.get(config.search.preset, {})
+    if config.mode != "search" or not of_preset:
+        return filled
     system = SYSTEMS.get(config.space.name)
     of_system = {} if system is None else system.search_presets.get(config.search.preset, {})
-    for name, value in {**PRESETS[config.search.preset], **of_system}.items():
+    reads = reads_of(config)
+    for name, value in {**of_preset, **of_system}.items():
         key = schema.keys()[name]
-        # Asked anew for each: one key may make the next one act.
-        if values_of(filled)[name] == key.default and not named_in(name, said) and acts(key, asked_by(filled)):
-            filled.update_from_flattened_dict({name: value})
+        if schema.value_of(filled, name) != key.default or named_in(name, said):
+            continue
+        trial = copy.deepcopy(filled)
+        trial.update_from_flattened_dict({name: value})
+        if _fits(trial) and acts(key, Asked(values_of(trial), reads, readers)):
+            filled = trial
     return filled
+
+
+def set_by_preset(config: ml_collections.ConfigDict, filled: ml_collections.ConfigDict) -> list[str]:
+    """The keys that a preset has filled in."""
+    names = (key.name for key in schema.keys().values())
+    return [name for name in names if schema.value_of(config, name) != schema.value_of(filled, name)]
+
+
+def _fits(config: ml_collections.ConfigDict) -> bool:
+    """Whether the numbers of a search go together. Where they do not without the preset, the run says so later."""
+    search = config.search
+    if search.calibration_trainings and not (search.calibration_loss or config.comparison.handcrafted):
+        return False
+    try:
+        values_of(config)
+        wiring.make_budget(drawn_config(config))
+    except UserError:
+        return False
+    return True
+
+
+def written_values(config: ml_collections.ConfigDict, names: Collection[str]) -> str:
+    """`search.seeds_per_candidate=3, ...`."""
+    return ", ".join(f"{name}={schema.value_of(config, name)}" for name in names)

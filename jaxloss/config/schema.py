@@ -137,6 +137,12 @@ def section_of(config: ml_collections.ConfigDict, name: str) -> ml_collections.C
     return functools.reduce(lambda outer, part: outer[part], filter(None, name.split(".")), config)
 
 
+def value_of(config: ml_collections.ConfigDict, name: str) -> Any:
+    """The value of a key as its settings would hold it, be it right or not."""
+    *path, field = name.split(".")
+    return _plain(section_of(config, ".".join(path))[field], keys()[name].default)
+
+
 def read(config: ml_collections.ConfigDict, settings: type[Kind]) -> Kind:
     """The settings of one section of a config. What a stored config of an earlier version lacks has its default.
 

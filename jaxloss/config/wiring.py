@@ -27,17 +27,12 @@ from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.graphs.formula import MAX_NODES
-from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
-from jaxloss.search.chooser import Chooser, ChooserContext
 from jaxloss.search.racing import rungs
 from jaxloss.search.registry import SEARCHES
-from jaxloss.search.settings import SurrogateSettings
-from jaxloss.search.surrogate import SurrogateChooser
 from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
-from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.check_problem import problem_errors
@@ -110,7 +105,17 @@ def make_search(config: Config, space: Space, name: str) -> Search:
 
 def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
     """The formulas that a search begins with."""
-    return (*config.search.seeds, *(space.known_losses.values() if config.search.prior_knowledge else ()))
+    known = space.known_losses.values() if config.search.prior_knowledge else ()
+    return (*config.search.seeds, *(text for text in known if _can_write(space, text)))
+
+
+def _can_write(space: Space, text: str) -> bool:
+    """Whether a known loss fits into the space as it is set."""
+    try:
+        _seed(space, text)
+    except UserError:
+        return False
+    return True
 
 
 def _seed(space: Space, text: str) -> Candidate:
@@ -141,39 +146,6 @@ def make_sections(config: Config, space: Space) -> dict[str, Settings]:
         if name not in known:
             raise unknown(f"config section of the space {space.name}", name, known)
     return {name: read(config, known[name].settings) for name in space.sections}
-
-
-def make_chooser(
-    config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints, gradients: OutputGradients | None
-) -> Chooser | None:
-    """The chooser of the main search, or None where none is asked for.
-
-    Raises:
-      UserError: where two are asked for, and where the space makes a mistake.
-    """
-    own = _chooser_of(config, space, cascades, checkpoints)
-    settings = read(config, SurrogateSettings)
-    if settings.candidates == 1:
-        return own
-    if own is not None:
-        raise UserError(
-            f"search.surrogate.candidates = {settings.candidates}, and the space {space.name} chooses what is trained too: "
-            "let one of them choose"
-        )
-    return SurrogateChooser(gradients, settings)
-
-
-def _chooser_of(config: Config, space: Space, cascades: Mapping[str, Cascade], checkpoints: Checkpoints) -> Chooser | None:
-    """The chooser that a space brings, where its settings ask for one."""
-    if space.make_chooser is None:
-        return None
-    context = ChooserContext(space, cascades, make_sections(config, space), config.seed, checkpoints)
-    what = f"make_chooser of the space {space.name}"
-    with named_errors(what):
-        chooser = space.make_chooser(context)
-    if chooser is not None and not all(callable(getattr(chooser, name, None)) for name in ("candidates", "choose")):
-        raise UserError(f"{what} must give a Chooser, with the functions candidates and choose, or None, not {written(chooser)}")
-    return chooser
 
 
 def make_budget(config: Config) -> SearchBudget:

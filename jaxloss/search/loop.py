@@ -115,8 +115,9 @@ class SearchLoop:
         if len(new) < 2:
             return one_round
         evaluated = [one for one in self.search.individuals if one.trained]
-        chosen = new[self.chooser.choose(evaluated, [one_round[index].text for index in new])]
-        passed_over = set(new) - {chosen}
+        # Somebody has asked for the seeds: they are trained whatever is predicted.
+        chosen = {index for index in new if one_round[index].is_seed}
+        passed_over = set(new) - (chosen or {new[self.chooser.choose(evaluated, [one_round[index].text for index in new])]})
         return [dataclasses.replace(one, passed_over=index in passed_over) for index, one in enumerate(one_round)]
 
     def _train_pending(self) -> None:

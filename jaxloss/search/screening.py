@@ -78,6 +78,11 @@ class Resolved:
         """Branch -> signature of the accepted expression."""
         return {attempt.branch: attempt.signature for attempt in self.attempts if attempt.reason == ACCEPTED.label}
 
+    @property
+    def is_seed(self) -> bool:
+        """Whether all of it was given to the search."""
+        return all(attempt.origin == SEED_ORIGIN for attempt in self.attempts if attempt.reason == ACCEPTED.label)
+
     def to_json(self) -> dict[str, Any]:
         """The proposal as JSON values, which the state of a search holds while it waits."""
         return dataclasses.asdict(self)

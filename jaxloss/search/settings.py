@@ -23,7 +23,8 @@ class SurrogateSettings(Settings, section="search.surrogate", acts_when=(in_mode
     start_after: int = setting(20, "Trained candidates before anything is predicted", low=2, high=10**9, acts_when=_PREDICTED)
     optimism: float = setting(
         2.0,
-        "Standard deviations that a prediction is raised by in the mean: the more, the more is tried that is unlike all others",
+        "Standard deviations that a prediction is raised by, drawn for each generation with this mean: the more, the more is "
+        "tried that is unlike all others",
         low=0.0,
         high=100.0,
         acts_when=_PREDICTED,
@@ -41,7 +42,8 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     name: str = setting("evolution", "The algorithm")
     preset: str = setting(
         PAPER,
-        "Values for keys of the search that nothing else is said of: those of the papers, or those that found better losses",
+        "paper: every key as it is; strong: what found better losses, for keys that have their defaults still and are not named "
+        "on the command line. A run says what was set",
         choices=PRESETS,
     )
     num_trainings: int = setting(
@@ -83,7 +85,7 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     )
     prior_knowledge: bool = setting(
         False,
-        "Whether hand-crafted losses are proposed behind these, as far as the space can write them",
+        "Whether hand-crafted losses are proposed behind search.seeds, as far as the space can write them",
         acts_when=(when("search.name", "evolution"),),
     )
     control: bool = setting(
@@ -125,9 +127,11 @@ class EvolutionSettings(Settings, section="search.evolution", acts_when=(in_mode
     initial_population: int = setting(20, "`K`, random individuals before evolution starts", low=1, high=10**9)
     population_size: int = setting(2500, "`P`, only the most recent individuals may become parents", low=1, high=10**9)
     # A draw that is stopped is drawn again, with the choice between mutant and fresh tree: few of those that pass are fresh.
-    immigrants: float = setting(0.0, "Share of the proposals that are random, whatever passes the filters", low=0.0, high=1.0)
+    immigrants: float = setting(
+        0.0, "Share of the proposals that are random until one passes the filters, throughout the search", low=0.0, high=1.0
+    )
     equivalents_breed: bool = setting(
-        True, "Whether individuals that took over the score of an equivalent one are among them, as in the paper"
+        True, "Whether individuals that took over the score of an equivalent one may become parents, as in the paper"
     )
     # A small population needs more than 0.05, which of 20 individuals is a tournament of one and selects nothing.
     tournament_ratio: float = setting(

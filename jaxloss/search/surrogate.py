@@ -17,6 +17,7 @@ from jaxloss.spaces.output_gradients import OutputGradients
 # A gradient as large as the root mean square of its loss is an angle of asinh(3): the small ones count too, where they lie in
 # samples that the network has learned, or never will.
 _STEEPNESS = 3.0
+_LARGEST_LOGARITHM = 20.0
 # Variance of a score that is the mean of all trainings of a candidate, where that of the candidates is 1.
 _NOISE = 0.05
 
@@ -44,8 +45,8 @@ class SurrogateChooser:
     def choose(self, evaluated: Sequence[Individual], candidates: Sequence[str]) -> int:
         """The candidate with the best upper bound: its predicted score plus some standard deviations.
 
-        How many is drawn for each choice, from an exponential distribution: most choices go on from what is good, some try what
-        is unlike all that is known. A fixed number does the one or the other, and has to suit the task.
+        How many is drawn for each generation, from an exponential distribution: most choices go on from what is good, some try
+        what is unlike all that is known. A fixed number does the one or the other, and has to suit the task.
         """
         if len(evaluated) != self._num_fitted:
             self._predict, self._num_fitted = self._fitted(evaluated), len(evaluated)
@@ -78,8 +79,9 @@ def features(gradients: np.ndarray) -> np.ndarray:
     size = np.sqrt(np.mean(scaled**2, axis=(1, 2, 3), keepdims=True))
     size = np.where(size > 0, size, 1.0)
     direction = np.arcsinh(_STEEPNESS * scaled / size).reshape(len(gradients), -1)
-    # An optimiser such as Adam hardly sees the size: it is one number among very many.
-    return np.concatenate([direction, np.log(size * largest).reshape(-1, 1)], axis=1).astype(np.float32)
+    # An optimiser such as Adam hardly sees the size: it is one number among very many, and has bounds.
+    logarithm = np.clip(np.log(size) + np.log(largest), -_LARGEST_LOGARITHM, _LARGEST_LOGARITHM)
+    return np.concatenate([direction, logarithm.reshape(-1, 1)], axis=1).astype(np.float32)
 
 
 def normal_scores(scores: Sequence[float]) -> np.ndarray:

@@ -21,6 +21,7 @@ from jaxloss.core.progress import Progress
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import Parallelism
+from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.declared import FILTERS
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
@@ -69,7 +70,8 @@ class Experiment:
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress, self.equal_losses)
         self.baseline: Baseline | None = None
         self.loops: dict[str, SearchLoop] = {}
-        self.cascades: dict[str, Any] = {}
+        self.cascades: Mapping[str, Cascade] = {}
+        self.chooser: Chooser | None = None
 
     def _output_gradients(self) -> OutputGradients | None:
         """Gradients of losses at the outputs that the task offers, if it does."""
@@ -157,10 +159,15 @@ class Experiment:
         )
         return budget
 
-    def search(self, name: str) -> SearchLoop:
-        """Runs the named search until its budget of trainings is spent."""
+    def make_filters(self) -> None:
+        """Makes what judges and chooses candidates, unless it is there: its mistakes come to light before anything is trained."""
         if not self.cascades:
             self.cascades = self.plan.make_cascades(self.execution.pool, self.execution.workers)
+            self.chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints, self.output_gradients)
+
+    def search(self, name: str) -> SearchLoop:
+        """Runs the named search until its budget of trainings is spent."""
+        self.make_filters()
         loop = self._main_loop(name) if name == self.config.search.name else self._make_loop(name)
         self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser)])
         loop.run()
@@ -169,8 +176,7 @@ class Experiment:
 
     def _main_loop(self, name: str) -> SearchLoop:
         """The loop of the search that the config names, which alone draws curves: the steps of a metric writer go up, once."""
-        chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints, self.output_gradients)
-        loop = self._make_loop(name, self.run.metrics, chooser)
+        loop = self._make_loop(name, self.run.metrics, self.chooser)
         for text in _idle(loop):
             self.progress.message(text)
         return loop
@@ -274,7 +280,7 @@ class Experiment:
 def _idle(loop: SearchLoop) -> Iterator[str]:
     """Lines about what the budget of a search leaves undone."""
     name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
-    if loop.chooser is not None and loop.chooser.candidates(budget - 1) == 1:
+    if loop.chooser is not None and loop.chooser.candidates(budget // loop.budget.rungs[0] - 1) == 1:
         yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
     if budget < done:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"

@@ -37,6 +37,7 @@ def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: s
 
 def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
+    experiment.make_filters()
     experiment.check_baseline()
     main = _searched(experiment, experiment.config.search.name, FOUND, "rank")
     control = _searched(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else None

@@ -18,7 +18,7 @@ class System:
       make_space: `(settings) -> Space`.
       sections: the classes of further config sections; a space names those that it reads.
       published: name -> formula of its space.
-      search_presets: name in `search.presets` -> dotted key -> value: what it adds to a way to search, in its own sections.
+      search_presets: name in `search.presets` -> dotted key -> value: what it adds to a way to search.
       preset: dotted key -> value: the numbers of its paper where they differ from the defaults, see `config.default_config`.
     """
 

@@ -4,7 +4,6 @@ H. Gu et al.: Searching Generalized Margin-based Softmax Loss Function for Perso
 """
 
 from jaxloss.core.later import later
-from jaxloss.search.presets import STRONG
 from jaxloss.systems.autoloss_gms.preset import PRESET
 from jaxloss.systems.autoloss_gms.published import AUTOLOSS_GMS_FORMULAS
 from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings, ChooserSettings, PredictorSettings, PropertySettings
@@ -17,6 +16,4 @@ AUTOLOSS_GMS_SYSTEM = System(
     sections=(PropertySettings, ChooserSettings, PredictorSettings),
     published=AUTOLOSS_GMS_FORMULAS,
     preset=PRESET,
-    # It has a chooser of its own.
-    search_presets={STRONG: {"search.surrogate.candidates": 1}},
 )

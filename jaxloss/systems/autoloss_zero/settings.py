@@ -80,7 +80,7 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
     )
     term_probability: float = setting(
         0.0,
-        "Of the sum of the parent and a random tree, where none of these happens; the paper has none",
+        "Of the sum of the parent and a random tree, where there is no copy, fresh tree or crossover; the paper has none",
         low=0.0,
         high=1.0,
         acts_when=EVOLVED,
