@@ -5,7 +5,7 @@ import pytest
 
 from jaxloss.systems.autoloss_zero import trees
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
-from jaxloss.systems.autoloss_zero.space import CROSSOVER, autoloss_zero
+from jaxloss.systems.autoloss_zero.space import CROSSOVER, TERM, autoloss_zero
 
 ALWAYS = {"copy_probability": 0.0, "reinitialise_probability": 0.0, "crossover_probability": 1.0}
 SPACE = autoloss_zero(AutoLossZeroSettings(**ALWAYS))
@@ -54,3 +54,14 @@ def test_parents_stay_as_they_are(seed):
     before = str(FIRST), str(SECOND)
     trees.crossed(np.random.default_rng(seed), FIRST, SECOND)
     assert (str(FIRST), str(SECOND)) == before
+
+
+def test_a_term_is_added_to_the_parent():
+    term = autoloss_zero(AutoLossZeroSettings(copy_probability=0.0, reinitialise_probability=0.0, term_probability=1.0))
+    found = children(term, parents=(FIRST,))
+    assert {origin for _, origin in found} == {TERM}
+    assert all(str(graph).startswith(f"Add({FIRST}, ") for graph, _ in found)
+    # Also such as are no loss alone.
+    assert any("target" not in str(graph)[len(f"Add({FIRST}, ") :] for graph, _ in found)
+    assert len({str(graph) for graph, _ in found}) > 100
+    assert TERM not in {origin for _, origin in children(autoloss_zero(), parents=(FIRST,))}

@@ -7,11 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss import make_space
 from jaxloss.core.errors import UserError
 from jaxloss.core.output_samples import OutputSamples
+from jaxloss.spaces.output_gradients import OutputGradients
+from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.check import check_task
 from jaxloss.tasks.class_logits import class_logits
+from jaxloss.tasks.cosine_samples import cosine_samples
 from tests.changed_tasks import BRANCH, TASK
 
 SAMPLES = TASK.output_samples()
@@ -117,3 +121,24 @@ def test_a_mistake_is_one_line(mistake):
 
 def test_a_task_need_not_offer_any():
     assert BRANCH in check_task(dataclasses.replace(TASK, output_samples=None), batch_size=10)
+
+
+class TestCosines:
+    SAMPLES = cosine_samples("identity")
+
+    def test_they_are_the_same_at_every_call_and_of_every_kind(self):
+        cosines, labels = self.SAMPLES.outputs, self.SAMPLES.context["label"]
+        assert np.array_equal(cosines, cosine_samples("identity").outputs)
+        assert np.abs(cosines).max() < 1
+        own = np.take_along_axis(cosines, labels[..., None], axis=-1)[..., 0]
+        untrained, half_way, sure, wrong, *mixed = own
+        assert np.abs(untrained).max() < 0.25
+        assert half_way.mean() < sure.min()
+        assert (wrong < cosines[3].max(axis=-1)).all()
+        assert all(np.ptp(batch) > 0.5 for batch in mixed)
+
+    def test_published_losses_are_told_apart(self):
+        space = make_space("autoloss_gms")
+        equal = EqualLosses(OutputGradients(space, self.SAMPLES))
+        texts = list(space.known_losses.values())
+        assert equal.firsts([*texts, texts[1]]) == [*range(len(texts)), 1]
