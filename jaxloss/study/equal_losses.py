@@ -9,7 +9,7 @@ from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.output_gradients import LANES, OutputGradients, agreeing
 
 # Gradients that may be taken to make one loss smaller.
-MOST_TRIED = 4096
+MOST_TRIED = 1024
 
 
 class EqualLosses:
