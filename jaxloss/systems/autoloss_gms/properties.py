@@ -110,7 +110,9 @@ class CurveFilter:
         """Rounded values and slopes of both curves, float64 `[M, 2, 2, N]`."""
         graphs = [graph for expression in expressions for graph in self._form.curves(expression)]
         different = list(dict.fromkeys(graphs))
-        rows = dict(zip(different, np.round(self._sampler(different), self._settings.digits) + 0.0, strict=True))
+        with np.errstate(over="ignore"):  # what is beyond all numbers when rounded is infinite
+            rounded = np.round(self._sampler(different), self._settings.digits) + 0.0
+        rows = dict(zip(different, rounded, strict=True))
         return np.array([rows[graph] for graph in graphs]).reshape(-1, 2, 2, self._settings.num_points)
 
     def _screen_one(self, expression: Expression, sampled: np.ndarray) -> Screened:
