@@ -18,7 +18,7 @@ def get_config():
     task.model = "mlp"
     task.fractions = (0.5, 0.2, 0.3)
 
-    config.search.num_trainings = 750
+    config.search.num_trainings = 390
     # Not the letter of the paper, but what finds better losses: see experiments/search_strength/README.md.
     config.search.preset = "strong"
 
@@ -34,7 +34,7 @@ def get_config():
 
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1
-    config.comparison.rank_candidates = 32
+    config.comparison.rank_candidates = 16
     # Four divisions of the data: what is chosen on few held-out images is chosen by luck.
     config.comparison.num_divisions = 4
     config.comparison.rank_seeds = 8
