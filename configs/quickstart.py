@@ -18,7 +18,7 @@ def get_config():
     task.model = "mlp"
     task.fractions = (0.5, 0.2, 0.3)
 
-    config.search.num_trainings = 390
+    config.search.num_trainings = 330
     # Not the letter of the paper, but what finds better losses: see experiments/search_strength/README.md.
     config.search.preset = "strong"
 

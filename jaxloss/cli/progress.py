@@ -26,7 +26,7 @@ class ConsoleProgress:
         self.console = Console(stderr=True, highlight=False, quiet=quiet, soft_wrap=True)
         self._live = self.console.is_terminal and not quiet
         self._interval = 0.2 if self._live else interval
-        self._stage, self._started, self._first, self._last = "", 0.0, 0, 0.0
+        self._stage, self._started, self._first, self._last, self._ended = "", 0.0, 0, 0.0, False
 
     def message(self, text: str) -> None:
         """Prints one line that stays."""
@@ -46,10 +46,11 @@ class ConsoleProgress:
         now = time.monotonic()
         if stage != self._stage:
             self._clear()
-            self._stage, self._started, self._first, self._last = stage, now, done - 1, 0.0
-        if now - self._last < self._interval and done < total:
+            self._stage, self._started, self._first, self._last, self._ended = stage, now, done - 1, 0.0, False
+        # The end of a stage is told at once, and once: what costs nothing may go on behind it.
+        if now - self._last < self._interval and (done < total or self._ended):
             return
-        self._last = now
+        self._last, self._ended = now, done >= total
         rate = (done - self._first) / max(now - self._started, 1e-3)
         left = f", {_clock((total - done) / rate)} left" if rate > 0 and 1 < done < total else ""
         line = f"{stage}: {done}/{total}{left}. {detail}"
