@@ -1,4 +1,4 @@
-"""A first search, in under four minutes on two CPU cores.
+"""A first search, in three minutes on two CPU cores.
 
     python -m jaxloss.launch --config=configs/quickstart.py --workdir=runs/quickstart
 
