@@ -73,8 +73,8 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
             "quiet": "true",
         }
         # Of the rest of the search and of the comparison, one training knows nothing.
-        task_keys = {key: value for key, value in one.overrides.items() if not key.startswith("comparison.")}
-        task_keys |= {key: value for key, value in one.searches.items() if key.startswith("space.")}
+        known = {**one.overrides, **one.searches}.items()
+        task_keys = {key: value for key, value in known if key.split(".")[0] in ("task", "training", "space")}
         name = f"{place}_after/{hashlib.blake2b(point['formula'].encode(), digest_size=6).hexdigest()}"
         summary, _ = _run(one, {**task_keys, **_comparison_of_seed_0(one), **changes}, name, options)
         point["test"] = summary["comparison"][0]["untuned"]["test_mean"]

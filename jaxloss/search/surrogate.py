@@ -51,6 +51,9 @@ class SurrogateChooser:
         if len(evaluated) != self._num_fitted:
             self._predict, self._num_fitted = self._fitted(evaluated), len(evaluated)
         mean, deviation = self._predict(self._features_of(candidates))
+        # Of many classes, the gradients of all that was ever passed over would fill the memory.
+        kept = {*(one.text for one in evaluated), *candidates}
+        self._features = {text: row for text, row in self._features.items() if text in kept}
         generator = np.random.default_rng([len(evaluated), *(one.number for one in evaluated[-1:])])
         return int(np.argmax(mean + self._settings.optimism * generator.exponential() * deviation))
 
