@@ -23,8 +23,9 @@ os.environ["XLA_FLAGS"] = " ".join([*_FLAGS, _GIVEN_FLAGS]).strip()
 
 
 # Compiled programs, the smallest too, are kept for other tests that need the same, and for the next run, but not in the user's
-# own cache.
-os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"jaxloss-tests-{os.getuid()}")
+# own cache, and apart from those of another compiler: their last digits differ.
+_COMPILER = os.environ.get(USERS_COMPILER, "quick")
+os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"jaxloss-tests-{os.getuid()}-{_COMPILER}")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(os.environ["XDG_CACHE_HOME"], "jaxloss")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

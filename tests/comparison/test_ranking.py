@@ -6,6 +6,7 @@ import types
 import pytest
 
 from jaxloss.config import default_config
+from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study.contender import FOUND, Contender
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.experiment import Experiment
@@ -75,11 +76,13 @@ def test_a_copy_takes_no_place_among_the_found(archive):
 
     compared = comparison(archive, Pretence(score), dataclasses.replace(SETTINGS, rank_seeds=4))
     loop = types.SimpleNamespace(search=types.SimpleNamespace(best=lambda: [types.SimpleNamespace(text=text) for text in texts]))
-    experiment = types.SimpleNamespace(config=default_config(), space=SPACE, comparison=compared, rate=0.1)
+    experiment = types.SimpleNamespace(
+        config=default_config(), space=SPACE, comparison=compared, rate=0.1, plan=types.SimpleNamespace(seeds=())
+    )
     ranked = Experiment.rank(experiment, loop, FOUND, "rank")
     assert [one.contender.name for one in ranked] == ["found 1", texts[1], "found 2"]
     assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]
-    experiment.config.search.seeds = (f" {texts[2]}",)
+    experiment.plan.seeds = (f" {texts[2]}",)
     assert [one.contender.name for one in Experiment.rank(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
 
 
@@ -96,7 +99,7 @@ THREE = {DRESS: [0.9, 0.7, 0.8], "Neg(Mul(target, prediction))": [0.8, 0.7, 0.8]
 
 
 def test_with_three_seeds_and_different_scores_gradients_tell_that_two_are_one(archive):
-    equal = EqualLosses(SPACE, make_fast().output_samples())
+    equal = EqualLosses(OutputGradients(SPACE, make_fast().output_samples()))
     assert ranked_texts(archive, THREE) == [(text, None) for text in THREE]
     assert ranked_texts(archive, THREE, equal=equal) == [(DRESS, None), ("Neg(Mul(target, prediction))", DRESS), (FORMULA, None)]
 
@@ -104,5 +107,5 @@ def test_with_three_seeds_and_different_scores_gradients_tell_that_two_are_one(a
 def test_losses_with_equal_scores_are_two_where_their_gradients_say_so(archive):
     quality = {FORMULA: [0.75, 0.5, 1.0, 0.25, 0.5], DRESS: [0.75, 0.5, 1.0, 0.25, 0.5]}
     assert ranked_texts(archive, quality) == [(FORMULA, None), (DRESS, FORMULA)]
-    equal = EqualLosses(SPACE, make_fast().output_samples())
+    equal = EqualLosses(OutputGradients(SPACE, make_fast().output_samples()))
     assert ranked_texts(archive, quality, equal=equal) == [(FORMULA, None), (DRESS, None)]

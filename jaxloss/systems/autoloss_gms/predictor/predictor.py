@@ -163,6 +163,7 @@ def _shapes(settings: PredictorSettings) -> PyTree:
 
 @functools.partial(jax.jit, static_argnums=0)
 def apply_network(settings: PredictorSettings, variables: PyTree, curves: Array) -> Array:
+    """Predictions `[rows]` for curves `[rows, points, 3]`."""
     return _network(settings).apply(variables, curves)
 
 
