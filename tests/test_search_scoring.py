@@ -3,7 +3,7 @@
 import pytest
 
 from jaxloss.runs import open_for_reading
-from tests.launch.command import run
+from tests.launch.command import refusal, run
 
 # How candidates are scored does not depend on how they were screened.
 UNSCREENED = "filters.rejection.enabled=false"
@@ -66,9 +66,4 @@ def test_the_rate_is_found_within_the_budget_and_used_by_all(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_one_line(tmp_path, capsys, overrides, says):
-    path = tmp_path / "run"
-    assert run(path, *overrides) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert error.count("\n") == 1
-    assert not path.exists()
+    assert says in refusal(tmp_path / "run", capsys, *overrides)

@@ -6,7 +6,7 @@ from typing import Any
 PAPER, STRONG = "paper", "strong"
 
 # Dotted key -> value, in an order in which a key stands behind those that make it act. A system adds its own, see
-# `systems.base.System.search_presets`; what each is worth is in experiments/search_strength.
+# `systems.base.System.search_presets`; what they are worth together is in experiments/search_strength.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     PAPER: {},
     STRONG: {
