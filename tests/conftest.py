@@ -9,7 +9,8 @@ import tempfile
 import pytest
 
 USERS_COMPILER = "JAXLOSS_TESTS_COMPILER"
-_GIVEN_FLAGS = os.environ.get("XLA_FLAGS", "")
+# Those of the user: the workers of a parallel run are started with ours already among them.
+_GIVEN_FLAGS = os.environ.setdefault("JAXLOSS_TESTS_GIVEN_XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
 
 # Before jax is imported, and for the commands that tests start: devices for the data-parallel tests, on any machine; and no
 # optimisation by the compiler, which takes longer than what most tests compute.
