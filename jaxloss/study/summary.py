@@ -135,11 +135,15 @@ def _headline(result: TestResult) -> dict[str, Any]:
 def _add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     """Adds `simplified`, `latex`, `domain` (where both are the loss) and `minimal` to the rows that have a formula.
 
-    `minimal` is the loss without the terms that do nothing on this task, with the first three of its own; None where it has none.
+    `minimal` is the loss without the terms that do nothing on this task, with the first three of its own; None where it has none,
+    and for the many of a ranking that were compared with nothing: to look for it takes seconds of each.
     """
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
-    smaller = {text: experiment.equal_losses and experiment.equal_losses.minimal(text) for text in texts}
+    compared = {row["formula"] for row in with_formula if row.get("tuned")}
+    smaller = {
+        text: experiment.equal_losses.minimal(text) if experiment.equal_losses and text in compared else None for text in texts
+    }
     all_texts = list(dict.fromkeys([*texts, *filter(None, smaller.values())]))
     space, ranges = experiment.space, experiment.task.ranges
     described = describe([reading_of(space, space.parse(text), ranges) for text in all_texts])
