@@ -94,7 +94,7 @@ def test_keys_that_nothing_reads_are_left_alone():
         ({"comparison.divisions": "(0, 1)"}, {"search.divisions_per_candidate": 1}),
         ({"search.num_trainings": 20}, {"search.calibration_trainings": 0}),
         ({"comparison.handcrafted": "()"}, {"search.calibration_trainings": 0}),
-        ({"search.racing_first": 1}, {"search.seeds_per_candidate": 3}),
+        ({"search.racing_first": 1}, {"search.seeds_per_candidate": 9}),
     ],
 )
 def test_it_fits_itself_to_what_is_said(said, left):
