@@ -142,7 +142,9 @@ class TestInPython:
         config = load_config(TINY, {"search.num_trainings": "12"})
         config.search.preset = STRONG
         config.search.calibration_trainings = 6
-        config.search.control = False
+        config.search.control = config.filters.rejection.enabled = False
+        config.comparison.rank_candidates = config.comparison.rank_seeds = config.comparison.test_seeds = 1
+        config.comparison.handcrafted = ("cross_entropy",)
         stored = jaxloss.run(config, tmp_path / "run").config
         assert stored["search"]["seeds_per_candidate"] == 3
         assert stored["search"]["calibration_trainings"] == 6
