@@ -12,10 +12,20 @@ _RANDOM = {"search.name": "random_search"}
 _PREDICTED = {"search.surrogate.candidates": "16", "search.generation_size": "2"}
 _TRAINED = {"search.evolution.equivalents_breed": "false"}
 
+# The preset, each time without one of its parts.
+_WITHOUT = {
+    "racing": {"search.seeds_per_candidate": "3", "search.racing_first": "0"},
+    "process": {"search.surrogate.candidates": "1"},
+    "known_losses": {"search.prior_knowledge": "false"},
+    "terms": {"space.autoloss_zero.term_probability": "0"},
+    "immigrants": {"search.evolution.immigrants": "0"},
+}
+
 # By name; all spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": {},
     "strong": _STRONG,
+    **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": _RANDOM,
     "divisions": _DIVISIONS,
     "calibrated": _CALIBRATION,
