@@ -14,7 +14,6 @@ def get_config():
 
     config.search.preset = "paper"
     config.search.num_trainings = 750
-    config.search.seeds_per_candidate = 3
     config.search.generation_size = 8
     config.search.evolution.tournament_ratio = 0.1
     config.search.evolution.population_size = 200

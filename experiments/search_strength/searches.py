@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 # The preset, and a generation that suits it where a config says another.
 _STRONG = {"search.preset": "strong", "search.generation_size": "2"}
-_DIVISIONS = {"search.seeds_per_candidate": "3", "search.divisions_per_candidate": "3"}
+_STARTS = {"search.seeds_per_candidate": "3"}
+_DIVISIONS = {**_STARTS, "search.divisions_per_candidate": "3"}
 _CALIBRATION = {"search.calibration_trainings": "30"}
 _RACE = {"search.seeds_per_candidate": "9", "search.racing_first": "1", "search.divisions_per_candidate": "3"}
 _CROSSOVER = {"space.autoloss_zero.crossover_probability": "0.5"}
@@ -23,12 +24,12 @@ _WITHOUT = {
 
 # By name; all spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
-    "evolution": {},
+    "evolution": _STARTS,
     "strong": _STRONG,
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
-    "random": _RANDOM,
+    "random": {**_STARTS, **_RANDOM},
     "divisions": _DIVISIONS,
-    "calibrated": _CALIBRATION,
+    "calibrated": {**_STARTS, **_CALIBRATION},
     "scored": {**_DIVISIONS, **_CALIBRATION},
     "predicted": {**_DIVISIONS, **_CALIBRATION, **_PREDICTED, **_TRAINED},
     "random_predicted": {**_RANDOM, **_DIVISIONS, **_CALIBRATION, **_PREDICTED},
