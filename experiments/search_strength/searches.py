@@ -15,17 +15,17 @@ _TRAINED = {"search.evolution.equivalents_breed": "false"}
 
 # The preset, each time without one of its parts.
 _WITHOUT = {
-    "racing": {"search.seeds_per_candidate": "3", "search.racing_first": "0"},
     "process": {"search.surrogate.candidates": "1"},
     "known_losses": {"search.prior_knowledge": "false"},
     "terms": {"space.autoloss_zero.term_probability": "0"},
     "immigrants": {"search.evolution.immigrants": "0"},
 }
 
-# By name; all spend the same number of trainings, those of the calibration included.
+# By name; all but the last spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": _STARTS,
     "strong": _STRONG,
+    "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},
     "divisions": _DIVISIONS,
@@ -37,4 +37,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "raced_crossed": {**_RACE, **_CALIBRATION, **_CROSSOVER},
     "random_raced": {**_RANDOM, **_RACE, **_CALIBRATION},
     "random_scored": {**_RANDOM, **_DIVISIONS, **_CALIBRATION},
+    # So long that it takes the processor as long as `strong` does.
+    "random_scored_longer": {**_RANDOM, **_DIVISIONS, **_CALIBRATION, "search.num_trainings": "1160"},
 }
