@@ -43,3 +43,8 @@ def options_of(loader: Callable[..., Any]) -> Mapping[str, str]:
     """The options of a loader with their defaults."""
     parameters = inspect.signature(loader).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+
+
+def is_default(loader: Callable[..., Any], option: str, value: str) -> bool:
+    """Whether an option has the value that it has where nothing is said."""
+    return options_of(loader)[option] == value
