@@ -64,9 +64,10 @@ def read_mat(path: pathlib.Path) -> np.ndarray:
     # Slow to import, and only this source needs it.
     import scipy.io
 
+    broken = (OSError, ValueError, KeyError, IndexError, TypeError, NotImplementedError, zlib.error, scipy.io.matlab.MatReadError)
     try:
         numbers = scipy.io.loadmat(path, variable_names="GTcls")["GTcls"]["Segmentation"][0, 0]
-    except (OSError, ValueError, KeyError, IndexError, TypeError, NotImplementedError, zlib.error) as error:
+    except broken as error:
         raise UserError(f"mask {path} cannot be read as one of SBD: {(str(error).splitlines() or ['broken'])[0]}") from error
     return LabelNumbers.create(NUM_CLASSES).decode(np.asarray(numbers), str(path))
 
