@@ -82,12 +82,37 @@ def test_what_lies_beyond_the_scaled_image_is_void():
         assert not one[:height, :width].any()
         assert one[height:].all()
         assert one[:, width:].all()
+    # Proportions stay, to a pixel of rounding.
+    smaller = heights < 14
+    assert (abs(widths - np.minimum(heights * WIDTH / HEIGHT, 14))[smaller] < 1.2).all()
+    assert widths.min() < 10
     # No pixel of the images is pure red.
     np.testing.assert_array_equal((found["image"] == [255, 0, 0]).all(axis=-1), void)
     # Heights follow the scale, uniform from 0.5 to 2 times 12 pixels, of which 14 are seen.
     assert heights.min() in (6, 7)
     assert abs((heights == 14).mean() - (2 - 13.5 / 12) / 1.5) < 0.1
     assert abs(np.median(heights[heights < 14]) - (6 + 13.5) / 2) <= 1.5
+
+
+def test_scale_and_place_are_drawn_apart():
+    """Images that say at every pixel where it is."""
+    rows, columns = np.mgrid[:40, :40].astype(np.float32)
+    image = jnp.broadcast_to(jnp.stack([rows, columns], axis=-1) + 0.5, (400, 40, 40, 2))
+    batch = {"image": image, "mask": jnp.zeros((400, 40, 40), jnp.uint8)}
+    change = functools.partial(scale_crop_flip, crop_size=(20, 20), scales=(1.0, 2.0))
+    found = np.asarray(jax.jit(change)(batch, jax.random.key(0))["image"])
+    middle = found[:, 9:11, 9:11].mean(axis=(1, 2))
+    step = abs(found[:, 10, 10] - found[:, 9, 9])
+    scale = 1 / step[:, 0]
+    np.testing.assert_allclose(step[:, 1], step[:, 0], rtol=0.03)
+    mirrored = found[:, 10, 10, 1] < found[:, 9, 9, 1]
+    # Where the window lies, 0 at the one border and 1 at the other.
+    places = (middle * scale[:, None] - 10) / (40 * scale[:, None] - 20)
+    drawn = np.corrcoef(np.column_stack([scale, places, mirrored]).T)
+    assert abs(drawn - np.eye(4)).max() < 0.2
+    for one in (scale - 1, *places.T):
+        np.testing.assert_allclose(np.quantile(one, (0.0, 0.25, 0.5, 0.75, 1.0)), (0, 0.25, 0.5, 0.75, 1), atol=0.08)
+    assert abs(mirrored.mean() - 0.5) < 0.08
 
 
 def test_randomness_is_that_of_the_key():
@@ -105,7 +130,8 @@ def test_randomness_is_that_of_the_key():
 
 def test_floats_are_not_rounded():
     image = jnp.asarray(IMAGES[0] / 255, jnp.float32)
-    found, mask = scale_crop_flip_one(image, BATCH["mask"][0].astype(jnp.int32), jax.random.key(0), (30, 30), (1.5, 1.5), 0.25)
+    change = functools.partial(scale_crop_flip_one, crop_size=(30, 30), scales=(1.5, 1.5), pixel=0.25)
+    found, mask = jax.jit(change)(image, BATCH["mask"][0].astype(jnp.int32), jax.random.key(0))
     assert (found.dtype, mask.dtype) == (jnp.float32, jnp.int32)
     np.testing.assert_array_equal(np.unique(found[18:]), [0.25])
     assert (np.asarray(mask)[18:] == 255).all()
