@@ -40,7 +40,7 @@ class Task:
         updated statistics (the parameters in it are ignored).
       scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable. None where the host
         computes all of them.
-      augment: `(batch, key) -> batch` inside jit, or None.
+      augment: `(batch, key) -> batch` inside jit, or None. Arrays `[N, H, W, ...]` may come back with another height and width.
       problems: name -> small problems that filters solve in place of a training, see `ProblemMaker`; `predictions` is what the
         rejection protocol optimises where a space does not ask for another.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
