@@ -128,6 +128,15 @@ def test_streamed_rows_are_those_of_the_device(folder, fitting):
     assert len({batch["image"].tobytes() for batch in found}) == 3
 
 
+def test_arrays_in_memory_may_be_streamed():
+    splits = split_masks(source(), FRACTIONS, seed=0)
+    placed = place_masks(splits, streamed=True)
+    assert isinstance(placed["train"], StreamedRows)
+    assert isinstance(placed["test"]["image"], jax.Array)
+    found = placed["train"].read(np.array([4, 0, 4]))["image"][:, 0, 0, 0].tolist()
+    assert found == [numbers(splits["train"])[row] for row in (4, 0, 4)]
+
+
 def test_only_what_is_needed_is_read(folder):
     """A broken training image of a stream is found when it is read, and in one line."""
     loaded = load_masks(f"folder:{folder}", image_size=(9, 10), streamed=True)
