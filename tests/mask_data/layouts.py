@@ -29,7 +29,6 @@ def save(path, array, mode=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(array)
     if mode == "P":
-        image = Image.fromarray(array, "L")
         image.putpalette(np.random.default_rng(0).permutation(256 * 3).astype(np.uint8).tolist())
     image.save(path, quality=100) if path.suffix == ".jpg" else image.save(path)
 

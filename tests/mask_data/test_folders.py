@@ -100,6 +100,20 @@ def test_labels_that_do_not_begin_at_0(tmp_path):
         load_masks(f"folder:{tmp_path}", options={**options, "void": "0"})
 
 
+def test_masks_of_one_kind_of_object(tmp_path):
+    """0 and 255, as many tools write them, or a single bit."""
+    write_folder(tmp_path, ("a", "b"))
+    mask = mask_of(1, void=0)
+    save(tmp_path / "masks" / "a.png", mask * 255)
+    save(tmp_path / "masks" / "b.png", mask * 255)
+    source = load_masks(f"folder:{tmp_path}", options={"classes": "other,cell", "labels": "0,255", "void": ""})
+    np.testing.assert_array_equal(source.train.rows.arrays()["mask"], [mask, mask])
+    for name in "ab":
+        Image.fromarray(mask.astype(bool)).save(tmp_path / "masks" / f"{name}.png")
+    source = load_masks(f"folder:{tmp_path}", options={"classes": "other,cell"})
+    np.testing.assert_array_equal(source.train.rows.arrays()["mask"], [mask, mask])
+
+
 def without_classes(folder):
     (folder / "classes.txt").unlink()
 
@@ -137,6 +151,10 @@ def another_image_size(folder):
     save(folder / "masks" / "b.png", mask_of(1, (14, 16)))
 
 
+def wide_image(folder):
+    Image.fromarray(mask_of(1).astype(np.uint16) * 200).save(folder / "images" / "b.png")
+
+
 def jpeg_masks(folder):
     for name in "abc":
         (folder / "masks" / f"{name}.png").rename(folder / "masks" / f"{name}.jpg")
@@ -166,6 +184,7 @@ def with_options(**options):
         (beyond, r"mask .*masks/b.png holds the label 3, and the labels are 0 to 2, and 255 for void"),
         (another_mask_size, r"mask .*masks/b.png is 16 x 12, but its image .*images/b.png is 12 x 16"),
         (another_image_size, r"image .*images/b.png is 14 x 16, but .*a.png is 12 x 16; give an image_size"),
+        (wide_image, r"image .*images/b.png has more than 8 bits for each channel \(I;16\)"),
         (jpeg_masks, r"no images in .*masks \(file names that end in .bmp, .png"),
         (with_options(images="pictures"), r"no folder .*pictures"),
         (with_options(images="{split}"), r"only one of the source options images \({split}\) and masks \(masks\) holds"),

@@ -88,6 +88,10 @@ def test_cityscapes(tmp_path):
     expected[ids] = range(19)
     np.testing.assert_array_equal(first.ravel(), expected)
     np.testing.assert_array_equal(second, mask_of(0, other=18))
+    for name in ("aachen_000000_000019", "bochum_000001_000019"):
+        save(tmp_path / "gtCoarse" / "train" / name.split("_")[0] / f"{name}_gtCoarse_labelIds.png", mask_of(26))
+    coarse = load_masks(f"cityscapes:{tmp_path}", options={"masks": "gtCoarse"})
+    assert (labels(coarse.train), labels(coarse.test)) == ([13, 13], [0])
     # Masks that were made of them come first.
     save(tmp_path / "gtFine" / "val" / "frankfurt" / "frankfurt_000000_000294_gtFine_labelTrainIds.png", mask_of(5))
     assert labels(load_masks(f"cityscapes:{tmp_path}").test) == [5]

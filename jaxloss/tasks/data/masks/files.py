@@ -15,7 +15,8 @@ from jaxloss.tasks.data.masks.pairs import Pair
 # JPEG would change the numbers.
 MASK_SUFFIXES = (".bmp", ".png", ".tif", ".tiff")
 # Modes of Pillow in which a pixel is one number; those of a palette are the places in it.
-_NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_WIDE = ("I", "I;16", "I;16B", "I;16L", "F")
+_NUMBERED = ("1", "L", "P", *_WIDE)
 
 # `(mask file) -> uint8 [H, W]`, the class of each pixel.
 MaskReader = Callable[[pathlib.Path], np.ndarray]
@@ -27,12 +28,14 @@ def file_pair(image: pathlib.Path, mask: pathlib.Path, read_mask: MaskReader, na
 
 
 def read_image(path: pathlib.Path) -> np.ndarray:
-    """An image in RGB, uint8 `[H, W, 3]`; grey ones too.
+    """An image in RGB, uint8 `[H, W, 3]`; grey ones too. Transparency and a rotation that the file only notes are left out.
 
     Raises:
-      UserError: for a file that cannot be read.
+      UserError: for a file that cannot be read, or whose pixels have more than 8 bits for each channel.
     """
     with opened_image(path) as image:
+        if image.mode in _WIDE:
+            raise UserError(f"image {path} has more than 8 bits for each channel ({image.mode}): store it with 8")
         return np.asarray(image.convert("RGB"))
 
 
@@ -47,7 +50,7 @@ def numbered_masks(labels: LabelNumbers) -> MaskReader:
             if image.mode not in _NUMBERED:
                 raise UserError(f"mask {path} is in colour ({image.mode}): give a table with the source option colours")
             numbers = np.asarray(image)
-        return labels.decode(numbers.astype(np.uint8) if numbers.dtype == bool else numbers, str(path))
+        return labels.decode(numbers, str(path))
 
     return read
 

@@ -51,7 +51,8 @@ def load_folder(
       classes: names of the classes, see `labels.parse_class_names`; empty for those of `classes.txt`, or of the table of colours.
       colours: the table of colours, see `colours.parse_colours`; empty where masks hold numbers.
       labels: numbers of the classes in the masks, such as `1-150`; empty for 0 and on.
-      void: numbers without a class.
+      void: numbers without a class. Masks of a single kind of object often hold 0 and 255, which is no void then: `labels` is
+        `0,255` and this empty.
 
     Raises:
       UserError: for a folder that is missing or empty, files without a partner, and for options of another form.

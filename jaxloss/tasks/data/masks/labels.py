@@ -49,12 +49,13 @@ class LabelNumbers:
         """The class of each pixel, uint8 `[H, W]`, `source.VOID` where there is none.
 
         Args:
-          numbers: integers `[H, W]`.
+          numbers: integers or bool `[H, W]`.
           origin: of the mask, for the error line.
 
         Raises:
           UserError: for numbers that are no integers, and for one that has no class.
         """
+        numbers = numbers.astype(np.uint8) if numbers.dtype == bool else numbers
         if numbers.ndim != 2 or not np.issubdtype(numbers.dtype, np.integer):
             raise UserError(f"mask {origin} must hold integers [H, W], not {numbers.dtype} {list(numbers.shape)}")
         if numbers.dtype == np.uint8:

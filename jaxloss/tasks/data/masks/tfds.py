@@ -13,8 +13,8 @@ from jaxloss.tasks.data.masks.pairs import Pair
 from jaxloss.tasks.data.masks.source import TEST, TRAIN, VAL, MaskSource
 from jaxloss.tasks.data.tfds import open_builder, open_splits
 
-# What sets do not say of their own masks: names of the classes, numbers of the classes, numbers that are void.
-_KNOWN = {"oxford_iiit_pet": ("pet,background,border", "1-3", "255")}
+# What sets do not say of their own masks: names of the classes, and their numbers.
+_KNOWN = {"oxford_iiit_pet": ("pet,background,border", "1-3")}
 
 
 def load_tfds(
@@ -27,7 +27,7 @@ def load_tfds(
     mask_key: str = "segmentation_mask",
     classes: str = "",
     labels: str = "",
-    void: str = "",
+    void: str = "255",
 ) -> MaskSource:
     """Reads the splits `train`, `validation` and `test` of a prepared data set, as far as it has them.
 
@@ -41,7 +41,7 @@ def load_tfds(
       mask_key: the feature with the mask, integers `[H, W, 1]` or `[H, W]`.
       classes: names of the classes, see `labels.parse_class_names`; empty for a set that is known here.
       labels: numbers of the classes in the masks; empty for 0 and on, or what is known of the set.
-      void: numbers without a class; empty for 255, or what is known of the set.
+      void: numbers without a class.
 
     Raises:
       UserError: for an unknown set, one that is not prepared, or one without such features.
@@ -56,16 +56,15 @@ def load_tfds(
             raise UserError(
                 f"tfds data set '{rest}' has no feature '{key}'; name one with the source option {option}: {', '.join(features)}"
             )
-    known = _KNOWN.get(builder.name, ("", "", "")) if not classes else ("", "", "")
-    classes, labels, void = (given or own for given, own in zip((classes, labels, void), known, strict=True))
+    if not classes and builder.name in _KNOWN:
+        classes, known_labels = _KNOWN[builder.name]
+        labels = labels or known_labels
     if not classes:
         raise UserError(
             f"tfds data set '{rest}' does not say what its masks show: give names or a number with the source option classes"
         )
     names = parse_class_names(classes, None)
-    numbers = LabelNumbers.create(
-        len(names), parse_numbers(labels, "labels") if labels else None, parse_numbers(void or "255", "void")
-    )
+    numbers = LabelNumbers.create(len(names), parse_numbers(labels, "labels") if labels else None, parse_numbers(void, "void"))
     train, test = open_splits(builder, rest)
     splits = {TRAIN: train, TEST: test}
     if "validation" in builder.info.splits:
