@@ -129,6 +129,18 @@ def test_tfds_sets(tmp_path):
         load_masks(f"tfds:{LossTinyPets.name}/two", options={"classes": "2", "labels": "1-2"}, **settings)
 
 
+def test_a_set_of_tfds_that_is_known():
+    """Its classes need not be given; the masks of the mock hold any number."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    with (
+        tfds.testing.mock_data(num_examples=2),
+        pytest.raises(
+            UserError, match=r"mask 0 of oxford_iiit_pet .* holds the label \d+, and the labels are 1 to 3, and 255 for"
+        ),
+    ):
+        load_masks("tfds:oxford_iiit_pet")
+
+
 @pytest.mark.skipif(not CAMVID.is_file(), reason=f"no {CAMVID.name} in the folder that JAXLOSS_DATA_DIR names")
 def test_camvid():
     source = load_masks(f"npz:{CAMVID.name}", image_size=(90, 120))
