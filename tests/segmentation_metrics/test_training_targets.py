@@ -8,6 +8,7 @@ import pytest
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.metrics.segmentation.boundary_rule import BoundaryRule
 from jaxloss.tasks.metrics.segmentation.registry import METRICS
+from jaxloss.tasks.metrics.segmentation.streaming import SegmentationMetrics
 from jaxloss.tasks.metrics.segmentation.targets import prepare_targets
 from jaxloss.tasks.metrics.segmentation.training_targets import CUSTOMARY, TRAINING_TARGETS, training_target
 from tests.segmentation_metrics.reference import VOID, blobs, inner_edges, near
@@ -86,8 +87,29 @@ def test_an_object_of_one_pixel_is_a_boundary_and_makes_one():
     assert target[0, ..., 0].sum() == target[0, 3:6, 4:7, 0].sum() == 8
 
 
+def test_what_is_right_on_the_edges_alone_suits_one_metric_and_not_the_other():
+    """Why their customary targets differ: the boundary IoU looks at the whole trimap."""
+    labels = blobs(8, (2, 40, 40), NUM_CLASSES, smoothness=5.0)
+    metrics = SegmentationMetrics(NUM_CLASSES, ("boundary_iou", "boundary_f1"), BoundaryRule(trimap_width=4, tolerance=1))
+
+    @jax.jit
+    def found(labels):
+        targets = metrics.prepare(labels)
+        # Elsewhere one class for all.
+        predictions = [jnp.where(right, labels, 0) for right in (targets.edges, targets.band)]
+        return [metrics.compute(metrics.update(metrics.start(), one, targets)) for one in predictions]
+
+    right_on_edges, right_in_band = found(jnp.asarray(labels))
+    assert right_on_edges["boundary_f1"] > 0.85
+    assert right_on_edges["boundary_iou"] < 0.5
+    assert right_in_band["boundary_iou"] == 1
+
+
 def test_every_metric_has_a_customary_target():
     assert set(CUSTOMARY) == set(METRICS)
-    assert {CUSTOMARY[name] for name in METRICS if name.startswith("boundary")} == {"edges"}
+    assert {name: kind for name, kind in CUSTOMARY.items() if kind != "labels"} == {
+        "boundary_iou": "band",
+        "boundary_f1": "edges",
+    }
     with pytest.raises(UserError, match="training target 'edge'"):
         training_target(jnp.asarray(LABELS), NUM_CLASSES, "edge", RULE)

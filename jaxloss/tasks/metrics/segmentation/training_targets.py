@@ -12,13 +12,14 @@ from jaxloss.tasks.metrics.segmentation.boundary_rule import BoundaryRule
 from jaxloss.tasks.metrics.segmentation.classes import true_classes
 
 LABELS, EDGES, BAND = TRAINING_TARGETS = ("labels", "edges", "band")
-# By the paper: boundaries for both of the boundary metrics.
+# Boundaries for both of the boundary metrics, as the paper has it without saying which. Right on the edges alone a prediction has
+# a boundary F1 near 1 and a boundary IoU far below: most of the trimap is none.
 CUSTOMARY: Mapping[str, str] = {
     "mean_iou": LABELS,
     "frequency_weighted_iou": LABELS,
     "global_accuracy": LABELS,
     "mean_accuracy": LABELS,
-    "boundary_iou": EDGES,
+    "boundary_iou": BAND,
     "boundary_f1": EDGES,
 }
 
