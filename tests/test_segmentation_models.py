@@ -84,6 +84,9 @@ def test_networks_have_the_published_sizes(depth):
 
 
 def test_the_light_network_is_light():
+    coarse = small("light_unet", join_half=False)
+    logits = jax.eval_shape(coarse.apply, shapes_of(coarse, (9, 11, 3)), jax.ShapeDtypeStruct((2, 9, 11, 3), jnp.float32))
+    assert logits.main.shape == (2, 9, 11, CLASSES)
     assert 100_000 < count_parameters(make_segmentation_model("light_unet", 11), 88, 120) < 400_000
     assert not any(jax.tree.leaves(network_backbone_mask(shapes_of(small("light_unet"), (9, 9, 3))["params"])))
 

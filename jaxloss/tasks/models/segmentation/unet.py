@@ -9,6 +9,7 @@ from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.models.head import Head
 from jaxloss.tasks.models.segmentation.network import SegmentationLogits, SegmentationNetwork
+from jaxloss.tasks.models.segmentation.resampling import bilinear
 
 
 def doubled(maps: Array, height: int, width: int) -> Array:
@@ -37,9 +38,13 @@ class LightUNet(SegmentationNetwork):
     are read by no 3x3 convolution but the one that halves them, and give the logits of four pixels each. All other 3x3
     convolutions are depthwise, with a 1x1 behind. No backbone.
 
+    Without the maps of half the size on the way back it is faster still, and boundaries are smoother than the image's.
+
     Attributes:
       num_classes: `C`.
       features: channels of the maps of 1/2, 1/4, 1/8, ... of the size of the image.
+      join_half: whether the way back ends with the maps of half the size; else the logits are interpolated from those of a
+        quarter.
       convolution: `patches` or `native`, see `models.convolution`.
       dtype: of the computation, for example `bfloat16`; statistics, parameters and logits are float32.
       momentum: of the running statistics of BatchNorm.
@@ -50,7 +55,8 @@ class LightUNet(SegmentationNetwork):
     """
 
     num_classes: int
-    features: tuple[int, ...] = (16, 32, 64, 128)
+    features: tuple[int, ...] = (8, 32, 64, 128)
+    join_half: bool = True
     convolution: str = "patches"
     dtype: str = "float32"
     momentum: float = 0.9
@@ -84,7 +90,7 @@ class LightUNet(SegmentationNetwork):
             if level > 0:
                 maps = nn.relu(maps + separable(maps))
             sizes.append(maps)
-        for level in reversed(range(len(self.features) - 1)):
+        for level in reversed(range(0 if self.join_half else 1, len(self.features) - 1)):
             fine = sizes[level]
             channels = fine.shape[-1]
             # Narrowed before it is doubled: a quarter of the work.
@@ -92,4 +98,6 @@ class LightUNet(SegmentationNetwork):
             maps = nn.relu(norm()(below + layer(channels, 1)(fine)))
             if level > 0:
                 maps = nn.relu(separable(maps))
-        return SegmentationLogits(spread_pixels(Head(4 * self.num_classes)(maps), height, width))
+        if self.join_half:
+            return SegmentationLogits(spread_pixels(Head(4 * self.num_classes)(maps), height, width))
+        return SegmentationLogits(bilinear(Head(self.num_classes)(maps), height, width))
