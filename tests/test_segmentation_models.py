@@ -235,7 +235,7 @@ def test_weights_of_another_network_are_refused(tmp_path, depths, message):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["deeplabv3plus_resnet101", "pspnet_resnet50"])
 def test_a_whole_network_runs_and_learns(name):
-    """At its full width, with finite gradients everywhere: a step along them lowers the loss."""
+    """At its full width, with finite gradients everywhere: a small step against them lowers the loss as they say."""
     network = make_segmentation_model(name, CLASSES, {"dropout": 0.0})
     size = network.smallest_image() + 8
     images, labels = normal(0, (2, size, size, 3)), np.random.default_rng(1).integers(0, CLASSES, (2, size, size))
@@ -253,7 +253,8 @@ def test_a_whole_network_runs_and_learns(name):
     before, gradient = loss_and_gradient(variables["params"])
     assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(gradient))
     square = sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient))
-    moved = jax.tree.map(lambda leaf, slope: leaf - 1e-3 * before / square * slope, variables["params"], gradient)
+    expected = 2e-4 * before
+    moved = jax.tree.map(lambda leaf, slope: leaf - expected / square * slope, variables["params"], gradient)
     after, _ = loss_and_gradient(moved)
-    # The first order says 0.1%.
-    assert before * 0.998 < after < before * 0.9995
+    # About what the first order says: with BatchNorm over the two numbers of the pooled maps it is rough.
+    assert 0.4 < (before - after) / expected < 1.5
