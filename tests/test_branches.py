@@ -139,7 +139,7 @@ def test_two_branches_are_tuned_and_tested(run, mode):
 
 def test_a_search_on_two_branches_has_its_rivals(run):
     search = ("search.num_trainings=3", "search.control=false", "search.evolution.initial_population=2")
-    search += ("filters.rejection.enabled=false",)
+    search += ("filters.rejection.enabled=false", "comparison.rank_candidates=1", "comparison.rank_seeds=1")
     code, printed, path = run("comparison.handcrafted=('mae', 'b: gce | a: mae')", *search)
     assert code == 0, printed
     with open_for_reading(path) as opened:

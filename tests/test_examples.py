@@ -12,11 +12,12 @@ from examples.own_filter import WRONG_ORDER, Order
 from jaxloss import Screened, Verdict, export, launch
 from jaxloss.report import __main__ as report
 from jaxloss.runs import open_for_reading
+from tests.short_comparison import SHORT_COMPARISON
 
 REPOSITORY = Path(__file__).parents[1]
 
 
-SEARCH_ALONE = {"search.control": "false", "comparison.handcrafted": "()"}
+SEARCH_ALONE = {"search.control": "false", "comparison.handcrafted": "()", **SHORT_COMPARISON}
 
 
 class Faulty(Order):

@@ -16,6 +16,7 @@ from jaxloss.search.registry import SEARCHES
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
+from tests.short_comparison import SHORT_COMPARISON
 
 # A system in one file: settings, operators, a space of graphs over them, a published loss.
 SYSTEM = '''
@@ -62,7 +63,7 @@ SYSTEM = '''
 '''
 
 
-GAIN = {"filters.rejection.minimum_gain": "0.1", "search.control": "false"}
+ALONE = {"search.control": "false", "comparison.handcrafted": "()", **SHORT_COMPARISON}
 
 
 @pytest.fixture
@@ -81,7 +82,8 @@ def test_a_system_is_a_file_and_a_line(run, tmp_path, monkeypatch, capsys):
     # The line.
     monkeypatch.setitem(SYSTEMS, "thirds", importlib.import_module("third_system").THIRD_SYSTEM)
 
-    code, printed, workdir = run(**{"space.name": "thirds", "space.thirds.most": "5", "search.num_trainings": "3"}, **GAIN)
+    gain = {"filters.rejection.minimum_gain": "0.1", **ALONE}
+    code, printed, workdir = run(**{"space.name": "thirds", "space.thirds.most": "5", "search.num_trainings": "3"}, **gain)
     assert code == 0, printed
     best = jaxloss.open_run(workdir).best
     assert re.fullmatch(r"Neg\(Mul\(target, (Third\()+prediction\)+", best.formula)
@@ -140,8 +142,8 @@ def test_a_search_is_a_class_and_a_line(run, monkeypatch):
 
     # The line.
     monkeypatch.setitem(SEARCHES, "in_turn", InTurn)
-    alone = {"search.control": "false", "filters.rejection.enabled": "false"}
-    code, printed, workdir = run(**{"search.name": "in_turn", "search.num_trainings": "2"}, **alone)
+    overrides = {"search.name": "in_turn", "search.num_trainings": "2", "filters.rejection.enabled": "false"}
+    code, printed, workdir = run(**overrides, **ALONE)
     assert code == 0, printed
     trained = [row for row in jaxloss.open_run(workdir).candidates() if row["training"]]
     assert {row["search"] for row in trained} == {"in_turn"}

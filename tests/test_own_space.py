@@ -8,6 +8,7 @@ import numpy as np
 from examples.own_space import parabolas
 from jaxloss import launch
 from jaxloss.runs import open_for_reading
+from tests.short_comparison import SHORT_COMPARISON
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -43,7 +44,7 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
         "task.retrieval.identities_per_batch": "4",
         "task.retrieval.images_per_identity": "2",
         "training.batch_size": "8",
-        "filters.rejection.num_samples": "16",
+        "filters.rejection.enabled": "false",
         "search.num_trainings": "6",
         "search.control": "false",
         "search.evolution.initial_population": "3",
@@ -54,14 +55,8 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
         "search.chooser.predictor.depth": "10",
         "search.chooser.predictor.width": "4",
         "search.chooser.predictor.num_epochs": "2",
-        "comparison.handcrafted": "('arcface',)",
-        "comparison.rank_candidates": "2",
-        "comparison.rank_seeds": "1",
-        "comparison.num_found": "1",
-        "comparison.tuning_trainings": "4",
-        "comparison.tuning_finalists": "2",
-        "comparison.tuning_seeds": "1",
-        "comparison.test_seeds": "1",
+        "comparison.handcrafted": "()",
+        **SHORT_COMPARISON,
     }
     arguments = ["--config=configs/autoloss_gms_omniglot.py", f"--workdir={tmp_path / 'run'}"]
     assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxloss import launch
 from jaxloss.runs import open_for_reading
+from tests.short_comparison import SHORT_COMPARISON
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -18,7 +19,9 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
         "filters.rejection.minimum_gain": "0.2",
         "search.seeds": "Square(Add(prediction, Neg(target)))",
         "search.control": "false",
+        "search.num_trainings": "4",
         "training.num_epochs": "20.0",
+        **SHORT_COMPARISON,
     }
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]
     assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0

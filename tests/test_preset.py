@@ -94,7 +94,7 @@ def test_keys_that_nothing_reads_are_left_alone():
         ({"comparison.divisions": "(0, 1)"}, {"search.divisions_per_candidate": 1}),
         ({"search.num_trainings": 20}, {"search.calibration_trainings": 0}),
         ({"comparison.handcrafted": "()"}, {"search.calibration_trainings": 0}),
-        ({"search.racing_first": 1}, {"search.seeds_per_candidate": 3}),
+        ({"search.racing_first": 1}, {"search.seeds_per_candidate": 9}),
     ],
 )
 def test_it_fits_itself_to_what_is_said(said, left):
@@ -116,8 +116,8 @@ def test_keys_that_it_wakes_may_be_given():
 
 
 def test_a_file_that_the_command_line_repairs(tmp_path):
-    path = written(tmp_path, "config.search.preset = 'strong'", "config.search.seeds_per_candidate = 100")
-    assert load_config(path, {"search.seeds_per_candidate": "2"}).search.seeds_per_candidate == 2
+    path = written(tmp_path, "config.search.preset = 'strong'", "config.search.calibration_trainings = 100")
+    assert load_config(path, {"search.calibration_trainings": "0"}).search.calibration_trainings == 0
     with pytest.raises(UserError, match="is not enough for one candidate"):
         load_config(path)
 
@@ -142,9 +142,11 @@ class TestInPython:
         config = load_config(TINY, {"search.num_trainings": "12"})
         config.search.preset = STRONG
         config.search.calibration_trainings = 6
-        config.search.control = False
+        config.search.control = config.filters.rejection.enabled = False
+        config.comparison.rank_candidates = config.comparison.rank_seeds = config.comparison.test_seeds = 1
+        config.comparison.handcrafted = ("cross_entropy",)
         stored = jaxloss.run(config, tmp_path / "run").config
-        assert stored["search"]["seeds_per_candidate"] == 3
+        assert (stored["search"]["seeds_per_candidate"], stored["search"]["racing_first"]) == (9, 3)
         assert stored["search"]["calibration_trainings"] == 6
 
 
@@ -158,7 +160,7 @@ def test_a_task_without_samples_takes_the_preset_and_not_the_key(tmp_path):
     plan = make_plan(load_config(TINY, {**other, "search.preset": STRONG}))
     assert plan.config.search.surrogate.candidates == 1
     (remark,) = (text for text in plan.remarks if "search.preset=strong sets" in text)
-    assert "search.seeds_per_candidate=3" in remark
+    assert "search.seeds_per_candidate=9" in remark
     assert "surrogate" not in remark
     with pytest.raises(UserError, match="needs a task with output_samples, and the task fast has none: set it to 1"):
         make_plan(load_config(TINY, {**other, "search.surrogate.candidates": "4"}))

@@ -19,6 +19,7 @@ from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from tests.errors import user_error
 from tests.problems import classification_problem
+from tests.short_comparison import SHORT_COMPARISON
 from tests.symbolic.source import load
 
 INPUTS = ("prediction", "target", "prior")
@@ -39,6 +40,7 @@ DIGITS = {
     "filters.rejection.minimum_gain": "0.2",
     "comparison.handcrafted": "()",
     "training.num_epochs": "1.0",
+    **SHORT_COMPARISON,
 }
 
 

@@ -91,7 +91,7 @@ def test_the_filters_before_the_protocol_take_nothing_that_would_pass(two_thousa
 
 def test_few_lanes_are_refilled_until_all_are_done():
     graphs = any_graphs(150, seed=2)
-    assert_equal(protocol(lanes=5, iterations=120)(graphs), protocol(lanes=256, iterations=120)(graphs))
+    assert_equal(protocol(lanes=5, iterations=130)(graphs), protocol(iterations=130)(graphs))
 
 
 def large_graphs(count, seed):

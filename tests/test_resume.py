@@ -183,11 +183,6 @@ def start(workdir, *overrides):
     )
 
 
-def finish(process):
-    _, error = process.communicate(timeout=300)
-    assert process.returncode == 0, error
-
-
 def rows_of(workdir):
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(workdir / "archive.sqlite", timeout=0.2)) as file:
         return sum(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("candidates", "trainings"))
@@ -231,7 +226,7 @@ def kill_and_restart(tmp_path, kills, seed, *overrides):
     assert killed >= kills - 1
     with open_for_reading(broken) as run:
         earlier = run.archive.state("clock")["seconds"]
-    finish(start(broken, *overrides))
+    assert launch.main(arguments_of(broken, overrides)) == 0
     found = content(broken)
     with open_for_reading(broken) as run:
         # The time of the starts that were killed is in the total.

@@ -210,3 +210,21 @@ def test_a_preset_is_of_keys_and_is_checked(system):
 def test_a_preset_that_there_is_not():
     with pytest.raises(UserError, match="unknown system 'autoloss_gm'"):
         default_config("autoloss_gm")
+
+
+@dataclasses.dataclass(frozen=True)
+class LateSettings(Settings, section="space.late"):
+    """Of a system that is registered while a program runs."""
+
+    branch: str = setting("classification", "Name of the loss branch")
+
+
+def test_what_is_registered_later_has_its_keys(monkeypatch):
+    """They are gathered once for what the registries hold, and anew where that changes."""
+    before = set(keys())
+    monkeypatch.setitem(SYSTEMS, "late", dataclasses.replace(SYSTEMS["autoloss_zero"], settings=LateSettings))
+    assert set(keys()) - before == {"space.late.branch"}
+    assert sections()["space.late"].settings is LateSettings
+    monkeypatch.undo()
+    assert set(keys()) == before
+    assert "space.late" not in sections()

@@ -4,9 +4,10 @@ import pytest
 
 from jaxloss.runs import open_for_reading
 from tests.launch.command import refusal, run
+from tests.short_comparison import SHORT_COMPARISON
 
-# How candidates are scored does not depend on how they were screened.
-UNSCREENED = "filters.rejection.enabled=false"
+# How candidates are scored does not depend on how they were screened, nor on what comes afterwards.
+ALONE = ("filters.rejection.enabled=false", *(f"{key}={value}" for key, value in SHORT_COMPARISON.items()))
 
 
 def trainings(path, stage):
@@ -17,7 +18,7 @@ def trainings(path, stage):
 def test_the_trainings_of_a_candidate_go_round_the_divisions(tmp_path):
     path = tmp_path / "run"
     three = ("search.seeds_per_candidate=3", "search.divisions_per_candidate=2", "search.control=false")
-    assert run(path, *three, UNSCREENED, "comparison.divisions=(4, 5, 6)", "comparison.handcrafted=()") == 0
+    assert run(path, *three, *ALONE, "comparison.divisions=(4, 5, 6)", "comparison.handcrafted=()") == 0
     rows = trainings(path, "evolution")
     assert len(rows) == 6
     by_candidate = {}
@@ -35,7 +36,7 @@ def test_the_rate_is_found_within_the_budget_and_used_by_all(tmp_path):
         "search.num_trainings=11",
     )
     two = ("search.seeds_per_candidate=2", "comparison.handcrafted=('cross_entropy',)")
-    assert run(path, *calibration, *two, UNSCREENED) == 0
+    assert run(path, *calibration, *two, *ALONE) == 0
     rows = trainings(path, "calibrate")
     # Two rates on the two starts of a candidate: a third rate would take more than there are.
     assert [row.seed for row in rows] == [0, 1, 0, 1]

@@ -10,7 +10,12 @@ from experiments.search_strength import __main__ as command
 from experiments.search_strength import table
 from experiments.search_strength.tasks import TASKS, StrengthTask
 
-SMALL = {"comparison.tuning_seeds": "1", "comparison.tuning_finalists": "2", "training.num_epochs": "2"}
+SMALL = {
+    "comparison.tuning_seeds": "1",
+    "comparison.tuning_finalists": "2",
+    "comparison.test_seeds": "1",
+    "training.num_epochs": "2",
+}
 SEARCH = {
     "search.num_trainings": "4",
     "search.evolution.initial_population": "2",

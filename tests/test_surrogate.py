@@ -11,6 +11,7 @@ from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.fast import make_fast
 from tests.launch.command import refusal, run
+from tests.short_comparison import SHORT_COMPARISON
 from tests.test_resume import Stopped, StopsAfter, Workshop
 
 LEARNS = [
@@ -127,7 +128,9 @@ def test_a_search_goes_on_after_any_training_as_undisturbed(workshop, tmp_path):
 
 def test_a_run_chooses_and_its_control_does_not(tmp_path):
     path = tmp_path / "run"
-    assert run(path, "search.surrogate.candidates=3", "search.surrogate.start_after=2", "search.num_trainings=5") == 0
+    short = {**SHORT_COMPARISON, "comparison.handcrafted": "()", "filters.rejection.enabled": "false", "search.num_trainings": 5}
+    overrides = [f"{key}={value}" for key, value in short.items()]
+    assert run(path, "search.surrogate.candidates=3", "search.surrogate.start_after=2", *overrides) == 0
     with open_for_reading(path) as directory:
         passed_over = {row.search for row in directory.archive.candidates() if row.reason == "not_promising"}
     assert passed_over == {"evolution"}

@@ -1,7 +1,8 @@
 """What a preset of the search makes of a config."""
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import ml_collections
 
@@ -28,15 +29,32 @@ def with_preset(config: ml_collections.ConfigDict, said: Iterable[str] = ()) -> 
     system = SYSTEMS.get(config.space.name)
     of_system = {} if system is None else system.search_presets.get(config.search.preset, {})
     reads = reads_of(config)
-    for name, value in {**of_preset, **of_system}.items():
-        key = schema.keys()[name]
-        if schema.value_of(filled, name) != key.default or named_in(name, said):
-            continue
-        trial = copy.deepcopy(filled)
-        trial.update_from_flattened_dict({name: value})
-        if _fits(trial) and acts(key, Asked(values_of(trial), reads, readers)):
+    wanted = {**of_preset, **of_system}
+    free = {
+        name: value
+        for name, value in wanted.items()
+        if schema.value_of(filled, name) == schema.keys()[name].default and not named_in(name, said)
+    }
+    # Some fit only together; where not all of them do, as many as fit one after the other.
+    together = _with(filled, free)
+    acting = {name: value for name, value in free.items() if _acts(name, together, reads)} if _fits(together) else {}
+    if acting and _fits(changed := _with(filled, acting)):
+        return changed
+    for name, value in free.items():
+        trial = _with(filled, {name: value})
+        if _fits(trial) and _acts(name, trial, reads):
             filled = trial
     return filled
+
+
+def _with(config: ml_collections.ConfigDict, values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    changed = copy.deepcopy(config)
+    changed.update_from_flattened_dict(values)
+    return changed
+
+
+def _acts(name: str, config: ml_collections.ConfigDict, reads: Collection[str]) -> bool:
+    return acts(schema.keys()[name], Asked(values_of(config), reads, readers))
 
 
 def set_by_preset(config: ml_collections.ConfigDict, filled: ml_collections.ConfigDict) -> list[str]:

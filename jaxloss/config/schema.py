@@ -6,6 +6,7 @@ line: `--config.search.num_trainings=500`.
 
 import dataclasses
 import functools
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -63,28 +64,58 @@ class Key:
     section: Section
 
 
-def sections() -> dict[str, Section]:
+# Classes of the settings that registries name: of tasks, systems (with those of their sections) and searches.
+Registered = tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
+
+
+def sections() -> Mapping[str, Section]:
     """Dotted name -> section; the top level has an empty one."""
+    return _sections(_registered())
+
+
+def keys() -> Mapping[str, Key]:
+    """Dotted name -> key, section by section."""
+    return _keys(_registered())
+
+
+def _registered() -> Registered:
+    """What the registries hold now: more may have been put in since they were last asked."""
+    return (
+        tuple((name, task.settings) for name, task in TASKS.items()),
+        tuple((name, system.settings, tuple(system.sections)) for name, system in SYSTEMS.items()),
+        tuple((name, search.settings_class) for name, search in SEARCHES.items() if search.settings_class is not None),
+    )
+
+
+# Both are asked for again with every key that is looked up.
+@functools.lru_cache(maxsize=4)
+def _sections(registered: Registered) -> Mapping[str, Section]:
+    tasks, systems, searches = registered
     gathered = [
         *_tree(RunSettings),
         *_tree(TaskChoice),
-        *(one for name, task in TASKS.items() for one in _tree(task.settings, when("task.name", name))),
+        *(one for name, settings in tasks for one in _tree(settings, when("task.name", name))),
         *_tree(SpaceChoice),
-        *(one for name, system in SYSTEMS.items() for one in _tree(system.settings, when("space.name", name))),
+        *(one for name, settings, _ in systems for one in _tree(settings, when("space.name", name))),
         *_tree(SearchSettings),
-        *(
-            one
-            for name, search in SEARCHES.items()
-            if search.settings_class is not None
-            for one in _tree(search.settings_class, when("search.name", name))
-        ),
+        *(one for name, settings in searches for one in _tree(settings, when("search.name", name))),
         *_tree(FilterSettings),
-        *(one for system in SYSTEMS.values() for kind in system.sections for one in _tree(kind, ReadBy(SPACE))),
+        *(one for *_, kinds in systems for kind in kinds for one in _tree(kind, ReadBy(SPACE))),
         *_tree(TrainingSettings),
         *_tree(ExecutionSettings),
         *_tree(ComparisonSettings),
     ]
-    return {section.name: section for section in gathered}
+    return types.MappingProxyType({section.name: section for section in gathered})
+
+
+@functools.lru_cache(maxsize=4)
+def _keys(registered: Registered) -> Mapping[str, Key]:
+    listed = [
+        Key(section.settings.key(name), default, declarations(section.settings)[name], section)
+        for section in _sections(registered).values()
+        for name, default in defaults(section.settings).items()
+    ]
+    return types.MappingProxyType({key.name: key for key in listed})
 
 
 def _tree(settings: type[Settings], *conditions: Condition) -> Iterator[Section]:
@@ -92,16 +123,6 @@ def _tree(settings: type[Settings], *conditions: Condition) -> Iterator[Section]
     yield Section(settings, (*conditions, *settings.acts_when))
     for kind in parts(settings).values():
         yield from _tree(kind, *conditions)
-
-
-def keys() -> dict[str, Key]:
-    """Dotted name -> key, section by section."""
-    listed = [
-        Key(section.settings.key(name), default, declarations(section.settings)[name], section)
-        for section in sections().values()
-        for name, default in defaults(section.settings).items()
-    ]
-    return {key.name: key for key in listed}
 
 
 def default_config(system: str = DEFAULT) -> ml_collections.ConfigDict:

@@ -10,7 +10,9 @@ PAPER, STRONG = "paper", "strong"
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     PAPER: {},
     STRONG: {
-        "search.seeds_per_candidate": 3,
+        # Of a few hundred candidates with three trainings each, the best are those with luck.
+        "search.seeds_per_candidate": 9,
+        "search.racing_first": 3,
         "comparison.num_divisions": 3,
         "search.divisions_per_candidate": 3,
         "search.calibration_trainings": 30,

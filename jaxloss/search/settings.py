@@ -102,11 +102,12 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
                 f"search.calibration_trainings ({self.calibration_trainings}) must be 0, or enough for two rates: "
                 f"2 x search.divisions_per_candidate = {2 * self.divisions_per_candidate}"
             )
-        if self.num_trainings < self.calibration_trainings + self.seeds_per_candidate:
+        first = self.racing_first or self.seeds_per_candidate
+        if self.num_trainings < self.calibration_trainings + first:
             calibration = f" after search.calibration_trainings = {self.calibration_trainings}" * bool(self.calibration_trainings)
             raise UserError(
                 f"search.num_trainings ({self.num_trainings}) is not enough for one candidate of "
-                f"search.seeds_per_candidate = {self.seeds_per_candidate}{calibration}"
+                f"{'search.racing_first' if self.racing_first else 'search.seeds_per_candidate'} = {first}{calibration}"
             )
         if self.racing_first and self.racing_first >= self.seeds_per_candidate:
             raise UserError(

@@ -71,12 +71,14 @@ def _outcomes(claim: Claim, inputs: LossInputs, cotangent):
         return value, pull_back(cotangent)[0]
 
     outcomes = [outcome(compile_graph(formula.graph, formula.operators))]
-    for proposal in claim.proposals:
+    # Several methods may have proposed the same.
+    of_proposal = {}
+    for proposal in dict.fromkeys(claim.proposals):
         try:
-            outcomes.append(outcome(lambda inputs, proposal=proposal: evaluate(proposal, inputs, formula.epsilon)))
+            of_proposal[proposal] = outcome(lambda inputs, proposal=proposal: evaluate(proposal, inputs, formula.epsilon))
         except (NotImplementedError, TypeError, ValueError, OverflowError):
-            outcomes.append(None)
-    return outcomes
+            of_proposal[proposal] = None
+    return [*outcomes, *(of_proposal[proposal] for proposal in claim.proposals)]
 
 
 def _agree(reference, outcome, mask: np.ndarray) -> bool:

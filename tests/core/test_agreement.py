@@ -76,12 +76,12 @@ def test_one_program_at_a_time(float64, setting):
 
 
 def test_compiled(float64, setting):
-    graphs = random_graphs(501, setting, 10)
+    graphs = random_graphs(501, setting, 6)
     assert_agreement([forms.compiled], graphs, setting, random_batch(501, setting, SPATIAL, masked=True))
 
 
 def test_compiled_in_float32(setting):
-    graphs = random_graphs(600, setting, 8)
+    graphs = random_graphs(600, setting, 6)
     assert_agreement([forms.compiled], graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
 
 

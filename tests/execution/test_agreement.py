@@ -125,12 +125,10 @@ def test_the_scale_of_a_loss_is_taken_away_in_every_mode(scaled_expected, mode):
 
 @pytest.fixture(scope="module")
 def images():
-    """Digits with random crops and a small residual network: native convolutions, BatchNorm."""
-    options = {"depth": 8, "features": (2, 2, 4), "convolution": "native"}
+    """Digits with random crops and a small network: native convolutions, BatchNorm."""
+    model = "tests.execution.trainings:NormalisedCNN"
     limits = {"train_limit": 64, "search_eval_limit": 40, "test_limit": 40}
-    return make_classification(
-        ClassificationSettings("digits", model="resnet20", model_options=options, augmentation="crop_flip", **limits)
-    )
+    return make_classification(ClassificationSettings("digits", model=model, augmentation="crop_flip", **limits))
 
 
 def image_trials():

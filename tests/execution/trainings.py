@@ -1,5 +1,6 @@
 """Small trainings, and the executions that carry them out."""
 
+import flax.linen as nn
 import jax
 import pytest
 
@@ -11,6 +12,7 @@ from jaxloss.spaces.families import family
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.fast import FastSettings, make_fast
+from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.settings import TrainingSettings
 
 TASK = make_fast(FastSettings(size=40))
@@ -30,6 +32,20 @@ TEXTS = (
 )
 
 needs_devices = pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
+
+
+class NormalisedCNN(nn.Module):
+    """Two native convolutions with BatchNorm: all of a network of images that an execution may do wrong, compiled in seconds."""
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, images, train):
+        hidden = images
+        for features in (2, 4):
+            hidden = convolution(features, stride=2, implementation="native")(hidden)
+            hidden = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(hidden))
+        return nn.Dense(self.num_classes)(hidden.mean(axis=(1, 2)))
 
 
 def trial(text, rate=0.2, start=0, division=0, evaluate_on=SEARCH_EVAL, num_steps=None):

@@ -9,12 +9,13 @@ from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 from tests.launch.command import run
+from tests.short_comparison import SHORT_COMPARISON
 
 SEARCH_ALONE = (
     "search.control=false",
     "comparison.handcrafted=()",
-    "comparison.test_seeds=1",
     "filters.rejection.enabled=false",
+    *(f"{key}={value}" for key, value in SHORT_COMPARISON.items()),
 )
 
 

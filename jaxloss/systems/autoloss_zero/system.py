@@ -15,5 +15,12 @@ AUTOLOSS_ZERO_SYSTEM = System(
     later("jaxloss.systems.autoloss_zero.space:autoloss_zero"),
     published=AUTOLOSS_ZERO_FORMULAS,
     # A copy is never trained again: beside it, more candidates compete.
-    search_presets={STRONG: {"space.autoloss_zero.copy_probability": 0.0, "space.autoloss_zero.term_probability": 0.3}},
+    search_presets={
+        STRONG: {
+            "space.autoloss_zero.copy_probability": 0.0,
+            # Few fresh trees pass, and a share of the proposals is fresh anyway.
+            "space.autoloss_zero.reinitialise_probability": 0.0,
+            "space.autoloss_zero.term_probability": 0.3,
+        }
+    },
 )
