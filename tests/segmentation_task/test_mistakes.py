@@ -43,6 +43,8 @@ from tests.segmentation_task.scenes import make, scenes, write
         ({"pixel_deviation": (0.1, 0.2)}, "pixel_deviation takes one number, or one for each of 3 channels"),
         ({"pixel_mean": 1.5}, "pixel_mean must be from 0 to 1, not 1.5"),
         ({"pixel_deviation": 0.0}, "pixel_deviation must be above 0"),
+        ({"rejection_window": (40, 10)}, "rejection_window is a part of 24 x 32 pixels, or .0, 0., not .40, 10."),
+        ({"rejection_window": (0, 10)}, "rejection_window is a part of 24 x 32 pixels"),
         ({"tolerance": -1}, "task.segmentation.tolerance must be at least 0"),
     ],
 )

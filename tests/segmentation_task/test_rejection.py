@@ -84,6 +84,24 @@ def test_samples_are_of_the_size_of_the_training(folder):
     assert task.details["training_size"] == [12, 20]
 
 
+def test_a_window_of_each_sample_may_be_optimised(folder):
+    """It is cut from predictions and labels alike: what the network says of the whole image, at the same place."""
+    whole, part = (problem_of(make(folder, rejection_window=one)) for one in ((0, 0), (10, 14)))
+    assert part.start.shape == (2, 10, 14, 3)
+
+    def places(sample):
+        """Where a window of the whole has the same predictions."""
+        for top, left in np.ndindex(15, 19):
+            window = (slice(top, top + 10), slice(left, left + 14))
+            if np.allclose(whole.start[sample][window], part.start[sample], atol=1e-6):
+                yield window
+
+    for sample in range(2):
+        (window,) = places(sample)
+        np.testing.assert_array_equal(whole.context["target"][sample][window], part.context["target"][sample])
+        np.testing.assert_array_equal(whole.context["mask"][sample][window], part.context["mask"][sample])
+
+
 def test_images_in_which_the_metric_finds_nothing_are_passed_over(tmp_path):
     """All but three of the images are one class, without any boundary."""
     _, masks = scenes()

@@ -19,8 +19,8 @@ from jaxloss.tasks.segmentation.splits import PRIOR
 
 # Room beyond the gain that the protocol asks for.
 MARGIN = 0.1
-# Beside the arrays of the targets, in the context of a problem.
-_JUDGED = "judged"
+# Beside the arrays of a batch, and the last also in the context of a problem.
+_CORNER, _LABELS, _JUDGED = "corner", "labels", "judged"
 
 
 def make_problem(
@@ -29,10 +29,11 @@ def make_problem(
     inputs: PixelInputs,
     metrics: SegmentationMetrics,
     metric: str,
+    window: tuple[int, int],
     variable: str,
     minimum_gain: float,
 ) -> ProblemMaker:
-    """The untrained network's predictions on a few training samples of the size of the training.
+    """The untrained network's predictions on a few training samples of the size of the training, or on windows of these.
 
     The predictions are those of the first step of a training: BatchNorm uses the batch, since the running statistics of an
     untrained network are none. The metric is the one that is searched for, of each sample by itself. Samples in which it finds
@@ -44,6 +45,7 @@ def make_problem(
       inputs: of losses.
       metrics: with the one that is searched for.
       metric: its name.
+      window: (height, width) of the part of each sample that is optimised, anywhere in it; (0, 0) for all of it.
       variable: what is optimised, in `core.problem.VARIABLES`.
       minimum_gain: that the protocol asks for.
 
@@ -63,15 +65,20 @@ def make_problem(
     @jax.jit
     def look_at(batch: PyTree, key: Array) -> tuple[PyTree, PyTree]:
         """A batch as trainings see it, with its labels as metrics see them, and which of its samples can be judged."""
-        batch = batch if augment is None else augment(batch, key)
-        judged = metrics.prepare(batch[MASK])
-        return {**batch, _JUDGED: judged}, metrics.can_be_judged(metric, judged)
+        augment_key, window_key = jax.random.split(key)
+        batch = batch if augment is None else augment(batch, augment_key)
+        sides = jnp.array(batch[MASK].shape[1:]) - jnp.array(_sides(batch[MASK], window)) + 1
+        corners = jax.random.randint(window_key, (len(batch[MASK]), 2), 0, sides)
+        labels = _cut(batch[MASK], corners, window)
+        judged = metrics.prepare(labels)
+        return {**batch, _CORNER: corners, _LABELS: labels, _JUDGED: judged}, metrics.can_be_judged(metric, judged)
 
     @jax.jit
     def make(variables: PyTree, batch: PyTree, key: Array) -> tuple[Array, PyTree]:
         branches, _ = forward(variables, batch, key)
         start = branches[BRANCH].arrays["logits" if variable == LOGITS else "prediction"]
-        targets = inputs.targets(batch[MASK])
+        start = _cut(start, batch[_CORNER], window)
+        targets = inputs.targets(batch[_LABELS])
         context = {"target": targets["target"].astype(start.dtype), "mask": targets["mask"]}
         return start, {**context, PRIOR: batch[PRIOR], _JUDGED: batch[_JUDGED]}
 
@@ -88,6 +95,20 @@ def make_problem(
         return {BRANCH: draw_with_headroom(draw, key, minimum_gain, MARGIN)}
 
     return problem
+
+
+def _sides(arrays: Array, window: tuple[int, int]) -> tuple[int, int]:
+    return arrays.shape[1:3] if window == (0, 0) else window
+
+
+def _cut(arrays: Array, corners: Array, window: tuple[int, int]) -> Array:
+    """A window of each sample, `[N, h, w, ...]` of `[N, H, W, ...]`."""
+
+    def cut(array: Array, corner: Array) -> Array:
+        sizes = (*_sides(arrays, window), *array.shape[2:])
+        return jax.lax.dynamic_slice(array, (*corner, *[0] * (array.ndim - 2)), sizes)
+
+    return jax.vmap(cut)(arrays, corners)
 
 
 def _judged_samples(

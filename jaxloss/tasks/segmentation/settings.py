@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, unless
+from jaxloss.core.conditions import Never, in_mode, unless
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
 from jaxloss.tasks.data.masks.augment import MASK_AUGMENTATIONS
@@ -23,6 +23,7 @@ RESIZED = (unless(f"{SECTION}.image_size", (0, 0)),)
 AUGMENTED = (unless(f"{SECTION}.augmentation", "none"),)
 # The light network is trained from scratch, and has one head.
 WITH_BACKBONE = (unless(f"{SECTION}.model", LIGHT),)
+IN_SEARCH = (in_mode("search"),)
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
@@ -115,6 +116,11 @@ class SegmentationSettings(Settings, section=SECTION, reads=READS):
         "What candidates learn from: labels, edges (their boundaries) or band (the labels around these); empty: the customary "
         f"one of the metric, {', '.join(dict.fromkeys(CUSTOMARY.values()))}. Hand-crafted losses learn from labels",
         choices=("", *TRAINING_TARGETS),
+    )
+    rejection_window: tuple[int, int] = setting(
+        (0, 0),
+        "(height, width) of the part of an image that the rejection protocol optimises: its cost grows with it; (0, 0): all",
+        acts_when=IN_SEARCH,
     )
     evaluation_batch: int = setting(
         50, "The most images that go through the network at once when it is scored", low=1, high=10**9

@@ -131,8 +131,11 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     counts = make_counts(predict, metrics, settings.evaluation_batch, unroll=native)
     scores = make_scores(counts, metrics)
     final_scores = functools.partial(scores_of_classes, jax.jit(counts), metrics, settings.metric, class_names)
-    variable, gain = context.rejection_variable, context.rejection_minimum_gain
-    problem = make_problem(forward, augment, inputs, metrics, settings.metric, variable, gain)
+    window, size = tuple(settings.rejection_window), sizes[-1]
+    if window != (0, 0) and not all(0 < one <= whole for one, whole in zip(window, size, strict=True)):
+        raise UserError(f"{SECTION}.rejection_window is a part of {size[0]} x {size[1]} pixels, or (0, 0), not {window}")
+    asked = context.rejection_variable, context.rejection_minimum_gain
+    problem = make_problem(forward, augment, inputs, metrics, settings.metric, window, *asked)
     return build(settings.division)
 
 
