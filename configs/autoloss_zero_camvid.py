@@ -13,6 +13,11 @@ for mean IoU, and for boundary F1, whose losses learn from the boundaries of the
 The gain is lower there: at edges alone no loss of single positions gains 0.6, since nothing is said of the rest of the map.
 `--config.task.segmentation.training_target=labels` has losses learn from the labels in place of their boundaries.
 
+What a search found, beside the paper's loss for the metric and rivals of your choice:
+
+    python -m jaxloss.launch --config=configs/autoloss_zero_camvid.py --config.data_dir=DIR --workdir=runs/camvid_compared \
+        --config.mode=compare --config.losses="('FORMULA', 'autoloss_zero_miou', 'cross_entropy')"
+
 To look whether anything learns, in half a minute:
 
     python -m jaxloss.launch --config=configs/autoloss_zero_camvid.py --config.data_dir=DIR --workdir=runs/camvid_ce \
