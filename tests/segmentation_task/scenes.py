@@ -40,7 +40,7 @@ def make(folder, **options):
     settings = {
         "source": f"npz:{FILE}",
         "fractions": (0.5, 0.25, 0.25),
-        "model_options": {"features": (4, 8)},
+        "model_options": {"features": (6,)},
         "pixel_mean": 0.45,
         "pixel_deviation": 0.2,
         "trimap_width": 1,

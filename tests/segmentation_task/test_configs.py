@@ -17,7 +17,7 @@ from tests.short_comparison import SHORT_COMPARISON
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CAMVID, VOC, MASKS = (CONFIGS / f"autoloss_zero_{name}.py" for name in ("camvid", "voc", "masks"))
-TINY_NETWORK = {"task.segmentation.model_options": "{'features': (4, 8)}", "training.batch_size": "4"}
+TINY_NETWORK = {"task.segmentation.model_options": "{'features': (6,)}", "training.batch_size": "4"}
 TINY_RESNET = {
     "task.segmentation.model_options": "{'depths': (1, 1, 1, 1), 'width': 2, 'features': 4, 'fine_features': 2}",
     "task.segmentation.image_size": "(24, 32)",
@@ -107,6 +107,7 @@ def test_camvid_has_a_proxy_for_a_cpu():
     assert {"cross_entropy", "dice", "lovasz_softmax"} <= set(config.comparison.handcrafted)
 
 
+@pytest.mark.slow
 def test_a_whole_search_in_miniature(data_dir, tmp_path, capsys):
     """Search, ranking, tuning, test, report and export, for a boundary metric on a folder of one's own."""
     overrides = {
