@@ -61,7 +61,7 @@ def get_config():
 
     # Adam does not see the scale of a loss, so neither does the equivalence check, see configs/quickstart.py.
     config.training.optimiser = "adam"
-    config.training.learning_rate = 0.01
+    config.training.learning_rate = 0.02
     config.training.schedule = "polynomial"
     config.training.batch_size = 16
     config.training.num_epochs = 6.0
