@@ -44,6 +44,7 @@ from tests.segmentation_task.scenes import make, scenes, write
         ({"pixel_mean": 1.5}, "pixel_mean must be from 0 to 1, not 1.5"),
         ({"pixel_deviation": 0.0}, "pixel_deviation must be above 0"),
         ({"rejection_window": (40, 10)}, "rejection_window is a part of 24 x 32 pixels, or .0, 0., not .40, 10."),
+        ({"rejection_window": (10,)}, "rejection_window is a part of 24 x 32 pixels"),
         ({"rejection_window": (0, 10)}, "rejection_window is a part of 24 x 32 pixels"),
         ({"tolerance": -1}, "task.segmentation.tolerance must be at least 0"),
     ],

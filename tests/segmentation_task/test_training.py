@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from jaxloss.execution.base import Trial
 from jaxloss.spaces.families import family
@@ -10,6 +11,7 @@ from jaxloss.tasks.base import SEARCH_EVAL, TRAIN
 from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.data.stream import StreamedRows
 from jaxloss.tasks.settings import TrainingSettings
+from tests import pytorch_networks
 from tests.compilations import counted
 from tests.execution.trainings import make as make_execution
 from tests.execution.trainings import needs_devices, outcomes
@@ -94,6 +96,20 @@ def test_a_network_with_an_auxiliary_head_trains_it_on_the_labels(folder):
     without = auxiliary_task(folder, auxiliary_weight=0.0)
     assert without.auxiliary_losses == {}
     assert task.details["auxiliary_head"] == 0.7
+
+
+def test_a_backbone_may_come_trained(folder, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    tensors = pytorch_networks.resnet_state((1, 1, 1, 1), 2)
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path)
+    tasks = auxiliary_task(folder), auxiliary_task(folder, pretrained=str(path))
+    fresh, filled = (jax.jit(task.init)(jax.random.key(0))["params"] for task in tasks)
+    kernel = filled["backbone_stage2"]["layer2_0"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(kernel, tensors["layer2.0.conv1.weight"].transpose(2, 3, 1, 0))
+    heads = [{name: part for name, part in one.items() if not name.startswith("backbone")} for one in (fresh, filled)]
+    assert heads[0]
+    assert all(map(np.array_equal, *map(jax.tree.leaves, heads)))
+    assert (tasks[0].details["pretrained"], tasks[1].details["pretrained"]) == ("no", str(path))
 
 
 def test_a_network_without_a_backbone_has_none_to_be_trained_otherwise(task):

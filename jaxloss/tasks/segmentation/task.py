@@ -132,7 +132,7 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     scores = make_scores(counts, metrics)
     final_scores = functools.partial(scores_of_classes, jax.jit(counts), metrics, settings.metric, class_names)
     window, size = tuple(settings.rejection_window), sizes[-1]
-    if window != (0, 0) and not all(0 < one <= whole for one, whole in zip(window, size, strict=True)):
+    if window != (0, 0) and not (len(window) == 2 and 0 < window[0] <= size[0] and 0 < window[1] <= size[1]):
         raise UserError(f"{SECTION}.rejection_window is a part of {size[0]} x {size[1]} pixels, or (0, 0), not {window}")
     asked = context.rejection_variable, context.rejection_minimum_gain
     problem = make_problem(forward, augment, inputs, metrics, settings.metric, window, *asked)
