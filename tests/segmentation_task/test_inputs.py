@@ -46,6 +46,12 @@ def test_predictions_targets_logits_and_prior_of_every_pixel(task):
     assert task.details["train_pixels_by_class"] == counts.tolist()
 
 
+def test_losses_see_float32_whatever_the_network_computes_in(folder):
+    task = make(folder, precision="bfloat16")
+    inputs, _ = jax.eval_shape(task.forward, jax.eval_shape(task.init, jax.random.key(0)), batch_of(task), jax.random.key(1))
+    assert {array.dtype for array in inputs[BRANCH].arrays.values()} == {jnp.dtype("float32")}
+
+
 @pytest.mark.parametrize(("metric", "kind"), [("mean_iou", LABELS), ("boundary_iou", BAND), ("boundary_f1", EDGES)])
 def test_a_metric_has_its_customary_target(folder, metric, kind):
     task = make(folder, metric=metric)
