@@ -18,7 +18,7 @@ What a search found, beside the paper's loss for the metric and rivals of your c
     python -m jaxloss.launch --config=configs/autoloss_zero_camvid.py --config.data_dir=DIR --workdir=runs/camvid_compared \
         --config.mode=compare --config.losses="('FORMULA', 'autoloss_zero_miou', 'cross_entropy')"
 
-To look whether anything learns, in half a minute:
+To look whether anything learns, in three minutes (six trainings; mean IoU on test is about 0.26, 0.02 without training):
 
     python -m jaxloss.launch --config=configs/autoloss_zero_camvid.py --config.data_dir=DIR --workdir=runs/camvid_ce \
         --config.mode=train --config.loss=cross_entropy
