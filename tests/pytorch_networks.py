@@ -3,11 +3,16 @@
 import numpy as np
 
 
-def convolve(images, weight, stride=1):
-    """`[N, C, H, W]` with the kernel `[out, in, k, k]` and `k // 2` zeros on every side; depthwise where `in` is 1."""
-    size = weight.shape[-1]
-    padded = np.pad(images, ((0, 0), (0, 0), (size // 2, size // 2), (size // 2, size // 2)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(2, 3))[:, :, ::stride, ::stride]
+def convolve(images, weight, stride=1, dilation=1):
+    """`[N, C, H, W]` with the kernel `[out, in, k, k]`, its pixels `dilation` apart; depthwise where `in` is 1.
+
+    `dilation * (k // 2)` zeros on every side.
+    """
+    size, zeros = weight.shape[-1], dilation * (weight.shape[-1] // 2)
+    padded = np.pad(images, ((0, 0), (0, 0), (zeros, zeros), (zeros, zeros)))
+    reach = dilation * (size - 1) + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (reach, reach), axis=(2, 3))
+    windows = windows[:, :, ::stride, ::stride, ::dilation, ::dilation]
     if weight.shape[1] == 1 and images.shape[1] > 1:
         return np.einsum("nchwij,cij->nchw", windows, weight[:, 0])
     return np.einsum("nchwij,ocij->nohw", windows, weight)
@@ -38,9 +43,9 @@ def max_pool(images):
     return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::2, ::2].max((-1, -2))
 
 
-def bottleneck(images, tensors, name, stride):
+def bottleneck(images, tensors, name, stride, dilation=1):
     branch = relu(batch_norm(convolve(images, tensors[f"{name}.conv1.weight"]), tensors, f"{name}.bn1"))
-    branch = relu(batch_norm(convolve(branch, tensors[f"{name}.conv2.weight"], stride), tensors, f"{name}.bn2"))
+    branch = relu(batch_norm(convolve(branch, tensors[f"{name}.conv2.weight"], stride, dilation), tensors, f"{name}.bn2"))
     branch = batch_norm(convolve(branch, tensors[f"{name}.conv3.weight"]), tensors, f"{name}.bn3")
     if f"{name}.downsample.0.weight" in tensors:
         images = batch_norm(convolve(images, tensors[f"{name}.downsample.0.weight"], stride), tensors, f"{name}.downsample.1")
@@ -109,13 +114,30 @@ def osnet(images, tensors, variant):
     return relu(batch_norm(dense[:, :, None, None], tensors, "fc.1"))[:, :, 0, 0]
 
 
+# Output stride -> of each stage the stride and dilation of its first block, and the dilation of its others: torchvision's
+# `replace_stride_with_dilation` with (False, False, False), (False, False, True) and (False, True, True).
+STAGES = {
+    32: ((1, 1, 1), (2, 1, 1), (2, 1, 1), (2, 1, 1)),
+    16: ((1, 1, 1), (2, 1, 1), (2, 1, 1), (1, 1, 2)),
+    8: ((1, 1, 1), (2, 1, 1), (1, 1, 2), (1, 2, 4)),
+}
+
+
+def resnet_stages(images, tensors, depths, output_stride=32):
+    """Feature maps of all stages."""
+    maps, found = max_pool(relu(batch_norm(convolve(images, tensors["conv1.weight"], 2), tensors, "bn1"))), []
+    for stage, depth in enumerate(depths):
+        stride, first_dilation, dilation = STAGES[output_stride][stage]
+        for block in range(depth):
+            how = (stride, first_dilation) if block == 0 else (1, dilation)
+            maps = bottleneck(maps, tensors, f"layer{stage + 1}.{block}", *how)
+        found.append(maps)
+    return found
+
+
 def resnet(images, tensors, depths):
     """Feature maps with strides 1, 2, ... of the stages."""
-    maps = max_pool(relu(batch_norm(convolve(images, tensors["conv1.weight"], 2), tensors, "bn1")))
-    for stage, depth in enumerate(depths):
-        for block in range(depth):
-            maps = bottleneck(maps, tensors, f"layer{stage + 1}.{block}", 2 if stage > 0 and block == 0 else 1)
-    return maps
+    return resnet_stages(images, tensors, depths)[-1]
 
 
 class StateDict(dict):

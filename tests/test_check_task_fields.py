@@ -22,6 +22,7 @@ MISTAKES = {
     "auxiliary_losses": ({"extra": 3}, "auxiliary_losses['extra'] of the task fast must be a function, not an int"),
     "init": ({"params": {}}, "init of the task fast must be a function, not {'params': {}}"),
     "final_scores": (1.0, "final_scores of the task fast must be a function or None, not a float"),
+    "forward_over": ("devices", "forward_over of the task fast must be a function or None, not 'devices'"),
     "host_metrics": (3, "host_metrics of the task fast must be HostMetrics or None, not an int"),
     "with_division": (TASK, "with_division of the task fast must be a function, not a Task"),
 }

@@ -114,3 +114,16 @@ def test_a_division_may_have_another_number_of_rows():
     smaller = make_fast(FastSettings(size=30))
     task = on_division(dataclasses.replace(TASK, with_division=lambda number: smaller), 1)
     assert {name: part["label"].shape for name, part in task.data.items()} == dict.fromkeys(smaller.data, (30,))
+
+
+def with_images(augment):
+    train = {**TASK.data[TRAIN], "image": jnp.zeros((len(TASK.data[TRAIN]["label"]), 8, 6, 3))}
+    return dataclasses.replace(TASK, data={**TASK.data, TRAIN: train}, augment=augment)
+
+
+def test_an_augmentation_may_crop_images():
+    check_task(with_images(lambda batch, key: {**batch, "image": batch["image"][:, :4, :5]}), BATCH)
+    with pytest.raises(UserError, match=r"float32\[10, 8, 6, 3\] as batch\['image'\] was expected, float32\[10, 8, 6, 1\] came"):
+        check_task(with_images(lambda batch, key: {**batch, "image": batch["image"][..., :1]}), BATCH)
+    with pytest.raises(UserError, match=r"float32\[10, 8, 6, 3\] as batch\['image'\] was expected, float32\[9, 8, 6, 3\] came"):
+        check_task(with_images(lambda batch, key: {**batch, "image": batch["image"][1:]}), BATCH)

@@ -44,7 +44,7 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ({**RETRIEVAL, "filters.equivalence.signed": "true"}, "it is read by space.name=autoloss_zero, and this run has"),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},
-            "it is read by task.name=classification, and this run has task.name=retrieval",
+            "it is read by task.name=classification or task.name=segmentation, and this run has task.name=retrieval",
         ),
         ({"filters.rejection.enabled": "false", "filters.rejection.momentum": "0.5"}, "filters.rejection.enabled=true"),
         (
@@ -63,6 +63,11 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ({"mode": "train", "loss": "mae", "comparison.tuning_trainings": "99"}, "with mode=search or compare"),
         ({"training.optimiser": "adam", "training.momentum": "0.5"}, "it is read with training.optimiser=sgd"),
         ({"training.step_factor": "0.5"}, "it is read with training.schedule=steps, and this run has training.schedule=cosine"),
+        ({"training.polynomial_power": "2.0"}, "it is read with training.schedule=polynomial, and this run has"),
+        (
+            {"training.schedule": "constant", "training.end_factor": "0.5"},
+            "it is read with training.schedule=cosine or polynomial, and this run has training.schedule=constant",
+        ),
         ({"training.warmup_start": "0.5"}, "it is read with another training.warmup_epochs than 0.0"),
         ({"execution.mode": "serial", "execution.lanes": "4"}, "and this run has execution.mode=serial"),
         ({"task.classification.division": "4"}, "a run divides its data as comparison.divisions says"),

@@ -43,19 +43,25 @@ def count(tree):
 
 
 @pytest.mark.parametrize(
-    ("kernel_size", "strides", "padding"),
-    [((3, 3), (1, 1), "SAME"), ((3, 2), (2, 3), "SAME"), ((3, 2), (2, 3), "VALID"), ((1, 1), (2, 2), "SAME")],
+    ("kernel_size", "strides", "padding", "groups"),
+    [
+        ((3, 3), (1, 1), "SAME", 1),
+        ((3, 2), (2, 3), "SAME", 1),
+        ((3, 2), (2, 3), "VALID", 1),
+        ((1, 1), (2, 2), "SAME", 1),
+        ((3, 2), (1, 2), "SAME", 3),
+    ],
 )
-def test_patches_equal_native_in_value_and_gradient(kernel_size, strides, padding):
+def test_patches_equal_native_in_value_and_gradient(kernel_size, strides, padding, groups):
     inputs = normal(0, (2, 7, 8, 3))
-    kernel = normal(1, (*kernel_size, 3, 4))
-    numbers = ("NHWC", "HWIO", "NHWC")
+    kernel = normal(1, (*kernel_size, 3, 4) if groups == 1 else (*kernel_size, 1, 3))
+    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "feature_group_count": groups}
 
     def native(inputs, kernel):
-        return jax.lax.conv_general_dilated(inputs, kernel, strides, padding, dimension_numbers=numbers)
+        return jax.lax.conv_general_dilated(inputs, kernel, strides, padding, **options)
 
     def patches(inputs, kernel):
-        return convolve_by_patches(inputs, kernel, strides, padding, dimension_numbers=numbers)
+        return convolve_by_patches(inputs, kernel, strides, padding, **options)
 
     @jax.jit
     def both(inputs, kernel):
@@ -80,8 +86,8 @@ def test_convolution_layers_share_parameters():
     np.testing.assert_allclose(outputs["native"], outputs["patches"], rtol=1e-5, atol=1e-5)
     with pytest.raises(UserError, match=r"unknown convolution 'patch'. Did you mean 'patches'"):
         convolution(4, implementation="patch")
-    with pytest.raises(ValueError, match="no dilation and no groups"):
-        convolve_by_patches(images, jnp.ones((3, 3, 1, 3)), (1, 1), "SAME", feature_group_count=3)
+    with pytest.raises(ValueError, match="no dilation, and no groups of several channels or to several"):
+        convolve_by_patches(images, jnp.ones((3, 3, 1, 6)), (1, 1), "SAME", feature_group_count=3)
 
 
 def test_initial_kernels_are_those_of_he_et_al():

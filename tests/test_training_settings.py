@@ -71,6 +71,31 @@ def test_schedules():
     np.testing.assert_allclose(factors(schedule="polynomial"), (1 - steps / NUM_STEPS) ** 0.9, atol=1e-6)
 
 
+def test_a_schedule_ends_where_it_is_told_to():
+    """The rate of Li et al., Appendix A.1: from 0.02 to 0.0001 with power 0.9, and another power."""
+    left = 1 - np.arange(NUM_STEPS) / NUM_STEPS
+    rates = 0.02 * factors(schedule="polynomial", end_factor=0.005)
+    np.testing.assert_allclose(rates, (0.02 - 1e-4) * left**0.9 + 1e-4, rtol=1e-5)
+    np.testing.assert_allclose(factors(schedule="polynomial", polynomial_power=2.0), left**2, atol=1e-6)
+    cosine = 0.5 * (1 + np.cos(np.pi * (1 - left)))
+    np.testing.assert_allclose(factors(schedule="cosine", end_factor=0.25), 0.25 + 0.75 * cosine, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_what_is_no_backbone_is_trained_at_a_multiple_of_the_rate(optimiser):
+    """Momentum and weight decay are scaled with the rate, as in a parameter group of PyTorch."""
+    ones = {"backbone": jnp.ones(2), "rest": jnp.ones(2)}
+    found = {}
+    for factor in (1.0, 10.0):
+        settings = TrainingSettings(optimiser=optimiser, schedule="polynomial", weight_decay=0.1, head_factor=factor)
+        made = settings.make_optimiser(10, 1, lambda tree: {"backbone": True, "rest": False})
+        state, found[factor] = made.init(ones), []
+        for _ in range(3):
+            update, state = made.update(ones, state, ones)
+            found[factor].append([float(update[name][0]) for name in ("backbone", "rest")])
+    np.testing.assert_allclose(found[10.0], np.array(found[1.0]) * [1, 10], rtol=1e-6)
+
+
 def test_warm_up_starts_at_zero_and_the_schedule_follows():
     found = factors(schedule="polynomial", warmup_epochs=1.0)
     np.testing.assert_allclose(found[:4], [0, 0.25, 0.5, 0.75])

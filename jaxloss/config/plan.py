@@ -75,7 +75,9 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     if calibration is not None:
         _check_handcrafted(calibration, task, config.mode)
     if config.training.frozen_epochs:
-        _need_backbone(task)
+        _need_backbone("frozen_epochs", task)
+    if config.training.head_factor != 1:
+        _need_backbone("head_factor", task)
     if config.mode == "search" and config.search.surrogate.candidates > 1 and task.output_samples is None:
         if _CHOICE not in by_preset:
             raise UserError(
@@ -222,10 +224,10 @@ def make_contender(text: str, space: Space) -> Contender:
     return Contender(text, GIVEN, space, formula)
 
 
-def _need_backbone(task: Task) -> None:
+def _need_backbone(key: str, task: Task) -> None:
     params = jax.eval_shape(task.init, jax.random.key(0))["params"]
     if task.backbone is None or not any(jax.tree.leaves(task.backbone(params))):
-        raise UserError(f"training.frozen_epochs needs a network with a backbone, and that of the task {task.name} has none")
+        raise UserError(f"training.{key} needs a network with a backbone, and that of the task {task.name} has none")
 
 
 def _check_handcrafted(contender: Contender, task: Task, mode: str) -> None:

@@ -17,6 +17,12 @@ Array = jax.Array
 PyTree = Any
 
 
+# Arrays that a task may put beside the target where that is something else than the labels, such as their boundaries: the
+# one-hot labels `[N, H, W, C]`, and 1 where they are valid, else 0, `[N, H, W, 1]`. Hand-crafted losses learn from them in
+# place of the target and the mask.
+LABEL, LABEL_MASK = "label", "label_mask"
+
+
 class Granularity(enum.Enum):
     """Whether a tensor holds one value per element `[N, H, W, C]` or one per sample `[N, H, W, 1]`."""
 

@@ -38,8 +38,9 @@ class DataParallelTraining(Training):
     """A training whose every step is shared by the devices; state and training data are replicated on them.
 
     A step is that of one device but for rounding, Mean over n included. Three things are each device's own: BatchNorm normalises
-    by the statistics of the device's share of the batch (the running statistics are averaged over the devices), dropout draws for
-    each share by itself, and a task that compares the samples of a batch (pairs, triplets) compares those of one share.
+    by the statistics of the device's share of the batch (the running statistics are averaged over the devices) unless the task
+    has a `forward_over`, dropout draws for each share by itself, and a task that compares the samples of a batch (pairs,
+    triplets) compares those of one share.
     """
 
     preparation: _Preparation

@@ -65,6 +65,8 @@ def loss_name(name: str) -> str:
     known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
     known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
     known |= {"weighted_cross_entropy": "weighted cross-entropy", "ldam": "LDAM", "soft_f1": "soft F1"}
+    known |= {"dice": "Dice", "tversky": "Tversky", "soft_jaccard": "soft Jaccard", "lovasz_softmax": "Lovasz-softmax"}
+    known |= {"structural_similarity": "SSIM", "boundary_cross_entropy": "boundary-weighted cross-entropy"}
     own, bracket, note = name.partition(" (")
     own = known.get(own) or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
     return own + bracket + note

@@ -9,8 +9,16 @@ from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.handcrafted import CLASSIFICATION_FAMILIES, HandcraftedFamily
 from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
+from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
+from jaxloss.spaces.handcrafted_structure import STRUCTURE_FAMILIES
 
-FAMILIES: Mapping[str, HandcraftedFamily] = {**CLASSIFICATION_FAMILIES, **IMBALANCE_FAMILIES, **MARGIN_FAMILIES}
+FAMILIES: Mapping[str, HandcraftedFamily] = {
+    **CLASSIFICATION_FAMILIES,
+    **IMBALANCE_FAMILIES,
+    **OVERLAP_FAMILIES,
+    **STRUCTURE_FAMILIES,
+    **MARGIN_FAMILIES,
+}
 
 
 def family(name: str) -> HandcraftedFamily:

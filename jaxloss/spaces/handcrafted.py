@@ -1,7 +1,8 @@
 """Hand-crafted losses of classification, one family each, with hyper-parameters as traced numbers: tuning never recompiles.
 
 They read `logits` `[N, H, W, C]` and one-hot `target` `[N, H, W, C]` of one branch, and return one value per sample
-`[N, H, W, 1]`.
+`[N, H, W, 1]`. Where a task offers labels beside its target, these are the target: hand-crafted losses are what people use, and
+people train on labels.
 """
 
 import dataclasses
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.reduce import mean_loss
-from jaxloss.core.types import Array, LossInputs
+from jaxloss.core.types import LABEL, LABEL_MASK, Array, LossInputs
 from jaxloss.spaces.hyperparameters import TuningRange
 
 INPUTS = ("logits", "target")
@@ -70,8 +71,17 @@ class HandcraftedFamily:
     def loss(self, encoded: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None = None) -> Array:
         """The scalar loss of one branch."""
         (branch_inputs,) = (inputs[self.branch],) if self.branch else inputs.values()
+        branch_inputs = on_labels(branch_inputs)
         further = {"axis_name": axis_name} if self.looks_across else {}
         return mean_loss(self.values(branch_inputs, **encoded, **further), branch_inputs, axis_name)
+
+
+def on_labels(inputs: LossInputs) -> LossInputs:
+    """The inputs with the labels as their target, and the mask of the labels, where a task offers them (`core.types.LABEL`)."""
+    if LABEL not in inputs.arrays:
+        return inputs
+    arrays = {**inputs.arrays, "target": inputs.arrays[LABEL]}
+    return dataclasses.replace(inputs, arrays=arrays, mask=inputs.arrays[LABEL_MASK] > 0)
 
 
 def sum_over_classes(values: Array) -> Array:

@@ -40,7 +40,7 @@ class Task:
         updated statistics (the parameters in it are ignored).
       scores: `(variables, examples) -> {name: scalar}` on a whole split, in evaluation mode; jittable. None where the host
         computes all of them.
-      augment: `(batch, key) -> batch` inside jit, or None.
+      augment: `(batch, key) -> batch` inside jit, or None. Arrays `[N, H, W, ...]` may come back with another height and width.
       problems: name -> small problems that filters solve in place of a training, see `ProblemMaker`; `predictions` is what the
         rejection protocol optimises where a space does not ask for another.
       data: split name -> pytree of arrays with the examples on the leading axis. Three disjoint splits: `train`,
@@ -55,7 +55,10 @@ class Task:
       order: `(key, train) -> int32 [M]`, the order in which one epoch takes the rows of the training split, for batches that
         are put together in a way of their own. None is a random order of all rows. Either way, rows at the end that fill no
         batch are left out, and an epoch with fewer rows than a batch is one batch.
-      backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first; None for none.
+      backbone: `(parameters) -> pytree of bool`, which of them came trained and may be frozen at first, or be trained at another
+        rate than the rest; None for none.
+      forward_over: `(axis_name) -> forward` for a batch that is divided over the devices of this axis, each of which has a share:
+        BatchNorm then normalises by the statistics of the whole batch. None has each share normalised by itself.
       final_scores: `(variables, examples) -> {name: number}`, on the host, what takes too long after every training: computed
         once, on the test split, for the network that a run keeps. None for nothing.
       host_metrics: further scores, which the host computes from predictions; None for none.
@@ -83,6 +86,7 @@ class Task:
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     order: Callable[[Array, PyTree], Array] | None = None
     backbone: Callable[[PyTree], PyTree] | None = None
+    forward_over: Callable[[str], Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]] | None = None
     final_scores: Callable[[PyTree, PyTree], Mapping[str, float]] | None = None
     host_metrics: HostMetrics | None = None
     native_convolution: bool = False

@@ -244,5 +244,8 @@ def _row(leaf: Any) -> tuple[Any, ...]:
 
 
 def _kind(leaf: Any) -> tuple[Any, ...]:
-    """Shape, and what kind of numbers: a batch may be computed in another precision."""
-    return (leaf.shape, is_number(leaf), is_float(leaf)) if is_array(leaf) else (type(leaf),)
+    """Shape, and what kind of numbers: a batch may be computed in another precision, and images may be cropped."""
+    if not is_array(leaf):
+        return (type(leaf),)
+    shape = leaf.shape if leaf.ndim < 3 else (leaf.shape[0], *leaf.shape[3:], leaf.ndim)
+    return (shape, is_number(leaf), is_float(leaf))

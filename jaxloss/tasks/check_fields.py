@@ -9,7 +9,7 @@ from jaxloss.tasks.base import Task
 from jaxloss.tasks.host_metrics import HostMetrics
 
 _FUNCTIONS = ("init", "forward", "with_division")
-_OPTIONAL_FUNCTIONS = ("scores", "augment", "order", "backbone", "final_scores", "output_samples")
+_OPTIONAL_FUNCTIONS = ("scores", "augment", "order", "backbone", "forward_over", "final_scores", "output_samples")
 _OF_FUNCTIONS = ("problems", "auxiliary_losses")
 
 

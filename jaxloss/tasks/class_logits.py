@@ -23,9 +23,7 @@ def class_logits(num_classes: int) -> tuple[np.ndarray, np.ndarray]:
       Logits, float32 `[K, N, C]`, and labels, int32 `[K, N]`.
     """
     random = np.random.default_rng(_SEED)
-    kinds = [[kind] for kind in (_untrained, _half_way, _sure, _sure_and_wrong)] + [
-        [_untrained, _half_way, _sure, _sure_and_wrong]
-    ] * 4
+    kinds = [[kind] for kind in KINDS] + [list(KINDS)] * 4
     batches = []
     for index, mixed in enumerate(kinds):
         skewed = index >= len(kinds) - 2
@@ -59,3 +57,7 @@ def _raised(random: np.random.Generator, num_classes: int, place: int, height: f
     logits = random.standard_normal(num_classes)
     logits[place] += np.log(num_classes - 1) + height
     return logits
+
+
+# `(random, num_classes, label) -> logits [C]`.
+KINDS = (_untrained, _half_way, _sure, _sure_and_wrong)

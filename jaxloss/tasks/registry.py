@@ -13,6 +13,7 @@ from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
+from jaxloss.tasks.segmentation.settings import SegmentationSettings
 
 
 class RegisteredTask(NamedTuple):
@@ -31,4 +32,5 @@ TASKS: dict[str, RegisteredTask] = {
     "classification": RegisteredTask(ClassificationSettings, later("jaxloss.tasks.classification:make_classification")),
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
+    "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),
 }

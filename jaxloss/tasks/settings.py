@@ -20,6 +20,8 @@ LOSS_SCALES = ("as_is", "unit_gradient")
 
 
 STEPS = (when("training.schedule", "steps"),)
+POLYNOMIAL = (when("training.schedule", "polynomial"),)
+FALLING = (when("training.schedule", "cosine", "polynomial"),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +39,17 @@ class TrainingSettings(Settings, section="training"):
     num_epochs: float = setting(
         20.0, "Passes over the training split; an incomplete last batch of an epoch is left out", low=1e-6, high=10_000.0
     )
-    # polynomial: power 0.9, as Li et al., CVPR 2022, train their segmentation networks.
     schedule: str = setting(
         "cosine",
-        "Of the learning rate: to 0 along a cosine or with power 0.9, or by step_factor at step_epochs",
+        "Of the learning rate: to end_factor along a cosine or with polynomial_power, or by step_factor at step_epochs",
         choices=SCHEDULES,
+    )
+    # As Li et al., CVPR 2022, Appendix A.1, train their segmentation networks; those end at a rate of 0.0001 from one of 0.02.
+    polynomial_power: float = setting(
+        0.9, "Of what is left of the training: 1 is a straight line", low=1e-3, high=100.0, acts_when=POLYNOMIAL
+    )
+    end_factor: float = setting(
+        0.0, "What the learning rate is multiplied with where the schedule ends", low=0.0, high=1.0, acts_when=FALLING
     )
     warmup_epochs: float = setting(0.0, "Linear warm-up", low=0.0, high=10_000.0)
     warmup_start: float = setting(
@@ -59,6 +67,10 @@ class TrainingSettings(Settings, section="training"):
         0.1, "What the learning rate is multiplied with at each of step_epochs", low=0.0, high=1.0, acts_when=STEPS
     )
     frozen_epochs: float = setting(0.0, "So long the backbone of a network that has one stands still", low=0.0, high=10_000.0)
+    # New layers have further to go than those that came trained.
+    head_factor: float = setting(
+        1.0, "What the learning rate is multiplied with outside the backbone of a network that has one", low=1e-6, high=1e6
+    )
     clip_norm: float = setting(0.0, "Bound on the global gradient norm; 0: none", low=0.0, high=1e6)
     loss_scale: str = setting(
         "as_is", "unit_gradient: every loss is multiplied by what makes the norm of its first gradient one", choices=LOSS_SCALES
@@ -100,7 +112,8 @@ class TrainingSettings(Settings, section="training"):
         Args:
           num_steps: of the training.
           steps_per_epoch: of them.
-          backbone: `(parameters) -> pytree of bool`, which of them stand still for `frozen_epochs`; None for none.
+          backbone: `(parameters) -> pytree of bool`, which of them stand still for `frozen_epochs`, and are left alone by
+            `head_factor`; None for none.
         """
         parts = [optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else []
         parts += [optax.add_decayed_weights(self.weight_decay)] if self.weight_decay else []
@@ -108,6 +121,9 @@ class TrainingSettings(Settings, section="training"):
             # Before the momentum, which would move what was frozen later on.
             parts += [_freeze(backbone, round(self.frozen_epochs * steps_per_epoch))]
         parts += [optax.trace(self.momentum) if self.optimiser == "sgd" else optax.scale_by_adam()]
+        if self.head_factor != 1 and backbone is not None:
+            # Behind momentum and Adam, as the learning rate is, which it stands for.
+            parts += [_scale_others(backbone, self.head_factor)]
         return optax.chain(*parts, optax.scale_by_schedule(self.rate_factor(num_steps, steps_per_epoch)))
 
     def rate_factor(self, num_steps: int, steps_per_epoch: int) -> optax.Schedule:
@@ -117,12 +133,22 @@ class TrainingSettings(Settings, section="training"):
         steps = {round(epoch * steps_per_epoch) - warmup: self.step_factor for epoch in self.step_epochs}
         decay = {
             "constant": optax.constant_schedule(1.0),
-            "cosine": optax.cosine_decay_schedule(1.0, decay_steps),
-            "polynomial": optax.polynomial_schedule(1.0, 0.0, 0.9, decay_steps),
+            "cosine": optax.cosine_decay_schedule(1.0, decay_steps, self.end_factor),
+            "polynomial": optax.polynomial_schedule(1.0, self.end_factor, self.polynomial_power, decay_steps),
             "steps": optax.piecewise_constant_schedule(1.0, steps),
         }[self.schedule]
         rise = optax.linear_schedule(self.warmup_start, 1.0, max(1, warmup))
         return optax.join_schedules([rise, decay], [warmup])
+
+
+def _scale_others(chosen: Callable[[PyTree], PyTree], factor: float) -> optax.GradientTransformation:
+    """Multiplies the updates of all parameters but the chosen ones."""
+
+    def scaled(updates: PyTree, params: PyTree = None) -> PyTree:
+        del params
+        return jax.tree.map(lambda leaf, is_chosen: leaf if is_chosen else factor * leaf, updates, chosen(updates))
+
+    return optax.stateless(scaled)
 
 
 class _FreezeState(NamedTuple):

@@ -42,6 +42,8 @@ class TrainStep:
         """
         self.task, self.family, self.settings, self.preparation = task, family, settings, preparation
         self.axis_name = axis_name
+        divided = axis_name is not None and task.forward_over is not None
+        self._forward = task.forward_over(axis_name) if divided else task.forward
 
     def scale(self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None) -> TrainState:
         """Sets the factor of the loss that makes the norm of its first gradient one."""
@@ -102,7 +104,7 @@ class TrainStep:
         batch, forward_key = self.batch(state, train, streamed)
 
         def loss_of(params: PyTree) -> tuple[Array, PyTree]:
-            inputs, variables = self.task.forward({**state.variables, "params": params}, batch, forward_key)
+            inputs, variables = self._forward({**state.variables, "params": params}, batch, forward_key)
             return self._loss(encoded, inputs), variables
 
         (loss, variables), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.variables["params"])

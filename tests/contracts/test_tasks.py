@@ -17,6 +17,7 @@ from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
 from tests.contracts.all_spaces import draw
+from tests.segmentation_task.scenes import CLASSES, scenes
 
 
 def _registered(name, folder):
@@ -36,6 +37,10 @@ def _registered(name, folder):
             "identities_per_batch": 4,
             "images_per_identity": 2,
         }
+    if name == "segmentation":
+        images, masks = scenes(28)
+        np.savez(folder / "scenes.npz", images=images, labels=masks, class_names=CLASSES)
+        options = {"source": "npz:scenes.npz", "model_options": {"features": (4,)}}
     return TASKS[name].make(settings(**options), TaskContext(data_dir=str(folder), batch_size=8))
 
 

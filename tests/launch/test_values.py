@@ -35,6 +35,10 @@ from jaxloss.core.errors import UserError
             "training.frozen_epochs=0.5",
             "training.frozen_epochs needs a network with a backbone, and that of the task fast",
         ),
+        (
+            "training.head_factor=10.0",
+            "training.head_factor needs a network with a backbone, and that of the task fast",
+        ),
         ("search.evolution.tournament_ratio=0.0", "config key search.evolution.tournament_ratio must be at least 1e-09, not 0.0"),
         ("training.step_epochs=('late',)", "training.step_epochs takes numbers of epochs, not ('late',)"),
         ("task.retrieval.pixel_deviation=0.0", "config key task.retrieval.pixel_deviation must be above 0, not 0.0"),

@@ -23,3 +23,14 @@ AUTOLOSS_ZERO_FORMULAS = {
     "autoloss_zero_rpn_classification": "Mul(Exp(Tanh(target)), Inv(prediction))",
     "autoloss_zero_pose": "Add(Square(Add(prediction, Neg(Mul(16, Square(Square(target)))))), Square(Square(prediction)))",
 }
+
+# Loss -> the metric of segmentation that it was found for, as `tasks.metrics.segmentation` names it. Those of the two boundary
+# metrics were trained with the boundaries of the labels as targets.
+METRIC_OF_LOSS = {
+    "autoloss_zero_miou": "mean_iou",
+    "autoloss_zero_fwiou": "frequency_weighted_iou",
+    "autoloss_zero_global_accuracy": "global_accuracy",
+    "autoloss_zero_macc": "mean_accuracy",
+    "autoloss_zero_biou": "boundary_iou",
+    "autoloss_zero_bf1": "boundary_f1",
+}

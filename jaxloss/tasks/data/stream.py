@@ -65,6 +65,26 @@ class ArrayRows:
         return {name: array[np.asarray(rows)] for name, array in self._arrays.items()}
 
 
+class RowsWithConstants:
+    """Rows of another source with arrays beside them that are the same in each: a `RowSource`."""
+
+    def __init__(self, source: RowSource, constants: Mapping[str, np.ndarray]):
+        """`constants` are the arrays of one row."""
+        self._source, self._constants = source, dict(constants)
+        if hasattr(source, "__getitems__"):
+            self.__getitems__ = self._many
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, row: int) -> dict[str, np.ndarray]:
+        return {**self._source[row], **self._constants}
+
+    def _many(self, rows: Sequence[int]) -> dict[str, np.ndarray]:
+        repeated = {name: np.broadcast_to(array, (len(rows), *array.shape)) for name, array in self._constants.items()}
+        return {**self._source.__getitems__(rows), **repeated}
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class StreamedRows:

@@ -28,26 +28,29 @@ def convolve_by_patches(
     feature_group_count: int = 1,
     precision: Any = None,
 ) -> Array:
-    """Does what `jax.lax.conv_general_dilated` does for two-dimensional, channel-last, dense convolutions.
+    """Does what `jax.lax.conv_general_dilated` does for two-dimensional, channel-last, dense or depthwise convolutions.
+
+    A depthwise one needs no matrix product: it is a sum of shifted inputs, each weighed by one pixel of the kernel.
 
     Args:
       inputs: `[N, H, W, C]`.
-      kernel: `[kernel height, kernel width, C, features]`.
+      kernel: `[kernel height, kernel width, C, features]`, or `[kernel height, kernel width, 1, C]` where it is depthwise.
       window_strides: `(rows, columns)`.
       padding: `SAME`, `VALID` or `((above, below), (left, right))`.
       lhs_dilation: all ones, as Linen passes it.
       rhs_dilation: all ones.
       dimension_numbers: those of Linen, channel-last.
-      feature_group_count: 1.
+      feature_group_count: 1, or `C` where it is depthwise.
       precision: of the matrix product.
 
     Returns:
       `[N, output height, output width, features]`.
     """
     del dimension_numbers
-    if feature_group_count != 1 or set(lhs_dilation or (1,)) | set(rhs_dilation or (1,)) != {1}:
-        raise ValueError("convolution by patches has no dilation and no groups")
     height, width, channels, features = kernel.shape
+    depthwise = feature_group_count == inputs.shape[-1] == features and channels == 1
+    if not (depthwise or feature_group_count == 1) or set(lhs_dilation or (1,)) | set(rhs_dilation or (1,)) != {1}:
+        raise ValueError("convolution by patches has no dilation, and no groups of several channels or to several")
     if isinstance(padding, str):
         padding = jax.lax.padtype_to_pads(inputs.shape[1:3], (height, width), window_strides, padding)
     padded = jnp.pad(inputs, ((0, 0), *padding, (0, 0)))
@@ -59,6 +62,8 @@ def convolve_by_patches(
         for row in range(height)
         for column in range(width)
     ]
+    if depthwise:
+        return sum(patch * weights for patch, weights in zip(patches, kernel.reshape(height * width, features), strict=True))
     return jnp.matmul(jnp.concatenate(patches, axis=-1), kernel.reshape(height * width * channels, features), precision=precision)
 
 
@@ -76,6 +81,7 @@ def convolution(
     kernel_size: int = 3,
     *,
     stride: int = 1,
+    groups: int = 1,
     implementation: str = "patches",
     use_bias: bool = True,
     dtype: Any = jnp.float32,
@@ -88,6 +94,7 @@ def convolution(
       features: channels that come out.
       kernel_size: of the square kernel, in pixels.
       stride: in pixels.
+      groups: of channels that do not see each other: 1, or all channels where it is depthwise.
       implementation: a name in `CONVOLUTIONS`.
       use_bias: adds one number per feature.
       dtype: of the computation; parameters are float32.
@@ -99,6 +106,7 @@ def convolution(
         (kernel_size, kernel_size),
         strides=(stride, stride),
         padding="SAME",
+        feature_group_count=groups,
         use_bias=use_bias,
         dtype=dtype,
         kernel_init=_he_normal,

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.types import Array
+from jaxloss.tasks.models.pretrainable import Pretrainable
 
 
 @jax.tree_util.register_dataclass
@@ -25,20 +26,11 @@ class Embeddings:
     metric: Array | None = None
 
 
-class EmbeddingNetwork(nn.Module):
-    """A network `(images [N, H, W, C], train) -> Embeddings`. With `train` BatchNorm uses the batch and updates `batch_stats`.
-
-    What may hold ImageNet weights, and stands still while a warm-up trains the rest, are the submodules at the top whose name
-    starts with `backbone`.
-    """
-
-    @staticmethod
-    def in_backbone(name: str) -> bool:
-        """Whether the submodule of this name at the top, a key of `variables['params']`, belongs to the backbone."""
-        return name.startswith("backbone")
+class EmbeddingNetwork(Pretrainable):
+    """A network `(images [N, H, W, C], train) -> Embeddings`. With `train` BatchNorm uses the batch and updates `batch_stats`."""
 
 
-def count_parameters(network: EmbeddingNetwork, height: int, width: int, channels: int = 3) -> int:
+def count_parameters(network: nn.Module, height: int, width: int, channels: int = 3) -> int:
     """Trained numbers of a network for images `[height, width, channels]`; no running statistics, no classifiers."""
     shapes = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxloss.core.errors import unknown
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.embeddings import EmbeddingNetwork, Embeddings
-from jaxloss.tasks.models.layers import Layers, global_mean, max_pool
+from jaxloss.tasks.models.layers import ConvNorm, Layers, global_mean, max_pool
 from jaxloss.tasks.models.small_cnn import mean_pool
 
 # Where a block of each variant normalises instances: not at all, behind the sum with the shortcut, or inside the residual.
@@ -22,36 +22,6 @@ VARIANTS = {
 STREAMS = 4
 # Channels that leave a block, in channels of its streams; channels of a gate, in those of its hidden layer.
 EXPANSION, GATE_REDUCTION = 4, 16
-
-
-class ConvNorm(nn.Module):
-    """A convolution, a normalisation and ReLU.
-
-    Attributes:
-      features: channels that come out.
-      layers: makes the layers.
-      kernel_size: in pixels.
-      stride: in pixels.
-      norm: `batch`, `instance` or `none`.
-      activation: whether there is a ReLU.
-    """
-
-    features: int
-    layers: Layers
-    kernel_size: int = 1
-    stride: int = 1
-    norm: str = "batch"
-    activation: bool = True
-
-    @nn.compact
-    def __call__(self, images: Array, train: bool) -> Array:
-        """`[N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), features]`."""
-        images = self.layers.convolution(self.features, self.kernel_size, stride=self.stride, name="conv")(images)
-        if self.norm == "batch":
-            images = self.layers.batch_norm(train, "bn")(images)
-        elif self.norm == "instance":
-            images = self.layers.instance_norm("bn")(images)
-        return nn.relu(images) if self.activation else images
 
 
 class LightConv(nn.Module):

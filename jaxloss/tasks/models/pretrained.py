@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from jaxloss.core.errors import UserError, did_you_mean
 from jaxloss.core.types import PyTree
-from jaxloss.tasks.models.embeddings import EmbeddingNetwork
+from jaxloss.tasks.models.pretrainable import Pretrainable
 
 # Collection and last name in Flax -> last name in PyTorch.
 LEAVES = {
@@ -27,12 +27,13 @@ CLASSIFIERS = ("fc.", "classifier.")
 WRAPPER = "module."
 
 
-def load_pretrained(variables: PyTree, network: EmbeddingNetwork, path: str | Path) -> PyTree:
+def load_pretrained(variables: PyTree, network: Pretrainable, path: str | Path) -> PyTree:
     """Puts ImageNet weights into the backbone of a network.
 
-    The names are those of timm and torchvision for ResNet-50 (`layer1.0.conv1.weight`) and those of the authors for OSNet.
-    Every submodule of the network that starts with `backbone` is filled, so MGN's three branches begin as equals. The weights
-    expect RGB images that are normalised as for ImageNet. Classifiers and PyTorch's counters of batches are not used.
+    The names are those of timm and torchvision for ResNet-50 and ResNet-101 (`layer1.0.conv1.weight`) and those of the authors
+    for OSNet. Every submodule of the network that starts with `backbone` is filled: MGN's three branches begin as equals, and a
+    backbone that is cut into several parts is filled from one file. The weights expect RGB images that are normalised as for
+    ImageNet. Classifiers and PyTorch's counters of batches are not used.
 
     Args:
       variables: of `network.init`: `{'params': ..., 'batch_stats': ...}`; left as they are.

@@ -14,7 +14,11 @@ from jaxloss.tasks.models.mgn import MGN
 from jaxloss.tasks.models.mlp import MLP
 from jaxloss.tasks.models.osnet import OSNet
 from jaxloss.tasks.models.resnet import ResNet20
-from jaxloss.tasks.models.resnet50 import ResNet50
+from jaxloss.tasks.models.resnet50 import DEPTHS, ResNet50
+from jaxloss.tasks.models.segmentation.deeplab import DeepLabV3Plus
+from jaxloss.tasks.models.segmentation.network import SegmentationNetwork
+from jaxloss.tasks.models.segmentation.pspnet import PSPNet
+from jaxloss.tasks.models.segmentation.unet import LightUNet
 from jaxloss.tasks.models.small_cnn import SmallCNN
 
 # What a network may compute in.
@@ -30,6 +34,12 @@ EMBEDDING_MODELS: Mapping[str, Callable[..., EmbeddingNetwork]] = {
     "osnet_ibn": functools.partial(OSNet, variant="ibn"),
     "osnet_ain": functools.partial(OSNet, variant="ain"),
     "mgn": MGN,
+}
+# Every network is called with `(images [N, H, W, C], train)` and returns `SegmentationLogits`.
+SEGMENTATION_MODELS: Mapping[str, Callable[..., SegmentationNetwork]] = {
+    "light_unet": LightUNet,
+    **{f"deeplabv3plus_{name}": functools.partial(DeepLabV3Plus, depths=depths) for name, depths in DEPTHS.items()},
+    **{f"pspnet_{name}": functools.partial(PSPNet, depths=depths) for name, depths in DEPTHS.items()},
 }
 
 
@@ -58,6 +68,20 @@ def make_embedding_model(name: str, options: Mapping[str, Any] | None = None) ->
       UserError: for an unknown network or an option that it does not have.
     """
     return _make(EMBEDDING_MODELS, name, options)
+
+
+def make_segmentation_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> SegmentationNetwork:
+    """Builds a network for dense prediction from plain values.
+
+    Args:
+      name: in `SEGMENTATION_MODELS`.
+      num_classes: logits per pixel.
+      options: attributes of the network; lists are taken as tuples.
+
+    Raises:
+      UserError: for an unknown network or an option that it does not have.
+    """
+    return _make(SEGMENTATION_MODELS, name, options, num_classes=num_classes)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

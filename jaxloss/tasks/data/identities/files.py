@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.identities.images import SUFFIXES, ImageSize
+from jaxloss.tasks.data.identities.images import ImageSize
 from jaxloss.tasks.data.identities.source import IdentifiedImages, identified_images
 
 QUERY, GALLERY, NO_ROLE = "query", "gallery", "none"
@@ -29,20 +29,6 @@ class ImageFile:
     identity: int
     camera: int | None
     role: str = NO_ROLE
-
-
-def image_paths(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The image files in a folder, by name; other files, `Thumbs.db` and hidden ones, are passed over.
-
-    Raises:
-      UserError: for a folder that does not exist or holds no image.
-    """
-    if not folder.is_dir():
-        raise UserError(f"no folder {folder}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-    if not paths:
-        raise UserError(f"no images in {folder} (file names that end in {', '.join(SUFFIXES)})")
-    return paths
 
 
 def match_names(paths: Sequence[pathlib.Path], pattern: re.Pattern, example: str) -> list[re.Match]:

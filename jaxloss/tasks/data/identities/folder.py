@@ -5,9 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.identities.files import GALLERY, NO_ROLE, QUERY, ImageFile, image_paths, match_names, read_images
+from jaxloss.tasks.data.identities.files import GALLERY, NO_ROLE, QUERY, ImageFile, match_names, read_images
 from jaxloss.tasks.data.identities.images import ImageSize
 from jaxloss.tasks.data.identities.source import IdentitySource, make_identity_source
+from jaxloss.tasks.data.image_files import image_paths
 from jaxloss.tasks.data.locate import find_folder
 
 TRAIN_FOLDER, TEST_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "train", "test", "query", "gallery"

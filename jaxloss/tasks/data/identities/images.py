@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.tasks.data.image_files import opened_image
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # Pillow widens each filter by the factor of a reduction, so that reduced images show no moire; only `nearest` does not.
 RESAMPLINGS = {name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")}
 
@@ -44,11 +44,8 @@ class ImageSize:
         """
 
         def read(index: int) -> np.ndarray:
-            try:
-                with Image.open(paths[index]) as image:
-                    return self._resized(image.convert("RGB"))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                raise UserError(f"image file {paths[index]} cannot be read: {str(error).splitlines()[0]}") from error
+            with opened_image(paths[index]) as image:
+                return self._resized(image.convert("RGB"))
 
         return self.collect(read, len(paths), lambda index: str(paths[index]))
 

@@ -1,10 +1,8 @@
 """Names of sources of images with identities, and what loads them."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jaxloss.core.errors import UserError, unknown
 from jaxloss.tasks.data.identities.folder import load_folder
 from jaxloss.tasks.data.identities.images import ImageSize
 from jaxloss.tasks.data.identities.market import load_market
@@ -12,6 +10,7 @@ from jaxloss.tasks.data.identities.msmt17 import load_msmt17
 from jaxloss.tasks.data.identities.npz import load_npz
 from jaxloss.tasks.data.identities.source import IdentitySource
 from jaxloss.tasks.data.identities.tfds import load_tfds
+from jaxloss.tasks.data.named import find_loader, options_of
 
 # How the source is written -> `(what stands behind the colon, data_dir, download, image_size, **options) -> IdentitySource`.
 # The options are the parameters with a default; they are strings.
@@ -45,26 +44,11 @@ def load_identities(
     Raises:
       UserError: for an unknown name or option, and for data that are absent or broken.
     """
-    scheme, _, rest = str(name).partition(":")
-    forms = {form.partition(":")[0]: form for form in IDENTITY_SOURCES}
-    if scheme not in forms:
-        raise unknown("identity source", name, IDENTITY_SOURCES)
-    form = forms[scheme]
-    if not rest:
-        raise UserError(f"identity source '{name}' should read '{form}'")
-    known = source_options(form)
-    for option, value in (options or {}).items():
-        if option not in known:
-            if not known:
-                raise UserError(f"unknown source option '{option}': the source '{form}' has none")
-            raise unknown(f"option of the source '{form}'", option, known)
-        if not isinstance(value, str):
-            raise UserError(f"the source option '{option}' must be a text, not {value!r}")
+    loader, rest = find_loader("identity source", name, IDENTITY_SOURCES, options)
     size = None if image_size is None else tuple(image_size)
-    return IDENTITY_SOURCES[form](rest, data_dir, download, ImageSize(size, resampling), **(options or {}))
+    return loader(rest, data_dir, download, ImageSize(size, resampling), **(options or {}))
 
 
 def source_options(form: str) -> Mapping[str, str]:
     """The options of a kind of source with their defaults; `form` is a key of `IDENTITY_SOURCES`."""
-    parameters = inspect.signature(IDENTITY_SOURCES[form]).parameters.values()
-    return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
+    return options_of(IDENTITY_SOURCES[form])

@@ -4,9 +4,10 @@ import pathlib
 import re
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.identities.files import GALLERY, NO_ROLE, QUERY, ImageFile, image_paths, match_names, read_images
+from jaxloss.tasks.data.identities.files import GALLERY, NO_ROLE, QUERY, ImageFile, match_names, read_images
 from jaxloss.tasks.data.identities.images import ImageSize
 from jaxloss.tasks.data.identities.source import IdentitySource, make_identity_source
+from jaxloss.tasks.data.image_files import image_paths
 from jaxloss.tasks.data.locate import find_folder
 
 TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "bounding_box_train", "query", "bounding_box_test"

@@ -1,0 +1,106 @@
+"""Train, search_eval and test of images with masks, and where their arrays lie."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jaxloss.core.errors import UserError
+from jaxloss.core.types import PyTree
+from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN
+from jaxloss.tasks.data.masks.source import MaskedImages, MaskSource
+from jaxloss.tasks.data.stream import StreamedRows, place_split
+
+
+def with_held_out_test(source: MaskSource, fractions: Sequence[float], seed: int, block: int = 1) -> MaskSource:
+    """Holds a part of a source out for the test, unless it has a test set of its own.
+
+    Args:
+      source: what to divide.
+      fractions: of train, search_eval and test; they sum to 1.
+      seed: of the choice.
+      block: see `split_masks`.
+
+    Raises:
+      UserError: for fractions that are none, and for a split that would be empty.
+    """
+    if source.test is not None:
+        return source
+    parts = _divided(source, fractions, seed, block)
+    kept = np.sort(np.concatenate([parts[TRAIN], parts[SEARCH_EVAL]]))
+    # In the order of the source, so that neighbours are neighbours still.
+    return dataclasses.replace(source, train=source.train.take(kept), test=source.train.take(np.sort(parts[TEST])).in_memory())
+
+
+def split_masks(
+    source: MaskSource,
+    fractions: Sequence[float],
+    seed: int,
+    limits: Sequence[int | None] = (None, None, None),
+    block: int = 1,
+) -> Mapping[str, MaskedImages]:
+    """Divides a source into `train`, `search_eval` and `test`; sizes do not depend on the seed.
+
+    A source with its own test set keeps it, whatever the seed: the other two share its training set in the ratio of their
+    fractions.
+
+    Args:
+      source: what to divide.
+      fractions: of train, search_eval and test; they sum to 1.
+      seed: of the division.
+      limits: the most images to keep in each split, or None. Those of a published test set are taken at equal distances.
+      block: so many neighbours in the order of the source go to the same split, but for those at a border. Frames of a film look
+        like their neighbours: with 1, what a search is scored on has nearly been trained on.
+
+    Raises:
+      UserError: for fractions or a block that are none, and for a split that would be empty.
+    """
+    parts = _divided(source, fractions, seed, block)
+    if source.test is not None:
+        parts[TEST] = np.arange(len(source.test))
+    splits = {}
+    for name, limit in zip(SPLITS, limits, strict=True):
+        published = name == TEST and source.test is not None
+        rows = parts[name]
+        if limit is not None and limit < len(rows):
+            rows = rows[np.linspace(0, len(rows) - 1, max(limit, 0)).round().astype(int)] if published else rows[: max(limit, 0)]
+        if not len(rows):
+            raise UserError(
+                f"split '{name}' would be empty: {len(source.train)} images of '{source.name}', fractions {tuple(fractions)}"
+                + ("" if limit is None else f", at most {limit}")
+            )
+        splits[name] = (source.test if published else source.train).take(rows)
+    return splits
+
+
+def place_masks(splits: Mapping[str, MaskedImages], streamed: bool) -> dict[str, PyTree]:
+    """The splits as `Task.data`: `image` uint8 `[N, H, W, 3]` and `mask` uint8 `[N, H, W]`, on the device.
+
+    Args:
+      splits: by name.
+      streamed: the training split stays where it is, in memory or in its files, and is read ahead of the steps.
+    """
+    placed = {}
+    for name, part in splits.items():
+        if streamed and name == TRAIN:
+            placed[name] = StreamedRows.create(part.rows)
+        else:
+            placed[name] = place_split(part.rows.arrays(), streamed=False)
+    return placed
+
+
+def _divided(source: MaskSource, fractions: Sequence[float], seed: int, block: int) -> dict[str, np.ndarray]:
+    """Rows of the training set by split."""
+    fractions = tuple(float(fraction) for fraction in fractions)
+    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
+        raise UserError(f"fractions must be three numbers (train, search_eval, test) that sum to 1, not {fractions}")
+    if seed < 0 or block < 1:
+        raise UserError(f"a division needs a seed of 0 or more and blocks of 1 or more, not {seed} and {block}")
+    count = len(source.train)
+    pool = fractions if source.test is None else fractions[:2]
+    if sum(pool) == 0:
+        raise UserError(f"fractions {fractions} leave nothing to train on")
+    blocks = np.array_split(np.arange(count), range(block, count, block))
+    order = np.concatenate([blocks[index] for index in np.random.default_rng(seed).permutation(len(blocks))])
+    cuts = np.round(np.cumsum(pool) / sum(pool) * count).astype(int)
+    return dict(zip(SPLITS, np.split(order, cuts[:-1]), strict=False))

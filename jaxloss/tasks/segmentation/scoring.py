@@ -1,0 +1,67 @@
+"""Scores of a segmentation task: all six metrics over a split, and one of them class by class."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.chunks import fold_chunks
+from jaxloss.tasks.data.masks.pairs import IMAGE, MASK
+from jaxloss.tasks.metrics.segmentation.classes import predicted_classes
+from jaxloss.tasks.metrics.segmentation.streaming import Counts, SegmentationMetrics
+
+Counter = Callable[[PyTree, Mapping[str, Array]], Counts]
+
+
+def make_counts(
+    predict: Callable[[PyTree, Array], Array], metrics: SegmentationMetrics, evaluation_batch: int, unroll: bool
+) -> Counter:
+    """`(variables, examples) -> counts` of a split, in chunks, so that memory is bounded by `evaluation_batch` images.
+
+    Args:
+      predict: `(variables, images) -> logits [N, H, W, C]`, in evaluation mode, of the size of the images.
+      metrics: that are counted for.
+      evaluation_batch: the most images at once.
+      unroll: see `map_chunks`.
+    """
+
+    def counts(variables: PyTree, examples: Mapping[str, Array]) -> Counts:
+        def with_chunk(state: Counts, part: Mapping[str, Array], is_example: Array) -> Counts:
+            there = is_example[:, None, None]
+            predicted = predicted_classes(predict(variables, part[IMAGE]), metrics.num_classes)
+            # Of what fills the last chunk up nothing counts: neither its labels nor boundaries that are predicted in it.
+            predicted = jnp.where(there, predicted, metrics.num_classes)
+            return metrics.update(state, predicted, metrics.prepare(part[MASK], jnp.broadcast_to(there, part[MASK].shape)))
+
+        return fold_chunks(with_chunk, metrics.start(), examples, evaluation_batch, unroll)
+
+    return counts
+
+
+def make_scores(counts: Counter, metrics: SegmentationMetrics) -> Callable[[PyTree, PyTree], dict[str, Array]]:
+    """`(variables, examples) -> {metric: scalar}`; jittable."""
+    return lambda variables, examples: metrics.compute(counts(variables, examples))
+
+
+def scores_of_classes(
+    counts: Counter,
+    metrics: SegmentationMetrics,
+    metric: str,
+    class_names: Sequence[str],
+    variables: PyTree,
+    examples: PyTree,
+) -> dict[str, float]:
+    """A metric class by class, as `mean_iou of road`; classes that it leaves out are left out.
+
+    Args:
+      counts: of a split; see `make_counts`.
+      metrics: that were counted for.
+      metric: its name.
+      class_names: `[C]`.
+      variables: of the network.
+      examples: the split.
+    """
+    values = np.asarray(metrics.of_classes(counts(variables, examples))[metric])
+    named = zip(class_names, values.tolist(), strict=True)
+    return {f"{metric} of {name}": value for name, value in named if np.isfinite(value)}
