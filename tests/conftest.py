@@ -12,14 +12,15 @@ USERS_COMPILER = "JAXLOSS_TESTS_COMPILER"
 # Those of the user: the workers of a parallel run are started with ours already among them.
 _GIVEN_FLAGS = os.environ.setdefault("JAXLOSS_TESTS_GIVEN_XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
 
-# Before jax is imported, and for the commands that tests start: devices for the data-parallel tests, on any machine; and no
-# optimisation by the compiler, which takes longer than what most tests compute.
-_FLAGS = ["--xla_force_host_platform_device_count=4", "--xla_backend_optimization_level=0"]
-# A flag that a version does not know ends the process: it is that of the tested one.
-_KNOWS_EMITTERS = importlib.metadata.version("jaxlib").startswith("0.10.")
-if os.environ.get(USERS_COMPILER) != "users" and _KNOWS_EMITTERS:
-    # Nor its emitters of fused operations, which take about as long again.
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+# Before jax is imported, and for the commands that tests start: devices for the data-parallel tests, on any machine.
+_FLAGS = ["--xla_force_host_platform_device_count=4"]
+if os.environ.get(USERS_COMPILER) != "users":
+    # No optimisation by the compiler, which takes longer than what most tests compute.
+    _FLAGS.append("--xla_backend_optimization_level=0")
+    # Nor its emitters of fused operations, which take about as long again. A flag that a version does not know ends the process:
+    # it is that of the tested one.
+    if importlib.metadata.version("jaxlib").startswith("0.10."):
+        _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([*_FLAGS, _GIVEN_FLAGS]).strip()
 
 
