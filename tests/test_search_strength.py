@@ -8,6 +8,7 @@ import pytest
 import jaxloss
 from experiments.search_strength import __main__ as command
 from experiments.search_strength import table
+from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.tasks import TASKS, StrengthTask
 
 SMALL = {
@@ -32,7 +33,8 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("strength")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(TASKS, "tiny", TINY)
-        arguments = ["--tasks", "tiny", "--searches", "evolution", "--seeds", "2", "--curve", "2", "4"]
+        patch.setitem(SEARCHES, "plain", {})
+        arguments = ["--tasks", "tiny", "--searches", "plain", "--seeds", "2", "--curve", "2", "4"]
         patch.setattr(sys, "argv", ["search_strength", *arguments, "--workdir", str(folder), "--json", str(folder / "all.json")])
         command.main()
         first = json.loads((folder / "all.json").read_text())["tasks"]["tiny"]
@@ -47,41 +49,41 @@ def summary(folder, place):
 
 def test_every_seed_meets_the_comparison_of_the_rivals(written):
     first, _, folder = written
-    pairs = [[pair[:2] for pair in one["scores"]] for one in (*first["searches"]["evolution"], *first["rivals"])]
+    pairs = [[pair[:2] for pair in one["scores"]] for one in (*first["searches"]["plain"], *first["rivals"])]
     assert len(pairs) == 2 + 3
     assert all(one == pairs[0] for one in pairs)
-    seeds = [json.loads((folder / "tiny" / "evolution" / str(seed) / "config.json").read_text())["seed"] for seed in (0, 1)]
+    seeds = [json.loads((folder / "tiny" / "plain" / str(seed) / "config.json").read_text())["seed"] for seed in (0, 1)]
     assert seeds == [0, 1]
 
 
 def test_what_it_found_is_what_the_tuning_chose(written):
     first, _, folder = written
-    for one in first["searches"]["evolution"]:
-        rows = summary(folder, f"evolution/{one['seed']}")["comparison"]
+    for one in first["searches"]["plain"]:
+        rows = summary(folder, f"plain/{one['seed']}")["comparison"]
         chosen = max(rows, key=lambda row: row["tuned"]["search_eval"])
         assert (one["search_eval"], one["test"]) == (chosen["tuned"]["search_eval"], chosen["tuned"]["test_mean"])
 
 
 def test_the_way_there_is_tested_as_it_was_found(written):
     first, _, folder = written
-    points = first["curves"]["evolution"]
+    points = first["curves"]["plain"]
     assert [(point["seed"], point["trainings"]) for point in points] == [(0, 2), (0, 4), (1, 2), (1, 4)]
     rates = set()
     for point in points:
         (of_run,) = (
             found
-            for path in (folder / "tiny" / "evolution").glob(f"{point['seed']}_after/*")
+            for path in (folder / "tiny" / "plain").glob(f"{point['seed']}_after/*")
             if (found := jaxloss.open_run(path)).config["loss"] == point["formula"]
         )
         assert point["test"] == of_run.comparison()[0]["untuned"]["test_mean"]
         rates.add(of_run.config["training"]["learning_rate"])
-    with_search = jaxloss.open_run(folder / "tiny" / "evolution" / "0")
+    with_search = jaxloss.open_run(folder / "tiny" / "plain" / "0")
     assert rates == {row["learning_rate"] for row in with_search.trainings() if row["stage"] == "evolution"}
 
 
 def test_a_second_command_trains_nothing(written):
     first, again, _ = written
-    for one in (*first["searches"]["evolution"], *again["searches"]["evolution"]):
+    for one in (*first["searches"]["plain"], *again["searches"]["plain"]):
         one.pop("processor_seconds")
     assert again == first
 
@@ -89,6 +91,6 @@ def test_a_second_command_trains_nothing(written):
 def test_table_and_picture(written):
     first, _, folder = written
     text = "\n".join(table.task_table("tiny", first))
-    assert "| evolution | " in text
+    assert "| plain | " in text
     assert "4 tuning trainings" in text
     assert (folder / "all.png").stat().st_size > 1000
