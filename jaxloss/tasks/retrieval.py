@@ -1,11 +1,9 @@
 """Retrieval of identities, such as person re-identification: an embedding network, cosines to identities, mAP on unseen ones."""
 
-import contextlib
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +28,7 @@ from jaxloss.tasks.models.registry import make_embedding_model
 from jaxloss.tasks.retrieval_inputs import BRANCH, OFFERS, make_forward, triplet_branch
 from jaxloss.tasks.retrieval_scores import RECALLS, make_features, make_scores, reranked
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
+from jaxloss.tasks.user_options import options_of_the_user
 
 
 def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -> Task:
@@ -96,9 +95,9 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
         return module.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)), train=False)
 
     if settings.pretrained:
-        with _options_of_the_user("model_options", settings.model_options):
+        with options_of_the_user("task.retrieval.model_options", settings.model_options):
             init = with_pretrained(init, network, settings.pretrained)
-    with _options_of_the_user("model_options", settings.model_options):
+    with options_of_the_user("task.retrieval.model_options", settings.model_options):
         shapes = jax.eval_shape(init, jax.random.key(0))
     example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     embeddings, _ = jax.eval_shape(module.apply, shapes, example)
@@ -161,7 +160,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     # Mistakes in their settings come to light as the batches are put together: here, and not in the first training.
     key, train = jax.random.key(0), made.data[TRAIN]
     if augment is not None:
-        with _options_of_the_user("augmentation_options", settings.augmentation_options):
+        with options_of_the_user("task.retrieval.augmentation_options", settings.augmentation_options):
             jax.eval_shape(augment, example_shapes(train), key)
     if order is not None:
         jax.eval_shape(order, key, resident_arrays(train))
@@ -192,17 +191,6 @@ def _check_run(settings: RetrievalSettings, context: TaskContext) -> None:
 def _reranking(settings: RetrievalSettings) -> RerankingSettings:
     names = [field.name for field in dataclasses.fields(RerankingSettings)]
     return RerankingSettings(**{name: getattr(settings, f"rerank_{name}") for name in names})
-
-
-@contextlib.contextmanager
-def _options_of_the_user(key: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Where options of the user's are at work, an error of types and shapes is in their values."""
-    try:
-        yield
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        if not options or isinstance(error, UserError):
-            raise
-        raise UserError(f"task.retrieval.{key} do not fit ({dict(options)}): {str(error).splitlines()[0]}") from error
 
 
 def _pk_epoch(num_identities: int, identities_per_batch: int, images_per_identity: int, key: Array, train: PyTree) -> Array:

@@ -1,8 +1,7 @@
 """Semantic segmentation: any source of images with masks, any network for dense prediction, and the metric to be judged by."""
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -30,6 +29,7 @@ from jaxloss.tasks.segmentation.rejection import make_problem
 from jaxloss.tasks.segmentation.scoring import make_counts, make_scores, scores_of_classes
 from jaxloss.tasks.segmentation.settings import SECTION, SegmentationSettings
 from jaxloss.tasks.segmentation.splits import divide, frequencies_of, load_source, place
+from jaxloss.tasks.user_options import options_of_the_user
 
 Augment = Callable[[PyTree, Array], PyTree]
 
@@ -68,7 +68,7 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     network = make_segmentation_model(settings.model, num_classes, {**settings.model_options, "dtype": settings.precision})
     examples = {name: jax.ShapeDtypeStruct((2, *one.shape), one.dtype) for name, one in source.test.rows[0].items()}
     sizes = _sizes(examples, augment, settings)
-    with _options_of_the_user("model_options", settings.model_options):
+    with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
         init, shapes, has_auxiliary = _initialised(network, sizes, prepare, settings.pretrained)
     if settings.auxiliary_weight not in (0, defaults(SegmentationSettings)["auxiliary_weight"]) and not has_auxiliary:
         raise UserError(f"{SECTION}.auxiliary_weight needs a network with an auxiliary head; '{settings.model}' has none here")
@@ -143,7 +143,7 @@ def _make_augmentation(settings: SegmentationSettings) -> Augment | None:
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.augmentation_options.items()}
     if settings.augmentation == "scale_crop_flip":
         given = {"pixel": settings.pixel_mean, **given}
-    with _options_of_the_user("augmentation_options", settings.augmentation_options):
+    with options_of_the_user(f"{SECTION}.augmentation_options", settings.augmentation_options):
         return make_mask_augmentation(settings.augmentation, given)
 
 
@@ -155,7 +155,7 @@ def _sizes(
     if augment is None:
         return whole, whole
     # Mistakes in its settings come to light here, and not in the first training.
-    with _options_of_the_user("augmentation_options", settings.augmentation_options):
+    with options_of_the_user(f"{SECTION}.augmentation_options", settings.augmentation_options):
         return whole, jax.eval_shape(augment, examples, jax.random.key(0))[MASK].shape[1:]
 
 
@@ -177,14 +177,3 @@ def _initialised(
     shapes = jax.eval_shape(init, jax.random.key(0))
     in_training = jax.eval_shape(module.train, shapes, jax.ShapeDtypeStruct(images.shape, images.dtype), jax.random.key(0))
     return init, shapes, in_training[0].auxiliary is not None
-
-
-@contextlib.contextmanager
-def _options_of_the_user(key: str, options: Mapping[str, Any]) -> Iterator[None]:
-    """Where options of the user's are at work, an error of types and shapes is in their values."""
-    try:
-        yield
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        if not options or isinstance(error, UserError):
-            raise
-        raise UserError(f"{SECTION}.{key} do not fit ({dict(options)}): {str(error).splitlines()[0]}") from error
