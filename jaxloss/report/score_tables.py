@@ -54,8 +54,8 @@ def part_tables(summary: Mapping[str, Any], first: str | None, rival: str | None
     by_name = {row["name"]: row["tuned"] for row in summary.get("comparison", [])}
     losses = [name for name in dict.fromkeys((summary.get("baseline"), rival, first)) if name in by_name]
     tables = []
-    for title, parts in summary.get("parts", {}).items():
-        rows = [(part, _best_marked([_cell(by_name[loss], name) for loss in losses])) for part, name in parts.items()]
+    for title, parts in summary.get("parts", []):
+        rows = [(part, _best_marked([_cell(by_name[loss], name) for loss in losses])) for part, name in parts]
         if any(cell.mean is not None for _, cells in rows for cell in cells):
             tables.append({"title": title, "losses": losses, "rows": rows})
     return tables
@@ -73,6 +73,6 @@ def _cell(result: Mapping[str, Any], name: str, metric: str | None = None) -> Ce
 
 def _best_marked(cells: Sequence[Cell]) -> list[Cell]:
     means = [cell.mean for cell in cells if cell.mean is not None]
-    if len(means) < 2:
+    if len(set(means)) < 2:
         return list(cells)
     return [dataclasses.replace(cell, is_best=cell.mean == max(means)) for cell in cells]

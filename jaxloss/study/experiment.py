@@ -271,7 +271,8 @@ class Experiment:
             "task_details": dict(self.task.details),
             "metric": self.task.metric,
             "also_shown": list(self.task.also_shown),
-            "parts": {title: dict(parts) for title, parts in self.task.parts.items()},
+            # Lists: dictionaries would be sorted in the file.
+            "parts": [[title, [list(part) for part in parts.items()]] for title, parts in self.task.parts.items()],
             "space": self.space.name,
             "baseline_check": None if self.baseline is None else self.baseline.to_json(),
             "intervals": list(FACTORS),

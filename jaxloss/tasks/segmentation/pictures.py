@@ -124,8 +124,11 @@ def _with_lines(pictures: np.ndarray, lines: np.ndarray, core: np.ndarray, casin
 
 
 def _thick(lines: np.ndarray, scale: int) -> np.ndarray:
-    """Lines one position wide, enlarged, and wide enough for a core and a casing."""
-    return _grown(_enlarged(lines, scale), max(0, (_LINE_WIDTH - scale + 1) // 2))
+    """Lines one position wide, enlarged, and as wide as a core and a casing need: they hide what they are drawn over."""
+    enlarged = _enlarged(lines, scale)
+    if scale > _LINE_WIDTH:
+        return ~_grown(~enlarged, (scale - _LINE_WIDTH) // 2)
+    return _grown(enlarged, (_LINE_WIDTH - scale + 1) // 2)
 
 
 def _grown(marks: np.ndarray, steps: int) -> np.ndarray:
