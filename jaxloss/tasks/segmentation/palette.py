@@ -3,8 +3,8 @@
 import numpy as np
 
 # Each as far as it can be from those before it and from the greys of void, for normal sight and for each of three kinds of
-# colour blindness, with light and dark ones left to the lines that are drawn over them: any two of the first 12 are 20 apart
-# (CIE 1976), of all 24 13.
+# colour blindness, with light and dark ones left to the lines that are drawn over them: any two of the first 12 are 16 apart
+# (CIE 1976), of the first 8 22, of all 24 11.
 _HEXADECIMAL = """
 0077aa ee9922 663311 ffcc99 aaccff 113399 aa7733 991155 9988ff dd4466 770066 00aabb
 bbee66 7755cc 99bb99 bbaa66 996688 7799dd 884400 aaeeee 006633 005599 998800 88ccdd
