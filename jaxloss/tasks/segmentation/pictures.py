@@ -22,7 +22,7 @@ WRONG = MISSED, MADE_UP = ("missed", "made_up")
 _WORDS = {MISSED: "a boundary that is missed", MADE_UP: "a boundary where there is none"}
 # Wide enough for lines that are thinner than a position of a small map.
 _WIDTH = 480
-_LINE_WIDTH = 4
+_LINE_WIDTH = 6
 _BLACK, _WHITE, _GREY, _LIGHT, _MIDDLE = (np.array([shade] * 3, np.uint8) for shade in (0, 255, 120, 190, 150))
 # Of core and casing.
 LINES = {MISSED: (_WHITE, _BLACK), MADE_UP: (_BLACK, _WHITE)}
