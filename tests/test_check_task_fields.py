@@ -24,6 +24,11 @@ MISTAKES = {
     "final_scores": (1.0, "final_scores of the task fast must be a function or None, not a float"),
     "forward_over": ("devices", "forward_over of the task fast must be a function or None, not 'devices'"),
     "host_metrics": (3, "host_metrics of the task fast must be HostMetrics or None, not an int"),
+    "pictures": (len, "pictures of the task fast must be Pictures or None, not a builtin_function_or_method"),
+    "parts": (
+        {"recall": ["cat"]},
+        "parts['recall'] of the task fast must be a dict {part: name of a score}, not a list",
+    ),
     "with_division": (TASK, "with_division of the task fast must be a function, not a Task"),
 }
 

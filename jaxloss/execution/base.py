@@ -37,6 +37,7 @@ class Trial:
       evaluate_on: name of the split that is scored at the end, None for none.
       num_steps: steps of this trial; None for all up to the end of the training.
       keep_end: the outcome has a handle to the end.
+      show: the outcome has what pictures are drawn of, see `Task.pictures`; of a trial that is scored.
     """
 
     family: LossFamily
@@ -47,6 +48,7 @@ class Trial:
     evaluate_on: str | None
     num_steps: int | None = None
     keep_end: bool = False
+    show: bool = False
 
     @property
     def steps_before(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.devices import replicate, slice_shapes
+from jaxloss.core.devices import first_device, replicate, slice_shapes
 from jaxloss.core.types import Array, PyTree
 from jaxloss.execution.base import Trial
 from jaxloss.execution.lanes import LaneTraining, without_empty
@@ -162,8 +162,17 @@ class LaneQueue:
         for place in places:
             end = self._handle(*self._at(place)) if self._lanes[place].trial.keep_end else None
             outcome = self._training.training.outcome(scores.get(place), finite[place], steps[place], end)
+            if self._lanes[place].trial.show and outcome.score is not None:
+                outcome = dataclasses.replace(outcome, shown=self._shown(*self._at(place)))
             results.append((place, outcome))
         return results
+
+    def _shown(self, device: int, number: int) -> Mapping[str, Array] | None:
+        """What pictures are drawn of, of the network in one lane."""
+        if self._training.training.task.pictures is None:
+            return None
+        variables = self._handle(device, number).variables
+        return self._preparation.preparation.evaluation.shown(variables, first_device(self._examples))
 
     def _at(self, place: int) -> tuple[int, int]:
         """(device, number of the lane on it)."""

@@ -101,6 +101,7 @@ class SerialExecution(Resources):
             trial.num_steps,
             trial.keep_end,
             trial.division,
+            trial.show,
         )
         if training.compilations:
             outcome = run()

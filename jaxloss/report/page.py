@@ -15,6 +15,7 @@ from jaxloss.report.funnel import make_funnel
 from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
 from jaxloss.report.leaders import leaders, math_of, minimal_of
+from jaxloss.report.score_tables import metric_matrix, part_tables
 from jaxloss.report.words import (
     FORMER_INTERVALS,
     INTERVALS,
@@ -22,6 +23,7 @@ from jaxloss.report.words import (
     baseline_in_words,
     big_number,
     control_in_words,
+    deviation,
     difference,
     duration,
     edge_in_words,
@@ -37,10 +39,11 @@ from jaxloss.report.words import (
 from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, flatten, open_for_reading
+from jaxloss.runs.shown import SHEET
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
-_VALUES = (score, difference, half_width, number, big_number, duration, loss_name, hyperparameters)
+_VALUES = (score, difference, half_width, deviation, number, big_number, duration, loss_name, hyperparameters)
 _SENTENCES = (stopped_in_words, rival_in_words, control_in_words, edge_in_words, baseline_in_words)
 _FILTERS = (*_VALUES, *_SENTENCES)
 
@@ -97,6 +100,7 @@ def render_report(run: Run, space: Space | None = None) -> str:
             "funnels": funnels,
             **leaders(run, summary, searches, space),
             **_comparison(summary or {}),
+            "sheet": run.archive.state(SHEET) if summary is not None else None,
             "stages": stages,
             "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
             "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -155,10 +159,13 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
     headline = next((row for row in parts["comparison"] if row["is_first"]), None)
     judged = headline_of(summary)
     note = INTERVALS if "intervals" in summary else FORMER_INTERVALS
+    rival = judged[BEST_RIVAL]
     return {
         **parts,
+        "metric_matrix": metric_matrix(summary),
+        "part_tables": part_tables(summary, first, rival and rival["second"]),
         "headline": headline,
-        "rival": judged[BEST_RIVAL],
+        "rival": rival,
         "control": judged[RANDOM_SEARCH],
         "interval_note": f"{note} {ONE_TEST_SET}",
     }

@@ -32,6 +32,11 @@ def half_width(interval: Sequence[float]) -> str:
     return f"{(interval[1] - interval[0]) / 2:.4f}"
 
 
+def deviation(value: float) -> str:
+    """A standard deviation, as it stands behind `±`."""
+    return f"{value:.4f}"
+
+
 def number(value: Any) -> str:
     """A setting, short: `0.0316`, `3e-05`; other values as they are."""
     return _with_minus(f"{value:.3g}") if isinstance(value, float) else str(value)

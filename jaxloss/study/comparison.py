@@ -104,18 +104,31 @@ class Comparison:
         return tuning.tune(contenders, learning_rate, num_trainings or self.settings.tuning_trainings)
 
     def test(
-        self, contenders: Sequence[Contender], points: Sequence[TuningPoint], search_eval: Iterable[float], stage: str
+        self,
+        contenders: Sequence[Contender],
+        points: Sequence[TuningPoint],
+        search_eval: Iterable[float],
+        stage: str,
+        show: bool = False,
     ) -> list[TestResult]:
-        """Trains every contender on all seeds and divisions, and opens the test split."""
+        """Trains every contender on all seeds and divisions, and opens the test split.
+
+        Args:
+          contenders: that are tested.
+          points: how each is trained.
+          search_eval: the mean score of each in the finals of the tuning.
+          stage: that the trainings are stored under.
+          show: the network of the first training of each is shown, where the task has pictures.
+        """
         pairs = [
             (division, self.settings.first_test_seed + seed)
             for division in self.settings.divisions
             for seed in range(self.settings.test_seeds)
         ]
         jobs = [
-            Job(contender, point, seed, division)
+            Job(contender, point, seed, division, show and number == 0)
             for contender, point in zip(contenders, points, strict=True)
-            for division, seed in pairs
+            for number, (division, seed) in enumerate(pairs)
         ]
         scores = np.reshape(self.trainings.scores(stage, jobs, TEST), (len(contenders), len(pairs)))
         return [

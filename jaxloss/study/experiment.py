@@ -47,6 +47,7 @@ from jaxloss.study.tuning import Tuned
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
+TUNED = "test tuned"  # the stage whose trainings the verdict is made of
 EXECUTION = "execution"  # the state in a run's archive that holds how it trains
 
 
@@ -214,7 +215,8 @@ class Experiment:
             tunings += self.comparison.tune([rival], rate, rival.tuning_trainings)
         untuned_points = [contender.default(rate) for contender in contenders]
         untuned = self.comparison.test(contenders, untuned_points, [one.untuned_score for one in tunings], "test untuned")
-        tuned = self.comparison.test(contenders, [one.point for one in tunings], [one.score for one in tunings], "test tuned")
+        points, scores = [one.point for one in tunings], [one.score for one in tunings]
+        tuned = self.comparison.test(contenders, points, scores, TUNED, show=True)
         tuned = [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)]
         return Compared(untuned, tuned)
 
@@ -269,6 +271,8 @@ class Experiment:
             "task_details": dict(self.task.details),
             "metric": self.task.metric,
             "also_shown": list(self.task.also_shown),
+            # Lists: dictionaries would be sorted in the file.
+            "parts": [[title, [list(part) for part in parts.items()]] for title, parts in self.task.parts.items()],
             "space": self.space.name,
             "baseline_check": None if self.baseline is None else self.baseline.to_json(),
             "intervals": list(FACTORS),

@@ -1,16 +1,19 @@
 """What a run does, by `config.mode`: search a loss, train with one, or compare several."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.progress import Progress
 from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
+from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
-from jaxloss.study.experiment import Experiment
+from jaxloss.study.experiment import TUNED, Experiment
 from jaxloss.study.plan import Plan
 from jaxloss.study.ranking import different
+from jaxloss.study.settings import TRAIN
+from jaxloss.study.shown import baseline_of, store_pictures
 from jaxloss.study.summary import Searched, best_of_kind, compare_summary, search_summary, train_summary
 
 
@@ -44,6 +47,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     compared = experiment.compare([*_found(experiment, main, control), *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = best_of_kind(compared.tuned, FOUND)[0]
+    _show(experiment, TUNED, best, compared.tuned)
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
     return search_summary(experiment, main, control, compared, final_scores)
 
@@ -51,14 +55,17 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
 def compare_mode(experiment: Experiment) -> dict[str, Any]:
     """Tunes and tests the losses of `config.losses`."""
     experiment.check_baseline()
-    return compare_summary(experiment, experiment.compare(experiment.plan.contenders))
+    compared = experiment.compare(experiment.plan.contenders)
+    _show(experiment, TUNED, compared.tuned[0], compared.tuned)
+    return compare_summary(experiment, compared)
 
 
 def train_mode(experiment: Experiment) -> dict[str, Any]:
     """Trains with one given loss over several seeds, and tests it."""
     (contender,) = experiment.plan.contenders
     point = contender.default(experiment.config.training.learning_rate)
-    (result,) = experiment.comparison.test([contender], [point], [math.nan], "train")
+    (result,) = experiment.comparison.test([contender], [point], [math.nan], TRAIN, show=True)
+    _show(experiment, TRAIN, result, [result])
     return train_summary(experiment, result, _kept_network_scores(experiment, contender, point))
 
 
@@ -85,6 +92,12 @@ def _found(experiment: Experiment, *searches: Searched | None) -> list[Contender
     """The best of each search, copies aside: as many of the control, since the best of several tunings is better than one."""
     number = experiment.config.comparison.num_found
     return [one for searched in searches if searched for one in different(searched.ranked)[:number]]
+
+
+def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:
+    """Stores pictures of a loss, its baseline before it."""
+    shown = [one for one in (baseline_of(first, results), first) if one is not None]
+    store_pictures(experiment.task, experiment.run.archive, stage, shown)
 
 
 def _kept_network_scores(experiment: Experiment, contender: Contender, point: TuningPoint) -> dict[str, float]:

@@ -10,6 +10,7 @@ from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
 from jaxloss.study.entries import ranking_entries
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.ranking import Ranked
+from jaxloss.study.shown import baseline_of
 from jaxloss.study.tables import best_first, difference_rows, headline
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.reading import reading_of
@@ -57,6 +58,7 @@ def search_summary(
         "comparison": rows,
         "final_scores": dict(final_scores),
         "baselines": [_headline(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
+        "baseline": _baseline(best, compared.tuned),
         "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
@@ -71,6 +73,7 @@ def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any
     return {
         "comparison": rows,
         "baselines": [_headline(result) for result in compared.tuned],
+        "baseline": _baseline(first, compared.tuned),
         "headline": headline(first, others, experiment.config.comparison.margin),
         "differences": difference_rows(first, others, experiment.config.comparison.margin),
         "stopped_by_nan": experiment.stopped_by_nan(),
@@ -117,6 +120,12 @@ def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mappi
         "copies": sum(one.same_as is not None for one in control.ranked),
         "counts": counts.to_json(),
     }
+
+
+def _baseline(first: TestResult, results: Sequence[TestResult]) -> str | None:
+    """Name of the loss that the first one is shown beside."""
+    baseline = baseline_of(first, results)
+    return None if baseline is None else baseline.contender.label
 
 
 def _headline(result: TestResult) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
     # A pair that is in two stages under one point is the same training: it counts once.
     own = {(row.division, row.seed): row for row in tests if (row.loss, row.hyperparameters, row.learning_rate) == wanted}
     rows = [own[pair] for pair in result.scores if pair in own]
-    names = sorted({name for row in rows for name in row.scores})
+    # Trainings of an earlier version may lack some: a mean over the others alone would be another.
+    finite = [row.scores.keys() for row in rows if row.finite]
+    names = sorted(frozenset.intersection(*map(frozenset, finite))) if finite else []
     return {
         "learning_rate": result.point.learning_rate,
         "hyperparameters": dict(result.point.hyperparameters),

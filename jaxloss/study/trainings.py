@@ -7,18 +7,23 @@ from jaxloss.core.progress import Progress
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.rows import TrainingRow
+from jaxloss.runs.shown import outputs_name, packed
 from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.contender import Contender, TuningPoint
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One training of the comparison: of a contender at a point, from a seed, on a division of the data."""
+    """One training of the comparison: of a contender at a point, from a seed, on a division of the data.
+
+    Its network is shown in pictures, where the task has any, if `show` says so.
+    """
 
     contender: Contender
     point: TuningPoint
     seed: int
     division: int
+    show: bool = False
 
 
 class Trainings:
@@ -42,7 +47,8 @@ class Trainings:
         outcomes = zip(jobs, trials, self.execution.run(trials), strict=True)
         for number, (job, trial, (outcome, seconds)) in enumerate(outcomes, start=total - len(jobs) + 1):
             row = _row(stage, job, DoneTrial(trial, outcome, seconds))
-            self.archive.commit(trainings=[row])
+            shown = {} if outcome.shown is None else {outputs_name(row): packed(outcome.shown)}
+            self.archive.commit(trainings=[row], state=shown)
             self.progress.step(stage, number, total, f"{job.contender.label} {_shown(row.score)}")
 
     def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
@@ -64,7 +70,8 @@ def _different(jobs: Sequence[Job]) -> list[Job]:
 
 def _trial(job: Job, evaluate_on: str) -> Trial:
     encoded = job.contender.encode(job.point)
-    return Trial(job.contender.family, encoded, job.point.learning_rate, job.seed, job.division, evaluate_on)
+    rate, show = job.point.learning_rate, job.show
+    return Trial(job.contender.family, encoded, rate, job.seed, job.division, evaluate_on, show=show)
 
 
 def _row(stage: str, job: Job, done: DoneTrial) -> TrainingRow:

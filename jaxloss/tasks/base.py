@@ -11,6 +11,7 @@ from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.host_metrics import HostMetrics
+from jaxloss.tasks.pictures import Pictures
 
 TRAIN, SEARCH_EVAL, TEST = "train", "search_eval", "test"
 SPLITS = (TRAIN, SEARCH_EVAL, TEST)
@@ -33,7 +34,9 @@ class Task:
     Attributes:
       name: for reports, for example `digits 40% symmetric noise`.
       metric: name of the score in `[0, 1]` that the search maximises, for example `accuracy`.
-      also_shown: names of further scores that tables show beside the metric.
+      also_shown: names of further scores that tables show beside the metric; the higher, the better.
+      parts: what the report shows part by part: title of a table -> name of a part, such as a class -> the score that is its
+        value, NaN where the part has none. Empty for nothing.
       offers: branch name -> names of the arrays in the `LossInputs` that `forward` makes for it.
       init: `(key) -> variables`, a plain pytree: `{'params': ..., 'batch_stats': ...}`.
       forward: `(variables, batch, key) -> ({branch: LossInputs}, variables)`, in training mode; the second output carries
@@ -62,6 +65,7 @@ class Task:
       final_scores: `(variables, examples) -> {name: number}`, on the host, what takes too long after every training: computed
         once, on the test split, for the network that a run keeps. None for nothing.
       host_metrics: further scores, which the host computes from predictions; None for none.
+      pictures: of networks at work on a few test examples, for the report; None for none.
       native_convolution: True when the network holds convolutions that are slow inside a loop on the CPU, so that steps are
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
@@ -82,6 +86,7 @@ class Task:
     with_division: Callable[[int], "Task"]
     scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None = None
     also_shown: tuple[str, ...] = ()
+    parts: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     augment: Callable[[PyTree, Array], PyTree] | None = None
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     order: Callable[[Array, PyTree], Array] | None = None
@@ -89,6 +94,7 @@ class Task:
     forward_over: Callable[[str], Callable[[PyTree, PyTree, Array], tuple[Mapping[str, LossInputs], PyTree]]] | None = None
     final_scores: Callable[[PyTree, PyTree], Mapping[str, float]] | None = None
     host_metrics: HostMetrics | None = None
+    pictures: Pictures | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     output_samples: Callable[[], OutputSamples] | None = None

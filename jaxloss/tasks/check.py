@@ -14,6 +14,7 @@ from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN, Task, num_examp
 from jaxloss.tasks.check_fields import check_task_fields
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
 from jaxloss.tasks.check_output_samples import check_output_samples
+from jaxloss.tasks.check_pictures import check_pictures
 from jaxloss.tasks.check_problem import check_problems
 from jaxloss.tasks.data.stream import StreamedRows, example_shapes, resident_arrays
 
@@ -45,6 +46,7 @@ def check_task(
     _check_auxiliary_losses(task, branches)
     _check_scores(task, variables)
     check_output_samples(task)
+    check_pictures(task, variables)
     if num_samples:
         check_problems(task, variables, num_samples, reads or task.offers)
     return {name: inputs for name, inputs in branches.items() if name in task.offers}
@@ -212,9 +214,9 @@ def _check_scores(task: Task, variables: PyTree) -> None:
     on_host = _check_host_metrics(task, variables, examples)
     if twice := sorted({*scores} & {*on_host}):
         raise UserError(f"scores and host_metrics of the task {task.name} both give '{twice[0]}': name one of them otherwise")
-    for name in (task.metric, *task.also_shown):
+    of_parts = {name: "parts" for parts in task.parts.values() for name in parts.values()}
+    for name, key in {**of_parts, **dict.fromkeys(task.also_shown, "also_shown"), task.metric: "metric"}.items():
         if name not in {**scores, **on_host}:
-            key = "metric" if name == task.metric else "also_shown"
             near = did_you_mean(name, [*scores, *on_host])
             more = f", and host_metrics gives {', '.join(on_host)}" if on_host else ""
             raise UserError(f"{what} lacks '{name}', which the task has as its {key}.{near} It gives {written(scores)}{more}")

@@ -7,6 +7,7 @@ from jaxloss.core.abstract import written
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.host_metrics import HostMetrics
+from jaxloss.tasks.pictures import Pictures
 
 _FUNCTIONS = ("init", "forward", "with_division")
 _OPTIONAL_FUNCTIONS = ("scores", "augment", "order", "backbone", "forward_over", "final_scores", "output_samples")
@@ -22,7 +23,7 @@ def check_task_fields(task: Task) -> None:
     for name in ("name", "metric"):
         _expect(task, name, isinstance(getattr(task, name), str), "a text")
     _expect(task, "also_shown", _are_names(task.also_shown), "a tuple of names")
-    for name in ("offers", "data", "ranges", "details", *_OF_FUNCTIONS):
+    for name in ("offers", "data", "ranges", "details", "parts", *_OF_FUNCTIONS):
         _expect(task, name, isinstance(getattr(task, name), Mapping), "a dict")
     _expect(task, "offers", bool(task.offers), "a dict of at least one branch")
     for branch, names in task.offers.items():
@@ -36,8 +37,12 @@ def check_task_fields(task: Task) -> None:
     for name in _OF_FUNCTIONS:
         for key, function in getattr(task, name).items():
             _expect(task, f"{name}[{key!r}]", callable(function), "a function", function)
+    for title, parts in task.parts.items():
+        is_table = isinstance(parts, Mapping) and _are_names((*parts, *parts.values()))
+        _expect(task, f"parts[{title!r}]", is_table, "a dict {part: name of a score}", parts)
     metrics = task.host_metrics
     _expect(task, "host_metrics", metrics is None or isinstance(metrics, HostMetrics), "HostMetrics or None")
+    _expect(task, "pictures", task.pictures is None or isinstance(task.pictures, Pictures), "Pictures or None")
 
 
 def _expect(task: Task, name: str, holds: Any, expected: str, *value: Any) -> None:

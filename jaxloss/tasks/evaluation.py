@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task
@@ -29,6 +30,12 @@ class Evaluation:
         (of_host,) = self.task.host_metrics.scores(predictions, self.on_host(examples))
         return {**scores, **of_host}
 
+    def shown(self, variables: PyTree, examples: PyTree) -> Mapping[str, np.ndarray] | None:
+        """What `Task.pictures` keeps of a network, in NumPy arrays; None where the task has none."""
+        if self.task.pictures is None:
+            return None
+        return jax.device_get(self._shown(variables, self.task.pictures.choose(examples)))
+
     def on_host(self, examples: PyTree, part: Callable[[PyTree], PyTree] = lambda examples: examples) -> PyTree:
         """A split in NumPy arrays, copied once; `part` takes one device's share where it has an axis for the devices."""
         if id(examples) not in self._on_host:
@@ -45,3 +52,8 @@ class Evaluation:
     def _predict(self):
         """`(variables, examples, first row) -> predictions`."""
         return jax.jit(self.task.host_metrics.predict_rows)
+
+    @functools.cached_property
+    def _shown(self):
+        """`(variables, few examples) -> outputs`."""
+        return jax.jit(self.task.pictures.predict)

@@ -123,6 +123,8 @@ class Outcome:
       steps: steps that the training has done, those before the trial's start included.
       finite: False where it was stopped by NaN or infinity, or the metric is that.
       end: handle to the end, where it was asked for; of a training that was stopped, to its last finite state.
+      shown: what the network makes of the examples of `Task.pictures`, where it was asked for, the task has these, and the
+        training was not stopped.
     """
 
     score: float | None
@@ -130,3 +132,4 @@ class Outcome:
     steps: int
     finite: bool
     end: StateHandle | None = None
+    shown: Mapping[str, np.ndarray] | None = None

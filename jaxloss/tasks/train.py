@@ -4,6 +4,7 @@ training = Training(task, family, settings)
 outcome = training.run(encoded, learning_rate=0.1, start=0, data=task.data, evaluate_on='search_eval')
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
@@ -58,6 +59,7 @@ class Training(TrainStep):
         num_steps: int | None = None,
         keep_end: bool = False,
         division: int = 0,
+        show: bool = False,
     ) -> Outcome:
         """Trains one network, from scratch or on from a handle, and scores it.
 
@@ -70,6 +72,7 @@ class Training(TrainStep):
           num_steps: so many, None for all that are left.
           keep_end: the outcome has a handle to the end.
           division: of `data`, which that handle names.
+          show: the outcome has what pictures are drawn of; of a network that is scored.
         """
         state = self.trained(encoded, learning_rate, start, data[TRAIN], num_steps)
         if keep_end:
@@ -80,7 +83,10 @@ class Training(TrainStep):
             end = None
             variables, finite, step = self._on_one_device((state.variables, state.finite, state.step))
         scores = None if evaluate_on is None else self.preparation.evaluation(variables, data[evaluate_on], finite)
-        return self.outcome(scores, finite, step, end)
+        outcome = self.outcome(scores, finite, step, end)
+        if not show or outcome.score is None:
+            return outcome
+        return dataclasses.replace(outcome, shown=self.preparation.evaluation.shown(variables, data[evaluate_on]))
 
     def first_steps(self, encoded: PyTree, learning_rate: float, start: int | StateHandle, train: PyTree, num_steps: int) -> int:
         """Waits for the first steps, and says how many were done; for measurements."""

@@ -146,6 +146,10 @@ def test_a_whole_search_in_miniature(data_dir, tmp_path, capsys):
     assert {name.partition(" of ")[0] for name in summary["final_scores"]} == {"boundary_iou"}
     page = (tmp_path / "run" / "report.html").read_text()
     assert "boundary IoU (trimap, 1 pixels)" in page
+    assert [title for title, _ in summary["parts"]] == ["mean_iou", "boundary_iou"]
+    assert len(scores["mean_iou of disc"]) == 2
+    for words in ("Every metric", "Part by part", "What the networks make of it", "void, which counts nowhere"):
+        assert words in page
     assert "ground" in page
     capsys.readouterr()
     assert export.main([str(tmp_path / "run")]) == 0

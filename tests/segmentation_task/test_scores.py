@@ -9,8 +9,10 @@ from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.metrics.segmentation.boundary_rule import BoundaryRule
 from jaxloss.tasks.metrics.segmentation.registry import METRICS
 from jaxloss.tasks.metrics.segmentation.streaming import SegmentationMetrics
-from jaxloss.tasks.segmentation.scoring import make_counts, make_scores
-from tests.segmentation_task.scenes import make, scenes
+from jaxloss.tasks.segmentation.scoring import class_tables, make_counts, make_scores
+from tests.segmentation_task.scenes import CLASSES, make, scenes
+
+TABLES = class_tables("mean_iou", CLASSES)
 
 
 @pytest.mark.parametrize("void", ["counted", "ignored"])
@@ -27,14 +29,16 @@ def test_scores_in_chunks_are_those_of_the_whole(void):
 
     @jax.jit
     def scored(examples):
-        found = [make_scores(make_counts(predict, metrics, most, False), metrics)(3.0, examples) for most in (2, 5)]
+        found = [make_scores(make_counts(predict, metrics, most, False), metrics, TABLES)(3.0, examples) for most in (2, 5)]
         whole = metrics.update(metrics.start(), predict(3.0, examples["image"]), metrics.prepare(examples["mask"]))
-        return found, metrics.compute(whole)
+        ious = metrics.of_classes(whole)["mean_iou"]
+        single = {f"mean_iou of {name}": value for name, value in zip(CLASSES, ious, strict=True)}
+        return found, {**metrics.compute(whole), **single}
 
     found, expected = scored(examples)
     for scores in found:
         assert scores == expected
-        assert scores.keys() == METRICS.keys()
+        assert scores.keys() == METRICS.keys() | set(TABLES["mean_iou"].values())
 
 
 def test_labels_beyond_the_classes_and_void_count_nowhere(task):
@@ -54,4 +58,7 @@ def test_the_table_of_classes_is_made_of_the_same_counts(task):
 def test_the_metric_that_is_searched_stands_first_and_the_others_beside_it(folder):
     task = make(folder, metric="boundary_f1")
     assert (task.metric, *task.also_shown) == ("boundary_f1", *(name for name in METRICS if name != "boundary_f1"))
+    assert {title: list(parts) for title, parts in task.parts.items()} == {
+        name: [*CLASSES] for name in ("mean_iou", "boundary_f1")
+    }
     assert task.details["metrics"][-1] == "boundary F1 (within 1 pixels)"

@@ -1,4 +1,4 @@
-"""Scores of a segmentation task: all six metrics over a split, and one of them class by class."""
+"""Scores of a segmentation task: all six metrics over a split, and some of them class by class."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,6 +10,8 @@ from jaxloss.tasks.chunks import fold_chunks
 from jaxloss.tasks.data.masks.pairs import IMAGE, MASK
 from jaxloss.tasks.metrics.segmentation.classes import predicted_classes
 from jaxloss.tasks.metrics.segmentation.streaming import Counts, SegmentationMetrics
+
+MEAN_IOU = "mean_iou"
 
 Counter = Callable[[PyTree, Mapping[str, Array]], Counts]
 
@@ -39,9 +41,36 @@ def make_counts(
     return counts
 
 
-def make_scores(counts: Counter, metrics: SegmentationMetrics) -> Callable[[PyTree, PyTree], dict[str, Array]]:
-    """`(variables, examples) -> {metric: scalar}`; jittable."""
-    return lambda variables, examples: metrics.compute(counts(variables, examples))
+def make_scores(
+    counts: Counter, metrics: SegmentationMetrics, tables: Mapping[str, Mapping[str, str]]
+) -> Callable[[PyTree, PyTree], dict[str, Array]]:
+    """`(variables, examples) -> {name: scalar}`, all metrics and their values for single classes; jittable.
+
+    Args:
+      counts: of a split; see `make_counts`.
+      metrics: that are counted for.
+      tables: see `class_tables`.
+    """
+
+    def scores(variables: PyTree, examples: PyTree) -> dict[str, Array]:
+        state = counts(variables, examples)
+        values = metrics.of_classes(state)
+        single = {name: values[metric][place] for metric, names in tables.items() for place, name in enumerate(names.values())}
+        return {**metrics.compute(state), **single}
+
+    return scores
+
+
+def class_tables(metric: str, class_names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Metrics that are shown class by class, the IoU and the one that is searched: metric -> class -> name of its score.
+
+    Args:
+      metric: that is searched.
+      class_names: `[C]`.
+    """
+    # Weighted by their frequency or not, the IoUs of the classes are the same.
+    shown = dict.fromkeys(name for name in (MEAN_IOU, metric) if name != "frequency_weighted_iou")
+    return {name: {of: f"{name} of {of}" for of in class_names} for name in shown}
 
 
 def scores_of_classes(
