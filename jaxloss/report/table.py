@@ -54,6 +54,8 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         _line(console, "")
     if summary.get("comparison"):
         console.print(_comparison(summary, names, console))
+        if summary.get("also_shown"):
+            console.print(_other_metrics(summary, names))
         _stopped(summary, names, console)
         _at_edges(summary, names, console)
     for name, value in summary.get("final_scores", {}).items():
@@ -127,17 +129,29 @@ def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: C
     table.add_column("loss", overflow="fold", min_width=16)
     for heading in ("untuned", "tuned") if tuned_too else (summary["metric"],):
         table.add_column(heading, no_wrap=True, min_width=15)
-    also = summary.get("also_shown", [])
-    for name in also:
-        table.add_column(name, no_wrap=True, justify="right")
     table.add_column("rate", no_wrap=True, justify="right", min_width=6)
     table.add_column("hyper-parameters", overflow="fold")
-    for row in sorted(summary["comparison"], key=lambda row: -row["tuned"]["test_mean"]):
+    for row in _best_first(summary):
         results = (row["untuned"], row["tuned"]) if tuned_too else (row["tuned"],)
         cells, tuned = [_interval(result, console) for result in results], row["tuned"]
-        cells += [score(tuned.get("test_means", {}).get(name)) for name in also]
         cells += [number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"])]
         table.add_row(Text(names[row["name"]]), *map(_ascii, cells))
+    return table
+
+
+def _best_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return sorted(summary["comparison"], key=lambda row: -row["tuned"]["test_mean"])
+
+
+def _other_metrics(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:
+    """A table of its own: beside the intervals, five more columns leave no room for the names of the losses."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="the same trainings by other metrics, mean", title_justify="left")
+    table.add_column("loss", overflow="fold", min_width=16)
+    for name in summary["also_shown"]:
+        table.add_column(name.replace("_", " "), justify="right", min_width=6)
+    for row in _best_first(summary):
+        means = row["tuned"].get("test_means", {})
+        table.add_row(Text(names[row["name"]]), *(_ascii(score(means.get(name))) for name in summary["also_shown"]))
     return table
 
 
