@@ -145,7 +145,7 @@ def _best_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _other_metrics(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:
     """A table of its own: beside the intervals, five more columns leave no room for the names of the losses."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="the same trainings by other metrics, mean", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="means of other metrics", title_justify="left")
     table.add_column("loss", overflow="fold", min_width=16)
     for name in summary["also_shown"]:
         table.add_column(name.replace("_", " "), justify="right", min_width=6)
