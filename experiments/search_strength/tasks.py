@@ -14,6 +14,8 @@ _LONG_TAILED = (
     "focal",
     "soft_f1",
 )
+# On predictions, the protocol stops balanced softmax and its like.
+_READS_PRIOR = {"space.autoloss_zero.inputs": "('prediction', 'target', 'prior')", "filters.rejection.variable": "logits"}
 _NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce")
 
 
@@ -55,9 +57,21 @@ TASKS: Mapping[str, StrengthTask] = {
             "task.classification.imbalance_ratio": "50",
             "task.classification.metric": "mean_class_accuracy",
         },
-        # On predictions, the protocol stops balanced softmax and its like.
-        {"space.autoloss_zero.inputs": "('prediction', 'target', 'prior')", "filters.rejection.variable": "logits"},
+        _READS_PRIOR,
         rivals=_LONG_TAILED,
+    ),
+    # Both at once: what is made for the one knows nothing of the other.
+    "digits_long_tail_noisy": StrengthTask(
+        _DIGITS,
+        {
+            "task.classification.imbalance_ratio": "10",
+            "task.classification.metric": "mean_class_accuracy",
+            "task.classification.noise_kind": "symmetric",
+            "task.classification.noise_rate": "0.4",
+            "task.classification.noise_seed": "0",
+        },
+        _READS_PRIOR,
+        rivals=(*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED)),
     ),
     # Not looked at while the searches were built; see `fashion.py`.
     "fashion_60": StrengthTask(
