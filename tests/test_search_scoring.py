@@ -27,17 +27,6 @@ def test_the_trainings_of_a_candidate_go_round_the_divisions(tmp_path):
     assert list(by_candidate.values()) == [[(0, 4), (1, 5), (2, 4)]] * 2
 
 
-def test_candidates_may_have_seeds_of_their_own(tmp_path):
-    three = ("search.seeds_per_candidate=3", "search.divisions_per_candidate=2", "search.own_seeds=true", "search.control=false")
-    found = []
-    for name in ("run", "again"):
-        assert run(tmp_path / name, *three, *ALONE, "comparison.divisions=(4, 5)", "comparison.handcrafted=()") == 0
-        found.append([(row.seed, row.division) for row in trainings(tmp_path / name, "evolution")])
-    assert found[0] == found[1]
-    assert [division for _, division in found[0]] == [4, 5, 4] * 2
-    assert len({seed for seed, _ in found[0]}) == 6
-
-
 def test_the_rate_is_found_within_the_budget_and_used_by_all(tmp_path):
     path = tmp_path / "run"
     calibration = (

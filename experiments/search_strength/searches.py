@@ -26,7 +26,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": _STARTS,
     "strong": _STRONG,
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
-    "strong_shared_seeds": {**_STRONG, "search.own_seeds": "false"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},
     "divisions": _DIVISIONS,

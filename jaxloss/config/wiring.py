@@ -158,7 +158,6 @@ def make_budget(config: Config) -> SearchBudget:
         max_attempts=config.filters.max_attempts,
         rungs=rungs(config.search.racing_first, config.search.racing_factor, config.search.seeds_per_candidate),
         factor=config.search.racing_factor,
-        own_seeds=config.search.own_seeds,
     )
 
 

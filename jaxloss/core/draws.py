@@ -3,8 +3,6 @@
 Each of them has a number that it is at seed 0, and is moved by one and the same shift for any other seed.
 """
 
-import numpy as np
-
 _NUMBERS = 2**30
 # Odd, so that no two seeds share a shift, and longer than the seeds that a run counts up from one number.
 _STRIDE = 100_003
@@ -16,8 +14,3 @@ FOLLOWS = -1
 def moved(number: int, seed: int) -> int:
     """What a number is in a run with this seed: itself for seed 0."""
     return (number + _STRIDE * seed) % _NUMBERS
-
-
-def drawn_seed(*numbers: int) -> int:
-    """A seed that belongs to some numbers, in no order: others are as likely for numbers close by."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) % _NUMBERS

@@ -5,8 +5,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxloss.core.draws import drawn_seed
-
 
 @dataclasses.dataclass(frozen=True)
 class SearchBudget:
@@ -16,13 +14,12 @@ class SearchBudget:
       num_trainings: the search ends when so many networks were trained; a count, never a clock, so that it repeats.
       learning_rate: of every training.
       starts: `(seed, division of the data)` of the trainings of a candidate, whose score is their mean. All candidates share
-        them, and with them initialisation and data order, unless `own_seeds`. The papers train once.
+        them, and with them initialisation and data order. The papers train once.
       batch: draws per round that go through the filters together.
       max_attempts: bound on the draws for one branch of one individual.
       rungs: numbers of trainings after which a candidate is judged, going up to all starts, see `search.racing`;
         by default a candidate has all its trainings.
       factor: one in so many goes on from a rung.
-      own_seeds: each candidate has seeds of its own, on the divisions of `starts`.
     """
 
     num_trainings: int
@@ -32,21 +29,10 @@ class SearchBudget:
     max_attempts: int
     rungs: tuple[int, ...] = ()
     factor: int = 3
-    own_seeds: bool = False
 
     def __post_init__(self):
         if not self.rungs:
             object.__setattr__(self, "rungs", (len(self.starts),))
-
-    def starts_of(self, number: int) -> tuple[tuple[int, int], ...]:
-        """`(seed, division of the data)` of each training of proposal `number`.
-
-        What shared seeds favour by chance is favoured in all who are like it, so that a search follows it as if it were better;
-        with seeds of their own, chance is another one for each, and what many alike have in common is what counts.
-        """
-        if not self.own_seeds:
-            return self.starts
-        return tuple((drawn_seed(seed, number), division) for seed, division in self.starts)
 
 
 @dataclasses.dataclass

@@ -204,7 +204,7 @@ class SearchLoop:
     def _trials(self, resolved: Resolved) -> list[Trial]:
         space, budget = self.search.space, self.budget
         encoded = space.encode(space.parse(resolved.text))
-        return [Trial(space, encoded, budget.learning_rate, *start, SEARCH_EVAL) for start in budget.starts_of(resolved.number)]
+        return [Trial(space, encoded, budget.learning_rate, *start, SEARCH_EVAL) for start in budget.starts]
 
     def _result(self, resolved: Resolved, trained: Sequence[DoneTrial] | None) -> Result:
         """What became of one proposal; `trained` is None for one that is passed over, or equivalent to a known one."""

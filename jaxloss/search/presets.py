@@ -13,7 +13,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "search.seeds_per_candidate": 3,
         "comparison.num_divisions": 3,
         "search.divisions_per_candidate": 3,
-        "search.own_seeds": True,
         "search.calibration_trainings": 30,
         "search.generation_size": 2,
         "search.surrogate.candidates": 16,

@@ -62,11 +62,6 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
         low=1,
         high=10_000,
     )
-    own_seeds: bool = setting(
-        False,
-        "Whether each candidate is trained from seeds of its own, so that what some seeds favour by chance is not inherited; "
-        "by default all share those of the first training, as one who trains once has it",
-    )
     racing_first: int = setting(
         0,
         "Trainings after which a candidate is judged first: the best go on to racing_factor times as many, up to "
