@@ -1,5 +1,6 @@
 """The session of all tests: several host devices, no warning from this project, and nothing compiled twice."""
 
+import gc
 import importlib.metadata
 import os
 import subprocess
@@ -17,10 +18,10 @@ _FLAGS = ["--xla_force_host_platform_device_count=4"]
 if os.environ.get(USERS_COMPILER) != "users":
     # No optimisation by the compiler, which takes longer than what most tests compute.
     _FLAGS.append("--xla_backend_optimization_level=0")
-    # Nor its emitters of fused operations, which take about as long again. A flag that a version does not know ends the process:
-    # it is that of the tested one.
+    # Nor its emitters of fused operations, which take about as long again, nor a division of each program among threads, whose
+    # parts have a preamble each. A flag that a version does not know ends the process: they are those of the tested one.
     if importlib.metadata.version("jaxlib").startswith("0.10."):
-        _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+        _FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
 os.environ["XLA_FLAGS"] = " ".join([*_FLAGS, _GIVEN_FLAGS]).strip()
 
 
@@ -36,6 +37,13 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 def pytest_configure(config):
     """Warnings that our own modules cause are errors; those of other packages are not ours to mend."""
     config.addinivalue_line("filterwarnings", r"error:::(jaxloss|tests)(\..*)?")
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the garbage collector need not look through it again and again while programs are traced."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)
