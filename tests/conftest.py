@@ -1,5 +1,6 @@
 """The session of all tests: several host devices, no warning from this project, and nothing compiled twice."""
 
+import contextlib
 import gc
 import importlib.metadata
 import os
@@ -44,6 +45,28 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_simplifiers():
+    """The processes in which SymPy simplifies go from one run to the next: each takes longer to start than a run needs it."""
+    from jaxloss.symbolic.client import SimplificationWorker
+
+    idle = []
+
+    @contextlib.contextmanager
+    def borrowed():
+        worker = idle.pop() if idle else SimplificationWorker()
+        try:
+            yield worker
+        finally:
+            idle.append(worker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxloss.symbolic.simplify.SimplificationWorker", borrowed)
+        yield
+    for worker in idle:
+        worker.close()
 
 
 @pytest.hookimpl(tryfirst=True)
