@@ -1,5 +1,7 @@
 """The session of all tests: several host devices, no warning from this project, and nothing compiled twice."""
 
+import contextlib
+import gc
 import importlib.metadata
 import os
 import subprocess
@@ -17,10 +19,10 @@ _FLAGS = ["--xla_force_host_platform_device_count=4"]
 if os.environ.get(USERS_COMPILER) != "users":
     # No optimisation by the compiler, which takes longer than what most tests compute.
     _FLAGS.append("--xla_backend_optimization_level=0")
-    # Nor its emitters of fused operations, which take about as long again. A flag that a version does not know ends the process:
-    # it is that of the tested one.
+    # Nor its emitters of fused operations, which take about as long again, nor a division of each program among threads, whose
+    # parts have a preamble each. A flag that a version does not know ends the process: they are those of the tested one.
     if importlib.metadata.version("jaxlib").startswith("0.10."):
-        _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+        _FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
 os.environ["XLA_FLAGS"] = " ".join([*_FLAGS, _GIVEN_FLAGS]).strip()
 
 
@@ -31,11 +33,42 @@ os.environ["XDG_CACHE_HOME"] = os.path.join(tempfile.gettempdir(), f"jaxloss-tes
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(os.environ["XDG_CACHE_HOME"], "jaxloss")
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+# Nor is the place in the source noted beside each operation of a program, which nobody looks at.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
 
 
 def pytest_configure(config):
     """Warnings that our own modules cause are errors; those of other packages are not ours to mend."""
     config.addinivalue_line("filterwarnings", r"error:::(jaxloss|tests)(\..*)?")
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the garbage collector need not look through it again and again while programs are traced."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_simplifiers():
+    """The processes in which SymPy simplifies go from one run to the next: each takes longer to start than a run needs it."""
+    from jaxloss.symbolic.client import SimplificationWorker
+
+    idle = []
+
+    @contextlib.contextmanager
+    def borrowed():
+        worker = idle.pop() if idle else SimplificationWorker()
+        try:
+            yield worker
+        finally:
+            idle.append(worker)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxloss.symbolic.simplify.SimplificationWorker", borrowed)
+        yield
+    for worker in idle:
+        worker.close()
 
 
 @pytest.hookimpl(tryfirst=True)

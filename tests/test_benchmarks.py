@@ -17,23 +17,25 @@ from jaxloss.tasks.base import SEARCH_EVAL
 FACTS = {"device", "jax", "commit", "command"}
 
 
-def test_interpreter(tmp_path, capsys, monkeypatch):
+# Those of a population are compiled for each size, without the cache.
+@pytest.mark.parametrize("chosen", [("vmap_gradient", "jit_forward"), pytest.param(interpreter.WAYS, marks=pytest.mark.slow)])
+def test_interpreter(tmp_path, capsys, monkeypatch, chosen):
     monkeypatch.setattr(interpreter, "LEAST_SECONDS", 0)
     table, plot = tmp_path / "out.json", tmp_path / "out.png"
-    tiny = ["--populations", "3,2", "--sizes", "2x3", "--jit", "1", "--repetitions", "1"]
+    tiny = ["--populations", "3,2", "--sizes", "2x3", "--jit", "1", "--repetitions", "1", "--ways", ",".join(chosen)]
     interpreter.main([*tiny, "--json", str(table), "--plot", str(plot)])
     results = json.loads(table.read_text())
     assert results.keys() > FACTS
     assert results["left_out"] == []
     rows = results["rows"]
-    ways = {*interpreter.WAYS, *(f"{way}_compiling" for way in interpreter.JIT_WAYS)}
+    ways = {*chosen, *(f"{way}_compiling" for way in interpreter.JIT_WAYS if way in chosen)}
     assert {row["way"] for row in rows} == ways
     for row in rows:
         assert {"way", "population", "shape", "seconds", "evaluations_per_second", "compile_seconds"} <= row.keys()
         assert row["evaluations_per_second"] == pytest.approx(row["population"] / row["seconds"])
     found = [(row["shape"], row["population"]) for row in rows if row["way"] == "vmap_gradient"]
     assert found == [([2, 1, 1, 3], 2), ([2, 1, 1, 3], 3)]
-    population_ways = [way for way in interpreter.WAYS if way not in interpreter.JIT_WAYS]
+    population_ways = [way for way in chosen if way not in interpreter.JIT_WAYS]
     assert [(row["way"], row["against"], row["at"]) for row in results["slopes"]] == [
         (way, "population", "2x1x1x3") for way in population_ways
     ]

@@ -68,7 +68,7 @@ def test_problem_shapes_are_those_of_one_sample_and_of_all():
 
     task = with_problem(inputs=lambda problem: only_one)
     assert isinstance(
-        task.problems[PREDICTIONS](TASK.init(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem
+        task.problems[PREDICTIONS](jax.jit(TASK.init)(jax.random.key(0)), TASK.data[TRAIN], None, 5)[BRANCH], RejectionProblem
     )
     with pytest.raises(
         UserError, match="inputs of the problem 'predictions' of the task fast, branch 'classification' raises TypeError"

@@ -162,7 +162,7 @@ def test_rejection_problem(variable):
     task = make_classification(
         ClassificationSettings("digits", model_options={"features": (16,)}), TaskContext(rejection_variable=variable)
     )
-    variables = task.init(jax.random.key(0))
+    variables = jax.jit(task.init)(jax.random.key(0))
     problem = task.problems[PREDICTIONS](variables, task.data["train"], jax.random.key(0), 5)[BRANCH]
     assert problem.start.shape == (5, 1, 1, 10)
     assert initial_metric(problem) <= 0.3

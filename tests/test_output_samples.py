@@ -46,7 +46,7 @@ def test_logits_are_the_same_at_every_call_and_of_every_kind(num_classes):
 
 def test_their_inputs_are_those_of_a_training():
     """The logits of a network, and the same logits as a sample, give a loss the same arrays."""
-    variables, batch = TASK.init(jax.random.key(0)), TASK.data[TRAIN]
+    variables, batch = jax.jit(TASK.init)(jax.random.key(0)), TASK.data[TRAIN]
     inputs, _ = TASK.forward(variables, batch, jax.random.key(1))
     logits = inputs[BRANCH].arrays["logits"][:, 0, 0]
     made = SAMPLES.inputs(logits, batch["label"])

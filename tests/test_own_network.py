@@ -40,7 +40,7 @@ def train(task, num_steps, rate=0.05):
         gradient, updated = jax.grad(loss, has_aux=True)(variables["params"])
         return {**updated, "params": jax.tree.map(lambda value, slope: value - rate * slope, variables["params"], gradient)}
 
-    variables = task.init(jax.random.key(0))
+    variables = jax.jit(task.init)(jax.random.key(0))
     for index in range(num_steps):
         variables = step(variables, jax.random.key(index))
     return variables
@@ -53,9 +53,9 @@ def test_a_network_with_batch_norm_keeps_the_contract_and_learns(model):
     assert task.details["network"] == model
     assert task.details["num_parameters"] == 64 * 16 + 16 + 2 * 16 + 16 * 10 + 10
     assert not task.native_convolution
-    start = task.init(jax.random.key(0))
+    start = jax.jit(task.init)(jax.random.key(0))
     assert set(start) == {"params", "batch_stats"}
-    seeds = [jax.tree.leaves(task.init(jax.random.key(seed))["params"]) for seed in (0, 1)]
+    seeds = [jax.tree.leaves(jax.jit(task.init)(jax.random.key(seed))["params"]) for seed in (0, 1)]
     assert sum(not np.allclose(*pair) for pair in zip(*seeds, strict=True)) == 2  # the two kernels
     variables = train(task, 40, rate=0.5)
     assert jax.tree.structure(start) == jax.tree.structure(variables)
@@ -102,7 +102,7 @@ class DroppedModel(nnx.Module):
 def test_random_numbers_of_an_nnx_module_come_from_the_key_of_the_step():
     task = make(f"{__name__}:DroppedModel")
     assert task.native_convolution
-    variables = task.init(jax.random.key(0))
+    variables = jax.jit(task.init)(jax.random.key(0))
     assert set(variables) == {"params"}
     batch = jax.tree.map(lambda array: array[:4], task.data["train"])
     logits = [task.forward(variables, batch, jax.random.key(seed))[0][BRANCH].arrays["logits"] for seed in (0, 0, 1)]
@@ -115,7 +115,7 @@ def test_random_numbers_of_an_nnx_module_come_from_the_key_of_the_step():
 def test_logits_are_float32_whatever_the_network_computes_in():
     settings = ClassificationSettings("digits", model=f"{__name__}:DroppedModel", precision="bfloat16")
     task = make_classification(settings)
-    branches, _ = jax.eval_shape(task.forward, task.init(jax.random.key(0)), task.data["train"], jax.random.key(0))
+    branches, _ = jax.eval_shape(task.forward, jax.jit(task.init)(jax.random.key(0)), task.data["train"], jax.random.key(0))
     assert branches[BRANCH].arrays["logits"].dtype == jnp.float32
 
 

@@ -20,6 +20,7 @@ from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.runs import Archive, open_for_reading
 from jaxloss.search.loop import SearchLoop
+from tests.short_comparison import SHORT_COMPARISON
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = REPOSITORY / "tests/configs/tiny.py"
@@ -237,7 +238,8 @@ def kill_and_restart(tmp_path, kills, seed, *overrides):
 
 def test_two_kills_change_nothing(tmp_path):
     small = ("search.control=false", "comparison.handcrafted=()", "search.num_trainings=3", "filters.rejection.enabled=false")
-    undisturbed, killed = kill_and_restart(tmp_path, 2, 0, *small)
+    short = (f"{key}={value}" for key, value in SHORT_COMPARISON.items())
+    undisturbed, killed = kill_and_restart(tmp_path, 2, 0, *small, *short)
     assert killed == undisturbed
 
 

@@ -160,7 +160,9 @@ def test_a_classification_task_trains_both_ways():
     end(*executions)
     # The rejection protocol draws the same samples.
     key = jax.random.key(3)
-    problems = [task.problems["predictions"](task.init(key), task.data[TRAIN], key, 5)["classification"] for task in tasks]
+    problems = [
+        task.problems["predictions"](jax.jit(task.init)(key), task.data[TRAIN], key, 5)["classification"] for task in tasks
+    ]
     np.testing.assert_array_equal(problems[0].start, problems[1].start)
     chex.assert_trees_all_equal(problems[0].context, problems[1].context)
 

@@ -52,7 +52,7 @@ def test_the_look_at_an_untrained_network_compiles_nothing_of_its_own(make):
     scores = execution.untrained_scores(0, 0)
     list(execution.run([Trial(focal, focal.encode(focal.defaults), 0.1, 0, 0, SEARCH_EVAL)]))
     execution.close()
-    variables = TASK.init(jax.random.split(jax.random.key(0))[0])
+    variables = jax.jit(TASK.init)(jax.random.split(jax.random.key(0))[0])
     assert scores == pytest.approx({"accuracy": float(TASK.scores(variables, TASK.data[SEARCH_EVAL])["accuracy"])})
 
 

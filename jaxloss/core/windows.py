@@ -1,13 +1,16 @@
 """What stands around each position of a label map: neighbours of another class, and marks in a square window."""
 
+import functools
 import itertools
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxloss.core.types import Array
 
 
+@jax.jit
 def differs_from_neighbour(labels: Array, counted: Array | None = None) -> Array:
     """Whether one of the eight neighbours of a position has another label; beyond the border there are none.
 
@@ -33,6 +36,7 @@ def differs_from_neighbour(labels: Array, counted: Array | None = None) -> Array
     return _any(found)
 
 
+@functools.partial(jax.jit, static_argnames="radius")
 def any_within(marks: Array, radius: int) -> Array:
     """Marks of the square window of `2 radius + 1` positions around each one, joined by a bitwise or.
 

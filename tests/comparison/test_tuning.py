@@ -69,7 +69,7 @@ def test_a_loss_as_it_is_is_tried_and_is_a_finalist(archive, trainings):
         assert [one[:2] for one in finals[:3]] == [one[:2] for one in finals[3:]]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))])
 def test_no_loss_is_worse_tuned_than_untuned(archive, seed):
     """On search_eval, whatever the scores: here they are nothing but luck."""
 

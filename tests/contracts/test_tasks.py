@@ -67,12 +67,12 @@ class TestTasks:
             assert not all(np.array_equal(one, two) for one, two in pairs), split
 
     def test_its_problems_are_those_of_its_branches(self, task):
-        variables = task.init(jax.random.key(0))
+        variables = jax.jit(task.init)(jax.random.key(0))
         for make in task.problems.values():
             problems = make(variables, task.data[TRAIN], jax.random.key(1), 5)
             assert problems.keys() == task.offers.keys()
             for problem in problems.values():
-                metrics = problem.metrics(problem.start)
+                metrics = jax.jit(problem.metrics)(problem.start)
                 assert metrics.shape == (5,)
                 assert np.all((metrics >= 0) & (metrics <= 1))
 

@@ -103,20 +103,26 @@ def in_blocks(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evalua
 
 def compiled(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
     """The compiled form, all graphs in one `jit`. A value per sample is spread over C, as the interpreter does."""
-    channels = max(array.shape[-1] for array in batch.arrays.values())
+    results = jax.tree.map(np.asarray, _compiled(tuple(graphs), setting)(batch))
+    return jax.tree.map(lambda *rows: np.stack(rows), *results)
 
-    def spread(values):
+
+@functools.lru_cache(maxsize=4)
+def _compiled(graphs: tuple[Graph, ...], setting: Setting):
+    """One `jit` of all graphs, kept for the next batch of them: to trace it takes as long as to compile it."""
+
+    def spread(values, channels):
         return jnp.broadcast_to(values / (channels // values.shape[-1]), (*values.shape[:-1], channels))
 
     losses = [compile_graph(graph, setting.layout.operators) for graph in graphs]
 
     @functools.partial(jax.jit, compiler_options=FAST_COMPILATION)
     def all_of_them(batch):
+        channels = max(array.shape[-1] for array in batch.arrays.values())
         results = [value_and_gradient(loss, batch) for loss in losses]
-        return [(spread(values), gradients) for values, gradients in results]
+        return [(spread(values, channels), gradients) for values, gradients in results]
 
-    results = jax.tree.map(np.asarray, all_of_them(batch))
-    return jax.tree.map(lambda *rows: np.stack(rows), *results)
+    return all_of_them
 
 
 def expected(graphs: Sequence[Graph], setting: Setting, batch: Batch, spread: bool, ulps: float = 16) -> Evaluated:

@@ -50,8 +50,16 @@ def many_trials():
     return [*found[:2], *by_hand, *found[2:]]
 
 
-@pytest.mark.parametrize("dispatch", ["whole", "steps"])
-@pytest.mark.parametrize("mode", POPULATIONS)
+@pytest.mark.parametrize(
+    ("mode", "dispatch"),
+    [
+        ("vmap", "whole"),
+        ("vmap", "steps"),
+        pytest.param("pmap", "whole", marks=needs_devices),
+        # Step by step on several devices is also compared with single trainings where trainings are done in parts.
+        pytest.param("pmap", "steps", marks=[needs_devices, pytest.mark.slow]),
+    ],
+)
 def test_a_population_agrees_with_single_trainings(expected, mode, dispatch):
     """Lanes are refilled, those with NaN early; outcomes come in the order of the trials."""
     execution = make(mode, dispatch=dispatch)

@@ -1,5 +1,8 @@
 """Classes of pixels: those that a network predicts, those that are true, and sets of classes as bits."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
@@ -69,6 +72,7 @@ def predicted_classes(predictions: Array, num_classes: int) -> Array:
     return jnp.where(jnp.isnan(predictions).any(axis=-1), num_classes, largest)
 
 
+@functools.partial(jax.jit, static_argnames="num_classes")
 def class_bits(classes: Array, chosen: Array, num_classes: int) -> Array:
     """Each chosen position as the set of its class alone: one bit of 32 in `ceil(C / 32)` words.
 
@@ -87,6 +91,7 @@ def class_bits(classes: Array, chosen: Array, num_classes: int) -> Array:
     return jnp.where(here, jnp.left_shift(jnp.uint32(1), (classes % _BITS).astype(jnp.uint32))[..., None], 0)
 
 
+@jax.jit
 def has_class(bits: Array, classes: Array) -> Array:
     """Whether the set at a position holds the class at that position, bool `[N, H, W]`.
 
@@ -99,6 +104,7 @@ def has_class(bits: Array, classes: Array) -> Array:
     return jnp.right_shift(word, (classes % _BITS).astype(jnp.uint32)) % 2 == 1
 
 
+@functools.partial(jax.jit, static_argnames="num_classes")
 def count_classes(classes: Array, chosen: Array, num_classes: int) -> Array:
     """How many chosen positions of each sample belong to each class, int32 `[N, C]`.
 
