@@ -19,7 +19,6 @@ _PLAIN = {
 _WITH_PRIOR = {
     "weighted_cross_entropy": "Neg(Mul(Mul(target, Inv(prior)), Log(prediction)))",
     "balanced_softmax": "Neg(Mul(target, Log(Mul(Mul(prior, prediction), Inv(Mean_c(Mul(prior, prediction)))))))",
-    "soft_f1": "Neg(Mul(Mean_nhw(Mul(prediction, target)), Inv(Mean_nhw(Add(prediction, target)))))",
 }
 
 
