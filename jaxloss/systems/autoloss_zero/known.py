@@ -15,7 +15,6 @@ _PLAIN = {
     "gce": "Neg(Mul(target, Sqrt(prediction)))",
     "sce": "Neg(Mul(target, Add(Log(prediction), prediction)))",
 }
-# For classes of unequal frequency; of the soft F1, misses and false alarms with the same weight.
 _WITH_PRIOR = {
     "weighted_cross_entropy": "Neg(Mul(Mul(target, Inv(prior)), Log(prediction)))",
     "balanced_softmax": "Neg(Mul(target, Log(Mul(Mul(prior, prediction), Inv(Mean_c(Mul(prior, prediction)))))))",
