@@ -226,9 +226,9 @@ def test_loop_and_vmap_give_the_same_verdicts():
     texts = [*list(FORMULAS.values())[::3], "t: Detach(x) | n: Detach(x) | log2_s: 4", "t: Log(x) | n: x | log2_s: 3"]
     losses = [FORM.parse(text) for text in texts]
     losses += [SPACE.sample(np.random.default_rng(seed), BRANCH) for seed in range(6)]
-    settings = RejectionSettings(60, 0.02, 0.9, 0.6)
+    settings = RejectionSettings(100, 0.01, 0.9, 0.6)
     found = []
-    for batching, lanes in (("map", 4), ("vmap", 5)):
+    for batching, lanes in (("map", 4), ("vmap", 7)):
         protocol = RejectionProtocol(problem, FormPopulation(problem, FORM, lanes, 2**30, batching), settings)
         found.append(protocol(losses)["reason"])
         assert protocol.compilations == 1

@@ -50,18 +50,18 @@ def assert_equal(one, other):
 
 
 @pytest.fixture(scope="module")
-def a_thousand():
-    return any_graphs(1000, seed=1)
+def two_thousand():
+    return any_graphs(2000, seed=1)
 
 
 @pytest.fixture(scope="module")
-def whole_descents(a_thousand):
+def whole_descents(two_thousand):
     """All iterations for all of them."""
-    return protocol(lanes=256, shortcuts=False)(a_thousand)
+    return protocol(lanes=256, shortcuts=False)(two_thousand)
 
 
-def test_who_leaves_early_has_the_verdict_of_the_whole_descent(a_thousand, whole_descents):
-    found = protocol(lanes=256)(a_thousand)
+def test_who_leaves_early_has_the_verdict_of_the_whole_descent(two_thousand, whole_descents):
+    found = protocol(lanes=256)(two_thousand)
     assert_equal(found, whole_descents)
     assert np.all(whole_descents["steps"] == 500)
     # Many leave, for each of the reasons, and at different times.
@@ -71,15 +71,15 @@ def test_who_leaves_early_has_the_verdict_of_the_whole_descent(a_thousand, whole
     assert found["steps"].mean() < 350
 
 
-def test_the_filters_before_the_protocol_take_nothing_that_would_pass(a_thousand, whole_descents):
+def test_the_filters_before_the_protocol_take_nothing_that_would_pass(two_thousand, whole_descents):
     """Those that judge by the gradient, that is: a graph that does not look at the target may gain by luck."""
     cascade, memory = make_cascade(), LossMemory()
-    looked_at = [index for index, graph in enumerate(a_thousand) if cascade.look(graph).accepted]
+    looked_at = [index for index, graph in enumerate(two_thousand) if cascade.look(graph).accepted]
     passes = whole_descents["reason"] == PASSED
     lost = collections.Counter()
     for begin in range(0, len(looked_at), 100):
         chunk = looked_at[begin : begin + 100]
-        for index, screened in zip(chunk, cascade.screen([a_thousand[i] for i in chunk], memory), strict=True):
+        for index, screened in zip(chunk, cascade.screen([two_thousand[i] for i in chunk], memory), strict=True):
             reason = screened.verdict.reason
             lost[reason] += bool(passes[index]) and reason is not ACCEPTED
             if screened.sketch is not None and not screened.verdict.accepted:
@@ -157,10 +157,10 @@ def summaries(cascade, graphs):
     ]
 
 
-def test_all_ways_come_to_the_same_verdicts(a_thousand):
+def test_all_ways_come_to_the_same_verdicts(two_thousand):
     """Blocks and vmap, each on one device and on two, and blocks in threads; each compiled once for lists of any length."""
     assert jax.local_device_count() >= 2
-    graphs = [graph for graph in a_thousand if {"prediction", "target"} <= graph.input_names][:120]
+    graphs = [graph for graph in two_thousand if {"prediction", "target"} <= graph.input_names][:120]
     elementwise = BRANCH.form.layout.operators.elementwise.by_name
     assert sum(any(node.name not in elementwise for node in graph.nodes if node.is_operator) for graph in graphs) > 20
     found, shared = {}, []

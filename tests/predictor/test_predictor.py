@@ -19,7 +19,7 @@ from tests.compilations import counted
 
 POINTS = np.linspace(-1, 1, 257)
 # All fits of this file share one compiled training.
-TINY = PredictorSettings(depth=10, width=4, num_epochs=35)
+TINY = PredictorSettings(depth=10, width=4, num_epochs=50)
 
 
 def made_up_losses(num_losses, seed):

@@ -94,7 +94,7 @@ def test_a_task_without_labels_beside_its_target_is_as_before():
     assert float(family("cross_entropy").loss({}, {"": inputs})) == pytest.approx(np.log(3))
 
 
-@pytest.mark.parametrize("metric", ["mean_iou", "boundary_f1"])
+@pytest.mark.parametrize("metric", ["mean_iou", "boundary_f1", pytest.param("boundary_iou", marks=pytest.mark.slow)])
 def test_what_is_predicted_at_void_changes_no_loss(folder, metric):
     """Neither values nor gradients, of rivals and of formulas with poolings and means; and no gradient comes from there."""
     task = make(folder, metric=metric)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.chunks import fold_chunks
@@ -71,26 +70,3 @@ def class_tables(metric: str, class_names: Sequence[str]) -> dict[str, dict[str,
     # Weighted by their frequency or not, the IoUs of the classes are the same.
     shown = dict.fromkeys(name for name in (MEAN_IOU, metric) if name != "frequency_weighted_iou")
     return {name: {of: f"{name} of {of}" for of in class_names} for name in shown}
-
-
-def scores_of_classes(
-    counts: Counter,
-    metrics: SegmentationMetrics,
-    metric: str,
-    class_names: Sequence[str],
-    variables: PyTree,
-    examples: PyTree,
-) -> dict[str, float]:
-    """A metric class by class, as `mean_iou of road`; classes that it leaves out are left out.
-
-    Args:
-      counts: of a split; see `make_counts`.
-      metrics: that were counted for.
-      metric: its name.
-      class_names: `[C]`.
-      variables: of the network.
-      examples: the split.
-    """
-    values = np.asarray(metrics.of_classes(counts(variables, examples))[metric])
-    named = zip(class_names, values.tolist(), strict=True)
-    return {f"{metric} of {name}": value for name, value in named if np.isfinite(value)}

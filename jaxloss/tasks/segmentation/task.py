@@ -27,7 +27,7 @@ from jaxloss.tasks.segmentation.inputs import BRANCH, OFFERS, RANGES, PixelInput
 from jaxloss.tasks.segmentation.output_samples import dense_samples
 from jaxloss.tasks.segmentation.pictures import make_pictures
 from jaxloss.tasks.segmentation.rejection import make_problem
-from jaxloss.tasks.segmentation.scoring import class_tables, make_counts, make_scores, scores_of_classes
+from jaxloss.tasks.segmentation.scoring import class_tables, make_counts, make_scores
 from jaxloss.tasks.segmentation.settings import SECTION, SegmentationSettings
 from jaxloss.tasks.segmentation.splits import divide, frequencies_of, load_source, place
 from jaxloss.tasks.user_options import options_of_the_user
@@ -44,7 +44,7 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     `forward` offers `prediction` (softmax), `target` (what the metric is trained towards), `logits` and `prior`, each
     `[N, H, W, C]` of the size of the training; void is left out of the mask. Where the target is another one than the labels, the
     labels are beside it, for hand-crafted losses. `scores` gives all metrics of `metrics.segmentation`, at the full size of the
-    images, and the IoU of each class; the metric of the rejection problem is the one that is searched for.
+    images, and the IoU and the metric itself of each class; the metric of the rejection problem is the one that is searched for.
 
     Args:
       settings: of the task.
@@ -103,7 +103,6 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
             with_division=build,
             auxiliary_losses=auxiliary,
             backbone=network_backbone_mask if has_backbone else None,
-            final_scores=final_scores,
             pictures=pictures,
             native_convolution=native,
             ranges={BRANCH: RANGES},
@@ -135,7 +134,6 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     tables = class_tables(settings.metric, class_names)
     scores = make_scores(counts, metrics, tables)
     pictures = make_pictures(predict, class_names, settings.rule)
-    final_scores = functools.partial(scores_of_classes, jax.jit(counts), metrics, settings.metric, class_names)
     window, size = tuple(settings.rejection_window), sizes[-1]
     if window != (0, 0) and not (len(window) == 2 and 0 < window[0] <= size[0] and 0 < window[1] <= size[1]):
         raise UserError(f"{SECTION}.rejection_window is a part of {size[0]} x {size[1]} pixels, or (0, 0), not {window}")
