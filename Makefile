@@ -17,7 +17,7 @@ demo: install
 	$(BIN)/python -m jaxloss.launch --config=configs/quickstart.py --workdir=runs/quickstart
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: install
 	JAXLOSS_TESTS_COMPILER=users $(BIN)/python -m pytest -m slow

@@ -18,7 +18,8 @@ _GIVEN_FLAGS = os.environ.setdefault("JAXLOSS_TESTS_GIVEN_XLA_FLAGS", os.environ
 _FLAGS = ["--xla_force_host_platform_device_count=4"]
 if os.environ.get(USERS_COMPILER) != "users":
     # No optimisation by the compiler, which takes longer than what most tests compute.
-    _FLAGS.append("--xla_backend_optimization_level=0")
+    # Nor a division of small matrix products among threads, which the other processes of the tests need as well.
+    _FLAGS += ["--xla_backend_optimization_level=0", "--xla_cpu_multi_thread_eigen=false"]
     # Nor its emitters of fused operations, which take about as long again, nor a division of each program among threads, whose
     # parts have a preamble each. A flag that a version does not know ends the process: they are those of the tested one.
     if importlib.metadata.version("jaxlib").startswith("0.10."):
@@ -40,6 +41,41 @@ os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
 def pytest_configure(config):
     """Warnings that our own modules cause are errors; those of other packages are not ours to mend."""
     config.addinivalue_line("filterwarnings", r"error:::(jaxloss|tests)(\..*)?")
+
+
+# Files that take from thirteen seconds to a minute.
+_LONGEST_FIRST = (
+    "test_rejection",
+    "core/test_agreement",
+    "test_resume",
+    "execution/test_agreement",
+    "test_segmentation_models",
+    "test_examples",
+    "test_benchmarks",
+    "test_embedding_models",
+    "segmentation_task/test_rejection",
+    "test_branches",
+    "test_margin_filters",
+    "contracts/test_tasks",
+    "test_search_strength",
+    "test_stream",
+    "test_trials",
+    "segmentation_task/test_training",
+    "core/test_population",
+    "test_filters",
+    "predictor/test_predictor",
+    "test_own_space",
+    "retrieval_task/test_training",
+    "test_prior",
+    "test_prior_knowledge",
+    "margin_space/test_loss",
+)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Processes that share the tests end together when the longest files come first: see `make test`."""
+    first = {config.rootpath / "tests" / f"{name}.py": place for place, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 def pytest_collection_finish():
