@@ -80,6 +80,9 @@ def get_config():
         "soft_jaccard",
         "boundary_cross_entropy",
         "structural_similarity",
+        # What the paper found for the two metrics on PASCAL VOC.
+        "autoloss_zero_miou",
+        "autoloss_zero_bf1",
     )
     config.comparison.learning_rate_low = 0.002
     config.comparison.learning_rate_high = 0.05

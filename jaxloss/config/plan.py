@@ -27,10 +27,10 @@ from jaxloss.spaces.check import check_space
 from jaxloss.spaces.check_fit import check_fit
 from jaxloss.spaces.families import FAMILIES, branch_families, names_family, single_words
 from jaxloss.study.comparison_settings import ComparisonSettings
-from jaxloss.study.contender import GIVEN, HANDCRAFTED, Contender
+from jaxloss.study.contender import GIVEN, HANDCRAFTED, PUBLISHED, Contender
 from jaxloss.study.plan import Plan
 from jaxloss.symbolic.reading import check_reading
-from jaxloss.systems.registry import PUBLISHED
+from jaxloss.systems.registry import PUBLISHED as PUBLISHED_FORMULAS
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_task, on_division
 from jaxloss.tasks.data.stream import resident_arrays
@@ -68,12 +68,10 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     contenders = _contenders(config, space)
     task = on_division(wiring.make_task(config), config.comparison.divisions[0])
     _check_parts(config, space, task)
-    for contender in contenders:
+    calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
+    for contender in (*contenders, *([calibration] if calibration else [])):
         if contender.kind == HANDCRAFTED:
             _check_handcrafted(contender, task, config.mode)
-    calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
-    if calibration is not None:
-        _check_handcrafted(calibration, task, config.mode)
     if config.training.frozen_epochs:
         _need_backbone("frozen_epochs", task)
     if config.training.head_factor != 1:
@@ -141,7 +139,7 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
 
 
 def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:
-    """The losses that the config names; beside a search, hand-crafted ones alone."""
+    """The losses that the config names; beside a search, those that people have."""
     make = make_rival if config.mode == "search" else make_contender
     texts = _losses(config)
     contenders = [make(text, space) for text in texts]
@@ -185,11 +183,15 @@ def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Co
 
 
 def make_rival(text: str, space: Space) -> Contender:
-    """A contender from the name of a hand-crafted loss, or from one for each of the branches, see `families.branch_families`.
+    """A contender from a name: of a published loss, of a hand-crafted one, or one for each branch, see `families.branch_families`.
 
     Raises:
       UserError: for an unknown name or branch.
     """
+    if text in PUBLISHED_FORMULAS:
+        return make_contender(text, space)
+    if text not in FAMILIES and single_words(text, len(space.branches)) == [text]:
+        raise unknown("hand-crafted loss", text, [*FAMILIES, *PUBLISHED_FORMULAS])
     made = branch_families(text, {branch.name: branch.weight for branch in space.branches})
     return Contender(made.name, HANDCRAFTED, made)
 
@@ -202,14 +204,14 @@ def make_contender(text: str, space: Space) -> Contender:
     """
     if names_family(text, len(space.branches)):
         return make_rival(text, space)
-    formula = PUBLISHED.get(text, text)
+    formula = PUBLISHED_FORMULAS.get(text, text)
     try:
         candidate = space.parse(formula)
     except UserError:
         words = single_words(text, len(space.branches))
         if formula is text and words:
             # A single word is a mistyped name rather than a formula.
-            raise unknown("loss", words[0], [*FAMILIES, *PUBLISHED]) from None
+            raise unknown("loss", words[0], [*FAMILIES, *PUBLISHED_FORMULAS]) from None
         raise
     for branch in space.branches:
         if branch.form.reads is None:
@@ -221,7 +223,7 @@ def make_contender(text: str, space: Space) -> Contender:
             if not read & any_of:
                 listed = " or ".join(sorted(any_of))
                 raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
-    return Contender(text, GIVEN, space, formula)
+    return Contender(text, GIVEN if formula is text else PUBLISHED, space, formula)
 
 
 def _need_backbone(key: str, task: Task) -> None:

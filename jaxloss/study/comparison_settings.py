@@ -113,7 +113,7 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
     )
     handcrafted: tuple[str, ...] = setting(
         ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce"),
-        "The rivals of a search: names of hand-crafted losses",
+        "The rivals of a search: names of hand-crafted losses, or of those that papers published",
         check=are_different("formulas or names"),
         may_change=True,
         acts_when=(in_mode("search", is_preset=False),),

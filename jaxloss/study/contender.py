@@ -7,7 +7,9 @@ from jaxloss.core.family import LossFamily
 from jaxloss.core.types import PyTree
 from jaxloss.spaces.hyperparameters import TuningRange
 
-FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
+FOUND, RANDOM_SEARCH, HANDCRAFTED, PUBLISHED, GIVEN = "found", "random_search", "handcrafted", "published", "given"
+# What people have, which a found loss is to surpass.
+RIVALS = (HANDCRAFTED, PUBLISHED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Contender:
 
     Attributes:
       name: of the loss.
-      kind: `found`, `random_search`, `handcrafted` or `given`.
+      kind: `found`, `random_search`, `handcrafted`, `published` (a formula of a paper, by its name) or `given`.
       family: space or hand-crafted family.
       formula: text form, for candidates of a space.
       tuning_trainings: with how many it is tuned, where it gets another number than the others.

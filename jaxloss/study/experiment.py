@@ -33,7 +33,7 @@ from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
-from jaxloss.study.contender import HANDCRAFTED, Contender, TuningPoint
+from jaxloss.study.contender import RIVALS, Contender, TuningPoint
 from jaxloss.study.declared_filters import filter_declarations
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.naming import named
@@ -291,6 +291,6 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
 
 
 def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Contender | None:
-    """The hand-crafted loss with the best tuned score on search_eval; None where there is none."""
-    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind == HANDCRAFTED}
+    """The hand-crafted or published loss with the best tuned score on search_eval; None where there is none."""
+    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind in RIVALS}
     return max(scores, key=scores.get, default=None)

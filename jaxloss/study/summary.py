@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Compared, TestResult
-from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
 from jaxloss.study.entries import ranking_entries
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.ranking import Ranked
@@ -57,7 +57,7 @@ def search_summary(
         "best": {**_headline(best), **{key: best_row[key] for key in _SHOWN}},
         "comparison": rows,
         "final_scores": dict(final_scores),
-        "baselines": [_headline(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
+        "baselines": [_headline(result) for result in compared.tuned if result.contender.kind in RIVALS],
         "baseline": _baseline(best, compared.tuned),
         "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),

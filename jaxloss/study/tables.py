@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.study.comparison import TestResult, paired_difference
-from jaxloss.study.contender import FOUND, HANDCRAFTED, RANDOM_SEARCH
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
 
 
 def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
@@ -51,12 +51,12 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
 def headline(first: TestResult, others: Sequence[TestResult], margin: float) -> dict[str, Any]:
     """What a run is judged by: one tuned loss beside the best tuned rival, and beside the best of random search.
 
-    Both are the best on search_eval, never on the test. Rivals of a found loss are hand-crafted, those of a given one all others.
+    Both are the best on search_eval, never on the test. Rivals of a found loss are what people have, those of a given one all others.
 
     Returns:
       `{'best_rival': row, 'random_search': row}`, rows as in `difference_rows`, or None where there is no such loss.
     """
-    rivals = [one for one in others if one.contender.kind == HANDCRAFTED or first.contender.kind != FOUND]
+    rivals = [one for one in others if one.contender.kind in RIVALS or first.contender.kind != FOUND]
     control = [one for one in others if one.contender.kind == RANDOM_SEARCH]
     best = {"best_rival": rivals, "random_search": control}
     return {name: next(iter(difference_rows(first, best_first(one)[:1], margin)), None) for name, one in best.items()}
