@@ -183,7 +183,7 @@ def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Co
 
 
 def make_rival(text: str, space: Space) -> Contender:
-    """A contender from a name: of a published loss, of a hand-crafted one, or one for each branch, see `families.branch_families`.
+    """A contender from a name: of a published loss, or of hand-crafted ones, one for each branch, see `families.branch_families`.
 
     Raises:
       UserError: for an unknown name or branch.

@@ -51,7 +51,8 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
 def headline(first: TestResult, others: Sequence[TestResult], margin: float) -> dict[str, Any]:
     """What a run is judged by: one tuned loss beside the best tuned rival, and beside the best of random search.
 
-    Both are the best on search_eval, never on the test. Rivals of a found loss are what people have, those of a given one all others.
+    Both are the best on search_eval, never on the test. Rivals of a found loss are what people have, those of a given one are all
+    others.
 
     Returns:
       `{'best_rival': row, 'random_search': row}`, rows as in `difference_rows`, or None where there is no such loss.
