@@ -72,8 +72,8 @@ def test_data_that_cannot_be_trained_on(tmp_path, changed, message):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"task.segmentation.auxiliary_weight": "0.2"}, "another task.segmentation.model than light_unet"),
-        ({"task.segmentation.pretrained": "x.safetensors"}, "another task.segmentation.model than light_unet"),
+        ({"task.segmentation.auxiliary_weight": "0.2"}, "a network with a backbone"),
+        ({"task.segmentation.pretrained": "x.safetensors"}, "a network with a backbone"),
         ({"task.segmentation.fitting": "pad"}, "another task.segmentation.image_size"),
         ({"task.segmentation.augmentation_options.crop_size": "(8, 8)"}, "another task.segmentation.augmentation than none"),
         ({"task.segmentation.division": "3"}, "comparison.divisions"),

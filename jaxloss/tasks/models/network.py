@@ -18,7 +18,7 @@ class Network:
 
     Attributes:
       init: `(key, images [N, H, W, channels]) -> variables`.
-      predict: `(variables, images) -> logits [N, C]`, in evaluation mode.
+      predict: `(variables, images) -> logits`, `[N, C]` or of every pixel `[N, H, W, C]`, in evaluation mode.
       train: `(variables, images, key) -> (logits, variables)`, in training mode: the second output has the updated statistics.
       native_convolution: see `Task.native_convolution`.
     """

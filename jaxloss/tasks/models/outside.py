@@ -1,7 +1,7 @@
 """Networks from outside the package: `module:factory` of a Linen or an NNX module."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -19,7 +19,14 @@ _EXAMPLES = 2
 
 
 def network_from_outside(
-    name: str, num_classes: int, options: Mapping[str, Any], precision: str, image_shape: tuple[int, ...]
+    name: str,
+    num_classes: int,
+    options: Mapping[str, Any],
+    precision: str,
+    image_shape: tuple[int, ...],
+    section: str = "task.classification",
+    registered: Collection[str] = MODELS,
+    is_dense: bool = False,
 ) -> Network:
     """Makes a network of the user's, and looks at what it gives.
 
@@ -28,24 +35,27 @@ def network_from_outside(
 
     Args:
       name: `module:factory`.
-      num_classes: `C`, logits per image.
+      num_classes: `C`, logits per image, or per pixel.
       options: further arguments of the factory.
       precision: what the network is to compute in.
       image_shape: `(H, W, channels)`.
+      section: of the config, where the network is named.
+      registered: the names that it could have been instead.
+      is_dense: it gives logits `[N, H, W, C]`, of every pixel, in place of `[N, C]`.
 
     Raises:
       UserError: one line for a factory that is not there or raises something, for options that do not fit, for another precision
         than float32 where there is no `dtype`, and for a network that does not give `C` logits.
     """
-    factory, what = import_factory("model", name, MODELS), f"the model '{name}'"
+    factory, what = import_factory("model", name, registered), f"the model '{name}'"
     if reserved := [key for key in ("num_classes", "rngs") if key in options]:
-        raise UserError(f"config key task.classification.model_options.{reserved[0]} is no option: {what} gets it from the task")
+        raise UserError(f"config key {section}.model_options.{reserved[0]} is no option: {what} gets it from the task")
     _check_options(f"option of the model '{name}'", factory, options)
     given = {"num_classes": num_classes, **options}
     if takes(factory, "dtype"):
         given["dtype"] = precision
     elif precision != "float32":
-        raise UserError(f"task.classification.precision={precision} needs a factory with a parameter dtype, and {what} has none")
+        raise UserError(f"{section}.precision={precision} needs a factory with a parameter dtype, and {what} has none")
 
     def make(**further: Any) -> Any:
         return call_factory("model", name, factory, {**given, **further}, object)
@@ -61,7 +71,8 @@ def network_from_outside(
         if not isinstance(module, nn.Module):
             raise UserError(f"{what} must be a Linen module, or an NNX module whose factory takes rngs, not {written(module)}")
         network = linen_network(module)
-    return _checked(what, network, num_classes, image_shape)
+    shape = (_EXAMPLES, *(image_shape[:2] if is_dense else ()), num_classes)
+    return _checked(what, network, shape, image_shape)
 
 
 def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -73,13 +84,13 @@ def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str,
             raise unknown(kind, key, sorted(known.keys() - {"self", "parent", "name", "num_classes", "dtype", "rngs"}))
 
 
-def _checked(what: str, network: Network, num_classes: int, image_shape: tuple[int, ...]) -> Network:
+def _checked(what: str, network: Network, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> Network:
     key, images = jax.random.key(0), jax.ShapeDtypeStruct((_EXAMPLES, *image_shape), jnp.float32)
     variables = outputs(f"init of {what}", network.init, key, images)
     in_training = outputs(what, network.train, variables, images, key)
     for logits in (outputs(what, network.predict, variables, images), in_training[0]):
-        if not is_float(logits) or logits.shape != (_EXAMPLES, num_classes):
-            wanted = f"float32[{_EXAMPLES}, {num_classes}] for {_EXAMPLES} images"
+        if not is_float(logits) or logits.shape != shape:
+            wanted = f"float32[{', '.join(map(str, shape))}] for {_EXAMPLES} images"
             raise UserError(f"{what} must give logits, {wanted}, and gives {written(logits)}")
     program = str(jax.make_jaxpr(network.predict)(variables, images))
 

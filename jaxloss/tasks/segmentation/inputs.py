@@ -11,8 +11,7 @@ from jaxloss.core.types import LABEL, LABEL_MASK, Array, LossInputs, PyTree
 from jaxloss.tasks.data.masks.pairs import IMAGE, MASK
 from jaxloss.tasks.metrics.segmentation.boundary_rule import BoundaryRule
 from jaxloss.tasks.metrics.segmentation.training_targets import LABELS, training_target
-from jaxloss.tasks.models.network import linen_network
-from jaxloss.tasks.models.segmentation.network import SegmentationNetwork
+from jaxloss.tasks.models.segmentation.network import SegmentationLogits
 from jaxloss.tasks.segmentation.splits import PRIOR
 
 BRANCH = "segmentation"
@@ -69,21 +68,17 @@ def everywhere(values: Array, like: Array) -> Array:
     return jnp.broadcast_to(values[:, None, None, :].astype(like.dtype), like.shape)
 
 
-def make_forward(
-    network: SegmentationNetwork, prepare: Callable[[Array], Array], inputs: PixelInputs, auxiliary: bool
-) -> Forward:
+def make_forward(train: Callable[..., tuple[SegmentationLogits, PyTree]], inputs: PixelInputs, auxiliary: bool) -> Forward:
     """`(variables, batch, key) -> ({branch: LossInputs}, variables)` in training mode.
 
     Args:
-      network: the module.
-      prepare: of images `[N, H, W, 3]`, in whatever form they come.
+      train: `(variables, images [N, H, W, 3], key) -> (logits, variables)`.
       inputs: of losses.
       auxiliary: whether the branch `AUXILIARY` is offered too: the logits of the auxiliary head and one-hot labels.
     """
-    train = linen_network(network).train
 
     def forward(variables: PyTree, batch: Mapping[str, Array], key: Array) -> tuple[dict[str, LossInputs], PyTree]:
-        logits, updated = train(variables, prepare(batch[IMAGE]), key)
+        logits, updated = train(variables, batch[IMAGE], key)
         branches = {BRANCH: inputs(logits.main, batch)}
         if auxiliary:
             label, valid = training_target(batch[MASK], inputs.num_classes, LABELS, inputs.rule)

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, in_mode, unless
+from jaxloss.core.conditions import Never, When, in_mode, unless
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.core.settings import Settings, are_finite, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.masks.augment import MASK_AUGMENTATIONS
 from jaxloss.tasks.data.masks.frame import FITTINGS, STRETCH
 from jaxloss.tasks.data.masks.load import MASK_SOURCES
@@ -21,8 +21,10 @@ READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_ga
 LIGHT = "light_unet"
 RESIZED = (unless(f"{SECTION}.image_size", (0, 0)),)
 AUGMENTED = (unless(f"{SECTION}.augmentation", "none"),)
-# The light network is trained from scratch, and has one head.
-WITH_BACKBONE = (unless(f"{SECTION}.model", LIGHT),)
+# The light network is trained from scratch and has one head; what a network of the user's has is not known.
+WITH_BACKBONE = (
+    When(f"{SECTION}.model", lambda name: name in SEGMENTATION_MODELS and name != LIGHT, "a network with a backbone"),
+)
 IN_SEARCH = (in_mode("search"),)
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
@@ -67,8 +69,12 @@ class SegmentationSettings(Settings, section=SECTION, reads=READS):
     train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
     search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
     test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
-    model: str = setting(LIGHT, "The network", choices=SEGMENTATION_MODELS)
-    model_options: Mapping[str, Any] = options("Attributes of the network, such as output_stride")
+    model: str = setting(
+        LIGHT,
+        f"The network: one of {', '.join(SEGMENTATION_MODELS)}, or module:factory, of a Linen or NNX module",
+        check=is_known_or(SEGMENTATION_MODELS, "module:factory"),
+    )
+    model_options: Mapping[str, Any] = options("Attributes of the network, such as output_stride, or arguments of its factory")
     pretrained: str = setting(
         "",
         "A .safetensors file with ImageNet weights of the backbone (timm or torchvision names)",

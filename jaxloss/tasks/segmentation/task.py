@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import PREDICTIONS
@@ -19,11 +18,9 @@ from jaxloss.tasks.data.masks.statistics import pixel_statistics
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.metrics.segmentation.registry import METRICS, metric_title
 from jaxloss.tasks.metrics.segmentation.streaming import SegmentationMetrics
-from jaxloss.tasks.models.backbone import network_backbone_mask, with_pretrained
-from jaxloss.tasks.models.network import linen_network
-from jaxloss.tasks.models.registry import make_segmentation_model
-from jaxloss.tasks.models.segmentation.network import SegmentationNetwork
+from jaxloss.tasks.models.backbone import network_backbone_mask
 from jaxloss.tasks.segmentation.inputs import BRANCH, OFFERS, RANGES, PixelInputs, auxiliary_losses, make_forward
+from jaxloss.tasks.segmentation.network import make_network
 from jaxloss.tasks.segmentation.output_samples import dense_samples
 from jaxloss.tasks.segmentation.pictures import make_pictures
 from jaxloss.tasks.segmentation.rejection import make_problem
@@ -66,22 +63,15 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
     metrics = SegmentationMetrics(num_classes, rule=settings.rule)
     inputs = PixelInputs(num_classes, settings.target, settings.rule)
     augment = _make_augmentation(settings)
-    network = make_segmentation_model(settings.model, num_classes, {**settings.model_options, "dtype": settings.precision})
     examples = {name: jax.ShapeDtypeStruct((2, *one.shape), one.dtype) for name, one in source.test.rows[0].items()}
     sizes = _sizes(examples, augment, settings)
-    with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
-        init, shapes, has_auxiliary = _initialised(network, sizes, prepare, settings.pretrained)
-    if settings.auxiliary_weight not in (0, defaults(SegmentationSettings)["auxiliary_weight"]) and not has_auxiliary:
+    network = make_network(settings, num_classes, sizes, prepare)
+    if settings.auxiliary_weight not in (0, defaults(SegmentationSettings)["auxiliary_weight"]) and not network.has_auxiliary:
         raise UserError(f"{SECTION}.auxiliary_weight needs a network with an auxiliary head; '{settings.model}' has none here")
-    auxiliary = auxiliary_losses(settings.auxiliary_weight) if has_auxiliary and settings.auxiliary_weight else {}
-    native = getattr(network, "convolution", "native") == "native"
-    has_backbone = any(jax.tree.leaves(network_backbone_mask(shapes["params"])))
+    auxiliary = auxiliary_losses(settings.auxiliary_weight) if network.has_auxiliary and settings.auxiliary_weight else {}
 
-    def forward_over(axis_name: str | None):
-        return make_forward(network.clone(axis_name=axis_name), prepare, inputs, bool(auxiliary))
-
-    def predict(variables: PyTree, images: Array) -> Array:
-        return linen_network(network).predict(variables, prepare(images)).main
+    def forward_over(axis_name: str):
+        return make_forward(network.train_over(axis_name), inputs, bool(auxiliary))
 
     def build(division: int) -> Task:
         splits = divide(source, settings, division)
@@ -93,18 +83,18 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
             also_shown=tuple(name for name in METRICS if name != settings.metric),
             parts=tables,
             offers={BRANCH: OFFERS},
-            init=init,
+            init=network.init,
             forward=forward,
-            forward_over=forward_over,
+            forward_over=None if network.train_over is None else forward_over,
             scores=scores,
             augment=augment,
             problems={PREDICTIONS: problem},
             data=place(splits, settings, frequencies),
             with_division=build,
             auxiliary_losses=auxiliary,
-            backbone=network_backbone_mask if has_backbone else None,
+            backbone=network_backbone_mask if network.has_backbone else None,
             pictures=pictures,
-            native_convolution=native,
+            native_convolution=network.native_convolution,
             ranges={BRANCH: RANGES},
             output_samples=functools.partial(dense_samples, inputs, frequencies),
             details={
@@ -125,15 +115,15 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
                 "pretrained": settings.pretrained or "no",
                 "auxiliary_head": settings.auxiliary_weight if auxiliary else "no",
                 "precision": settings.precision,
-                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
+                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(network.shapes["params"])),
             },
         )
 
-    forward = forward_over(None)
-    counts = make_counts(predict, metrics, settings.evaluation_batch, unroll=native)
+    forward = make_forward(network.train, inputs, bool(auxiliary))
+    counts = make_counts(network.predict, metrics, settings.evaluation_batch, unroll=network.native_convolution)
     tables = class_tables(settings.metric, class_names)
     scores = make_scores(counts, metrics, tables)
-    pictures = make_pictures(predict, class_names, settings.rule)
+    pictures = make_pictures(network.predict, class_names, settings.rule)
     window, size = tuple(settings.rejection_window), sizes[-1]
     if window != (0, 0) and not (len(window) == 2 and 0 < window[0] <= size[0] and 0 < window[1] <= size[1]):
         raise UserError(f"{SECTION}.rejection_window is a part of {size[0]} x {size[1]} pixels, or (0, 0), not {window}")
@@ -160,23 +150,3 @@ def _sizes(
     # Mistakes in its settings come to light here, and not in the first training.
     with options_of_the_user(f"{SECTION}.augmentation_options", settings.augmentation_options):
         return whole, jax.eval_shape(augment, examples, jax.random.key(0))[MASK].shape[1:]
-
-
-def _initialised(
-    network: SegmentationNetwork, sizes: tuple[tuple[int, int], ...], prepare: Callable[[Array], Array], pretrained: str
-) -> tuple[Callable[[Array], PyTree], PyTree, bool]:
-    """`init` of the task, its variables as shapes, and whether the network has an auxiliary head."""
-    for size in sizes:
-        network.check_size(jax.ShapeDtypeStruct((1, *size, 3), jnp.float32))
-    module = linen_network(network)
-    # Parameters are the same for all sizes, and small images are soon through.
-    images = jnp.zeros((1, *[network.smallest_image()] * 2, 3), jnp.float32)
-
-    def init(key: Array) -> PyTree:
-        return module.init(key, prepare(images))
-
-    if pretrained:
-        init = with_pretrained(init, network, pretrained, part=None)
-    shapes = jax.eval_shape(init, jax.random.key(0))
-    in_training = jax.eval_shape(module.train, shapes, jax.ShapeDtypeStruct(images.shape, images.dtype), jax.random.key(0))
-    return init, shapes, in_training[0].auxiliary is not None
