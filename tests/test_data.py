@@ -55,6 +55,8 @@ def test_npz_is_found_in_each_place(npz_file, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.delenv("JAXLOSS_DATA_DIR", raising=False)
+    with pytest.raises(UserError, match=r"data_dir must be the folder of the data file 'a.npz', and '.*tiny.npz' is a file"):
+        load_source("npz:a.npz", data_dir=str(path))
     with pytest.raises(UserError, match=r"elsewhere.*--config.data_dir or JAXLOSS_DATA_DIR") as error:
         load_source("npz:tiny.npz")
     assert one_line(error)

@@ -20,6 +20,7 @@ from jaxloss.tasks.fast import NUM_CLASSES, FastSettings, make_fast
 from jaxloss.tasks.host_metrics import HostMetrics
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
+from tests.errors import user_error
 
 FOCAL = family("focal")
 SETTINGS = TrainingSettings(batch_size=10, num_epochs=2)
@@ -173,3 +174,24 @@ def test_an_error_of_the_host_is_one_line(part):
     metrics = dataclasses.replace(METRICS, **{part: failing})
     with pytest.raises(UserError, match=r"host_metrics.* of the task raises KeyError: 'cat' \(tests/test_host_metrics\.py"):
         metrics.scores(lambda first: [{"probability": np.zeros((12, 3))}], {"point": np.zeros((12, 2)), "label": np.zeros(12)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"accumulate": lambda state, predictions, examples: None}, "host_metrics.accumulate of the task must give the state"),
+        ({"compute": lambda state: 3}, "host_metrics.compute of the task must give {name: number}, and gives an int"),
+        ({"compute": lambda state: {"both": "good"}}, "must give {name: number}, and 'both' is a str"),
+        ({"compute": lambda state: {"both": np.ones(2)}}, "must give {name: number}, and 'both' is float64[2]"),
+        ({"compute": lambda state: {"other": 0.5}}, "are named ['both'], and compute gave ['other']"),
+    ],
+)
+def test_a_mistake_names_the_function(changed, says):
+    fields = {"start": list, "accumulate": accumulate, "compute": lambda state: {"both": 0.5}, **changed}
+    metrics = HostMetrics(names=("both",), predict=predict, **fields)
+    examples = {"point": np.zeros((4, 2)), "label": np.zeros(4, int)}
+    with user_error(says):
+        metrics.scores(lambda first: [{"probability": np.ones((12, 3))}], examples)
+    assert HostMetrics(("both",), predict, list, accumulate, lambda state: {"both": np.float32(0.5)}).scores(
+        lambda first: [{"probability": np.ones((12, 3))}], examples
+    ) == [{"both": 0.5}]

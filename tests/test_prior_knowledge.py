@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxloss.config.file import load_config
+from jaxloss.config.plan import make_plan
 from jaxloss.core.types import LossInputs
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES
@@ -65,3 +67,12 @@ def test_a_search_proposes_them_first_and_says_what_is_a_seed(tmp_path):
 def test_it_is_of_no_use_to_random_search(tmp_path, capsys):
     assert run(tmp_path / "run", "search.prior_knowledge=true", "search.name=random_search") == 2
     assert "config key search.prior_knowledge does nothing in this run" in capsys.readouterr().err
+
+
+def test_a_known_loss_that_does_not_fit_is_named():
+    config = load_config("tests/configs/tiny.py", {"search.prior_knowledge": "true", "space.autoloss_zero.max_instructions": "3"})
+    left_out = [remark for remark in make_plan(config).remarks if "is left out" in remark]
+    assert any(
+        remark.startswith("search.prior_knowledge: the known loss 'focal' of the space autoloss_zero") for remark in left_out
+    )
+    assert not any("'mae'" in remark for remark in left_out)

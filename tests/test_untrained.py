@@ -19,6 +19,7 @@ from jaxloss.tasks.check import check_untrained
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 from jaxloss.tasks.settings import TrainingSettings
+from tests.errors import user_error
 
 TASK = make_fast(FastSettings(size=40))
 
@@ -101,3 +102,18 @@ def test_a_batch_that_is_more_than_an_epoch_is_said(tmp_path, capsys):
     arguments = ["--config=tests/configs/tiny.py", "--config.mode=train", "--config.loss=cross_entropy", f"--workdir={run}"]
     assert launch.main([*arguments, "--config.training.batch_size=1000", "--config.quiet=False"]) == 0
     assert "training.batch_size=1000: an epoch of the task fast has " in capsys.readouterr().err
+
+
+def test_the_range_of_the_metric_is_looked_at_after_each_training():
+    """What an untrained network gives is in order here: its bias is 0."""
+
+    def scores(variables, examples):
+        return {"accuracy": 0.5 + 100 * jnp.sum(variables["params"]["bias"] ** 2)}
+
+    task = dataclasses.replace(TASK, scores=scores)
+    execution = SerialExecution(task, TrainingSettings(batch_size=10, num_epochs=2), workers=1)
+    check_untrained(task, execution.untrained_scores(0, 0))
+    trial = Trial(family("mae"), {}, 0.5, 0, 0, SEARCH_EVAL)
+    with user_error("the metric 'accuracy' of the task fast must be a number from 0 to 1, and is", "for a trained network"):
+        list(execution.run([trial]))
+    execution.close()

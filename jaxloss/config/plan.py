@@ -112,6 +112,8 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_pre
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
     if config.mode == "search" and config.search.prior_knowledge and not space.known_losses:
         yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
+    for name, why in wiring.unwritable(config, space).items() if config.mode == "search" else ():
+        yield f"search.prior_knowledge: the known loss '{name}' of the space {space.name} is left out: {why}"
     if config.mode == "search" and config.search.name == Evolution.name:
         search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
         each = search.racing_first or search.seeds_per_candidate

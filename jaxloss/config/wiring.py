@@ -105,17 +105,20 @@ def make_search(config: Config, space: Space, name: str) -> Search:
 
 def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
     """The formulas that a search begins with."""
-    known = space.known_losses.values() if config.search.prior_knowledge else ()
-    return (*config.search.seeds, *(text for text in known if _can_write(space, text)))
+    known = space.known_losses if config.search.prior_knowledge else {}
+    left_out = unwritable(config, space)
+    return (*config.search.seeds, *(text for name, text in known.items() if name not in left_out))
 
 
-def _can_write(space: Space, text: str) -> bool:
-    """Whether a known loss fits into the space as it is set."""
-    try:
-        _seed(space, text)
-    except UserError:
-        return False
-    return True
+def unwritable(config: Config, space: Space) -> dict[str, str]:
+    """Known losses that a search was to begin with and that do not fit into the space as it is set: name -> why."""
+    found = {}
+    for name, text in (space.known_losses if config.search.prior_knowledge else {}).items():
+        try:
+            _seed(space, text)
+        except UserError as error:
+            found[name] = str(error)
+    return found
 
 
 def _seed(space: Space, text: str) -> Candidate:

@@ -1,6 +1,7 @@
 """Abstract evaluation of functions that somebody else wrote: shapes and dtypes of what they give, mistakes in one line."""
 
 import contextlib
+import numbers
 import os
 import sysconfig
 import traceback
@@ -97,6 +98,24 @@ def written(value: Any) -> str:
         return f"({', '.join(map(written, value))})"
     name = type(value).__name__
     return "None" if value is None else f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def numbers_by_name(what: str, found: Any) -> dict[str, float]:
+    """Numbers that code of somebody else gave, by their names.
+
+    Args:
+      what: gave them, for the message.
+      found: a mapping of numbers, or of arrays that are one.
+
+    Raises:
+      UserError: it is something else.
+    """
+    if not isinstance(found, Mapping):
+        raise UserError(f"{what} must give {{name: number}}, and gives {written(found)}")
+    for name, value in found.items():
+        if not (isinstance(value, numbers.Real) or (is_number(value) and value.size == 1)):
+            raise UserError(f"{what} must give {{name: number}}, and '{name}' is {written(value)}")
+    return {name: float(value) for name, value in found.items()}
 
 
 def differences(expected: PyTree, came: PyTree, looked_at: Callable[[Any], Any] = written) -> Iterator[tuple[str, str, str]]:

@@ -162,7 +162,7 @@ def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Cons
         for kind in kinds:
             if words := stopped_in_words(row[kind]):
                 which = f", {kind}" if len(kinds) > 1 else ""
-                _line(console, f"{names[row['name']]}{which}: {words} or infinity; a training that is stopped scores 0")
+                _line(console, f"{names[row['name']]}{which}: {words} or infinity, in the network or in its metric, and score 0")
 
 
 def _at_edges(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxloss.spaces.families import FAMILIES
+
 MINUS = "\N{MINUS SIGN}"
 
 # How the intervals of a summary were made, and what is to be said of them.
@@ -67,13 +69,9 @@ def loss_name(name: str) -> str:
         return " | ".join(
             f"{branch}: {loss_name(own)}" for branch, _, own in (part.partition(": ") for part in name.split(" | "))
         )
-    known = {"cross_entropy": "cross-entropy", "mae": "MAE", "gce": "GCE", "sce": "SCE"}
-    known |= {"sphereface": "SphereFace", "cosface": "CosFace", "arcface": "ArcFace", "circle": "Circle loss"}
-    known |= {"weighted_cross_entropy": "weighted cross-entropy", "ldam": "LDAM", "soft_f1": "soft F1"}
-    known |= {"dice": "Dice", "tversky": "Tversky", "soft_jaccard": "soft Jaccard", "lovasz_softmax": "Lovasz-softmax"}
-    known |= {"structural_similarity": "SSIM", "boundary_cross_entropy": "boundary-weighted cross-entropy"}
     own, bracket, note = name.partition(" (")
-    own = known.get(own) or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
+    title = FAMILIES[own].title if own in FAMILIES else ""
+    own = title or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
     return own + bracket + note
 
 

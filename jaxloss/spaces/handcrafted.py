@@ -31,6 +31,7 @@ class HandcraftedFamily:
       inputs: names of the arrays that it reads.
       branch: whose arrays; empty where a task makes one branch alone.
       looks_across: whether what a sample's loss is depends on the others of the batch, those on other devices too.
+      title: as people write it; empty for the words of its name.
     """
 
     name: str
@@ -40,6 +41,7 @@ class HandcraftedFamily:
     inputs: tuple[str, ...] = INPUTS
     branch: str = ""
     looks_across: bool = False
+    title: str = ""
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -137,18 +139,25 @@ def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Ar
 CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
-        HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood"),
+        HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood", title="cross-entropy"),
         HandcraftedFamily(
             "label_smoothing", label_smoothing, {"smoothing": TuningRange(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"
         ),
         HandcraftedFamily("focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
-        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017"),
-        HandcraftedFamily("gce", generalised_cross_entropy, {"q": TuningRange(0.1, 1.0, 0.7)}, "Zhang and Sabuncu, NeurIPS 2018"),
+        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017", title="MAE"),
+        HandcraftedFamily(
+            "gce",
+            generalised_cross_entropy,
+            {"q": TuningRange(0.1, 1.0, 0.7)},
+            "Zhang and Sabuncu, NeurIPS 2018",
+            title="GCE",
+        ),
         HandcraftedFamily(
             "sce",
             symmetric_cross_entropy,
             {"alpha": TuningRange(0.01, 6.0, 0.1, logarithmic=True), "beta": TuningRange(0.1, 2.0, 1.0, logarithmic=True)},
             "Wang et al., ICCV 2019 (A = -4)",
+            title="SCE",
         ),
     )
 }

@@ -97,7 +97,14 @@ def soft_f1(inputs: LossInputs, alpha: Array, axis_name: str | None = None) -> A
 IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
-        HandcraftedFamily("weighted_cross_entropy", weighted_cross_entropy, {}, "inverse frequencies", INPUTS_WITH_PRIOR),
+        HandcraftedFamily(
+            "weighted_cross_entropy",
+            weighted_cross_entropy,
+            {},
+            "inverse frequencies",
+            INPUTS_WITH_PRIOR,
+            title="weighted cross-entropy",
+        ),
         HandcraftedFamily(
             "class_balanced",
             class_balanced,
@@ -119,6 +126,7 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"margin": TuningRange(0.05, 5.0, 0.5, logarithmic=True), "scale": TuningRange(0.5, 30.0, 1.0, logarithmic=True)},
             "Cao et al., NeurIPS 2019 (without deferred re-weighting)",
             INPUTS_WITH_PRIOR,
+            title="LDAM",
         ),
         HandcraftedFamily(
             "soft_f1",
@@ -126,6 +134,7 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"alpha": TuningRange(0.1, 0.9, 0.5)},
             "Salehi et al., MLMI 2017 (Tversky's index of a batch)",
             looks_across=True,
+            title="soft F1",
         ),
     )
 }

@@ -69,18 +69,18 @@ def circle(inputs: LossInputs, margin: Array, log2_s: Array) -> Array:
     return _loss(inputs, own, other, log2_s)
 
 
-def _family(name: str, values, source: str, **ranges: TuningRange) -> HandcraftedFamily:
+def _family(name: str, values, source: str, title: str = "", **ranges: TuningRange) -> HandcraftedFamily:
     # The scale first: the tuning then looks at the same pairs of rate and scale for every loss, with a margin or without.
-    return HandcraftedFamily(name, values, {LOG2_SCALE: _SCALE, **ranges}, source, INPUTS)
+    return HandcraftedFamily(name, values, {LOG2_SCALE: _SCALE, **ranges}, source, INPUTS, title=title)
 
 
 MARGIN_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
         _family("normalised_softmax", normalised_softmax, "Wang et al., ACM MM 2017 (NormFace)"),
-        _family("sphereface", sphereface, "Liu et al., CVPR 2017", margin=TuningRange(1.0, 4.0, 1.35)),
-        _family("cosface", cosface, "Wang et al., CVPR 2018", margin=TuningRange(0.0, 0.6, 0.35)),
-        _family("arcface", arcface, "Deng et al., CVPR 2019", margin=TuningRange(0.0, 0.7, 0.5)),
-        _family("circle", circle, "Sun et al., CVPR 2020", margin=TuningRange(0.0, 0.6, 0.25)),
+        _family("sphereface", sphereface, "Liu et al., CVPR 2017", "SphereFace", margin=TuningRange(1.0, 4.0, 1.35)),
+        _family("cosface", cosface, "Wang et al., CVPR 2018", "CosFace", margin=TuningRange(0.0, 0.6, 0.35)),
+        _family("arcface", arcface, "Deng et al., CVPR 2019", "ArcFace", margin=TuningRange(0.0, 0.7, 0.5)),
+        _family("circle", circle, "Sun et al., CVPR 2020", "Circle loss", margin=TuningRange(0.0, 0.6, 0.25)),
     )
 }

@@ -98,15 +98,25 @@ def _jaccard_rises(errors: Array, members: Array) -> tuple[Array, Array]:
 OVERLAP_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
-        HandcraftedFamily("dice", dice, {}, "Milletari et al., 3DV 2016", looks_across=True),
+        HandcraftedFamily("dice", dice, {}, "Milletari et al., 3DV 2016", looks_across=True, title="Dice"),
         HandcraftedFamily(
             "tversky",
             tversky,
             {"alpha": TuningRange(0.05, 2.0, 0.3, logarithmic=True), "beta": TuningRange(0.05, 2.0, 0.7, logarithmic=True)},
             "Salehi et al., MLMI 2017",
             looks_across=True,
+            title="Tversky",
         ),
-        HandcraftedFamily("soft_jaccard", soft_jaccard, {}, "Rahman and Wang, ISVC 2016", looks_across=True),
-        HandcraftedFamily("lovasz_softmax", lovasz_softmax, {}, "Berman et al., CVPR 2018 (of the batch)", looks_across=True),
+        HandcraftedFamily(
+            "soft_jaccard", soft_jaccard, {}, "Rahman and Wang, ISVC 2016", looks_across=True, title="soft Jaccard"
+        ),
+        HandcraftedFamily(
+            "lovasz_softmax",
+            lovasz_softmax,
+            {},
+            "Berman et al., CVPR 2018 (of the batch)",
+            looks_across=True,
+            title="Lovasz-softmax",
+        ),
     )
 }

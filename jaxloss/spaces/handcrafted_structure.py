@@ -92,12 +92,14 @@ STRUCTURE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             boundary_cross_entropy,
             {"strength": TuningRange(0.5, 20.0, 2.0, logarithmic=True), "decay": TuningRange(0.5, 8.0, 2.0, logarithmic=True)},
             "Caliva et al., MIDL 2019 (distance map penalty; the weight falls exponentially)",
+            title="boundary-weighted cross-entropy",
         ),
         HandcraftedFamily(
             "structural_similarity",
             structural_similarity,
             {"share": TuningRange(0.05, 1.0, 0.5)},
             "Qin et al., CVPR 2019 (BASNet), with cross-entropy",
+            title="SSIM",
         ),
     )
 }

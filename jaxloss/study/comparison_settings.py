@@ -130,7 +130,10 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
     def __post_init__(self):
         super().__post_init__()
         if self.learning_rate_low > self.learning_rate_high:
-            raise UserError("comparison.learning_rate_low must not be above comparison.learning_rate_high")
+            raise UserError(
+                f"comparison.learning_rate_low ({self.learning_rate_low:g}) must not be above comparison.learning_rate_high "
+                f"({self.learning_rate_high:g})"
+            )
         if self.test_seeds * (len(self.divisions) or self.num_divisions) < 2:
             raise UserError(
                 "comparison.test_seeds x the number of comparison.divisions must be at least 2: one pair has no interval"

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 import jaxloss
-from jaxloss.core.abstract import named_errors
+from jaxloss.core.abstract import named_errors, numbers_by_name
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.core.types import PyTree
@@ -247,8 +247,10 @@ class Experiment:
         """What the task says of the network at the end, on the test split: name -> score; empty where it says nothing."""
         if self.task.final_scores is None:
             return {}
-        with named_errors(f"final_scores of the task {self.task.name}"):
-            return {name: float(value) for name, value in self.task.final_scores(variables, self.task.data[TEST]).items()}
+        what = f"final_scores of the task {self.task.name}"
+        with named_errors(what):
+            found = self.task.final_scores(variables, self.task.data[TEST])
+        return numbers_by_name(what, found)
 
     # --- what is reported ------------------------------------------------------------------------------------------------------
 

@@ -70,7 +70,10 @@ def _other(description: Description, format: str) -> str:
     if format == "sympy" and description.formulas:
         return description.sympy
     if format != "text":
-        raise UserError(f"a loss without a formula cannot be written as {format}: there is text, and python if its space has it")
+        raise UserError(
+            f"a loss without a formula cannot be written as {format}: there is text, latex where its form has `latex`, "
+            "and python where its space has `write_python`"
+        )
     if not description.formulas:
         return description.text
     lines = [

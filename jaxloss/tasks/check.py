@@ -127,11 +127,20 @@ def check_untrained(task: Task, scores: Mapping[str, float]) -> None:
     Raises:
       UserError: the metric is NaN, or outside `[0, 1]`.
     """
+    check_range(task, scores, f"the untrained network on {SEARCH_EVAL}")
+
+
+def check_range(task: Task, scores: Mapping[str, float], whose: str) -> None:
+    """Looks whether the metric is one.
+
+    Raises:
+      UserError: it is NaN, or outside `[0, 1]`.
+    """
     value = scores[task.metric]
     if not -1e-6 <= value <= 1 + 1e-6:
         raise UserError(
-            f"the metric '{task.metric}' of the task {task.name} must be a number from 0 to 1, and is {value:g} for the "
-            f"untrained network on {SEARCH_EVAL}: a training that is stopped counts as 0, the worst there is"
+            f"the metric '{task.metric}' of the task {task.name} must be a number from 0 to 1, and is {value:g} for {whose}: "
+            "a training that is stopped counts as 0, the worst there is"
         )
 
 

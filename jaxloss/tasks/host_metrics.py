@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxloss.core.abstract import named_errors
+from jaxloss.core.abstract import named_errors, numbers_by_name
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array, PyTree
 
@@ -61,10 +61,14 @@ class HostMetrics:
             with named_errors("host_metrics of the task"):
                 states = states or [self.start() for _ in found]
                 states = [self.accumulate(state, one, part) for state, one in zip(states, found, strict=True)]
+            if any(state is None for state in states):
+                raise UserError("host_metrics.accumulate of the task must give the state, also one that it changes in place")
         with named_errors("host_metrics.compute of the task"):
-            return [self._named(self.compute(state)) for state in states]
+            computed = [self.compute(state) for state in states]
+        return [self._named(scores) for scores in computed]
 
-    def _named(self, scores: Mapping[str, float]) -> dict[str, float]:
-        if set(scores) != set(self.names):
-            raise UserError(f"the host metrics of the task are named {sorted(self.names)}, and compute gave {sorted(scores)}")
-        return {name: float(value) for name, value in scores.items()}
+    def _named(self, scores: Any) -> dict[str, float]:
+        found = numbers_by_name("host_metrics.compute of the task", scores)
+        if set(found) != set(self.names):
+            raise UserError(f"the host metrics of the task are named {sorted(self.names)}, and compute gave {sorted(found)}")
+        return found

@@ -16,6 +16,7 @@ import numpy as np
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.check import check_range
 from jaxloss.tasks.data.stream import StreamedRows, resident_arrays
 from jaxloss.tasks.dispatch import dispatch_steps, resolve_dispatch
 from jaxloss.tasks.preparation import Preparation
@@ -160,7 +161,10 @@ class Training(TrainStep):
     def outcome(self, scores: Mapping[str, Array | float] | None, finite: Array, step: Array, end: StateHandle | None) -> Outcome:
         """What a trial that ended with these scores gave, None where nothing was scored.
 
-        A metric of NaN is as good as a stopped training.
+        A metric of NaN is as good as a stopped training: that of a network which says the same of everything may be 0 / 0.
+
+        Raises:
+          UserError: the metric is outside `[0, 1]`.
         """
         finite = bool(finite)
         if scores is None or not finite:
@@ -168,6 +172,7 @@ class Training(TrainStep):
         scores = {name: float(value) for name, value in scores.items()}
         if not math.isfinite(scores.get(self.task.metric, math.nan)):
             return Outcome(None, {}, int(step), False, end)
+        check_range(self.task, scores, "a trained network")
         return Outcome(scores[self.task.metric], scores, int(step), finite, end)
 
     # --- compiled --------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,9 @@ def _find(kind: str, name: str, data_dir: str | None, is_there: Callable[[pathli
     for candidate in tried:
         if is_there(candidate):
             return candidate
+    for folder in filter(None, folders):
+        if pathlib.Path(folder).expanduser().is_file():
+            raise UserError(f"data_dir must be the folder of the data {kind} '{name}', and '{folder}' is a file")
     raise UserError(
         f"no data {kind} '{name}': looked for {', '.join(map(str, dict.fromkeys(tried)))}. "
         f"Name its folder with --config.data_dir or {ENVIRONMENT_VARIABLE}"
