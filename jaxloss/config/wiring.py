@@ -177,6 +177,12 @@ def make_execution(config: Config, task: Task, parallelism: Parallelism | None =
     return _execution_factory(config, task).make(parallelism or choose_parallelism(config, make_space(config), task)[0])
 
 
+def make_longer_execution(config: Config, task: Task, parallelism: Parallelism, factor: float) -> Execution:
+    """An execution whose trainings are so many times longer, see `TrainingSettings.longer`."""
+    factory = _execution_factory(config, task)
+    return dataclasses.replace(factory, settings=factory.settings.longer(factor)).make(parallelism)
+
+
 def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parallelism, Mapping[str, Any]]:
     """The parallelism of a new run, and what was measured to find it, see `execution.choice.choose`.
 
@@ -186,6 +192,8 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     search, most_lanes = config.search, None
     if config.mode == "search":
         most_lanes = search.generation_size * search.seeds_per_candidate
+    elif config.mode == "lockstep":
+        most_lanes = config.lockstep.num_samples
     generator = np.random.default_rng(config.seed)
     drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]

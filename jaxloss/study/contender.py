@@ -8,6 +8,8 @@ from jaxloss.core.types import PyTree
 from jaxloss.spaces.hyperparameters import TuningRange
 
 FOUND, RANDOM_SEARCH, HANDCRAFTED, GIVEN = "found", "random_search", "handcrafted", "given"
+# A known loss that was given as much as a search takes: no rival of its own, but what the effort alone is worth.
+CONTROL = "control"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Contender:
 
     Attributes:
       name: of the loss.
-      kind: `found`, `random_search`, `handcrafted` or `given`.
+      kind: `found`, `random_search`, `handcrafted`, `given` or `control`.
       family: space or hand-crafted family.
       formula: text form, for candidates of a space.
       tuning_trainings: with how many it is tuned, where it gets another number than the others.
