@@ -129,6 +129,7 @@ def baseline_label(first: TestResult, results: Sequence[TestResult]) -> str | No
 
 
 def short_result(result: TestResult) -> dict[str, Any]:
+    """A tested loss in a few numbers: how it was trained, and its mean on the test with the interval."""
     interval = result.interval
     return {
         "name": result.contender.label,

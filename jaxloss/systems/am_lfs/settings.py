@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from jaxloss.core.settings import Settings, are_positive, setting
+from jaxloss.core.settings import Settings, setting
 from jaxloss.systems.am_lfs.members import MEMBERS, SOFTMAX
 
 LOGITS, COSINE = SIMILARITIES = ("logits", "cosine")
@@ -23,9 +23,9 @@ class AMLFSSettings(Settings, section="space.am_lfs"):
         16.0, "`s`: what cosines are multiplied with; of logits, where the domain of t ends: t sees logit / s", low=1e-3, high=1e4
     )
     num_intervals: int = setting(6, "`M`, equal intervals of the domain of t and of that of tau", low=1, high=1_000)
-    sigma: float = setting(0.2, "Of the Gaussian, fixed", check=are_positive)
+    sigma: float = setting(0.2, "Of the Gaussian, fixed", low=1e-6, high=1e3)
     sigma_is: str = setting(DEVIATION, "What sigma is: N(mu, sigma I) leaves it open", choices=SPREADS)
-    mean_learning_rate: float = setting(0.05, "`eta`, of Adam for the mean", check=are_positive)
+    mean_learning_rate: float = setting(0.05, "`eta`, of Adam for the mean", low=1e-9, high=1e3)
     start: str = setting(SOFTMAX, "The loss that the mean is at first", choices=MEMBERS)
     # Of cosines there is nothing outside.
     outside: str = setting(
