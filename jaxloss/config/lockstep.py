@@ -2,7 +2,9 @@
 
 import ml_collections
 
+from jaxloss.core.conditions import shown
 from jaxloss.core.errors import UserError
+from jaxloss.search.lockstep_settings import RIVAL
 from jaxloss.spaces.base import Space
 from jaxloss.tasks.settings import LOSS_SCALES
 
@@ -19,9 +21,10 @@ def check_lockstep(config: ml_collections.ConfigDict, space: Space) -> None:
             "space.name"
         )
     settings = config.lockstep
-    needing = [f"lockstep.{name}" for name in ("tuned_rate", "longer", "best_of") if settings[name]]
+    others = {"rate": RIVAL, "longer": True, "best_of": True}
+    needing = [f"lockstep.{name}={shown(value)}" for name, value in others.items() if settings[name] == value]
     if needing and not config.comparison.handcrafted:
-        raise UserError(f"{needing[0]} needs a hand-crafted loss: name it in comparison.handcrafted, or set {needing[0]}=false")
+        raise UserError(f"{needing[0]} needs a hand-crafted loss: name it in comparison.handcrafted, or set another value")
     if config.training.loss_scale != LOSS_SCALES[0]:
         raise UserError(
             f"mode=lockstep trains every copy on with another loss: training.loss_scale={config.training.loss_scale} would keep "

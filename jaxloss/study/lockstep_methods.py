@@ -20,6 +20,7 @@ from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import CONTROL, FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import TUNED, Experiment
+from jaxloss.study.lockstep_searches import last_reward
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 
@@ -80,11 +81,11 @@ def _run(execution: Execution, trial: Trial) -> DoneTrial:
 class LockstepMethods:
     """The methods of one run, made from its searches."""
 
-    def __init__(self, experiment: Experiment, rate: float, learned: Sequence[LockstepLoop]):
-        """Of searches that have ended, one for each division and seed in order; all networks are trained at `rate`."""
+    def __init__(self, experiment: Experiment, learned: Sequence[LockstepLoop]):
+        """Of searches that have ended, one for each division and seed in order; fresh networks are trained at their rate."""
         self.experiment, self.learned = experiment, learned
         self.settings, self.space, self.execution = experiment.plan.lockstep, experiment.space, experiment.execution
-        self.point = TuningPoint(rate)
+        self.point = TuningPoint(learned[0].plan.learning_rate)
         self.pairs = experiment.plan.comparison.test_pairs
         self._further: list[Execution] = []
 
@@ -101,7 +102,8 @@ class LockstepMethods:
             encoded = self._encoded(_winners(loop)[-1][1])
             return _run(self.execution, self._trial(index, encoded, loop.end, num_steps=0, show=show))
 
-        return Method(label, kind, self.point, _mean([_last_reward(loop) for loop in loops]), tested)
+        point = TuningPoint(loops[0].plan.learning_rate)
+        return Method(label, kind, point, _mean([last_reward(loop) for loop in loops]), tested)
 
     def of_searches(self) -> Iterator[Method]:
         """What the searches were for, and what is left of it on fresh networks."""
@@ -220,11 +222,6 @@ def _centres(loop: LockstepLoop) -> list[tuple[int, str]]:
     first = loop.space.write(loop.space.distribution.centre(loop.space.distribution.start()))
     around = [first, *(one.centre for one in loop.state.rounds)]
     return [(one.steps, centre) for one, centre in zip(loop.state.rounds, around, strict=False) if one.formula is not None]
-
-
-def _last_reward(loop: LockstepLoop) -> float:
-    """Of the copy that went on at last."""
-    return next(one.best for one in reversed(loop.state.rounds) if one.best is not None)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from jaxloss.study.comparison import Compared
 from jaxloss.study.contender import HANDCRAFTED
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.lockstep_methods import best_formula
+from jaxloss.study.lockstep_searches import last_reward
 from jaxloss.study.summary import add_descriptions, baseline_label, short_result
 from jaxloss.study.tables import difference_rows, headline
 
@@ -83,7 +84,8 @@ def _search(loop: LockstepLoop) -> dict[str, Any]:
         "stopped_copies": sum(one.stopped for one in rounds),
         "steps": loop.state.steps,
         "steps_of_training": loop.num_steps,
-        "search_eval": next(one.best for one in reversed(rounds) if one.best is not None),
+        "learning_rate": loop.plan.learning_rate,
+        "search_eval": last_reward(loop),
     }
 
 

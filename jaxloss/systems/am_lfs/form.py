@@ -72,7 +72,8 @@ class PiecewiseForm(Form):
     def values(self, encoded: Array, inputs: LossInputs, axis_name: str | None = None) -> Array:
         """`-log tau(p)` of every sample, `[N, H, W, 1]`."""
         del axis_name  # nothing here looks across samples
-        settings, target = self.settings, inputs.arrays["target"]
+        # Indexed by what is traced: constants of a compiled loss, too, have to be JAX's.
+        encoded, settings, target = jnp.asarray(encoded), self.settings, inputs.arrays["target"]
         similarity = jnp.where(inputs.mask, inputs.arrays[settings.similarity], 0)
         x = similarity if settings.similarity == COSINE else similarity / settings.scale
         own = curve_t(encoded, x, settings)
