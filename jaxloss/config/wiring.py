@@ -18,7 +18,8 @@ from jaxloss.core.names import call_factory, import_factory, takes
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
-from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
+from jaxloss.execution.choice import ExecutionFactory, Parallelism, check_lanes, choose
+from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.filters.base import Filter, Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.check import ask, check_filter, check_names
@@ -198,7 +199,10 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]
     examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
-    return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
+    factory, lanes = _execution_factory(config, task), config.execution.lanes
+    if config.mode == "lockstep" and lanes and config.execution.mode in (VMAP, PMAP):
+        check_lanes(lanes, examples[0], factory)
+    return choose(config.execution.mode, lanes, most_lanes, examples, factory)
 
 
 def _execution_factory(config: Config, task: Task) -> ExecutionFactory:

@@ -2,13 +2,16 @@
 
 import dataclasses
 import itertools
+import re
 
 import chex
 import jax
 import numpy as np
 import pytest
 
+from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
+from jaxloss.execution.choice import ExecutionFactory, check_lanes
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.runs import Archive
@@ -209,3 +212,16 @@ def test_a_checkpoint_that_a_kill_left_behind_is_not_taken_up(tmp_path, serial):
     found, again = searched(path, serial)
     assert again == content
     chex.assert_trees_all_equal(found.end.state, expected.end.state)
+
+
+def test_more_copies_than_fit_are_refused_and_the_most_that_fit_are_named():
+    """By compiling for them: nothing is run."""
+    factory = ExecutionFactory(TASK, SETTINGS)
+    candidate = SPACE.encode(SPACE.parse(SPACE.known_losses["softmax"]))
+    trial = Trial(SPACE, candidate, 0.3, 0, 0, SEARCH_EVAL, 4, keep_end=True)
+    check_lanes(8, trial, factory)
+    with pytest.raises(UserError, match=r"execution.lanes=64: so many .* need 0\.0\d GiB on a device") as error:
+        check_lanes(64, trial, factory, budget=100_000)
+    most = int(re.search(r"(\d+) fit", str(error.value)).group(1))
+    assert 0 < most < 64
+    check_lanes(most, trial, factory, budget=100_000)
