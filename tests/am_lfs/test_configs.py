@@ -1,5 +1,6 @@
 """The configs: the numbers of the paper, and parts that fit together."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.benchmarks import lockstep
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.core.types import LossInputs
@@ -55,3 +57,13 @@ def test_the_softmax_branch_of_several_heads_is_replaced(tmp_path):
     )
     wanted = -jnp.sum(target * jax.nn.log_softmax(4 * cosine), axis=-1, keepdims=True)
     np.testing.assert_allclose(values, wanted, rtol=1e-5)
+
+
+def test_the_benchmark_of_copies_writes_its_table(tmp_path, capsys):
+    path = tmp_path / "out.json"
+    lockstep.main(["--copies", "3", "--lanes", "2", "--repetitions", "1", "--json", str(path)])
+    results = json.loads(path.read_text())
+    rows = [(row["mode"], row["copies"], row["compilations"]) for row in results["rows"]]
+    assert rows == [("serial", 1, 1), ("serial", 3, 1), ("vmap", 3, 1)]
+    assert all(row["epoch_seconds"] > 0 for row in results["rows"])
+    assert "times one copy" in capsys.readouterr().out
