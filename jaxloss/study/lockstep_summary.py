@@ -38,6 +38,9 @@ def lockstep_summary(
     add_descriptions(experiment, [*ranking, *rows])
     first, *others = compared.tuned
     margin = experiment.config.comparison.margin
+    judged = headline(first, others, margin)
+    if judged["random_search"] is not None:
+        judged["random_search"]["control"] = "the same without learning"
     return {
         "lockstep": {
             "best": best.plan.name,
@@ -50,7 +53,7 @@ def lockstep_summary(
         "final_scores": dict(final_scores),
         "baselines": [short_result(result) for result in compared.tuned if result.contender.kind == HANDCRAFTED],
         "baseline": baseline_label(first, compared.tuned),
-        "headline": headline(first, others, margin),
+        "headline": judged,
         "differences": difference_rows(first, others, margin),
         "stopped_by_nan": experiment.stopped_by_nan(),
     }
