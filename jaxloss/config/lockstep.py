@@ -6,6 +6,7 @@ from jaxloss.core.conditions import shown
 from jaxloss.core.errors import UserError
 from jaxloss.search.lockstep_settings import RIVAL
 from jaxloss.spaces.base import Space
+from jaxloss.spaces.check_distribution import check_distribution
 from jaxloss.tasks.settings import LOSS_SCALES
 
 
@@ -20,6 +21,7 @@ def check_lockstep(config: ml_collections.ConfigDict, space: Space) -> None:
             f"mode=lockstep needs a space with a distribution, and the space {space.name} has none: use mode=search, or another "
             "space.name"
         )
+    check_distribution(space)
     settings = config.lockstep
     others = {"rate": RIVAL, "longer": True, "best_of": True}
     needing = [f"lockstep.{name}={shown(value)}" for name, value in others.items() if settings[name] == value]
