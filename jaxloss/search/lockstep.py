@@ -13,7 +13,6 @@ in flight, from the same bits.
 
 import dataclasses
 import math
-from typing import Self
 
 import numpy as np
 
@@ -56,10 +55,6 @@ class LockstepPlan:
     epochs_per_round: float = 1.0
     learns: bool = True
     most_failures: int = 3
-
-    def with_rounds(self, epochs_per_round: float, most_failures: int) -> Self:
-        """The same search in rounds of another length, with another patience."""
-        return dataclasses.replace(self, epochs_per_round=epochs_per_round, most_failures=most_failures)
 
 
 @dataclasses.dataclass

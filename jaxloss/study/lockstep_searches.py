@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.runs.metrics import MetricWriter
 from jaxloss.runs.rounds import RUNS
 from jaxloss.search.lockstep import LockstepLoop, LockstepPlan
 from jaxloss.search.lockstep_settings import GIVEN, RIVAL
@@ -29,10 +30,14 @@ class LockstepSearches:
         names = [f"lockstep_{'' if learns else 'random_'}{index}" for index in range(len(self._pairs))]
         # The page shows these; searches for the rate stay in the archive.
         archive = self.experiment.run.archive
-        archive.commit(state={RUNS: list(dict.fromkeys([*(archive.state(RUNS) or ()), *names]))})
+        known = archive.state(RUNS) or []
+        if new := [name for name in names if name not in known]:
+            archive.commit(state={RUNS: [*known, *new]})
         loops = []
         for index, (name, (division, seed)) in enumerate(zip(names, self._pairs, strict=True)):
-            loop = self._search(LockstepPlan(name, self.settings.num_samples, rate, seed, division, learns=learns), index == 0)
+            loop = self._search(
+                name, rate, seed, division, learns, self.experiment.run.metrics if learns and index == 0 else None
+            )
             if loop.end is None:
                 raise UserError(
                     f"every copy of the first {self.settings.most_failures} rounds of {name} met NaN or infinity at the rate "
@@ -60,18 +65,26 @@ class LockstepSearches:
         for index, rate in enumerate(map(float, rates)):
             name = f"lockstep_rate_{'' if learns else 'random_'}{index}"
             seed, division = comparison.first_tuning_seed, comparison.divisions[0]
-            loops.append(self._search(LockstepPlan(name, self.settings.num_samples, rate, seed, division, learns=learns)))
+            loops.append(self._search(name, rate, seed, division, learns))
         return max(loops, key=lambda loop: -1.0 if loop.end is None else last_reward(loop)).plan.learning_rate
 
-    def _search(self, plan: LockstepPlan, is_first: bool = False) -> LockstepLoop:
+    def _search(
+        self, name: str, rate: float, seed: int, division: int, learns: bool, metrics: MetricWriter | None = None
+    ) -> LockstepLoop:
+        """One search, which has ended; only one of a run draws curves, since the steps of a metric writer go up, once."""
         experiment, settings = self.experiment, self.settings
-        plan = plan.with_rounds(settings.epochs_per_round, settings.most_failures)
-        run = experiment.run
-        # The steps of a metric writer go up, once.
-        metrics = run.metrics if is_first and plan.learns else None
-        loop = LockstepLoop(
-            plan, experiment.space, experiment.execution, run.archive, run.checkpoints, experiment.progress, metrics
+        plan = LockstepPlan(
+            name=name,
+            num_samples=settings.num_samples,
+            learning_rate=rate,
+            seed=seed,
+            division=division,
+            epochs_per_round=settings.epochs_per_round,
+            learns=learns,
+            most_failures=settings.most_failures,
         )
+        archive, checkpoints = experiment.run.archive, experiment.run.checkpoints
+        loop = LockstepLoop(plan, experiment.space, experiment.execution, archive, checkpoints, experiment.progress, metrics)
         loop.run()
         return loop
 
