@@ -10,7 +10,9 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
+from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.runs.shown import outputs_name, packed
@@ -23,6 +25,7 @@ from jaxloss.study.experiment import TUNED, Experiment
 from jaxloss.study.lockstep_searches import last_reward
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
+from jaxloss.tasks.state import StateHandle
 
 LEARNED, RANDOM = "learned in lock-step", "random in lock-step"
 REPLAY, LAST, FIXED = "replayed schedule", "last centre", "fixed best loss"
@@ -192,10 +195,10 @@ class LockstepMethods:
 
     # --- parts -----------------------------------------------------------------------------------------------------------------
 
-    def _trial(self, index: int, encoded, start, **rest) -> Trial:
+    def _trial(self, index: int, encoded: PyTree, start: int | StateHandle, **rest: Any) -> Trial:
         return Trial(self.space, encoded, self.point.learning_rate, start, self.pairs[index][0], TEST, **rest)
 
-    def _encoded(self, formula: str):
+    def _encoded(self, formula: str) -> PyTree:
         return self.space.encode(self.space.parse(formula))
 
     def _other(self, index: int) -> LockstepLoop:

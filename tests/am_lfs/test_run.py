@@ -146,6 +146,10 @@ def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(tmp_path):
         (("training.loss_scale=unit_gradient",), "mode=lockstep trains every copy on with another loss"),
         (("search.num_trainings=5",), "it is read with mode=search, and this run has mode=lockstep"),
         (("mode=search", "lockstep.num_samples=5"), "it is read with mode=lockstep, and this run has mode=search"),
+        (
+            ("mode=search",),
+            "inputs of the problem 'predictions' of the task fast, branch 'classification' lacks the array 'logits'",
+        ),
         (("lockstep.rate_searches=3",), "it is read with lockstep.rate=searched, and this run has lockstep.rate=rival"),
     ],
 )
