@@ -43,6 +43,7 @@ _PUBLIC = {
     "Form": "jaxloss.core.form",
     "ProgramOverflow": "jaxloss.graphs.program",
     "TuningRange": "jaxloss.spaces.hyperparameters",
+    "Distribution": "jaxloss.spaces.distribution",
     "Drawing": "jaxloss.spaces.drawing",
     "Panel": "jaxloss.spaces.drawing",
     "Line": "jaxloss.spaces.drawing",

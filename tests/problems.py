@@ -1,5 +1,7 @@
 """Small rejection problems with known numbers, for tests of the filters."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,6 +31,16 @@ def classification_problem(start=START, labels=LABELS):
         inputs=lambda value, target: LossInputs.create({"prediction": value, "target": target}),
         metric=lambda value, target: jnp.mean((jnp.argmax(value, -1) == jnp.argmax(target, -1)).astype(jnp.float32)),
     )
+
+
+def logits_problem(start=START, labels=LABELS):
+    """The logits of the same predictions are optimised."""
+    problem = classification_problem(np.log(start), labels)
+
+    def inputs(value, target):
+        return LossInputs.create({"logits": value, "target": target})
+
+    return dataclasses.replace(problem, inputs=inputs)
 
 
 def make_cascade(problem=None, branch=BRANCH, workers=None, num_workers=1, devices=0, **settings):

@@ -20,6 +20,7 @@ def commands(accelerator: bool) -> dict[str, list[str]]:
     rejection = ["rejection", "--growth", "256,512,1024"]
     others = {
         "population": ["population"],
+        "lockstep": ["lockstep"],
         "interpreter": ["interpreter"],
         "retrieval": ["retrieval"],
         "reranking": ["retrieval", "--rerank", "--queries", "3368", "--gallery", "15913"],

@@ -120,7 +120,7 @@ def _names(kind: str, text: str, known: Sequence[str] | Mapping[str, Any]) -> li
 def _model_rows(name: str, modes: Sequence[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One row for each mode and number of lanes."""
     model, on_cpu = MODELS[name], jax.default_backend() == "cpu"
-    task, data = _make_task(model, options.data)
+    task, data = make_task(model, options.data)
     epochs = model.training_steps / (num_examples(task.data[TRAIN]) // model.batch_size)
     settings = TrainingSettings("adam", batch_size=model.batch_size, num_epochs=epochs)
     # XLA spreads a convolution over the cores by itself.
@@ -184,7 +184,7 @@ def _row(
     }
 
 
-def _make_task(model: Model, data: str | None) -> tuple[Task, str]:
+def make_task(model: Model, data: str | None) -> tuple[Task, str]:
     """The task, and what it trains on, in words."""
     if model.name == "mlp":
         return make_classification(ClassificationSettings(noise_kind="symmetric", noise_rate=0.4, model=model.name)), DIGITS
@@ -208,7 +208,7 @@ def _trials(factory: ExecutionFactory) -> list[Trial]:
     space = common.SPACE
     trials = [Trial(space, space.encode(space.parse(text)), 0.003, 0, 0, SEARCH_EVAL) for text in texts]
     # Whether a loss is finite at first hardly depends on the network: the small one tells it in no time.
-    tiny, _ = _make_task(MODELS["mlp"], None)
+    tiny, _ = make_task(MODELS["mlp"], None)
     execution = ExecutionFactory(tiny, factory.settings).make(Parallelism(SERIAL))
     try:
         return that_train(execution, trials, 30)[:NUM_EXAMPLES]

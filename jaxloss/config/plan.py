@@ -11,6 +11,7 @@ from jaxloss.config import wiring
 from jaxloss.config.check_run import set_beside_its_file
 from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
+from jaxloss.config.lockstep import check_lockstep
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors, shapes
@@ -20,6 +21,7 @@ from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
 from jaxloss.search.evolution import Evolution
+from jaxloss.search.lockstep_settings import LockstepSettings
 from jaxloss.search.presets import PAPER
 from jaxloss.search.settings import EvolutionSettings, SearchSettings
 from jaxloss.spaces.base import Space
@@ -37,10 +39,13 @@ from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 
-_KEYS = {"search": "comparison.handcrafted", "compare": "losses", "train": "loss"}
+_KEYS = {"search": "comparison.handcrafted", "lockstep": "comparison.handcrafted", "compare": "losses", "train": "loss"}
+# In these modes the losses that the config names are rivals of those that are searched for.
+_SEARCHING = ("search", "lockstep")
 _CHOICE = "search.surrogate.candidates"
 _OTHER_LOSSES = {
     "search": "leave it out of comparison.handcrafted",
+    "lockstep": "leave it out of comparison.handcrafted",
     "compare": "leave it out of config key losses",
     "train": "name another in config key loss",
 }
@@ -65,6 +70,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         for name in config.filters.also:
             import_factory("filter", name, ())
         wiring.make_sections(config, space)
+    if config.mode == "lockstep":
+        check_lockstep(config, space)
     contenders = _contenders(config, space)
     task = on_division(wiring.make_task(config), config.comparison.divisions[0])
     _check_parts(config, space, task)
@@ -99,6 +106,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
         make_chooser=functools.partial(make_chooser, config, space, own_first=_CHOICE in by_preset),
         calibration=calibration,
         seeds=wiring.seeds_of(config, space),
+        lockstep=read(config, LockstepSettings),
+        make_longer_execution=functools.partial(wiring.make_longer_execution, config, task),
         remarks=tuple(_remarks(config, space, task, by_preset)),
     )
 
@@ -142,7 +151,7 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
 
 def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:
     """The losses that the config names; beside a search, those that people have."""
-    make = make_rival if config.mode == "search" else make_contender
+    make = make_rival if config.mode in _SEARCHING else make_contender
     texts = _losses(config)
     contenders = [make(text, space) for text in texts]
     _refuse_twins(_KEYS[config.mode], texts, contenders, space)
@@ -150,7 +159,7 @@ def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Conten
 
 
 def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
-    if config.mode == "search":
+    if config.mode in _SEARCHING:
         return tuple(config.comparison.handcrafted)
     if config.mode == "compare":
         if not config.losses:

@@ -18,6 +18,7 @@ from jaxloss.core.errors import unknown
 from jaxloss.core.settings import Declaration, Settings, declarations, defaults, parts
 from jaxloss.execution.settings import ExecutionSettings
 from jaxloss.filters.settings import FilterSettings
+from jaxloss.search.lockstep_settings import LockstepSettings
 from jaxloss.search.registry import SEARCHES
 from jaxloss.search.settings import SearchSettings
 from jaxloss.study.comparison_settings import ComparisonSettings
@@ -99,6 +100,7 @@ def _sections(registered: Registered) -> Mapping[str, Section]:
         *(one for name, settings, _ in systems for one in _tree(settings, when("space.name", name))),
         *_tree(SearchSettings),
         *(one for name, settings in searches for one in _tree(settings, when("search.name", name))),
+        *_tree(LockstepSettings),
         *_tree(FilterSettings),
         *(one for *_, kinds in systems for kind in kinds for one in _tree(kind, ReadBy(SPACE))),
         *_tree(TrainingSettings),

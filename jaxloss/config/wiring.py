@@ -18,7 +18,8 @@ from jaxloss.core.names import call_factory, import_factory, takes
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
 from jaxloss.execution.base import Execution, Trial
-from jaxloss.execution.choice import ExecutionFactory, Parallelism, choose
+from jaxloss.execution.choice import ExecutionFactory, Parallelism, check_lanes, choose
+from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.filters.base import Filter, Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.check import ask, check_filter, check_names
@@ -180,6 +181,12 @@ def make_execution(config: Config, task: Task, parallelism: Parallelism | None =
     return _execution_factory(config, task).make(parallelism or choose_parallelism(config, make_space(config), task)[0])
 
 
+def make_longer_execution(config: Config, task: Task, parallelism: Parallelism, factor: float) -> Execution:
+    """An execution whose trainings are so many times longer, see `TrainingSettings.longer`."""
+    factory = _execution_factory(config, task)
+    return dataclasses.replace(factory, settings=factory.settings.longer(factor)).make(parallelism)
+
+
 def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parallelism, Mapping[str, Any]]:
     """The parallelism of a new run, and what was measured to find it, see `execution.choice.choose`.
 
@@ -189,11 +196,16 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     search, most_lanes = config.search, None
     if config.mode == "search":
         most_lanes = search.generation_size * search.seeds_per_candidate
+    elif config.mode == "lockstep":
+        most_lanes = config.lockstep.num_samples
     generator = np.random.default_rng(config.seed)
     drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]
     examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
-    return choose(config.execution.mode, config.execution.lanes, most_lanes, examples, _execution_factory(config, task))
+    factory, lanes = _execution_factory(config, task), config.execution.lanes
+    if config.mode == "lockstep" and lanes and config.execution.mode in (VMAP, PMAP):
+        check_lanes(lanes, examples[0], factory)
+    return choose(config.execution.mode, lanes, most_lanes, examples, factory)
 
 
 def _execution_factory(config: Config, task: Task) -> ExecutionFactory:

@@ -90,6 +90,12 @@ class Execution(Protocol):
     def handle_like(self, division: int) -> StateHandle:
         """The shapes of a handle to a training on this division, to load a stored one: `Checkpoints.load(name, like=...)`."""
 
+    def num_steps(self, division: int) -> int:
+        """Steps of a whole training on this division."""
+
+    def steps_per_epoch(self, division: int) -> int:
+        """Steps of one epoch of it."""
+
     def first_steps(self, trials: Sequence[Trial], num_steps: int) -> int:
         """For measurements: begins at most `at_once` trials of one family and division, and waits for their first steps.
 
@@ -107,6 +113,7 @@ class Resources:
     def __init__(self, task: Task, settings: TrainingSettings, preparation: Preparation, workers: int):
         self._task, self._settings, self._preparation = task, settings, preparation
         self._data: dict[int, PyTree] = {}
+        self._handles: dict[int, StateHandle] = {}
         self._lock = threading.Lock()
         self.workers = workers
         self.pool = ThreadPoolExecutor(workers)
@@ -124,7 +131,18 @@ class Resources:
 
     def handle_like(self, division: int) -> StateHandle:
         """See `Execution.handle_like`."""
-        return self._preparation.handle_like(self._train_shapes(division), division)
+        with self._lock:
+            known = self._handles.get(division)
+        # Made once: tracing a fresh training for every trial of a list takes longer than small trials do.
+        return known or self._handles.setdefault(division, self._preparation.handle_like(self._train_shapes(division), division))
+
+    def num_steps(self, division: int) -> int:
+        """See `Execution.num_steps`."""
+        return self._preparation.num_steps(self._train_shapes(division))
+
+    def steps_per_epoch(self, division: int) -> int:
+        """See `Execution.steps_per_epoch`."""
+        return self._preparation.steps_per_epoch(self._train_shapes(division))
 
     def _check(self, trials: Sequence[Trial]) -> None:
         """Raises a UserError for the first trial that cannot be carried out."""
@@ -133,7 +151,7 @@ class Resources:
                 trial.start.check(self.handle_like(trial.division))
             if trial.num_steps is None:
                 continue
-            left = self._preparation.num_steps(self._train_shapes(trial.division)) - trial.steps_before
+            left = self.num_steps(trial.division) - trial.steps_before
             if not 0 <= trial.num_steps <= left:
                 raise UserError(
                     f"a trial asks for {trial.num_steps} steps, and the training of the task '{self._task.name}' has {left} "

@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 
-from jaxloss.core.devices import memory_budget
+from jaxloss.core.devices import free_memory, memory_budget
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.data_parallel import DataParallelExecution
@@ -130,7 +130,43 @@ def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:
     most = max(1, most)
     if jax.default_backend() == "cpu":
         return min(most, CPU_LANES)
-    most, budget = min(most, MOST_LANES), memory_budget()
+    most, budget, needed = min(most, MOST_LANES), memory_budget(), _needed_by(example, factory)
+    likely = max(1, budget * PROBE_LANES // max(1, needed(PROBE_LANES)))
+    lanes = min(most, 2 ** (likely.bit_length() - 1))
+    while lanes > 1 and needed(lanes) > budget:
+        # Of `most`, which need not be one, down to a power of two.
+        lanes = 2 ** ((lanes - 1).bit_length() - 1)
+    while lanes < most and needed(min(most, 2 * lanes)) <= budget:
+        lanes = min(most, 2 * lanes)
+    return lanes
+
+
+def check_lanes(lanes: int, example: Trial, factory: ExecutionFactory, budget: int | None = None) -> None:
+    """Whether so many trainings side by side fit into the memory of one device; found by compiling, nothing is run.
+
+    Args:
+      lanes: on each device.
+      example: a trial of the kind that is to come.
+      factory: of the executions.
+      budget: bytes that they may take; None for all that are free now.
+
+    Raises:
+      UserError: they do not; names the most that fit.
+    """
+    budget, needed = free_memory() if budget is None else budget, _needed_by(example, factory)
+    if (bytes_needed := needed(lanes)) <= budget:
+        return
+    most = lanes * budget // bytes_needed
+    while most > 0 and needed(most) > budget:
+        most = most * 9 // 10
+    raise UserError(
+        f"execution.lanes={lanes}: so many trainings side by side need {bytes_needed / 2**30:.2f} GiB on a device, and "
+        f"{budget / 2**30:.2f} are free; {most} fit, or 0 for as many as suit it"
+    )
+
+
+def _needed_by(example: Trial, factory: ExecutionFactory) -> Callable[[int], int]:
+    """`(lanes) -> bytes` of so many trainings on one device, without the training data."""
 
     @functools.cache
     def needed(lanes: int) -> int:
@@ -140,14 +176,7 @@ def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:
         finally:
             execution.close()
 
-    likely = max(1, budget * PROBE_LANES // max(1, needed(PROBE_LANES)))
-    lanes = min(most, 2 ** (likely.bit_length() - 1))
-    while lanes > 1 and needed(lanes) > budget:
-        # Of `most`, which need not be one, down to a power of two.
-        lanes = 2 ** ((lanes - 1).bit_length() - 1)
-    while lanes < most and needed(min(most, 2 * lanes)) <= budget:
-        lanes = min(most, 2 * lanes)
-    return lanes
+    return needed
 
 
 def _measured(possible: Sequence[Parallelism], examples: Sequence[Trial], factory: ExecutionFactory) -> dict[str, float]:

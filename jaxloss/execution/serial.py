@@ -1,5 +1,6 @@
 """One compiled training per family; the trials of a list run one after the other, or side by side in a few threads."""
 
+import collections
 import functools
 import threading
 import time
@@ -34,10 +35,11 @@ class SerialExecution(Resources):
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. Trials that wait are dropped when the caller stops iterating."""
         self._check(trials)
-        futures = [self.pool.submit(self._run_one, trial) for trial in trials]
+        futures = collections.deque(self.pool.submit(self._run_one, trial) for trial in trials)
         try:
-            for future in futures:
-                yield future.result()
+            while futures:
+                # What was given away is not held: the ends of many trainings take room.
+                yield futures.popleft().result()
         finally:
             for future in futures:
                 future.cancel()

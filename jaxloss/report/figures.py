@@ -45,7 +45,7 @@ _STYLE = {
 
 def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
     """Best so far and mean of the population by the number of trainings; single scores as faint dots."""
-    with _figure("search", (12.4, 4.8), "Score by number of trainings, for each search") as (figure, drawn):
+    with inline_figure("search", (12.4, 4.8), "Score by number of trainings, for each search") as (figure, drawn):
         axes = figure.add_axes((0.055, 0.11, 0.81, 0.87))
         axes.grid(axis="y", color=RULE, linewidth=0.5)
         ends = []
@@ -61,7 +61,7 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
         axes.set_xlim(0, max(curve.trainings[-1] for curve in curves) or 1)
         axes.set_xlabel("candidates trained")
         axes.set_ylabel(f"{metric} on search_eval")
-        _end_labels(axes, ends)
+        end_labels(axes, ends)
     return drawn[0]
 
 
@@ -77,7 +77,7 @@ _WORDS = {OWN: "key-right", OTHER: "key-wrong"}
 
 def panel_figure(name: str, panel: Panel, label: str) -> Markup:
     """A small figure of one loss; `name` makes its parts unique on the page, `label` names the loss."""
-    with _figure(f"{name}-{panel.name}", (4.1, 2.3), panel.title.format(label)) as (figure, drawn):
+    with inline_figure(f"{name}-{panel.name}", (4.1, 2.3), panel.title.format(label)) as (figure, drawn):
         axes = _small_axes(figure, panel.ticks)
         if panel.zero_line:
             axes.axhline(0, color=RULE, linewidth=0.8)
@@ -134,7 +134,7 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
     axes.add_patch(PathPatch(path, edgecolor=colour, facecolor="none", linewidth=4, capstyle="round", alpha=0.22))
 
 
-def _end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:
+def end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:
     """Names the lines at their right ends, pushed apart where they meet."""
     low, high = axes.get_ylim()
     gap, bottom = 0.048 * (high - low), low
@@ -150,7 +150,7 @@ def _last(values: Sequence[float]) -> float | None:
 
 
 @contextlib.contextmanager
-def _figure(name: str, inches: tuple[float, float], label: str) -> Iterator[tuple[Figure, list[Markup]]]:
+def inline_figure(name: str, inches: tuple[float, float], label: str) -> Iterator[tuple[Figure, list[Markup]]]:
     """A figure to draw on; on leaving, the list holds it as inline SVG."""
     drawn: list[Markup] = []
     with matplotlib.rc_context(_STYLE):

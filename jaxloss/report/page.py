@@ -15,6 +15,7 @@ from jaxloss.report.funnel import make_funnel
 from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
 from jaxloss.report.leaders import leaders, math_of, minimal_of
+from jaxloss.report.lockstep import lockstep_section
 from jaxloss.report.score_tables import metric_matrix, part_tables
 from jaxloss.report.words import (
     FORMER_INTERVALS,
@@ -98,6 +99,7 @@ def render_report(run: Run, space: Space | None = None) -> str:
             "mode": run.config.get("mode", "search"),
             "curves": _curves(run, searches, summary),
             "funnels": funnels,
+            "learned": lockstep_section(run, summary, space),
             **leaders(run, summary, searches, space),
             **_comparison(summary or {}),
             "sheet": run.archive.state(SHEET) if summary is not None else None,

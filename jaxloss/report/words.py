@@ -103,7 +103,7 @@ def rival_in_words(row: Mapping[str, Any]) -> str:
 
 def control_in_words(row: Mapping[str, Any]) -> str:
     """The difference to the best loss of random search as a heading."""
-    control = "the best of random search"
+    control = row.get("control", "the best of random search")
     return {"leads": f"above {control}", "ties": f"tied with {control}", "is behind": f"behind {control}"}[row["verdict"]]
 
 

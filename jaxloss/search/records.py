@@ -78,8 +78,15 @@ def search_training_row(search: str, resolved: Resolved, done: DoneTrial) -> Tra
     return training_row(search, resolved.text, resolved.text, {"proposal": resolved.number}, done)
 
 
-def training_row(stage: str, loss: str, formula: str | None, hyperparameters: Mapping[str, Any], done: DoneTrial) -> TrainingRow:
-    """The row of one training from a seed; see `TrainingRow`."""
+def training_row(
+    stage: str,
+    loss: str,
+    formula: str | None,
+    hyperparameters: Mapping[str, Any],
+    done: DoneTrial,
+    seed: int | None = None,
+) -> TrainingRow:
+    """The row of one training, see `TrainingRow`; of a trial that starts from a handle, `seed` is where its training began."""
     trial, outcome, seconds = done
     return TrainingRow(
         stage=stage,
@@ -87,7 +94,7 @@ def training_row(stage: str, loss: str, formula: str | None, hyperparameters: Ma
         formula=formula,
         hyperparameters=dict(hyperparameters),
         learning_rate=trial.learning_rate,
-        seed=trial.start,
+        seed=trial.start if seed is None else seed,
         division=trial.division,
         evaluated_on=trial.evaluate_on,
         score=outcome.score,

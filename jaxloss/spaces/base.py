@@ -11,6 +11,7 @@ from jaxloss.core.form import Expression, Form, split_parts
 from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, PyTree
+from jaxloss.spaces.distribution import Distribution
 from jaxloss.spaces.drawing import Drawing
 from jaxloss.spaces.hyperparameters import TuningRange
 
@@ -59,6 +60,7 @@ class Space:
       latex_numbers: how numbers beside its formulas are called in LaTeX, by name.
       write_python: `(candidate as symbolic formulas and numbers, docstring) -> text` of a module that stands alone; None writes
         graphs node by node, and nothing of other forms.
+      distribution: of its losses, learned while networks train; a search in lock-step needs it.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Space:
     drawing: Drawing | None = None
     latex_numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     write_python: Callable[[Any, str], str] | None = None
+    distribution: Distribution | None = None
 
     def branch(self, name: str) -> Branch:
         """The branch with this name."""

@@ -10,6 +10,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.form import Form
 from jaxloss.graphs.program import Layout
 from jaxloss.spaces.base import Branch, Space
+from jaxloss.spaces.distribution import Distribution
 from jaxloss.spaces.drawing import Drawing
 from jaxloss.spaces.hyperparameters import TuningRange
 
@@ -43,6 +44,8 @@ def check_space_fields(space: Space) -> None:
     ranges = space.tuning_ranges
     right = isinstance(ranges, Mapping) and all(isinstance(one, TuningRange) for one in ranges.values())
     _expect(f"tuning_ranges {of}", ranges, right, "a dict {name: TuningRange}")
+    learned = space.distribution
+    _expect(f"distribution {of}", learned, learned is None or isinstance(learned, Distribution), "a Distribution or None")
     _expect(f"drawing {of}", space.drawing, space.drawing is None or isinstance(space.drawing, Drawing), "a Drawing or None")
 
 

@@ -120,11 +120,7 @@ class Comparison:
           stage: that the trainings are stored under.
           show: the network of the first training of each is shown, where the task has pictures.
         """
-        pairs = [
-            (division, self.settings.first_test_seed + seed)
-            for division in self.settings.divisions
-            for seed in range(self.settings.test_seeds)
-        ]
+        pairs = self.settings.test_pairs
         jobs = [
             Job(contender, point, seed, division, show and number == 0)
             for contender, point in zip(contenders, points, strict=True)

@@ -8,13 +8,14 @@ from jaxloss.core.draws import FOLLOWS, moved
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, setting
 
-IN_SEARCH, TUNED = (in_mode("search"),), (in_mode("search", "compare"),)
+IN_SEARCH, COMPARED = (in_mode("search"),), (in_mode("search", "compare"),)
+TUNED = (in_mode("search", "compare", "lockstep"),)
 # The losses that are compared without a search are named by another key.
 HAS_RIVALS = Where(in_mode("search"), unless("comparison.handcrafted", ()))
 
 
 # Seeds are counted up from `comparison.seed`: those of the ranking from it, those of the other stages from here on.
-_TUNING, _TEST = 1000, 2000
+_TUNING, _TEST, _BEST_OF = 1000, 2000, 3000
 
 
 def _check_divisions(key: str, divisions: Any) -> None:
@@ -116,7 +117,7 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
         "The rivals of a search: names of hand-crafted losses, or of those that papers published",
         check=are_different("formulas or names"),
         may_change=True,
-        acts_when=(in_mode("search", is_preset=False),),
+        acts_when=(in_mode("search", "lockstep", is_preset=False),),
     )
     best_rival_trainings: int = setting(
         0,
@@ -124,7 +125,7 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
         low=0,
         high=1_000_000,
         may_change=True,
-        acts_when=(*TUNED, HAS_RIVALS),
+        acts_when=(*COMPARED, HAS_RIVALS),
     )
 
     def __post_init__(self):
@@ -163,3 +164,13 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
     def division_of(self, index: int) -> int:
         """The division of one of several seeds, which go round the divisions."""
         return self.divisions[index % len(self.divisions)]
+
+    @property
+    def first_best_of_seed(self) -> int:
+        """Of networks of which only the best is tested."""
+        return self.seed + _BEST_OF
+
+    @property
+    def test_pairs(self) -> list[tuple[int, int]]:
+        """(division, seed) of every training of one loss for the test."""
+        return [(division, self.first_test_seed + seed) for division in self.divisions for seed in range(self.test_seeds)]

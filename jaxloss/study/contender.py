@@ -10,6 +10,8 @@ from jaxloss.spaces.hyperparameters import TuningRange
 FOUND, RANDOM_SEARCH, HANDCRAFTED, PUBLISHED, GIVEN = "found", "random_search", "handcrafted", "published", "given"
 # What people have, which a found loss is to surpass.
 RIVALS = (HANDCRAFTED, PUBLISHED)
+# A known loss that was given as much as a search takes: no rival of its own, but what the effort alone is worth.
+CONTROL = "control"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Contender:
 
     Attributes:
       name: of the loss.
-      kind: `found`, `random_search`, `handcrafted`, `published` (a formula of a paper, by its name) or `given`.
+      kind: `found`, `random_search`, `handcrafted`, `published` (a formula of a paper, by its name), `given` or `control`.
       family: space or hand-crafted family.
       formula: text form, for candidates of a space.
       tuning_trainings: with how many it is tuned, where it gets another number than the others.

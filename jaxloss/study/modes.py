@@ -1,4 +1,4 @@
-"""What a run does, by `config.mode`: search a loss, train with one, or compare several."""
+"""What a run does, by `config.mode`: search a loss, train with one, compare several, or learn one while networks train."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from jaxloss.runs.directory import RunDirectory
 from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import TUNED, Experiment
+from jaxloss.study.lockstep import lockstep_mode
 from jaxloss.study.plan import Plan
 from jaxloss.study.ranking import different
 from jaxloss.study.settings import TRAIN
@@ -73,6 +74,7 @@ MODE_FUNCTIONS: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {
     "search": search_mode,
     "train": train_mode,
     "compare": compare_mode,
+    "lockstep": lockstep_mode,
 }
 
 

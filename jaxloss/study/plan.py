@@ -12,6 +12,7 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser
+from jaxloss.search.lockstep_settings import LockstepSettings
 from jaxloss.spaces.base import Space
 from jaxloss.study.comparison import ComparisonSettings
 from jaxloss.study.contender import Contender
@@ -36,6 +37,8 @@ class Plan:
       make_chooser: `(cascades, checkpoints, output gradients or None) -> Chooser`, or None where nothing is chosen.
       calibration: the loss with which the rate of a search is found; None where the rate is given.
       seeds: formulas that a search begins with.
+      lockstep: how losses are learned while networks train.
+      make_longer_execution: `(parallelism, factor) -> Execution` whose trainings are so many times longer.
       remarks: lines about what the config asks for and cannot have.
     """
 
@@ -52,4 +55,6 @@ class Plan:
     make_chooser: Callable[..., Chooser | None]
     calibration: Contender | None = None
     seeds: tuple[str, ...] = ()
+    lockstep: LockstepSettings | None = None
+    make_longer_execution: Callable[[Parallelism, float], Execution] | None = None
     remarks: tuple[str, ...] = ()

@@ -5,14 +5,18 @@ import dataclasses
 from jaxloss.core.conditions import TASK, ReadBy, in_mode
 from jaxloss.core.settings import Settings, are_different, setting
 
-SEARCH, TRAIN, COMPARE = RUN_MODES = ("search", "train", "compare")
+SEARCH, TRAIN, COMPARE, LOCKSTEP = RUN_MODES = ("search", "train", "compare", "lockstep")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings(Settings, section=""):
     """The run as a whole."""
 
-    mode: str = setting(SEARCH, "search, then compare; train with `loss`; or compare `losses`", choices=RUN_MODES)
+    mode: str = setting(
+        SEARCH,
+        "search, then compare; train with `loss`; compare `losses`; or lockstep: learn the loss while the network trains",
+        choices=RUN_MODES,
+    )
     seed: int = setting(
         0,
         "Of everything that is drawn, in every mode: division of the data, label noise, order, initialisation, candidates; "

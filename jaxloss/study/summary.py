@@ -45,7 +45,7 @@ def search_summary(
     _take_names(rows, FOUND, ranking)
     if control is not None:
         _take_names(rows, RANDOM_SEARCH, _entries(experiment, control, best_of_kind(compared.tuned, RANDOM_SEARCH)))
-    _add_descriptions(experiment, [*ranking, *rows])
+    add_descriptions(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.label)
     counts, seconds = main.loop.counts, main.loop.seconds
     others = [result for result in compared.tuned if result is not best]
@@ -54,11 +54,11 @@ def search_summary(
         "seconds": {name: seconds[name] for name in ("rejection", "choosing", "training") if name in seconds},
         "ranking": ranking,
         "merged_by": SCORES if experiment.equal_losses is None else GRADIENTS,
-        "best": {**_headline(best), **{key: best_row[key] for key in _SHOWN}},
+        "best": {**short_result(best), **{key: best_row[key] for key in _SHOWN}},
         "comparison": rows,
         "final_scores": dict(final_scores),
-        "baselines": [_headline(result) for result in compared.tuned if result.contender.kind in RIVALS],
-        "baseline": _baseline(best, compared.tuned),
+        "baselines": [short_result(result) for result in compared.tuned if result.contender.kind in RIVALS],
+        "baseline": baseline_label(best, compared.tuned),
         "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
@@ -68,12 +68,12 @@ def search_summary(
 def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any]:
     """Of a comparison of given losses: the first of them beside each of the others."""
     rows = experiment.rows(*compared)
-    _add_descriptions(experiment, rows)
+    add_descriptions(experiment, rows)
     first, *others = compared.tuned
     return {
         "comparison": rows,
-        "baselines": [_headline(result) for result in compared.tuned],
-        "baseline": _baseline(first, compared.tuned),
+        "baselines": [short_result(result) for result in compared.tuned],
+        "baseline": baseline_label(first, compared.tuned),
         "headline": headline(first, others, experiment.config.comparison.margin),
         "differences": difference_rows(first, others, experiment.config.comparison.margin),
         "stopped_by_nan": experiment.stopped_by_nan(),
@@ -83,11 +83,11 @@ def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any
 def train_summary(experiment: Experiment, result: TestResult, final_scores: Mapping[str, float]) -> dict[str, Any]:
     """Of trainings with one loss, and of the network that is kept."""
     rows = experiment.rows([result], [result])
-    _add_descriptions(experiment, rows)
+    add_descriptions(experiment, rows)
     return {
         "comparison": rows,
         "final_scores": dict(final_scores),
-        "baselines": [_headline(result)],
+        "baselines": [short_result(result)],
         "stopped_by_nan": experiment.stopped_by_nan(),
     }
 
@@ -114,7 +114,7 @@ def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mappi
     counts, best = control.loop.counts, best_of_kind(compared.tuned, RANDOM_SEARCH)[0]
     row = next(row for row in rows if row["name"] == best.contender.label)
     return {
-        **_headline(best),
+        **short_result(best),
         **{key: row[key] for key in ("formula", "trained", "merged")},
         "trained": counts.trained,
         "copies": sum(one.same_as is not None for one in control.ranked),
@@ -122,13 +122,14 @@ def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mappi
     }
 
 
-def _baseline(first: TestResult, results: Sequence[TestResult]) -> str | None:
+def baseline_label(first: TestResult, results: Sequence[TestResult]) -> str | None:
     """Name of the loss that the first one is shown beside."""
     baseline = baseline_of(first, results)
     return None if baseline is None else baseline.contender.label
 
 
-def _headline(result: TestResult) -> dict[str, Any]:
+def short_result(result: TestResult) -> dict[str, Any]:
+    """A tested loss in a few numbers: how it was trained, and its mean on the test with the interval."""
     interval = result.interval
     return {
         "name": result.contender.label,
@@ -141,7 +142,7 @@ def _headline(result: TestResult) -> dict[str, Any]:
     }
 
 
-def _add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
+def add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
     """Adds `simplified`, `latex`, `domain` (where both are the loss) and `minimal` to the rows that have a formula.
 
     `minimal` is the loss without the terms that do nothing on this task, with the first three of its own; None where it has none,

@@ -22,6 +22,7 @@ from jaxloss.tasks.data.identity_batches import num_pk_batches, pk_order
 from jaxloss.tasks.data.preprocess import make_augmentation, standardise
 from jaxloss.tasks.data.stream import STREAMED, example_shapes, place_split, resident_arrays
 from jaxloss.tasks.metrics.reranking import RerankingSettings
+from jaxloss.tasks.metrics.verification import VERIFICATION
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers
 from jaxloss.tasks.models.registry import make_embedding_model
@@ -108,12 +109,15 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     order = functools.partial(_pk_epoch, num_identities, *per_batch) if settings.identities_per_batch else None
     augment = make_augmentation(settings.augmentation, settings.augmentation_options)
 
+    verifies = settings.verification or metric in VERIFICATION
+    shown = ("mAP_step", "rank_1" if has_cameras else "recall_1", *(VERIFICATION if verifies else ()))
+
     def build(seed: int) -> Task:
         splits = splits_of(seed)
         return Task(
             name=images.name,
             metric=metric,
-            also_shown=tuple(name for name in ("mAP_step", "rank_1" if has_cameras else "recall_1") if name != metric),
+            also_shown=tuple(name for name in shown if name != metric),
             offers={BRANCH: OFFERS},
             init=init,
             forward=forward,
@@ -153,7 +157,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
     forward = make_forward(module, prepare, settings.cosines_to, bool(settings.triplet_weight))
     auxiliary_losses = triplet_branch(settings.triplet_weight, settings.triplet_margin)
     features = make_features(module, prepare, settings.evaluation_batch, settings.flip_test, unroll=native)
-    scores = make_scores(features, has_cameras)
+    scores = make_scores(features, has_cameras, verifies)
     final_scores = functools.partial(reranked, jax.jit(features), _reranking(settings)) if settings.rerank else None
     problem = functools.partial(_cosine_problem, settings.toy_classes, settings.toy_variable)
     made = build(settings.division)

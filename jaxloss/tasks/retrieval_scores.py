@@ -8,11 +8,12 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.chunks import map_chunks
 from jaxloss.tasks.metrics.reranking import RerankingSettings, reranked_scores
 from jaxloss.tasks.metrics.retrieval import recalls, retrieval_scores
+from jaxloss.tasks.metrics.verification import VERIFICATION, verification_scores
 from jaxloss.tasks.models.cosine import CosineClassifiers
 
 RANKS = (1, 2, 4, 5, 8, 10)
 RECALLS = tuple(f"recall_{rank}" for rank in RANKS)
-METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS)
+METRICS = ("mAP_step", "mAP_trapezoid", *(f"rank_{rank}" for rank in RANKS), *RECALLS, *VERIFICATION)
 
 
 def make_features(
@@ -40,12 +41,19 @@ def _both_roles(vectors: Array, examples: Mapping[str, Array]) -> dict[str, Arra
     return {**roles, "query_mask": examples["query"], "gallery_mask": examples["gallery"]}
 
 
-def make_scores(features: Callable[[PyTree, Array], Array], has_cameras: bool) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
-    """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable. Without cameras recalls are named besides."""
+def make_scores(
+    features: Callable[[PyTree, Array], Array], has_cameras: bool, verifies: bool = False
+) -> Callable[[PyTree, PyTree], Mapping[str, Array]]:
+    """`(variables, examples) -> {name: scalar}`, see `metrics.retrieval`; jittable. Without cameras recalls are named besides.
+
+    Where it `verifies`, the scores of `metrics.verification` are there too.
+    """
 
     def scores(variables: PyTree, examples: Mapping[str, Array]) -> Mapping[str, Array]:
         vectors = features(variables, examples["image"])
         found = retrieval_scores(**_both_roles(vectors, examples), ranks=RANKS)
+        if verifies:
+            found = {**found, **verification_scores(vectors, examples["identity"])}
         return found if has_cameras else {**found, **recalls(found)}
 
     return scores

@@ -96,6 +96,10 @@ class RetrievalSettings(Settings, section="task.retrieval", reads=("data_dir",))
     )
     flip_test: bool = setting(True, "Features are means over an image and its mirror image")
     metric: str = setting("mAP_step", "What the search maximises; recall_k only where there are no cameras", choices=METRICS)
+    verification: bool = setting(
+        False,
+        "Scores pairs of images, as faces are judged: true accept rates at false accept rates, and rank 1 among distractors",
+    )
     evaluation_batch: int = setting(
         500, "The most images that go through the network at once when it is scored", low=1, high=10**9
     )

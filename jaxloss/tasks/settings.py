@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +103,16 @@ class TrainingSettings(Settings, section="training"):
                 raise UserError(
                     f"training.{key} ({end:g}) must end before the training does: training.num_epochs is {self.num_epochs:g}"
                 )
+
+    def longer(self, factor: float) -> Self:
+        """The same training, stretched: all that happens at an epoch happens so many times later."""
+        return dataclasses.replace(
+            self,
+            num_epochs=factor * self.num_epochs,
+            warmup_epochs=factor * self.warmup_epochs,
+            frozen_epochs=factor * self.frozen_epochs,
+            step_epochs=tuple(factor * epoch for epoch in self.step_epochs),
+        )
 
     def make_optimiser(
         self, num_steps: int, steps_per_epoch: int, backbone: Callable[[PyTree], PyTree] | None = None

@@ -18,7 +18,7 @@ from jaxloss.filters.standard import standard_filters
 from jaxloss.tasks.cosine_problem import toy_problem
 from tests.compilations import counted
 from tests.contracts.all_spaces import SPACES
-from tests.problems import classification_problem
+from tests.problems import classification_problem, logits_problem
 
 SETTINGS = FilterSettings(width=8, rejection=RejectionSettings(iterations=20, minimum_gain=0.2))
 
@@ -30,10 +30,12 @@ def _listed(name):
     (branch,) = space.branches
     cosines = space.problems == ("cosines",)
     problem = toy_problem(jax.random.key(0), 8, 4) if cosines else classification_problem()
+    if "logits" in branch.form.inputs:
+        problem = logits_problem()
     example = space.sample(np.random.default_rng(0), branch)
     context = FilterContext(branch, lambda name: problem, SETTINGS, example)
     filters = list((space.make_filters or standard_filters)(context))
-    return space, branch, [*filters, *([] if cosines else [order(context)])]
+    return space, branch, [*filters, *([order(context)] if "prediction" in branch.form.inputs else [])]
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -18,7 +18,7 @@ from jaxloss.core.errors import UserError
         ("search.num_trainings=0", "search.num_trainings must be at least 1, not 0"),
         ("training.learning_rate=fast", "takes a value of type float"),
         ("search.control=maybe", "takes true or false"),
-        ("mode=find", "unknown mode 'find'. Choices: compare, search, train"),
+        ("mode=find", "unknown mode 'find'. Choices: compare, lockstep, search, train"),
         ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, fast, module:factory"),
         ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_gms'?"),
         ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),

@@ -24,6 +24,17 @@ def symmetric_noise(
     return noisy
 
 
+def flipped_noise(
+    labels: np.ndarray, num_classes: int, rate: float, generator: np.random.Generator, mapping: np.ndarray
+) -> np.ndarray:
+    """Moves a fraction of the labels to another class, drawn uniformly from the others: so many end up wrong."""
+    del mapping
+    noisy = labels.copy()
+    rows = generator.choice(len(labels), round(rate * len(labels)), replace=False)
+    noisy[rows] = (labels[rows] + generator.integers(1, num_classes, size=len(rows))) % num_classes
+    return noisy
+
+
 def asymmetric_noise(
     labels: np.ndarray, num_classes: int, rate: float, generator: np.random.Generator, mapping: np.ndarray
 ) -> np.ndarray:
@@ -35,7 +46,11 @@ def asymmetric_noise(
     return noisy
 
 
-NOISES: Mapping[str, Callable[..., np.ndarray]] = {"symmetric": symmetric_noise, "asymmetric": asymmetric_noise}
+NOISES: Mapping[str, Callable[..., np.ndarray]] = {
+    "symmetric": symmetric_noise,
+    "flipped": flipped_noise,
+    "asymmetric": asymmetric_noise,
+}
 
 
 def class_mapping(mapping: str | Sequence[int], num_classes: int) -> np.ndarray:

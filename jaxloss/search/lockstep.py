@@ -1,0 +1,229 @@
+"""A search in lock-step: copies of one network train with losses of their own, and the best of them goes on.
+
+    for each round:
+        draw B losses from the distribution
+        train B copies of the network from the same state, one loss each
+        learn the distribution from their scores on search_eval
+        every copy takes over the best one's state: network, optimiser, data order
+
+Li et al., ICCV 2019, Algorithm 1. What is learned, and how, is the distribution's (`spaces.distribution`). Rows, the state of the
+distribution and the name of the network's checkpoint are committed together after each round: a killed search repeats the round
+in flight, from the same bits.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from jaxloss.core.progress import Progress
+from jaxloss.core.verdicts import ACCEPTED
+from jaxloss.execution.base import Execution, Trial
+from jaxloss.runs.archive import Archive
+from jaxloss.runs.checkpoints import Checkpoints
+from jaxloss.runs.metrics import MetricWriter
+from jaxloss.runs.rounds import LockstepState, Round
+from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
+from jaxloss.search.records import DoneTrial, training_row
+from jaxloss.spaces.base import Candidate, Space
+from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.state import StateHandle
+
+SAMPLED = "sampled"
+
+
+@dataclasses.dataclass(frozen=True)
+class LockstepPlan:
+    """What one search does.
+
+    Attributes:
+      name: under which it is stored: letters, digits and `_`.
+      num_samples: `B`.
+      learning_rate: of the networks.
+      seed: of the network, the data order and the draws.
+      division: of the data.
+      epochs_per_round: of every copy.
+      learns: False draws from the distribution as it began.
+      most_failures: rounds in a row that may leave no copy.
+    """
+
+    name: str
+    num_samples: int
+    learning_rate: float
+    seed: int
+    division: int
+    epochs_per_round: float = 1.0
+    learns: bool = True
+    most_failures: int = 3
+
+
+@dataclasses.dataclass
+class _Copies:
+    """What became of the copies of one round."""
+
+    rewards: np.ndarray
+    best: int | None
+    end: StateHandle | None
+    candidates: list[CandidateRow]
+    trainings: list[TrainingRow]
+
+    @property
+    def seconds(self) -> float:
+        return sum(row.seconds for row in self.trainings)
+
+
+class LockstepLoop:
+    """Runs one search to its end; the archive has the rounds that are done."""
+
+    def __init__(
+        self,
+        plan: LockstepPlan,
+        space: Space,
+        execution: Execution,
+        archive: Archive,
+        checkpoints: Checkpoints,
+        progress: Progress,
+        metrics: MetricWriter | None = None,
+    ):
+        """Takes up the search where the archive has it; curves go to `metrics` where it is given.
+
+        Args:
+          plan: of the search.
+          space: with a distribution.
+          execution: of the trainings.
+          archive: of the run.
+          checkpoints: of the run.
+          progress: is told of every round.
+          metrics: of the run, for one of its searches: their steps go up once.
+        """
+        self.plan, self.space, self.execution, self.archive = plan, space, execution, archive
+        self.checkpoints, self.progress, self.metrics = checkpoints, progress, metrics
+        stored = archive.state(plan.name)
+        self.state = LockstepState.from_json(stored) if stored else LockstepState(space.distribution.start())
+        self._handle: StateHandle | None = None
+        self.num_steps = execution.num_steps(plan.division)
+        self.steps_per_round = max(1, round(plan.epochs_per_round * execution.steps_per_epoch(plan.division)))
+
+    def run(self) -> None:
+        """Trains to the end of the training, or until too many rounds in a row have left no copy."""
+        self._remove_others()
+        while self.state.steps < self.num_steps and self.state.failures < self.plan.most_failures:
+            self._round()
+
+    @property
+    def end(self) -> StateHandle | None:
+        """The state of the network; None where there is none yet, or no copy ever came through."""
+        if self._handle is None and self.state.checkpoint is not None:
+            self._handle = self.checkpoints.load(self.state.checkpoint, like=self.execution.handle_like(self.plan.division))
+        return self._handle
+
+    # --- one round -------------------------------------------------------------------------------------------------------------
+
+    def _round(self) -> None:
+        distribution, number = self.space.distribution, len(self.state.rounds)
+        generator = np.random.default_rng((self.plan.seed, number))
+        sampled = distribution.sample(self.state.distribution, generator, self.plan.num_samples)
+        copies = self._train(sampled, number)
+        learned = self.state.distribution
+        if copies.best is not None and self.plan.learns:
+            learned = distribution.update(learned, sampled, copies.rewards)
+        self._take_over(copies, learned, self._record(copies, learned, number))
+
+    def _train(self, sampled: list[Candidate], number: int) -> _Copies:
+        plan, space = self.plan, self.space
+        steps = min(self.steps_per_round, self.num_steps - self.state.steps)
+        start = plan.seed if self.state.checkpoint is None else self.end
+        trials = [
+            Trial(space, space.encode(one), plan.learning_rate, start, plan.division, SEARCH_EVAL, steps, keep_end=True)
+            for one in sampled
+        ]
+        first, parent = number * plan.num_samples, self.state.rounds[-1].winner if self.state.rounds else None
+        copies = _Copies(np.full(len(trials), math.nan), None, None, [], [])
+        for index, (trial, (outcome, seconds)) in enumerate(zip(trials, self.execution.run(trials), strict=True)):
+            text = space.write(sampled[index])
+            copies.candidates.append(
+                CandidateRow(
+                    search=plan.name,
+                    proposal=first + index,
+                    branch=WHOLE,
+                    attempt=0,
+                    formula=text,
+                    key=space.key(sampled[index]),
+                    origin=SAMPLED,
+                    parent=parent,
+                    reason=ACCEPTED.label,
+                    score=outcome.score,
+                    training=True,
+                    seconds=seconds,
+                )
+            )
+            done = DoneTrial(trial, dataclasses.replace(outcome, end=None), seconds)
+            copies.trainings.append(training_row(plan.name, text, text, {"proposal": first + index}, done, plan.seed))
+            if outcome.score is None:
+                continue
+            copies.rewards[index] = outcome.score
+            # Among equals the first: the ends of the others are dropped as they come.
+            if copies.best is None or outcome.score > copies.rewards[copies.best]:
+                copies.best, copies.end = index, outcome.end
+        return copies
+
+    def _record(self, copies: _Copies, learned: dict, number: int) -> Round:
+        distribution = self.space.distribution
+        finite = copies.rewards[np.isfinite(copies.rewards)]
+        best = None if copies.best is None else copies.candidates[copies.best]
+        last = next((one.winner for one in reversed(self.state.rounds)), None)
+        return Round(
+            number=number,
+            steps=self.state.steps if copies.end is None else copies.end.steps,
+            mean=float(finite.mean()) if len(finite) else None,
+            best=None if best is None else best.score,
+            # Who comes after a round that left no copy descends from the one before it.
+            winner=last if best is None else best.proposal,
+            formula=None if best is None else best.formula,
+            centre=self.space.write(distribution.centre(learned)),
+            numbers={name: list(map(float, values)) for name, values in distribution.numbers(learned).items()},
+            stopped=len(copies.rewards) - len(finite),
+            seconds=copies.seconds,
+        )
+
+    def _take_over(self, copies: _Copies, learned: dict, done: Round) -> None:
+        """Stores the round and the state that the next one starts from."""
+        before = self.state
+        if copies.end is None:
+            failures, checkpoint = before.failures + 1, before.checkpoint
+        else:
+            failures, checkpoint = 0, f"{self.plan.name}_round_{done.number}"
+            self.checkpoints.save(checkpoint, copies.end)
+            self._handle = copies.end
+        self.state = LockstepState(learned, checkpoint, done.steps, failures, (*before.rounds, done))
+        self._write_curves(done)
+        self.archive.commit(copies.candidates, copies.trainings, {self.plan.name: self.state.to_json()})
+        if before.checkpoint not in (None, checkpoint):
+            self.checkpoints.remove(before.checkpoint)
+        self._tell(done)
+
+    def _remove_others(self) -> None:
+        """Removes networks that a kill between two of these steps has left."""
+        for name in self.checkpoints.names():
+            if name.startswith(f"{self.plan.name}_round_") and name != self.state.checkpoint:
+                self.checkpoints.remove(name)
+
+    # --- what is told ----------------------------------------------------------------------------------------------------------
+
+    def _write_curves(self, done: Round) -> None:
+        """Before the commit: a step that is written again after a kill is ignored."""
+        if self.metrics is not None and done.best is not None:
+            self.metrics.write(done.number, {"score": done.best, "reward_mean": done.mean, "reward_best": done.best})
+
+    def _tell(self, done: Round) -> None:
+        if done.best is None:
+            last = self.state.failures == self.plan.most_failures
+            self.progress.message(
+                f"{self.plan.name}, round {done.number}: all {self.plan.num_samples} copies met NaN or infinity; the last good "
+                f"weights, after {done.steps} steps, are kept{' and the search ends with them' if last else ''}"
+            )
+            return
+        stopped = f", {done.stopped} met NaN" if done.stopped else ""
+        detail = f"rewards: mean {done.mean:.4f}, best {done.best:.4f}{stopped}"
+        ahead = -(-(self.num_steps - done.steps) // self.steps_per_round)
+        self.progress.step(self.plan.name, len(self.state.rounds), len(self.state.rounds) + ahead, detail)
