@@ -106,19 +106,19 @@ def test_a_finished_run_does_nothing_more(finished):
 def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(tmp_path):
     """A process is killed between two commits of a search; the same command goes on and ends with the same bits."""
     overrides = [f"lockstep.{one}" for one in CONTROLS_OFF]
-    overrides += ["lockstep.num_samples=24", "comparison.handcrafted=()", "training.num_epochs=12.0"]
+    overrides += ["lockstep.num_samples=6", "comparison.handcrafted=()", "training.num_epochs=4.0"]
     assert launch.main(arguments_of(tmp_path / "whole", *overrides)) == 0
     command = [sys.executable, "-m", "jaxloss.launch", *arguments_of(tmp_path / "killed", *overrides)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / "killed/checkpoints"
-    while process.poll() is None and not list(checkpoints.glob("lockstep_0_round_2*")):
+    while process.poll() is None and not list(checkpoints.glob("lockstep_0_round_1*")):
         time.sleep(0.002)
     process.kill()
     process.communicate()
     assert process.returncode == -9
     with open_for_reading(tmp_path / "killed") as run:
-        assert 2 <= len(run.archive.state("lockstep_0")["rounds"]) < 12
+        assert 1 <= len(run.archive.state("lockstep_0")["rounds"]) < 4
         # An unfinished run has a page too.
         assert "This run is unfinished" in render_report(run, None)
     assert launch.main(arguments_of(tmp_path / "killed", *overrides)) == 0
