@@ -49,3 +49,13 @@ def test_noise_that_cannot_be(arguments, message):
     with pytest.raises(UserError, match=message) as error:
         noisy_labels(np.zeros(5, np.int32), 3, *arguments)
     assert one_line(error)
+
+
+def test_flipped_labels_are_all_wrong_and_go_to_every_other_class():
+    labels = np.repeat(np.arange(5), 200)
+    noisy = noisy_labels(labels, 5, "flipped", 0.2, (0, 0), "next")
+    wrong = noisy != labels
+    assert wrong.sum() == 200
+    assert {(old, new) for old, new in zip(labels[wrong], noisy[wrong], strict=True)} == {
+        (old, new) for old in range(5) for new in range(5) if old != new
+    }
