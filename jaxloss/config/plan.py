@@ -11,6 +11,7 @@ from jaxloss.config import wiring
 from jaxloss.config.check_run import set_beside_its_file
 from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
+from jaxloss.config.fixed import with_fixed_losses
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.core.abstract import named_errors, shapes
@@ -66,7 +67,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
             import_factory("filter", name, ())
         wiring.make_sections(config, space)
     contenders = _contenders(config, space)
-    task = on_division(wiring.make_task(config), config.comparison.divisions[0])
+    task = with_fixed_losses(wiring.make_task(config), space.fixed_losses)
+    task = on_division(task, config.comparison.divisions[0])
     _check_parts(config, space, task)
     calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
     for contender in (*contenders, *([calibration] if calibration else [])):

@@ -119,7 +119,7 @@ def _can_write(space: Space, text: str) -> bool:
 
 
 def _seed(space: Space, text: str) -> Candidate:
-    candidate = space.parse(text)
+    candidate = space.parse(space.known_losses.get(text, text))
     for branch in space.branches:
         graphs = branch.form.graphs(candidate[branch.name]).values() if branch.form.graphs else ()
         if sum(graph.tree_size for graph, _ in graphs) > MAX_NODES:
@@ -183,9 +183,10 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     Raises:
       UserError: for a mode that needs more devices than there are.
     """
-    search, most_lanes = config.search, None
+    most_lanes = None
     if config.mode == "search":
-        most_lanes = search.generation_size * search.seeds_per_candidate
+        search = make_search(config, space, config.search.name)
+        most_lanes = (search.kept or search.generation_size) * config.search.seeds_per_candidate
     generator = np.random.default_rng(config.seed)
     drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
     rate, division = config.training.learning_rate, config.comparison.divisions[0]
