@@ -1,74 +1,139 @@
-"""Hand-crafted losses of detectors that score every class by a sigmoid of its own, with hyper-parameters as traced numbers.
+"""Hand-crafted losses of detection, with hyper-parameters as traced numbers.
 
-They read `logits` and `target` `[N, H, W, C]`, 1 for the class of an object and 0 elsewhere, so that background is all zeros, and
-return one value per sample `[N, H, W, 1]`. In formulas `p` is the sigmoid of the logits and `y` the target.
+Those of classification read `logits` and `target` `[N, H, W, C]`, each class a question of its own: background is where all
+targets are 0. Those of boxes read the areas of intersection, union and enclosing box, `[N, H, W, 1]`, whose quotients do not
+depend on the unit, or the distances from a location to the four sides, `[N, H, W, 4]`, in strides. All return one value per
+position `[N, H, W, 1]`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxloss.core.boxes import (
+    Overlap,
+    around,
+    aspect_penalty,
+    bounded_iou_errors,
+    distance_penalty,
+    generalised_iou,
+    overlap,
+    quotient,
+)
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.spaces.handcrafted import INPUTS, HandcraftedFamily, sum_over_classes
+from jaxloss.spaces.handcrafted import HandcraftedFamily, sum_over_classes
 from jaxloss.spaces.hyperparameters import TuningRange
 
-# Of the gradient's norm, between 0 and 1, as its authors have it.
-NUM_BINS = 10
+AREAS = ("intersection", "union", "enclosing")
+DISTANCES = ("distances", "target_distances")
 
 
-def _read(inputs: LossInputs) -> tuple[Array, Array]:
-    """Logits and target; void positions are harmless."""
-    logits, target = (jnp.where(inputs.mask, inputs.arrays[name], 0) for name in INPUTS)
-    return logits, target
+def _classes(inputs: LossInputs) -> tuple[Array, Array]:
+    """Logits and target `[N, H, W, C]`; void positions are harmless."""
+    return tuple(jnp.where(inputs.mask, inputs.arrays[name], 0) for name in ("logits", "target"))
 
 
-def _cross_entropies(logits: Array, target: Array) -> Array:
-    """`-y log p - (1 - y) log(1 - p)`, `[N, H, W, C]`."""
-    return -target * jax.nn.log_sigmoid(logits) - (1 - target) * jax.nn.log_sigmoid(-logits)
-
-
-def binary_cross_entropy(inputs: LossInputs) -> Array:
-    """`-sum_c y log p + (1 - y) log(1 - p)`."""
-    return sum_over_classes(_cross_entropies(*_read(inputs)))
+def sigmoid_cross_entropy(inputs: LossInputs) -> Array:
+    """`sum_c -y_c log p_c - (1 - y_c) log(1 - p_c)`, `p` the sigmoid of the logits."""
+    logits, target = _classes(inputs)
+    return sum_over_classes(jax.nn.softplus(logits) - target * logits)
 
 
 def sigmoid_focal(inputs: LossInputs, gamma: Array, alpha: Array) -> Array:
-    """`-sum_c alpha y (1 - p)^gamma log p + (1 - alpha) (1 - y) p^gamma log(1 - p)`."""
-    logits, target = _read(inputs)
-    # Kept off 0, where the slope of a power below one is infinite.
-    wrong = jnp.clip(jnp.where(target > 0.5, jax.nn.sigmoid(-logits), jax.nn.sigmoid(logits)), 1e-6, 1.0)
-    weight = alpha * target + (1 - alpha) * (1 - target)
-    return sum_over_classes(weight * wrong**gamma * _cross_entropies(logits, target))
+    """`sum_c -alpha y_c (1 - p_c)^gamma log p_c - (1 - alpha) (1 - y_c) p_c^gamma log(1 - p_c)`."""
+    logits, target = _classes(inputs)
+    signed = jnp.where(target > 0.5, logits, -logits)
+    wrong = jnp.clip(jax.nn.sigmoid(-signed), 1e-6, 1.0)
+    weight = jnp.where(target > 0.5, alpha, 1 - alpha)
+    return sum_over_classes(weight * wrong**gamma * jax.nn.softplus(-signed))
 
 
-def gradient_harmonised(inputs: LossInputs, axis_name: str | None = None) -> Array:
-    """`sum_c w BCE`, with `w = M / (K n_g)`: `n_g` of the `M` scores of the batch have a gradient `|p - y|` of this size.
+def _areas(inputs: LossInputs, names: Sequence[str]) -> list[Array]:
+    return [jnp.where(inputs.mask, inputs.arrays[name], 1) for name in names]
 
-    Sizes are told apart in ten bins, of which `K` hold something; on several devices the counts are those of the whole batch.
-    Without the moving average over batches, which its authors have as an option.
-    """
-    logits, target = _read(inputs)
-    size = lax.stop_gradient(jnp.abs(jax.nn.sigmoid(logits) - target))
-    members = jax.nn.one_hot(jnp.minimum(size * NUM_BINS, NUM_BINS - 1).astype(jnp.int32), NUM_BINS, dtype=logits.dtype)
-    counts = jnp.sum(members * inputs.mask[..., None], axis=(0, 1, 2, 3))
-    if axis_name is not None:
-        counts = lax.psum(counts, axis_name)
-    weights = jnp.where(counts > 0, counts.sum() / (jnp.sum(counts > 0) * jnp.maximum(counts, 1)), 0)
-    return sum_over_classes(members @ weights * _cross_entropies(logits, target))
 
+def _boxes(inputs: LossInputs) -> tuple[Array, Array]:
+    """Predicted and true boxes around the location, `[N, H, W, 4]`, in strides."""
+    return tuple(around(jnp.where(inputs.mask, inputs.arrays[name], 1)) for name in DISTANCES)
+
+
+def iou(inputs: LossInputs) -> Array:
+    """`1 - i / u`."""
+    return 1 - quotient(*_areas(inputs, AREAS[:2]))
+
+
+def log_iou(inputs: LossInputs) -> Array:
+    """`-log(i / u)`, and the IoU taken as 1e-6 at least."""
+    return -jnp.log(jnp.maximum(quotient(*_areas(inputs, AREAS[:2])), 1e-6))
+
+
+def giou(inputs: LossInputs) -> Array:
+    """`1 - i / u + (e - u) / e`."""
+    return 1 - generalised_iou(Overlap(*_areas(inputs, AREAS)))
+
+
+def diou(inputs: LossInputs) -> Array:
+    """`1 - i / u + d^2 / c^2`: the distance of the centres over the diagonal of the enclosing box."""
+    boxes, wanted = _boxes(inputs)
+    return (1 - overlap(boxes, wanted).iou + distance_penalty(boxes, wanted))[..., None]
+
+
+def ciou(inputs: LossInputs) -> Array:
+    """`1 - i / u + d^2 / c^2 + alpha v`: the distance, and how far the proportions differ."""
+    boxes, wanted = _boxes(inputs)
+    found = overlap(boxes, wanted).iou
+    return (1 - found + distance_penalty(boxes, wanted) + aspect_penalty(boxes, wanted, found))[..., None]
+
+
+def bounded_iou(inputs: LossInputs, beta: Array) -> Array:
+    """The sum over centre and sides of smooth L1 of `1 -` the best IoU that this error alone allows."""
+    return sum_over_classes(_smooth(bounded_iou_errors(*_boxes(inputs)), beta))
+
+
+def box_l1(inputs: LossInputs) -> Array:
+    """The mean over the four sides of `|d - d*|`, in strides: it depends on this unit."""
+    boxes, wanted = _boxes(inputs)
+    return jnp.mean(jnp.abs(boxes - wanted), axis=-1, keepdims=True)
+
+
+def box_smooth_l1(inputs: LossInputs, beta: Array) -> Array:
+    """The mean over the four sides of `x^2 / (2 beta)` up to `x = beta` and `x - beta / 2` beyond, in strides."""
+    boxes, wanted = _boxes(inputs)
+    return jnp.mean(_smooth(jnp.abs(boxes - wanted), beta), axis=-1, keepdims=True)
+
+
+def _smooth(errors: Array, beta: Array) -> Array:
+    return jnp.where(errors < beta, errors**2 / (2 * beta), errors - beta / 2)
+
+
+_BETA = TuningRange(0.05, 2.0, 1.0, logarithmic=True)
 
 DETECTION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
-        HandcraftedFamily("binary_cross_entropy", binary_cross_entropy, {}, "maximum likelihood"),
+        HandcraftedFamily("sigmoid_cross_entropy", sigmoid_cross_entropy, {}, "maximum likelihood"),
         HandcraftedFamily(
             "sigmoid_focal",
             sigmoid_focal,
             {"gamma": TuningRange(0.25, 5.0, 2.0), "alpha": TuningRange(0.05, 0.95, 0.25)},
             "Lin et al., ICCV 2017",
         ),
-        HandcraftedFamily("ghm", gradient_harmonised, {}, "Li et al., AAAI 2019", looks_across=True),
+        HandcraftedFamily("iou", iou, {}, "Rahman and Wang, ISVC 2016", AREAS[:2]),
+        HandcraftedFamily("log_iou", log_iou, {}, "Yu et al., ACM MM 2016 (UnitBox)", AREAS[:2]),
+        HandcraftedFamily("giou", giou, {}, "Rezatofghi et al., CVPR 2019", AREAS),
+        HandcraftedFamily("diou", diou, {}, "Zheng et al., AAAI 2020", DISTANCES),
+        HandcraftedFamily("ciou", ciou, {}, "Zheng et al., AAAI 2020", DISTANCES),
+        HandcraftedFamily(
+            "bounded_iou",
+            bounded_iou,
+            {"beta": TuningRange(0.02, 1.0, 0.2, logarithmic=True)},
+            "Tychsen-Smith and Petersson, CVPR 2018 (smooth L1 with 0.2 as in MMDetection)",
+            DISTANCES,
+        ),
+        HandcraftedFamily(
+            "box_l1", box_l1, {}, "Girshick, ICCV 2015, without the quadratic part; depends on the unit", DISTANCES
+        ),
+        HandcraftedFamily("box_smooth_l1", box_smooth_l1, {"beta": _BETA}, "Girshick, ICCV 2015; depends on the unit", DISTANCES),
     )
 }
