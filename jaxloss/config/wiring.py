@@ -106,7 +106,8 @@ def make_search(config: Config, space: Space, name: str) -> Search:
 def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
     """The formulas that a search begins with."""
     known = space.known_losses.values() if config.search.prior_knowledge else ()
-    return (*config.search.seeds, *(text for text in known if _can_write(space, text)))
+    given = (space.known_losses.get(text, text) for text in config.search.seeds)
+    return (*given, *(text for text in known if _can_write(space, text)))
 
 
 def _can_write(space: Space, text: str) -> bool:
@@ -119,7 +120,7 @@ def _can_write(space: Space, text: str) -> bool:
 
 
 def _seed(space: Space, text: str) -> Candidate:
-    candidate = space.parse(space.known_losses.get(text, text))
+    candidate = space.parse(text)
     for branch in space.branches:
         graphs = branch.form.graphs(candidate[branch.name]).values() if branch.form.graphs else ()
         if sum(graph.tree_size for graph, _ in graphs) > MAX_NODES:

@@ -25,10 +25,15 @@ def named(branch):
     return {**published, **known_losses((branch,))}
 
 
+def changed(text, outer):
+    """The text of a function of a loss, such as `Add({}, 2)`."""
+    *named_parts, last = text.split("; ")
+    return "; ".join([*named_parts, outer.format(last)])
+
+
 def negated(text):
     """The text of minus a loss."""
-    *named_parts, last = text.split("; ")
-    return "; ".join([*named_parts, f"Neg({last})"])
+    return changed(text, "Neg({})")
 
 
 def scores(seed=0, rows=40, classes=3):
