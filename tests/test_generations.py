@@ -1,4 +1,4 @@
-"""Generational search: whose offspring are proposed, which of a generation are kept, and that a stopped search goes on the same."""
+"""Generational search: whose offspring are proposed, which of a generation are kept, and how it is taken up again."""
 
 import collections
 
@@ -175,11 +175,13 @@ def test_a_loss_that_promises_too_little_is_not_kept():
 
 def test_what_is_equivalent_to_a_trained_loss_takes_no_place():
     search, memory = started(kept=1, threshold=False), LossMemory()
-    memory.remember_trained({BRANCH.name: "1"}, Known(0, 0.5))
-    found = selected(search, search.ask(), memory)
+    proposals = search.ask()
+    (best,) = [one.signatures[BRANCH.name] for one in selected(search, proposals)]
+    memory.remember_trained({BRANCH.name: best}, Known(0, 0.5))
+    found = selected(search, proposals, memory)
     signatures = [one.signatures[BRANCH.name] for one in found]
-    assert signatures[1:] == ["1"]
-    assert signatures[0] != "1"
+    assert signatures[1:] == [best]
+    assert signatures[0] != best
     # It is told what the trained one had promised.
     assert found[1].attempts[-1].gain == -3.0
 

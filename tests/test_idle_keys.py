@@ -43,7 +43,7 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ({**RETRIEVAL, "filters.properties.enabled": "false", "filters.properties.fraction": "0.5"}, "properties.enabled=true"),
         (
             {**RETRIEVAL, "filters.equivalence.signed": "true"},
-            "it is read by space.name=autoloss_zero or space.name=cse_autoloss",
+            "by space.name=autoloss_zero or space.name=cse_autoloss",
         ),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},

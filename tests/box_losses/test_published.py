@@ -1,5 +1,6 @@
 """Published and hand-crafted losses of detection: values and gradients against NumPy, written from the papers."""
 
+import functools
 import itertools
 
 import jax
@@ -56,18 +57,23 @@ TWINS = {
 }
 
 
+@functools.cache
+def any_loss(branch):
+    """`(arrays, encoded) -> (gradients of the sum, losses)`, compiled once for all losses of a branch."""
+
+    def total(arrays, encoded):
+        losses = jnp.sum(form_of(branch).values(encoded, LossInputs.create(arrays)), axis=-1).reshape(-1)
+        return jnp.sum(losses), losses
+
+    return jax.jit(jax.grad(total, has_aux=True))
+
+
 def loss_and_gradients(branch, name, arrays):
     """Per sample, summed over the classes, and the gradient of the sum with respect to all arrays; float64."""
     with jax.enable_x64(True):
-        form = form_of(branch)
-        encoded = form.encode(form.parse(named(branch)[name]))
-
-        def loss(arrays):
-            return jnp.sum(form.values(encoded, LossInputs.create(arrays)), axis=-1).reshape(-1)
-
         given = {key: jnp.asarray(one)[:, None, None] for key, one in arrays.items()}
-        gradients = jax.grad(lambda arrays: jnp.sum(loss(arrays)))(given)
-        return np.asarray(loss(given)), {key: np.asarray(one)[:, 0, 0] for key, one in gradients.items()}
+        gradients, losses = any_loss(branch)(given, form_of(branch).encode(form_of(branch).parse(named(branch)[name])))
+        return np.asarray(losses), {key: np.asarray(one)[:, 0, 0] for key, one in gradients.items()}
 
 
 def slopes(reference, arrays, step=1e-6):
