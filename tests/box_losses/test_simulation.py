@@ -16,7 +16,7 @@ from jaxloss.filters.context import FilterContext
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.systems.cse_autoloss.filters import make_filters
-from tests.box_losses.spaces import BRANCHES, changed, form_of, named, negated, space_of
+from tests.box_losses.spaces import changed, form_of, named, negated, space_of
 from tests.box_losses.task import problem_of
 from tests.compilations import counted
 
@@ -57,7 +57,8 @@ def gain_alone(branch, text):
     return float(jnp.mean(problem.metrics(descend(problem.start)) - problem.metrics(problem.start)))
 
 
-@pytest.mark.parametrize("branch", BRANCHES)
+# That of classification is compiled for a minute where nothing is cached.
+@pytest.mark.parametrize("branch", ["regression", pytest.param("classification", marks=pytest.mark.slow)])
 class TestSimulation:
     def test_known_losses_raise_the_metric_and_their_negatives_do_not(self, branch):
         names = ("cei", "fli", "cse_autoloss_a_classification") if branch == "classification" else ("giou", "iou")
