@@ -32,6 +32,11 @@ def with_fixed_losses(task: Task, fixed: Mapping[str, FixedLoss]) -> Task:
                     f"the loss '{loss.name}' of the branch {branch} needs the input '{name}', the task {task.name} offers "
                     f"{sorted(task.offers[branch])}"
                 )
+    if not task.offers.keys() - fixed.keys():
+        raise UserError(
+            f"the task {task.name} has no branch but {', '.join(repr(name) for name in fixed)}, whose loss is fixed: there is "
+            "nothing to search"
+        )
     return dataclasses.replace(
         task,
         offers=_without(task.offers, fixed),
