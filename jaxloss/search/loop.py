@@ -116,8 +116,8 @@ class SearchLoop:
 
     def _selected(self) -> list[Resolved]:
         """The best of the next generation, where the search keeps so many of it."""
-        proposals, budget = self.search.ask(), self.budget
-        return select(self.search, proposals, self.cascades, self.memory, budget.max_attempts, self.progress.message)
+        patience, message = self.budget.max_attempts, self.progress.message
+        return select(self.search, self.search.ask(), self.cascades, self.memory, patience, message)
 
     @contextlib.contextmanager
     def _clocked(self, what: str) -> Iterator[None]:
@@ -272,8 +272,8 @@ class SearchLoop:
             if row.branch == WHOLE:
                 passed_over = row.reason == NOT_PROMISING.label
                 trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
-                one = Individual(row.proposal, row.formula, row.score, row.training, passed_over, trainings, row.gain)
-                self.search.tell(one)
+                own = (row.score, row.training, passed_over, trainings, row.gain)
+                self.search.tell(Individual(row.proposal, row.formula, *own))
 
     def _stored_scores(self) -> dict[int, list[float | None]]:
         """By the number of the proposal, the scores of its stored trainings."""
@@ -297,5 +297,4 @@ class SearchLoop:
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]
         state = {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}
-        algorithm = self.search.state()
-        return {self.search.name: {**state, **({_ALGORITHM: algorithm} if algorithm else {})}}
+        return {self.search.name: {**state, **({_ALGORITHM: own} if (own := self.search.state()) else {})}}

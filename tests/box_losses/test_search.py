@@ -1,11 +1,15 @@
 """A whole search for a loss of boxes, from the command line: the fixed branch, the funnel, and going on where it was stopped."""
 
+import dataclasses
+
 import pytest
 
 from jaxloss.cli.progress import ConsoleProgress
-from jaxloss.config import wiring
+from jaxloss.config import default_config, wiring
+from jaxloss.config.choosers import make_chooser
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
+from jaxloss.core.errors import UserError
 from jaxloss.report.funnel import make_funnel
 from jaxloss.runs import Archive, open_for_reading
 from jaxloss.search.loop import SearchLoop
@@ -162,3 +166,21 @@ def test_a_mistake_is_one_line(override, says, tmp_path, capsys):
 def test_a_branch_that_the_task_lacks_is_named(tmp_path, capsys):
     assert run(tmp_path / "run", "task.name=fast", config=TINY) == 2
     assert "the task fast has no branch but 'classification', whose loss is fixed" in capsys.readouterr().err
+
+
+def test_a_space_that_chooses_by_itself_is_refused():
+    """The best of a generation are kept by what the filters found: a chooser would have no say."""
+    config = default_config("autoloss_gms")
+    config.search.name = "generations"
+    space = wiring.make_space(config)
+    chooses = dataclasses.replace(space, make_chooser=lambda context: LongestFormula())
+    with pytest.raises(UserError, match="keeps the best of a generation by its filters, and the space autoloss_gms chooses"):
+        make_chooser(config, chooses, {}, None, None)
+
+
+class LongestFormula:
+    def candidates(self, num_evaluated):
+        return 2
+
+    def choose(self, evaluated, candidates):
+        return max(range(len(candidates)), key=lambda index: len(candidates[index]))
