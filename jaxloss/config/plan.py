@@ -190,12 +190,22 @@ def make_rival(text: str, space: Space) -> Contender:
     Raises:
       UserError: for an unknown name or branch.
     """
-    if text in PUBLISHED_FORMULAS:
+    if published_formula(text) != text:
         return make_contender(text, space)
     if text not in FAMILIES and single_words(text, len(space.branches)) == [text]:
         raise unknown("hand-crafted loss", text, [*FAMILIES, *PUBLISHED_FORMULAS])
     made = branch_families(text, {branch.name: branch.weight for branch in space.branches})
     return Contender(made.name, HANDCRAFTED, made)
+
+
+def published_formula(text: str) -> str:
+    """The formula of a published loss, or of `branch: name | branch: name`; a text that names none is left as it is."""
+    if text in PUBLISHED_FORMULAS:
+        return PUBLISHED_FORMULAS[text]
+    parts = [part.partition(":") for part in text.split("|")]
+    if len(parts) == 1 or not any(name.strip() in PUBLISHED_FORMULAS for *_, name in parts):
+        return text
+    return " | ".join(f"{branch.strip()}: {PUBLISHED_FORMULAS.get(name.strip(), name.strip())}" for branch, _, name in parts)
 
 
 def make_contender(text: str, space: Space) -> Contender:
@@ -206,7 +216,7 @@ def make_contender(text: str, space: Space) -> Contender:
     """
     if names_family(text, len(space.branches)):
         return make_rival(text, space)
-    formula = PUBLISHED_FORMULAS.get(text, text)
+    formula = published_formula(text)
     try:
         candidate = space.parse(formula)
     except UserError:

@@ -87,7 +87,8 @@ class _Generation:
         if one.signature in self._memory.trained:
             promise = self._search.individuals[self._memory.trained[one.signature].proposal].promise
             return math.nan if promise is None else promise
-        return min(screened.verdict.value for screened in one.screened.values())
+        values = [screened.verdict.value for screened in one.screened.values()]
+        return math.nan if any(map(math.isnan, values)) else min(values)
 
     def select(self, kept: int, least: float | None) -> list[_Offspring]:
         """The most promising of the new ones, then those that are equivalent to trained ones; all others are rejected."""

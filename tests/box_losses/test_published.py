@@ -10,6 +10,8 @@ import pytest
 from scipy import special
 
 import jaxloss
+from jaxloss.config.plan import make_contender, make_rival
+from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
 from jaxloss.spaces.families import FAMILIES
 from tests.box_losses.spaces import areas, boxes, form_of, named, scores
@@ -253,3 +255,17 @@ def test_a_found_loss_is_a_function_for_people():
     loss = jaxloss.loss("cse_autoloss_b_regression")
     found = loss(intersection=jnp.full((1, 1), 50.0), union=jnp.full((1, 1), 150.0), enclosing=jnp.full((1, 1), 200.0))
     assert float(found) == pytest.approx(float(OF_AREAS["cse_autoloss_b_regression"](50.0, 150.0, 200.0)), rel=1e-5)
+
+
+def test_published_losses_of_both_branches_are_named_together():
+    space = jaxloss.make_space("cse_autoloss", branches=("classification", "regression"))
+    names = "classification: cse_autoloss_a_classification | regression: cse_autoloss_a_regression"
+    made = make_contender(names, space)
+    candidate = space.parse(made.formula)
+    for branch in space.branches:
+        wanted = branch.form.parse(named(branch.name)[f"cse_autoloss_a_{branch.name}"])
+        assert branch.form.key(candidate[branch.name]) == branch.form.key(wanted)
+    assert make_rival(names, space) == made
+    assert made.kind == "published"
+    with pytest.raises(UserError, match="cse_autoloss_a_boxes"):
+        make_contender(names.replace("a_regression", "a_boxes"), space)
