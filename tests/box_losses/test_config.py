@@ -1,4 +1,4 @@
-"""The config of a search on blood cells: its keys are right, and its numbers those of the paper."""
+"""The config of a search on blood cells: the numbers of the paper, and the checks of a run."""
 
 import numpy as np
 import pytest
@@ -23,13 +23,25 @@ def test_the_preset_has_the_numbers_of_the_paper():
 
 
 @needs_the_task
-def test_a_search_on_blood_cells_can_be_planned(tmp_path):
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (40, 48, 64, 3)).astype(np.uint8)
-    np.savez(tmp_path / "bccd_256x192.npz", images=images)
-    config = load_config(CONFIG)
-    config.data_dir = str(tmp_path)
-    plan = make_plan(config)
+def test_a_search_on_blood_cells_passes_the_checks_of_a_run(tmp_path):
+    random, count = np.random.default_rng(0), 48
+    low = random.integers(0, 20, (count, 2))
+    arrays = {
+        "images": random.integers(0, 256, (count, 48, 64, 3)).astype(np.uint8),
+        "boxes_xyxy": np.concatenate([low, low + random.integers(8, 25, (count, 2))], axis=1).astype(np.float32),
+        "box_image": np.arange(count, dtype=np.int32),
+        "box_label": random.integers(0, 3, count),
+        "class_names": np.array(["platelet", "red", "white"]),
+    }
+    np.savez(tmp_path / "cells.npz", **arrays)
+    miniature = {
+        "data_dir": str(tmp_path),
+        "task.detection.source": "npz:cells.npz",
+        "task.detection.source_options": "{'split_key': 'none'}",
+        "task.detection.fractions": "(0.5, 0.25, 0.25)",
+        "task.detection.rejection_locations": "12",
+    }
+    plan = make_plan(load_config(CONFIG, miniature))
     assert [branch.name for branch in plan.space.branches] == ["regression"]
     assert plan.task.offers.keys() == {"regression"}
     assert "classification" in plan.task.auxiliary_losses
