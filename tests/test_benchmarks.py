@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import common, everything, interpreter, population, rejection
+from experiments.benchmarks import common, everything, interpreter, population, rejection, simulation
 from experiments.equivalence import memory
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
@@ -41,6 +41,21 @@ def test_interpreter(tmp_path, capsys, monkeypatch, chosen):
     ]
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert "vmap_gradient" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("branch", ["regression", pytest.param("classification", marks=pytest.mark.slow)])
+def test_simulation(tmp_path, branch):
+    table = tmp_path / "out.json"
+    tiny = ["--branch", branch, "--losses", "6", "--images", "2", "--locations", "3", "--iterations", "20", "--eager", "1"]
+    simulation.main([*tiny, "--jit", "1", "--json", str(table)])
+    results = json.loads(table.read_text())
+    assert results.keys() > FACTS
+    rows = {row["name"]: row for row in results["rows"]}
+    assert list(rows) == ["eager", "jit_per_candidate", "simulation", "generation"]
+    assert results["verdicts_that_differ"] == []
+    assert results["verdicts_compared"] == 1
+    assert results["compilations"] == {"gradient": 1, "convergence": 1, "simulation": 1}
+    assert rows["simulation"]["candidates"] == 6 <= rows["generation"]["candidates"]
 
 
 def test_rejection(tmp_path, capsys):

@@ -41,7 +41,10 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ({**RETRIEVAL, "search.chooser.candidates": "5"}, "it is read with search.chooser.enabled=true, and this run has"),
         ({**RETRIEVAL, "search.chooser.predictor.width": "5"}, "it is read with search.chooser.enabled=true"),
         ({**RETRIEVAL, "filters.properties.enabled": "false", "filters.properties.fraction": "0.5"}, "properties.enabled=true"),
-        ({**RETRIEVAL, "filters.equivalence.signed": "true"}, "it is read by space.name=autoloss_zero or space.name=am_lfs, and"),
+        (
+            {**RETRIEVAL, "filters.equivalence.signed": "true"},
+            "it is read by space.name=autoloss_zero or space.name=am_lfs or space.name=cse_autoloss, and",
+        ),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},
             "it is read by task.name=classification or task.name=segmentation, and this run has task.name=retrieval",

@@ -20,14 +20,15 @@ from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, R
 from jaxloss.filters.settings import RejectionSettings
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.graph import Graph
+from jaxloss.graphs.operators.operator import OperatorSet
 
 Gradients = Callable[[Array], Array]
 Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]
 
 
-def gradients_of(graph: Graph, problem: RejectionProblem) -> Gradients:
+def gradients_of(graph: Graph, problem: RejectionProblem, operators: OperatorSet = BRANCH.form.layout.operators) -> Gradients:
     """`variable [B, H, W, C] -> gradient`, every sample for itself, from the compiled form of the graph."""
-    loss = compile_graph(graph, BRANCH.form.layout.operators)
+    loss = compile_graph(graph, operators)
 
     def total(value: Array, context: PyTree) -> Array:
         inputs = problem.inputs(value[None], batch_of_one(context))
@@ -63,12 +64,18 @@ def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gra
 
 
 def separately(
-    descend: Descent, graphs: Sequence[Graph], problem: RejectionProblem, settings: RejectionSettings
+    descend: Descent,
+    graphs: Sequence[Graph],
+    problem: RejectionProblem,
+    settings: RejectionSettings,
+    operators: OperatorSet = BRANCH.form.layout.operators,
 ) -> tuple[list[int], float]:
     """The code of the verdict on every graph, and the seconds that all descents took."""
-    jax.block_until_ready(descend(problem, settings, gradients_of(graphs[0], problem)))  # what is loaded once is not counted
+    jax.block_until_ready(
+        descend(problem, settings, gradients_of(graphs[0], problem, operators))
+    )  # what is loaded once is not counted
     begin = time.perf_counter()
-    ends = [jax.block_until_ready(descend(problem, settings, gradients_of(graph, problem))) for graph in graphs]
+    ends = [jax.block_until_ready(descend(problem, settings, gradients_of(graph, problem, operators))) for graph in graphs]
     seconds = time.perf_counter() - begin
     return [_verdict(variable, problem, settings) for variable in ends], seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import ml_collections
 
 from jaxloss.config.schema import read
-from jaxloss.config.wiring import make_sections
+from jaxloss.config.wiring import make_search, make_sections
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
 from jaxloss.filters.cascade import Cascade
@@ -30,9 +30,14 @@ def make_chooser(
     """The chooser of the main search, or None where none is asked for; where `own_first`, that of the space before another one.
 
     Raises:
-      UserError: where two are asked for, and where the space makes a mistake.
+      UserError: where two are asked for, or the search keeps the best of a generation; and where the space makes a mistake.
     """
     own = _chooser_of(config, space, cascades, checkpoints)
+    if own is not None and make_search(config, space, config.search.name).kept is not None:
+        raise UserError(
+            f"search.name={config.search.name} keeps the best of a generation by its filters, and the space {space.name} chooses "
+            "what is trained too: let one of them choose"
+        )
     settings = read(config, SurrogateSettings)
     if settings.candidates == 1 or (own is not None and own_first):
         return own

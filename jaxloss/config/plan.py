@@ -11,6 +11,7 @@ from jaxloss.config import wiring
 from jaxloss.config.check_run import set_beside_its_file
 from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
+from jaxloss.config.fixed import with_fixed_losses
 from jaxloss.config.lockstep import check_lockstep
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
@@ -73,7 +74,8 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     if config.mode == "lockstep":
         check_lockstep(config, space)
     contenders = _contenders(config, space)
-    task = on_division(wiring.make_task(config), config.comparison.divisions[0])
+    task = with_fixed_losses(wiring.make_task(config), space.fixed_losses)
+    task = on_division(task, config.comparison.divisions[0])
     _check_parts(config, space, task)
     calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
     for contender in (*contenders, *([calibration] if calibration else [])):
@@ -199,12 +201,22 @@ def make_rival(text: str, space: Space) -> Contender:
     Raises:
       UserError: for an unknown name or branch.
     """
-    if text in PUBLISHED_FORMULAS:
+    if published_formula(text) != text:
         return make_contender(text, space)
     if text not in FAMILIES and single_words(text, len(space.branches)) == [text]:
         raise unknown("hand-crafted loss", text, [*FAMILIES, *PUBLISHED_FORMULAS])
     made = branch_families(text, {branch.name: branch.weight for branch in space.branches})
     return Contender(made.name, HANDCRAFTED, made)
+
+
+def published_formula(text: str) -> str:
+    """The formula of a published loss, or of `branch: name | branch: name`; a text that names none is left as it is."""
+    if text in PUBLISHED_FORMULAS:
+        return PUBLISHED_FORMULAS[text]
+    parts = [part.partition(":") for part in text.split("|")]
+    if len(parts) == 1 or not any(name.strip() in PUBLISHED_FORMULAS for *_, name in parts):
+        return text
+    return " | ".join(f"{branch.strip()}: {PUBLISHED_FORMULAS.get(name.strip(), name.strip())}" for branch, _, name in parts)
 
 
 def make_contender(text: str, space: Space) -> Contender:
@@ -215,7 +227,7 @@ def make_contender(text: str, space: Space) -> Contender:
     """
     if names_family(text, len(space.branches)):
         return make_rival(text, space)
-    formula = PUBLISHED_FORMULAS.get(text, text)
+    formula = published_formula(text)
     try:
         candidate = space.parse(formula)
     except UserError:

@@ -108,7 +108,8 @@ def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
     """The formulas that a search begins with."""
     known = space.known_losses if config.search.prior_knowledge else {}
     left_out = unwritable(config, space)
-    return (*config.search.seeds, *(text for name, text in known.items() if name not in left_out))
+    given = (space.known_losses.get(text, text) for text in config.search.seeds)
+    return (*given, *(text for name, text in known.items() if name not in left_out))
 
 
 def unwritable(config: Config, space: Space) -> dict[str, str]:
@@ -193,9 +194,10 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     Raises:
       UserError: for a mode that needs more devices than there are.
     """
-    search, most_lanes = config.search, None
+    most_lanes = None
     if config.mode == "search":
-        most_lanes = search.generation_size * search.seeds_per_candidate
+        search = make_search(config, space, config.search.name)
+        most_lanes = (search.kept or search.generation_size) * config.search.seeds_per_candidate
     elif config.mode == "lockstep":
         most_lanes = config.lockstep.num_samples
     generator = np.random.default_rng(config.seed)

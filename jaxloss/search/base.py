@@ -6,8 +6,8 @@ All randomness on the host comes from `(seed, proposal, branch, attempt)`, so th
 import abc
 import bisect
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class Individual:
       trained: False where the score is that of an equivalent candidate.
       passed_over: True where another candidate of the same proposal round was more promising: it has no score, and is no parent.
       trainings: how many it was scored with; 0 where none were its own.
+      promise: what the filters found of it before it was trained, higher is better; None where they found no number.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Individual:
     trained: bool
     passed_over: bool = False
     trainings: int = 0
+    promise: float | None = None
 
     @property
     def fitness(self) -> float:
@@ -53,12 +55,14 @@ class Proposal:
       parents: numbers of the parents' proposals; none for random initialisation.
       parent_candidates: their expressions.
       given: a candidate that is tried first (a seed of the search), or None.
+      place: tells its draws from those of other proposals that had the same number, where numbers are given again.
     """
 
     number: int
     parents: tuple[int, ...] = ()
     parent_candidates: tuple[Candidate, ...] = ()
     given: Candidate | None = None
+    place: tuple[int, ...] = ()
 
 
 class Search(abc.ABC):
@@ -67,6 +71,8 @@ class Search(abc.ABC):
     name: str
     # Of its own section, `search.NAME`; None where it has no settings.
     settings_class: ClassVar[type[Settings] | None] = None
+    # Of a generation, so many go on to training, the most promising by its filters; None: each proposal is drawn until it passes.
+    kept: int | None = None
 
     def __init__(
         self,
@@ -108,7 +114,7 @@ class Search(abc.ABC):
             if attempt == 0:
                 return proposal.given[branch.name], SEED_ORIGIN
             attempt -= 1
-        generator = self.generator(proposal.number, 1 + self.space.branches.index(branch), attempt)
+        generator = self.generator(proposal.number, 1 + self.space.branches.index(branch), attempt, *proposal.place)
         if not proposal.parents:
             return self.space.sample(generator, branch), RANDOM_ORIGIN
         parents = [candidate[branch.name] for candidate in proposal.parent_candidates]
@@ -132,6 +138,19 @@ class Search(abc.ABC):
     def may_breed(self, individual: Individual) -> bool:
         """Whether an individual may become a parent as long as it is recent enough."""
         return not individual.passed_over
+
+    @property
+    def least_promise(self) -> float | None:
+        """What the filters have to find of a loss that is kept, see `kept`; None for anything."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """What cannot be told from the individuals, as JSON values; empty for nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up what `state` gave, before the individuals are told again."""
+        del state
 
     # --- results ---------------------------------------------------------------------------------------------------------------
 

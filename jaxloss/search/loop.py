@@ -23,11 +23,16 @@ from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
+from jaxloss.search.curves import curves
 from jaxloss.search.racing import Race
 from jaxloss.search.records import DoneTrial, Result, candidate_rows, search_training_row, training_rows
 from jaxloss.search.screening import Resolved, resolve
+from jaxloss.search.selection import select
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.state import Outcome
+
+# Under which the state of a search holds what the algorithm keeps beside its individuals.
+_ALGORITHM = "algorithm"
 
 
 class SearchLoop:
@@ -54,6 +59,8 @@ class SearchLoop:
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
         self.seconds = collections.Counter(state.get("seconds", {}))
+        if _ALGORITHM in state:
+            search.restore(state[_ALGORITHM])
         self._race = Race(budget.rungs, budget.factor)
         scores = self._stored_scores() if self._races else {}
         self._num_trainings = {number: len(of_one) for number, of_one in scores.items()}
@@ -80,7 +87,12 @@ class SearchLoop:
     # --- one generation --------------------------------------------------------------------------------------------------------
 
     def _propose(self) -> None:
-        """Takes the next generation up; where a chooser is at work, its choice is stored before anything is trained."""
+        """Takes the next generation up; where some of it are chosen, the choice is stored before anything is trained."""
+        if self.search.kept is not None:
+            with self._clocked("rejection"):
+                self.pending = self._selected()
+            self._commit()
+            return
         with self._clocked("rejection"):
             per_training = self.chooser.candidates(self.counts.trained) if self.chooser else 1
             self.pending = self._drawn(per_training)
@@ -101,6 +113,11 @@ class SearchLoop:
             self.budget.max_attempts,
             self.progress.message,
         )
+
+    def _selected(self) -> list[Resolved]:
+        """The best of the next generation, where the search keeps so many of it."""
+        patience, message = self.budget.max_attempts, self.progress.message
+        return select(self.search, self.search.ask(), self.cascades, self.memory, patience, message)
 
     @contextlib.contextmanager
     def _clocked(self, what: str) -> Iterator[None]:
@@ -244,17 +261,7 @@ class SearchLoop:
     def _write_curves(self, score: float | None) -> None:
         """One more step of the curves, where they are drawn; `score` is that of the individual that was just trained."""
         if self.metrics is not None:
-            self.metrics.write(self.counts.trainings, self._curves(score))
-
-    def _curves(self, score: float | None) -> dict[str, float]:
-        fitnesses = [one.fitness for one in self.search.population if one.score is not None]
-        best = next(self.search.best(), None)
-        values = {"score": score}
-        if fitnesses:
-            values["population_mean"] = sum(fitnesses) / len(fitnesses)
-        if best is not None:
-            values["best"] = best.score
-        return {name: value for name, value in values.items() if value is not None} | {"proposed": self.counts.proposed}
+            self.metrics.write(self.counts.trainings, curves(self.search, self.counts, score))
 
     # --- state -----------------------------------------------------------------------------------------------------------------
 
@@ -265,7 +272,8 @@ class SearchLoop:
             if row.branch == WHOLE:
                 passed_over = row.reason == NOT_PROMISING.label
                 trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
-                self.search.tell(Individual(row.proposal, row.formula, row.score, row.training, passed_over, trainings))
+                own = (row.score, row.training, passed_over, trainings, row.gain)
+                self.search.tell(Individual(row.proposal, row.formula, *own))
 
     def _stored_scores(self) -> dict[int, list[float | None]]:
         """By the number of the proposal, the scores of its stored trainings."""
@@ -278,7 +286,8 @@ class SearchLoop:
     def _remember(self, row: CandidateRow) -> None:
         """Keeps what a row says of losses that were rejected or trained, where it says anything."""
         if row.branch != WHOLE:
-            if self.cascades[row.branch].reasons[row.reason].is_remembered:
+            reason = self.cascades[row.branch].reasons.get(row.reason)  # a selection has its own
+            if reason is not None and reason.is_remembered:
                 self.memory.remember_rejected(row.branch, row.sketch)
         elif row.training:
             names = sorted(branch.name for branch in self.search.space.branches)
@@ -287,4 +296,5 @@ class SearchLoop:
 
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]
-        return {self.search.name: {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}}
+        state = {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}
+        return {self.search.name: {**state, **({_ALGORITHM: own} if (own := self.search.state()) else {})}}

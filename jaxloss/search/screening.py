@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import Expression
+from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import ACCEPTED, Verdict
 from jaxloss.filters.base import Screened
 from jaxloss.filters.cascade import Cascade
@@ -185,14 +185,14 @@ def _nothing_passed(slot: _Slot, max_attempts: int) -> UserError:
     # Most random formulas fall to a look at their leaves, whatever the gain: it counts what stopped those that came further.
     by_gain = sum(reached[label] for label in _BELOW_THE_GAIN) > reached.total() / 2
     lower = "lower filters.rejection.minimum_gain (or minimum_metric, where it is set), " if by_gain else ""
-    stopped = _most_frequent(slot.structural + slot.rejected + reached)
+    stopped = most_frequent(slot.structural + slot.rejected + reached)
     return UserError(
         f"no candidate passed the filters in {max_attempts:,} draws (proposal {slot.proposal.number}, branch "
         f"{slot.branch.name}): {stopped}; {lower}change seed or raise filters.max_attempts"
     )
 
 
-def _most_frequent(stopped: collections.Counter) -> str:
+def most_frequent(stopped: collections.Counter) -> str:
     """The reasons with their numbers of draws, in one line; the rare ones together."""
     ordered = stopped.most_common()
     named = [f"{number:,} {label}" for label, number in ordered[:_NUM_NAMED]]
@@ -222,15 +222,20 @@ def _settle(slot: _Slot, draws: Sequence[_Draw], screened: Sequence[Screened], m
 
 
 def _attempt(slot: _Slot, draw: _Draw, result: Screened) -> Attempt:
+    return attempt_of(slot.branch.name, slot.branch.form, draw.number, draw.expression, draw.origin, result)
+
+
+def attempt_of(branch: str, form: Form, number: int, expression: Expression, origin: str, result: Screened) -> Attempt:
+    """What is kept of one draw of a branch, see `Attempt`, from what the filters found of it."""
     gain = result.verdict.value
     return Attempt(
-        branch=slot.branch.name,
-        number=draw.number,
-        formula=slot.branch.form.write(draw.expression),
-        key=slot.branch.form.key(draw.expression),
-        origin=draw.origin,
+        branch=branch,
+        number=number,
+        formula=form.write(expression),
+        key=form.key(expression),
+        origin=origin,
         reason=result.verdict.reason.label,
-        gain=None if gain != gain else gain,
+        gain=None if gain is None or gain != gain else gain,
         signature=result.signature,
         sketch=result.sketch,
     )

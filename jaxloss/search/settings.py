@@ -19,6 +19,7 @@ class SurrogateSettings(Settings, section="search.surrogate", acts_when=(in_mode
         "Candidates past the filters, of which the most promising is trained; 1 trains all, as the papers do",
         low=1,
         high=100_000,
+        acts_when=(unless("search.name", "generations"),),
     )
     start_after: int = setting(20, "Trained candidates before anything is predicted", low=2, high=10**9, acts_when=_PREDICTED)
     optimism: float = setting(
@@ -79,14 +80,23 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
     calibration_loss: str = setting(
         "", "That loss; empty: the first of comparison.handcrafted", acts_when=(unless("search.calibration_trainings", 0),)
     )
-    generation_size: int = setting(1, "Proposals that share one population; 1 is the papers' steady state", low=1, high=100_000)
+    generation_size: int = setting(
+        1,
+        "Proposals that share one population; 1 is the steady state of most papers. Of search.name=generations `N`, all that "
+        "are drawn, of which a few are trained",
+        low=1,
+        high=100_000,
+    )
     seeds: tuple[str, ...] = setting(
-        (), "Formulas that are proposed first", check=are_different("formulas"), acts_when=(when("search.name", "evolution"),)
+        (),
+        "Formulas that are proposed first, or names of losses that the space knows",
+        check=are_different("formulas"),
+        acts_when=(when("search.name", "evolution", "generations"),),
     )
     prior_knowledge: bool = setting(
         False,
         "Whether hand-crafted losses are proposed behind search.seeds, as far as the space can write them",
-        acts_when=(when("search.name", "evolution"),),
+        acts_when=(when("search.name", "evolution", "generations"),),
     )
     control: bool = setting(
         True,
@@ -137,4 +147,19 @@ class EvolutionSettings(Settings, section="search.evolution", acts_when=(in_mode
     # A small population needs more than 0.05, which of 20 individuals is a tournament of one and selects nothing.
     tournament_ratio: float = setting(
         0.05, "`T`, the part of the population among which the best becomes a parent", low=1e-9, high=1.0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerationsSettings(Settings, section="search.generations", acts_when=(in_mode("search"),)):
+    """Generational evolution from known losses (Liu et al., ICLR 2021, Algorithm 1)."""
+
+    # The paper evaluates about ten losses of a generation, and says nothing of the parents.
+    kept: int = setting(10, "`K`, the most promising of a generation, which are trained", low=1, high=100_000)
+    parents: int = setting(5, "`P`, the best of a generation by their scores", low=1, high=100_000)
+    threshold: bool = setting(
+        True, "Whether losses have to promise as much as the best of the generation before them, as in the paper"
+    )
+    slack: float = setting(
+        0.0, "How much less they may promise", low=0.0, high=1.0, acts_when=(when("search.generations.threshold", True),)
     )

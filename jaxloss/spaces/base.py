@@ -13,6 +13,7 @@ from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, PyTree
 from jaxloss.spaces.distribution import Distribution
 from jaxloss.spaces.drawing import Drawing
+from jaxloss.spaces.fixed import FixedLoss
 from jaxloss.spaces.hyperparameters import TuningRange
 
 Candidate = Mapping[str, Expression]
@@ -58,6 +59,7 @@ class Space:
       sections: names of further config sections that its filters and its chooser read.
       drawing: how a report draws its losses; None draws losses of one branch over prediction and target, and no others.
       latex_numbers: how numbers beside its formulas are called in LaTeX, by name.
+      fixed_losses: branch -> the loss that it has while the space searches others; every candidate is trained beside it.
       write_python: `(candidate as symbolic formulas and numbers, docstring) -> text` of a module that stands alone; None writes
         graphs node by node, and nothing of other forms.
       distribution: of its losses, learned while networks train; a search in lock-step needs it.
@@ -78,6 +80,7 @@ class Space:
     sections: tuple[str, ...] = ()
     drawing: Drawing | None = None
     latex_numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    fixed_losses: Mapping[str, FixedLoss] = dataclasses.field(default_factory=dict)
     write_python: Callable[[Any, str], str] | None = None
     distribution: Distribution | None = None
 

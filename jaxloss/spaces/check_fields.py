@@ -12,6 +12,7 @@ from jaxloss.graphs.program import Layout
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.distribution import Distribution
 from jaxloss.spaces.drawing import Drawing
+from jaxloss.spaces.fixed import FixedLoss
 from jaxloss.spaces.hyperparameters import TuningRange
 
 _FUNCTIONS = ("sample", "hyperparameters", "with_hyperparameters")
@@ -41,6 +42,11 @@ def check_space_fields(space: Space) -> None:
     known = space.known_losses
     right = isinstance(known, Mapping) and all(isinstance(text, str) for pair in known.items() for text in pair)
     _expect(f"known_losses {of}", known, right, "a dict {name: formula}")
+    fixed = space.fixed_losses
+    right = isinstance(fixed, Mapping) and all(isinstance(one, FixedLoss) for one in fixed.values())
+    _expect(f"fixed_losses {of}", fixed, right, "a dict {branch: FixedLoss}")
+    if searched := [name for name in names if name in fixed]:
+        raise UserError(f"the branch '{searched[0]}' {of} cannot have a fixed loss: it is searched")
     ranges = space.tuning_ranges
     right = isinstance(ranges, Mapping) and all(isinstance(one, TuningRange) for one in ranges.values())
     _expect(f"tuning_ranges {of}", ranges, right, "a dict {name: TuningRange}")

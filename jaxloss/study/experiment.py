@@ -170,7 +170,8 @@ class Experiment:
         """Runs the named search until its budget of trainings is spent."""
         self.make_filters()
         loop = self._main_loop(name) if name == self.config.search.name else self._make_loop(name)
-        self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser)])
+        selects = loop.search.kept is not None
+        self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser, selects)])
         loop.run()
         self.loops[name] = loop
         return loop

@@ -16,6 +16,7 @@ from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import FilterSettings, RejectionSettings
 from jaxloss.filters.standard import standard_filters
 from jaxloss.tasks.cosine_problem import toy_problem
+from tests.box_losses.task import problem_of
 from tests.compilations import counted
 from tests.contracts.all_spaces import SPACES
 from tests.problems import classification_problem, logits_problem
@@ -29,9 +30,11 @@ def _listed(name):
     space = SPACES[name]()
     (branch,) = space.branches
     cosines = space.problems == ("cosines",)
+    of_boxes = "intersection" in branch.form.inputs
     problem = toy_problem(jax.random.key(0), 8, 4) if cosines else classification_problem()
     if "logits" in branch.form.inputs:
         problem = logits_problem()
+    problem = problem_of(branch.name) if of_boxes else problem
     example = space.sample(np.random.default_rng(0), branch)
     context = FilterContext(branch, lambda name: problem, SETTINGS, example)
     filters = list((space.make_filters or standard_filters)(context))

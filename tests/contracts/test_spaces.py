@@ -13,16 +13,21 @@ from tests.contracts.all_spaces import draw
 
 
 def inputs_for(space, seed=0):
-    """Random inputs of every branch, `[6, 1, 1, 4]`: one-hot targets, and numbers between 0.1 and 0.9 for everything else."""
+    """Random inputs of every branch, `[6, 1, 1, 4]`, or `[6, 1, 1, 1]` for one value per sample.
+
+    One-hot targets, and numbers between 0.1 and 0.9 for everything else.
+    """
     random = np.random.default_rng(seed)
 
-    def array(name):
+    def array(name, program):
+        if program is not None and name in program.per_sample_inputs:
+            return random.uniform(0.1, 0.9, (6, 1, 1, 1)).astype(np.float32)
         if name == "target":
             return np.eye(4, dtype=np.float32)[random.integers(4, size=6)][:, None, None]
         return random.uniform(0.1, 0.9, (6, 1, 1, 4)).astype(np.float32)
 
     return {
-        branch.name: LossInputs.create({name: jnp.asarray(array(name)) for name in branch.form.inputs})
+        branch.name: LossInputs.create({name: jnp.asarray(array(name, branch.form.program)) for name in branch.form.inputs})
         for branch in space.branches
     }
 

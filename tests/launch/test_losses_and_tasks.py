@@ -25,8 +25,8 @@ CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
         ),
         (
             ("search.name=random_search", f"search.seeds=('{CROSS_ENTROPY}',)"),
-            "config key search.seeds does nothing in this run: it is read by search.name=evolution, and this run has "
-            "search.name=random_search",
+            "config key search.seeds does nothing in this run: it is read by search.name=evolution or generations, and this run "
+            "has search.name=random_search",
         ),
         (("mode=compare", "losses=()"), "mode=compare needs --config.losses"),
         (("mode=compare", f"losses=('{CROSS_ENTROPY}', 'Add(target)')"), "Add takes 2 operands, not 1"),

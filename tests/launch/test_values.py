@@ -20,8 +20,11 @@ from jaxloss.core.errors import UserError
         ("search.control=maybe", "takes true or false"),
         ("mode=find", "unknown mode 'find'. Choices: compare, lockstep, search, train"),
         ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, fast, module:factory"),
-        ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_gms'?"),
-        ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),
+        ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'cse_autoloss'?"),
+        (
+            "search.name=evolve",
+            "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, generations, random_search",
+        ),
         ("comparison.handcrafted=crossentropy", "unknown hand-crafted loss 'crossentropy'. Did you mean 'cross_entropy'?"),
         (
             "training.schedule=linear",

@@ -14,7 +14,7 @@ MEAN, FIRST, EITHER = SCALE_CROSSOVERS = ("mean", "first", "either")
 NORMAL, GRID = NUMBER_MUTATIONS = ("normal", "grid")
 
 # Other searches have no offspring.
-EVOLVED = (in_mode("search"), when("search.name", "evolution"))
+EVOLVED = (in_mode("search"), when("search.name", "evolution", "generations"))
 
 
 def _check_scales(key: str, scales: tuple[float, float]) -> None:

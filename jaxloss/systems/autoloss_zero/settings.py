@@ -15,7 +15,7 @@ PRIOR = "prior"
 _RESERVED = ("const", "epsilon", "mask", "weights")
 
 # Other searches have no offspring.
-EVOLVED = (in_mode("search"), when("search.name", "evolution"))
+EVOLVED = (in_mode("search"), when("search.name", "evolution", "generations"))
 
 
 def _check_weights(key: str, weights: tuple[float, ...]) -> None:

@@ -20,6 +20,8 @@ from jaxloss.graphs.operators.elementwise import (
     algebraic,
     gudermannian,
 )
+from jaxloss.graphs.operators.elementwise import ERF as PLAIN_ERF
+from jaxloss.graphs.operators.elementwise import ERFC as PLAIN_ERFC
 from jaxloss.graphs.operators.operator import Operator, OperatorSet
 
 EPSILON = 1e-20
@@ -88,12 +90,80 @@ ERFC = Operator(
     "jax.scipy.special.erfc(jnp.pi**0.5 * ({0}) / 4) / 2",
 )
 
-CSE_AUTOLOSS = OperatorSet(
-    "cse_autoloss",
-    "CSE-Autoloss (ICLR 2021), Section 3.1, with the constants of the published code",
-    (
-        *(ADD, SUB, MUL, DIV, DOT, NEG, EXP, LOG, ABS, SQRT, SOFTMAX, SOFTPLUS, SIGMOID, GD, ALF, ERF, ERFC, TANH, RELU),
-        *(SIN, COS, DOT_OF_SAMPLE, SOFTMAX_OF_SAMPLE),
+# As the paper's footnote has it: the range of sigmoid, but the slopes of the plain curves.
+_OUTPUT_ALONE = (
+    Operator(
+        "Gd",
+        1,
+        lambda x: ((2 / jnp.pi) * gudermannian(x) + 1) / 2,
+        "(4/pi*atan(tanh(({0})/2)) + 1)/2",
+        r"\mathrm{{sgd}}\left({0}\right)",
+        "(2 / jnp.pi * _gudermannian({0}) + 1) / 2",
+        helpers=(python_helpers.GUDERMANNIAN,),
     ),
-    epsilon=EPSILON,
+    Operator(
+        "Alf",
+        1,
+        lambda x: (algebraic(x) + 1) / 2,
+        "(({0})/sqrt(1 + ({0})**2) + 1)/2",
+        r"\mathrm{{salf}}\left({0}\right)",
+        "(_algebraic({0}) + 1) / 2",
+        helpers=(python_helpers.ALGEBRAIC,),
+    ),
+    Operator(
+        "Erf",
+        1,
+        lambda x: (jax.scipy.special.erf(x) + 1) / 2,
+        "(erf({0}) + 1)/2",
+        r"\mathrm{{serf}}\left({0}\right)",
+        "(jax.scipy.special.erf({0}) + 1) / 2",
+    ),
+    Operator(
+        "Erfc",
+        1,
+        lambda x: jax.scipy.special.erfc(x) / 2,
+        "erfc({0})/2",
+        r"\mathrm{{serfc}}\left({0}\right)",
+        "jax.scipy.special.erfc({0}) / 2",
+    ),
 )
+# As the paper prints them.
+_PLAIN = (
+    Operator(
+        "Gd",
+        1,
+        gudermannian,
+        "2*atan(tanh(({0})/2))",
+        r"\mathrm{{gd}}\left({0}\right)",
+        "_gudermannian({0})",
+        helpers=(python_helpers.GUDERMANNIAN,),
+    ),
+    Operator(
+        "Alf",
+        1,
+        algebraic,
+        "({0})/sqrt(1 + ({0})**2)",
+        r"\mathrm{{alf}}\left({0}\right)",
+        "_algebraic({0})",
+        helpers=(python_helpers.ALGEBRAIC,),
+    ),
+    PLAIN_ERF,
+    PLAIN_ERFC,
+)
+
+
+def _operator_set(name: str, source: str, curves: tuple[Operator, ...]) -> OperatorSet:
+    before = (ADD, SUB, MUL, DIV, DOT, NEG, EXP, LOG, ABS, SQRT, SOFTMAX, SOFTPLUS, SIGMOID)
+    return OperatorSet(name, source, (*before, *curves, TANH, RELU, SIN, COS, DOT_OF_SAMPLE, SOFTMAX_OF_SAMPLE), epsilon=EPSILON)
+
+
+_SOURCE = "CSE-Autoloss (ICLR 2021), Section 3.1, with the constants of the published code"
+CSE_AUTOLOSS = _operator_set("cse_autoloss", _SOURCE, (GD, ALF, ERF, ERFC))
+
+# How the S-curves are read.
+PUBLISHED, OUTPUT, PLAIN = "published", "output", "plain"
+S_CURVES = {
+    PUBLISHED: CSE_AUTOLOSS,
+    OUTPUT: _operator_set("cse_autoloss_output", f"{_SOURCE}; S-curves rescaled in their output alone", _OUTPUT_ALONE),
+    PLAIN: _operator_set("cse_autoloss_plain", f"{_SOURCE}; S-curves as printed", _PLAIN),
+}
