@@ -58,6 +58,7 @@ def test_simulation(tmp_path, branch):
     assert rows["simulation"]["candidates"] == 6 <= rows["generation"]["candidates"]
 
 
+@pytest.mark.slow
 def test_rejection(tmp_path, capsys):
     trees, table = tmp_path / "trees.json", tmp_path / "out.json"
     trees.write_text(json.dumps(["Neg(Mul(target, Log(prediction)))", "Mul(target, Log(prediction))", "Log(1)"] * 2))

@@ -119,7 +119,7 @@ def run(tmp_path, monkeypatch, capsys):
     return call
 
 
-@pytest.mark.parametrize("mode", ["serial", "vmap"])
+@pytest.mark.parametrize("mode", ["serial", pytest.param("vmap", marks=pytest.mark.slow)])
 def test_two_branches_are_tuned_and_tested(run, mode):
     losses = f"('cross_entropy', 'a: gce | b: focal', 'a: {CROSS_ENTROPY} | b: {CROSS_ENTROPY}')"
     code, printed, path = run("mode=compare", f"losses={losses}", f"execution.mode={mode}")

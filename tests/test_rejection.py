@@ -130,6 +130,7 @@ class Watched:
         return sum(len(now - before) for before, now in itertools.pairwise([set(), *self.held]))
 
 
+@pytest.mark.slow
 @pytest.mark.users_compiler
 def test_large_candidates_that_do_not_fit_together_wait():
     """Who is under way stays, so that each begins once; and how many fit is not found out again at every refill."""

@@ -47,6 +47,7 @@ def summary(folder, place):
     return json.loads((folder / "tiny" / place / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_every_seed_meets_the_comparison_of_the_rivals(written):
     first, _, folder = written
     pairs = [[pair[:2] for pair in one["scores"]] for one in (*first["searches"]["plain"], *first["rivals"])]
@@ -56,6 +57,7 @@ def test_every_seed_meets_the_comparison_of_the_rivals(written):
     assert seeds == [0, 1]
 
 
+@pytest.mark.slow
 def test_what_it_found_is_what_the_tuning_chose(written):
     first, _, folder = written
     for one in first["searches"]["plain"]:
@@ -64,6 +66,7 @@ def test_what_it_found_is_what_the_tuning_chose(written):
         assert (one["search_eval"], one["test"]) == (chosen["tuned"]["search_eval"], chosen["tuned"]["test_mean"])
 
 
+@pytest.mark.slow
 def test_the_way_there_is_tested_as_it_was_found(written):
     first, _, folder = written
     points = first["curves"]["plain"]
@@ -81,6 +84,7 @@ def test_the_way_there_is_tested_as_it_was_found(written):
     assert rates == {row["learning_rate"] for row in with_search.trainings() if row["stage"] == "evolution"}
 
 
+@pytest.mark.slow
 def test_a_second_command_trains_nothing(written):
     first, again, _ = written
     for one in (*first["searches"]["plain"], *again["searches"]["plain"]):
@@ -94,6 +98,7 @@ def test_the_best_of_a_group_is_chosen_without_a_look_at_the_test():
     assert table.best_of_groups(seeds[:5]) == []
 
 
+@pytest.mark.slow
 def test_table_and_picture(written):
     first, _, folder = written
     text = "\n".join(table.task_table("tiny", first))

@@ -115,7 +115,7 @@ def dilations(network, size):
         # ResNet-50 has 3, 4, 6 and 3 blocks; ASPP three rates, the decoder two convolutions.
         ("deeplabv3plus_resnet50", 16, {1: 3 + 4 + 6 + 1 + 2, 2: 2, 6: 1, 12: 1, 18: 1}),
         ("deeplabv3plus_resnet50", 8, {1: 3 + 4 + 1 + 2, 2: 5 + 1, 4: 2, 12: 1, 24: 1, 36: 1}),
-        ("pspnet_resnet101", 8, {1: 3 + 4 + 1 + 1, 2: 22 + 1, 4: 2}),
+        pytest.param("pspnet_resnet101", 8, {1: 3 + 4 + 1 + 1, 2: 22 + 1, 4: 2}, marks=pytest.mark.slow),
         ("pspnet_resnet50", 16, {1: 3 + 4 + 6 + 1 + 1, 2: 2}),
     ],
 )
@@ -173,7 +173,7 @@ def test_weights_reach_the_backbone_and_nothing_else(tmp_path):
     np.testing.assert_array_equal(kernel, tensors["layer3.1.conv2.weight"].transpose(2, 3, 1, 0))
 
 
-@pytest.mark.parametrize("name", ["light_unet", "deeplabv3plus_resnet50"])
+@pytest.mark.parametrize("name", ["light_unet", pytest.param("deeplabv3plus_resnet50", marks=pytest.mark.slow)])
 def test_bfloat16_is_near_float32_and_statistics_move(name):
     exact, rough = (small(name, dtype=dtype, **shallow(name)) for dtype in ("float32", "bfloat16"))
     image = (exact.smallest_image() + 1, exact.smallest_image() + 4, 3)

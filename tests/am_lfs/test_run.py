@@ -103,6 +103,7 @@ def test_a_finished_run_does_nothing_more(finished):
     assert content() == before
 
 
+@pytest.mark.slow  # that of `test_lockstep` stops at any moment without a process
 def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(tmp_path):
     """A process is killed between two commits of a search; the same command goes on and ends with the same bits."""
     overrides = [f"lockstep.{one}" for one in CONTROLS_OFF]

@@ -64,6 +64,7 @@ def test_population(float64, setting, shape, masked):
     assert_agreement(WHOLE_POPULATIONS, graphs, setting, random_batch(200, setting, shape, masked))
 
 
+@pytest.mark.slow
 def test_population_in_float32(setting):
     graphs = random_graphs(300, setting, 75)
     for masked in (False, True):
