@@ -7,6 +7,7 @@ from jaxloss.core.errors import unknown
 from jaxloss.core.form import split_parts
 from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.handcrafted import CLASSIFICATION_FAMILIES, HandcraftedFamily
+from jaxloss.spaces.handcrafted_detection import DETECTION_FAMILIES
 from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
@@ -18,6 +19,7 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     **OVERLAP_FAMILIES,
     **STRUCTURE_FAMILIES,
     **MARGIN_FAMILIES,
+    **DETECTION_FAMILIES,
 }
 
 
