@@ -27,7 +27,8 @@ def load_voc(
     """Reads `JPEGImages` and `Annotations` as the lists `train.txt`, `val.txt` and `test.txt` in `ImageSets/Main` name them.
 
     Only the first has to be there. Without `test.txt`, `val.txt` is the test set. VOC counts pixels from 1, and the last one
-    belongs to the box: a box from 1 to 1 is one pixel wide. Objects that are marked as difficult are neither learnt nor scored, as in VOC: they are crowds of one.
+    belongs to the box: a box from 1 to 1 is one pixel wide. Objects that are marked as difficult are neither learnt nor scored,
+    as in VOC: they are crowds of one.
 
     Args:
       rest: the folder, for example `VOCdevkit/VOC2012`.
