@@ -20,6 +20,12 @@ from jaxloss.tasks.models.detection.network import DetectionOutputs
 
 # Room beyond the gain that the protocol asks for.
 MARGIN = 0.1
+# Of the locations that are drawn for classification: about twice as many as there are in images of many objects.
+POSITIVE_SHARE = 0.25
+_CONTEXT = {
+    CLASSIFICATION: ("labels", "index", "counted", "overlap"),
+    REGRESSION: ("positive", "target_distances", "strides"),
+}
 
 
 def make_problem(
@@ -41,7 +47,8 @@ def make_problem(
       train: `(variables, images, key) -> outputs`, in training mode: BatchNorm uses the batch.
       augment: of the task, or None.
       inputs: of losses.
-      num_locations: of each image that are optimised, drawn at random, half of them positive if so many are; 0 for all.
+      num_locations: of each image that are optimised, drawn at random: for classification `POSITIVE_SHARE` of them positive if so
+        many are, for regression positive ones first; 0 for all.
       variable: what is optimised of the classes, in `core.problem.VARIABLES`.
       minimum_gain: that the protocol asks for.
 
@@ -89,14 +96,14 @@ def make_problem(
             "positive": assigned.positive,
             "strides": jnp.broadcast_to(inputs.locations.strides, assigned.labels.shape),
         }
-        chosen = _chosen(choice_key, assigned.positive, num_locations)
-        part = jax.tree.map(lambda leaf: jax.vmap(lambda rows, places: rows[places])(leaf, chosen), all_of_it)
-        logits, distances = part.pop("logits"), part.pop("distances")
-        first = {"labels", "index", "counted", "overlap"}
-        context = {
-            CLASSIFICATION: {name: part[name] for name in first} | {"has_box": batch[VALID]},
-            REGRESSION: {name: part[name] for name in part.keys() - first},
-        }
+        parts = {}
+        # A ranking needs background, boxes have none.
+        for number, (branch, share) in enumerate(((CLASSIFICATION, POSITIVE_SHARE), (REGRESSION, 1.0))):
+            chosen = _chosen(jax.random.fold_in(choice_key, number), assigned.positive, num_locations, share)
+            parts[branch] = {name: _at(leaf, chosen) for name, leaf in all_of_it.items()}
+        logits, distances = parts[CLASSIFICATION]["logits"], parts[REGRESSION]["distances"]
+        context = {branch: {name: parts[branch][name] for name in names} for branch, names in _CONTEXT.items()}
+        context[CLASSIFICATION]["has_box"] = batch[VALID]
         start = {CLASSIFICATION: logits if variable == LOGITS else jax.nn.sigmoid(logits), REGRESSION: distances}
         return start, context
 
@@ -124,12 +131,17 @@ def make_problem(
     return problem
 
 
-def _chosen(key: Array, positive: Array, count: int) -> Array:
-    """Some locations of every image, int32 `[N, count]`, of positive ones bool `[N, L]` at most half."""
+def _at(leaf: Array, places: Array) -> Array:
+    """Of `[N, L, ...]` what stands at places `[N, n]`."""
+    return jax.vmap(lambda rows, own: rows[own])(leaf, places)
+
+
+def _chosen(key: Array, positive: Array, count: int, share: float) -> Array:
+    """Some locations of every image, int32 `[N, count]`, at most a share of them positive, bool `[N, L]`; 0 for all."""
     total = positive.shape[1]
     if not 0 < count < total:
         return jnp.broadcast_to(jnp.arange(total, dtype=jnp.int32), positive.shape)
     draws = jax.random.uniform(key, positive.shape)
     rank = jnp.argsort(jnp.argsort(jnp.where(positive, draws, 2), axis=1), axis=1)
-    first = positive & (rank < count // 2)
+    first = positive & (rank < count * share)
     return jnp.argsort(jnp.where(first, draws, jnp.where(positive, 2, 1) + draws), axis=1)[:, :count].astype(jnp.int32)
