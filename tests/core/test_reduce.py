@@ -1,5 +1,7 @@
 """From unreduced values to one number: the sum over C, the weighted mean over the valid positions."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,17 @@ def test_weights_act_in_the_mean_only(float64):
     expected = np.average(SUMS.ravel()[mask], weights=weights[mask])
     np.testing.assert_allclose(mean_loss(VALUES, inputs(mask, weights)), expected)
     assert total_loss(VALUES, inputs(mask, weights)) == SUMS.ravel()[mask].sum()
+
+
+def test_a_normaliser_is_divided_by_in_place_of_the_weights(float64):
+    mask = np.array([1, 0, 1, 1, 0, 0, 1, 1], bool)
+    weights = np.array([0.5, 1, 2, 0, 7, 7, 1, 3])
+    given = dataclasses.replace(inputs(mask, weights), normaliser=jnp.float64(4))
+    np.testing.assert_allclose(mean_loss(VALUES, given), (SUMS.ravel() * weights)[mask].sum() / 4)
+    # Where there is none to count, the sum itself.
+    none = dataclasses.replace(given, normaliser=jnp.float64(0))
+    np.testing.assert_allclose(mean_loss(VALUES, none), (SUMS.ravel() * weights)[mask].sum())
+    assert total_loss(VALUES, given) == SUMS.ravel()[mask].sum()
 
 
 def test_nothing_valid_is_zero_without_gradient(float64):
