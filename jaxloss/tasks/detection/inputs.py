@@ -31,6 +31,7 @@ REGRESSION_WEIGHTS = (CENTRENESS, EVENLY)
 Forward = Callable[[PyTree, Mapping[str, Array], Array], tuple[dict[str, LossInputs], PyTree]]
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Targets:
     """What is known of the locations of a batch.

@@ -18,6 +18,8 @@ from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import OFFERS, RANGES, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
+from jaxloss.tasks.detection.output_samples import box_samples
+from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.rejection import make_problem
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
 from jaxloss.tasks.detection.settings import SECTION, DetectionSettings
@@ -119,6 +121,8 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
             host_metrics=host_metrics,
             native_convolution=getattr(network, "convolution", "native") == "native",
             ranges=RANGES,
+            pictures=pictures,
+            output_samples=functools.partial(box_samples, inputs, network.strides),
             details={
                 **{f"num_{name}": len(splits[name]) for name in SPLITS},
                 **{f"num_{name}_boxes": int((data[name][VALID] & ~data[name][CROWD]).sum()) for name in SPLITS},
@@ -142,6 +146,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
 
     forward = forward_over(None)
     host_metrics = make_host_metrics(detect, class_names, settings.evaluation_batch)
+    pictures = make_pictures(detect, class_names)
     asked = context.rejection_variable, context.rejection_minimum_gain
     problem = make_problem(train, augment, inputs, settings.rejection_locations, *asked)
     return build(settings.division)
