@@ -68,9 +68,7 @@ def draw(
         Key("an object that is missed", _swatch(_WHITE, True)),
     ]
     legend += [Key("a crowd, which counts nowhere", _swatch(_GREY))] * bool(crowd.any())
-    note = (
-        f"Shown are scores from {SHOWN_SCORE} on; a box is right whose IoU with a true one of its class is {RIGHT_IOU} or more."
-    )
+    note = f"Shown are scores from {SHOWN_SCORE}; a box is right whose IoU with a true one of its class is {RIGHT_IOU} or more."
     return Sheet(columns, tuple(legend), note)
 
 
