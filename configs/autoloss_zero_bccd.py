@@ -50,7 +50,7 @@ def get_config():
 
     # Adam does not see the scale of a loss, so neither does the equivalence check, see configs/quickstart.py.
     config.training.optimiser = "adam"
-    config.training.learning_rate = 0.005
+    config.training.learning_rate = 0.01
     config.training.schedule = "polynomial"
     config.training.batch_size = 8
     config.training.num_epochs = 8.0
@@ -66,8 +66,8 @@ def get_config():
         "classification: sigmoid_cross_entropy | regression: giou",
         "classification: sigmoid_cross_entropy | regression: box_l1",
     )
-    config.comparison.learning_rate_low = 0.001
-    config.comparison.learning_rate_high = 0.02
+    config.comparison.learning_rate_low = 0.003
+    config.comparison.learning_rate_high = 0.05
     config.comparison.rank_candidates = 4
     config.comparison.rank_seeds = 3
     config.comparison.num_found = 2
