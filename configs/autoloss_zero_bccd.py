@@ -11,7 +11,7 @@ What a search found, beside rivals of your choice:
         --config.mode=compare \
         --config.losses="('FORMULA', 'classification: sigmoid_focal | regression: giou')"
 
-To look whether anything learns (six trainings):
+To look whether anything learns (six trainings; AP50 on search_eval is about 0.6 after a training, 0 without):
 
     python -m jaxloss.launch --config=configs/autoloss_zero_bccd.py --config.data_dir=DIR --workdir=runs/bccd_focal_giou \
         --config.mode=train --config.loss="classification: sigmoid_focal | regression: giou"

@@ -19,7 +19,7 @@ from jaxloss.core.errors import UserError
         ("training.learning_rate=fast", "takes a value of type float"),
         ("search.control=maybe", "takes true or false"),
         ("mode=find", "unknown mode 'find'. Choices: compare, search, train"),
-        ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, fast, module:factory"),
+        ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, detection, fast, module:"),
         ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'autoloss_gms'?"),
         ("search.name=evolve", "unknown search 'evolve'. Did you mean 'evolution'? Choices: evolution, random_search"),
         ("comparison.handcrafted=crossentropy", "unknown hand-crafted loss 'crossentropy'. Did you mean 'cross_entropy'?"),
