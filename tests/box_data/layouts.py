@@ -26,6 +26,14 @@ def coco():
     }
 
 
+def changed(place, number, **values):
+    """The file of COCO with other values in a record; None takes one out."""
+    content = coco()
+    record = {**content[place][number], **values}
+    content[place][number] = {name: value for name, value in record.items() if value is not None}
+    return content
+
+
 def write_coco(folder, content=None, text=None):
     for shade, name in enumerate("abc"):
         save(folder / "images" / f"{name}.png", image_of(20 * shade))

@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from jaxloss.tasks.data.boxes.load import load_boxes
-from tests.box_data.layouts import coco, write_coco, write_voc, xml_of
+from tests.box_data.layouts import changed, coco, write_coco, write_voc, xml_of
 from tests.detection_task.cells import cells, write
 from tests.errors import user_error
-
-
-def changed(place, number, **values):
-    """The file of COCO with other values in a record; None takes one out."""
-    content = coco()
-    record = {**content[place][number], **values}
-    content[place][number] = {name: value for name, value in record.items() if value is not None}
-    return content
 
 
 @pytest.mark.parametrize(

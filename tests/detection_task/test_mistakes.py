@@ -1,12 +1,18 @@
 """Mistakes in the settings of the detection task are one line."""
 
+from pathlib import Path
+
 import pytest
 
+from jaxloss import launch
 from jaxloss.spaces.check_fit import check_fit
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
+from tests.box_data.layouts import changed, write_coco
 from tests.detection_task.cells import TINY, make
 from tests.errors import user_error
+
+BCCD = Path(__file__).parents[2] / "configs" / "autoloss_zero_bccd.py"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +50,30 @@ def test_mistakes_are_one_line(folder, options, message):
 def test_mistakes_in_the_inputs_of_a_branch_are_one_line(options, message):
     with user_error(message):
         AutoLossZeroSettings(**options)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (changed("annotations", 0, bbox=[10, 2, 9, 4]), ("boxes.json, annotation 1", "outside of its image")),
+        (changed("images", 1, file_name="d.png"), ("boxes.json, images[1]", "d.png")),
+        (None, ("boxes.json is no JSON",)),
+    ],
+)
+def test_a_run_on_broken_data_ends_with_one_line_and_exit_code_2(tmp_path, capsys, content, parts):
+    write_coco(tmp_path, content, text="{" if content is None else None)
+    arguments = {
+        "config": BCCD,
+        "workdir": tmp_path / "run",
+        "config.data_dir": tmp_path,
+        "config.task.detection.source": "coco:boxes.json",
+        "config.task.detection.source_options": {"images": str(tmp_path / "images")},
+    }
+    assert launch.main([f"--{name}={value}" for name, value in arguments.items()]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    for part in parts:
+        assert part in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_branch_that_reads_what_is_not_offered_is_one_line(task):
