@@ -59,6 +59,18 @@ def test_a_normaliser_is_divided_by_in_place_of_the_weights(float64):
     assert total_loss(VALUES, given) == SUMS.ravel()[mask].sum()
 
 
+def test_devices_share_what_is_divided_by(float64):
+    """Each has its own number of objects; the shares add up to the sum over all, divided by all of them."""
+    counts = jnp.array([1.0, 3.0])
+
+    def share(values, count):
+        given = LossInputs.create({"prediction": values}, normaliser=count)
+        return mean_loss(values, given, "devices")
+
+    shares = jax.vmap(share, axis_name="devices")(jnp.asarray(VALUES)[:, None], counts)
+    np.testing.assert_allclose(shares, SUMS.reshape(2, -1).sum(axis=1) / 4)
+
+
 def test_nothing_valid_is_zero_without_gradient(float64):
     mask = np.zeros(8, bool)
     value, gradient = jax.value_and_grad(lambda values: mean_loss(values, inputs(mask)))(jnp.full_like(VALUES, np.nan))

@@ -1,5 +1,6 @@
 """Made-up outputs tell losses of detection apart, and no more than that."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -38,9 +39,10 @@ def test_only_losses_that_are_one_agree(gradients):
 
 def test_every_batch_has_something_to_learn_for_both_branches(task):
     samples = task.output_samples()
+    inputs_of = jax.jit(samples.inputs)
     for batch in range(len(samples.outputs["logits"])):
         outputs, context = ({name: one[batch] for name, one in group.items()} for group in (samples.outputs, samples.context))
-        inputs = samples.inputs(outputs, context)
+        inputs = inputs_of(outputs, context)
         assert inputs["regression"].mask.any()
         assert not inputs["classification"].mask.all()
         target = np.asarray(inputs["classification"].arrays["target"])

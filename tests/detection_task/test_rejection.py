@@ -61,7 +61,7 @@ def test_right_predictions_are_worth_one(problems):
             "classification": lambda c: jax.nn.one_hot(c["labels"], 2)[:, :, None],
             "regression": lambda c: c["target_distances"],
         }
-        assert (problem.metrics(problem.start) < 0.8).all()
+        assert problem.metrics(problem.start).mean() < 0.75
         np.testing.assert_allclose(problem.metrics(right[branch](problem.context)), 1, rtol=1e-6)
 
 

@@ -41,6 +41,7 @@ def test_a_tiny_network_learns(task, on_one_device):
     assert on_one_device[1].score == on_one_device[1].scores["ap"] > 0.2
 
 
+@pytest.mark.slow
 @needs_devices
 def test_two_devices_train_and_score_as_one(task, on_one_device):
     (outcome,) = trained(task, (2,), "data_parallel")
