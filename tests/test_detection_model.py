@@ -47,6 +47,13 @@ def test_classes_begin_at_the_prior_and_boxes_at_two_strides(small):
     np.testing.assert_allclose(outputs.distances, 1, atol=0.3)
 
 
+def test_background_is_a_class_more_that_begins_near_one():
+    network = TinyFCOS(3, **SMALL, background=True)
+    images = jax.random.normal(jax.random.key(1), (1, 16, 16, 3))
+    outputs = jax.jit(lambda key: network.init_with_output(key, images)[0])(jax.random.key(0))
+    np.testing.assert_allclose(jax.nn.softmax(outputs.logits), np.broadcast_to([0.01] * 3 + [0.97], (1, 20, 4)), atol=0.01)
+
+
 def test_heads_are_shared_by_the_levels(small):
     """Maps that are the same give the same outputs but for the factor of the level."""
     _, variables, run = small
@@ -78,6 +85,6 @@ def test_mistakes_are_one_line():
     with user_error("unknown model 'fcos'"):
         make_detection_model("fcos", 3)
     with user_error("model 'tiny_fcos' has no option 'level'"):
-        make_detection_model("tiny_fcos", 3, {"level": 3})
+        make_detection_model("tiny_fcos", 3, options={"level": 3})
     with user_error("TinyFCOS needs images of at least 9 x 9 pixels, not 8 x 30"):
         TinyFCOS(3, **SMALL).check_size(jnp.zeros((1, 8, 30, 3)))

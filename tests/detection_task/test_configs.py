@@ -44,7 +44,7 @@ def test_it_passes_the_checks_of_a_run(data_dir):
 @pytest.mark.slow
 def test_both_branches_are_searched_at_once(data_dir, tmp_path, capsys):
     """Search, ranking, tuning, test, report and export."""
-    rival = "classification: sigmoid_focal | regression: giou"
+    rival = "classification: cross_entropy | regression: giou"
     overrides = {
         **SHORT_COMPARISON,
         "quiet": "true",

@@ -24,8 +24,8 @@ BATCH = {
 }
 
 
-def make(unit="target", quality="iou", weights="centreness"):
-    return BoxInputs(NUM_CLASSES, LOCATIONS, FCOSAssignment((10.0,)), unit, quality, weights)
+def make(unit="target", quality="iou", weights="centreness", probabilities="sigmoid"):
+    return BoxInputs(NUM_CLASSES, LOCATIONS, FCOSAssignment((10.0,)), unit, quality, weights, probabilities)
 
 
 def outputs(seed=0):
@@ -65,6 +65,18 @@ def test_classification_is_of_all_locations_and_the_overlap_of_the_predicted_box
     x, y = LOCATIONS.points.T
     np.testing.assert_array_equal(found.mask[2, :, 0, 0], (x >= 16) | (y >= 24))
     assert found.mask[:2].all()
+
+
+def test_background_may_be_a_class_of_a_softmax():
+    made = make(probabilities="softmax")
+    logits, distances, _ = outputs()
+    logits = jnp.concatenate([logits, jnp.ones((*logits.shape[:2], 1))], axis=-1)
+    targets = made.targets(BATCH)
+    found = made.classification(logits, distances, targets)
+    labels = np.asarray(targets.assigned.labels)
+    wanted = np.where(labels < 0, NUM_CLASSES, labels)[..., None] == np.arange(NUM_CLASSES + 1)
+    np.testing.assert_array_equal(found.arrays["target"][:, :, 0], wanted)
+    np.testing.assert_allclose(found.arrays["prediction"], jax.nn.softmax(logits)[:, :, None], rtol=1e-6)
 
 
 def test_the_overlap_has_no_gradient():

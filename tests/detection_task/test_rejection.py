@@ -11,6 +11,7 @@ from jaxloss.filters.population import make_population
 from jaxloss.filters.rejection import REASONS, RejectionProtocol
 from jaxloss.filters.settings import RejectionSettings
 from jaxloss.tasks.base import TRAIN
+from jaxloss.tasks.check import check_task
 from tests.detection_task.cells import make
 from tests.errors import user_error
 
@@ -98,6 +99,19 @@ def test_logits_may_be_optimised_in_place_of_probabilities(folder, variables):
     assert {*inputs.arrays} == {"prediction", "logits", "target", "overlap"}
     np.testing.assert_allclose(inputs.arrays["prediction"], jax.nn.sigmoid(problem.start), rtol=1e-6)
     assert problem.start.shape[1] == task.details["num_locations"]
+
+
+@pytest.mark.parametrize("variable", ["probability", "logits"])
+def test_with_a_softmax_background_is_optimised_too(folder, variable):
+    task = make(folder, context={"rejection_variable": variable}, probabilities="softmax")
+    variables = jax.eval_shape(task.init, jax.random.key(0))
+    shapes = jax.eval_shape(
+        lambda v, d: task.problems[PREDICTIONS](v, d, jax.random.key(1), 2)["classification"].start, variables, task.data[TRAIN]
+    )
+    assert shapes.shape == (2, 12, 1, 3)
+    check_task(
+        task, batch_size=4, reads={"classification": ("prediction", "target", "overlap"), "regression": ("union",)}, num_samples=2
+    )
 
 
 def test_images_without_objects_are_not_drawn(folder, task, variables):

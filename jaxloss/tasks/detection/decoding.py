@@ -1,6 +1,7 @@
 """From the outputs of a network to boxes, scores and classes."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,8 @@ class Decoder:
 
     Attributes:
       locations: of the outputs.
+      probability: of logits `[..., C]`.
+      num_classes: without background, whose probability, where there is one, is the last.
       image_size: (height, width) that boxes are cut to.
       minimum_score: probability of a class that a location needs to be looked at.
       maximum_iou: of two boxes of a class that are both kept.
@@ -26,6 +29,8 @@ class Decoder:
     """
 
     locations: Locations
+    probability: Callable[[Array], Array]
+    num_classes: int
     image_size: tuple[int, int]
     minimum_score: float
     maximum_iou: float
@@ -45,7 +50,7 @@ class Decoder:
         The score is the root of the product of the class's probability and the quality of the box, as in the code of FCOS. What
         is not a number is not found.
         """
-        classes = jax.nn.sigmoid(outputs.logits)
+        classes = self.probability(outputs.logits)[..., : self.num_classes]
         quality = jax.nn.sigmoid(outputs.quality)[..., None]
         scores = jnp.where(classes > self.minimum_score, jnp.sqrt(classes * quality), 0)
         usable = jnp.all(jnp.isfinite(outputs.distances), axis=-1, keepdims=True) & jnp.isfinite(scores)

@@ -28,6 +28,9 @@ IOU, CENTRENESS, EVENLY = "iou", "centreness", "evenly"
 QUALITY_TARGETS = (IOU, CENTRENESS)
 REGRESSION_WEIGHTS = (CENTRENESS, EVENLY)
 
+# Of the classes: each a question of its own, or all with background as the last of them.
+SIGMOID, SOFTMAX = PROBABILITIES = ("sigmoid", "softmax")
+
 Forward = Callable[[PyTree, Mapping[str, Array], Array], tuple[dict[str, LossInputs], PyTree]]
 
 
@@ -50,13 +53,14 @@ class BoxInputs:
     """Makes the inputs of losses from outputs and boxes. `[N, L, 1, C]`: the locations of all levels, one after the other.
 
     Attributes:
-      num_classes: `C`.
+      num_classes: without background.
       locations: `L` of them.
       assignment: which of them learns what.
       area_unit: in `AREA_UNITS`. `target` divides all three areas by that of the true box, so that a perfect box has 1, 1, 1 and
         no loss depends on the scale of the objects; `strides` are the squares of the level's stride, `pixels` those of the image.
       quality_target: in `QUALITY_TARGETS`: the IoU of the box that is predicted, or the centreness of the location.
       regression_weights: in `REGRESSION_WEIGHTS`.
+      probabilities: in `PROBABILITIES`; with `softmax` background is a class more, the last of `C`.
     """
 
     num_classes: int
@@ -65,6 +69,16 @@ class BoxInputs:
     area_unit: str
     quality_target: str
     regression_weights: str
+    probabilities: str = SIGMOID
+
+    @property
+    def has_background(self) -> bool:
+        """Whether background is one of the classes that are predicted."""
+        return self.probabilities == SOFTMAX
+
+    def probability(self, logits: Array) -> Array:
+        """Of logits `[..., C]`."""
+        return jax.nn.softmax(logits) if self.has_background else jax.nn.sigmoid(logits)
 
     def targets(self, batch: Mapping[str, Array]) -> Targets:
         """What the locations are to learn from padded boxes: `boxes` `[N, K, 4]`, `labels`, `valid` and `crowd` `[N, K]`."""
@@ -74,7 +88,9 @@ class BoxInputs:
         return Targets(assigned, jnp.where(assigned.positive[..., None], sides, 1))
 
     def one_hot(self, labels: Array) -> Array:
-        """Labels `[..., L]`, -1 for background, as `[..., L, 1, C]`: zeros for background."""
+        """Labels `[..., L]`, -1 for background, as `[..., L, 1, C]`: background is zeros, or the last class."""
+        if self.has_background:
+            return jax.nn.one_hot(jnp.where(labels < 0, self.num_classes, labels), self.num_classes + 1)[..., None, :]
         return jax.nn.one_hot(labels, self.num_classes)[..., None, :]
 
     def overlaps(self, distances: Array, targets: Targets) -> Array:
@@ -83,7 +99,7 @@ class BoxInputs:
         return lax.stop_gradient(jnp.where(targets.assigned.positive, iou, 1))[..., None, None]
 
     def classification(self, logits: Array, distances: Array, targets: Targets) -> LossInputs:
-        """`prediction` (sigmoid), `logits` and `target` `[N, L, 1, C]`, `overlap` `[N, L, 1, 1]`.
+        """`prediction`, `logits` and `target` `[N, L, 1, C]`, `overlap` `[N, L, 1, 1]`.
 
         The sum of the loss is divided by the number of positive locations (Tian et al., ICCV 2019, Eq. 2). Locations inside a
         crowd are left out.
@@ -94,7 +110,7 @@ class BoxInputs:
           targets: of the batch.
         """
         arrays = {
-            "prediction": jax.nn.sigmoid(logits)[:, :, None],
+            "prediction": self.probability(logits)[:, :, None],
             "target": self.one_hot(targets.assigned.labels),
             "logits": logits[:, :, None],
             "overlap": self.overlaps(distances, targets),

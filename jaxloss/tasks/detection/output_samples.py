@@ -47,7 +47,7 @@ def box_samples(inputs: BoxInputs, strides: Sequence[int]) -> OutputSamples:
     targets = jax.device_get(jax.jit(jax.vmap(small.targets))(context))
     of_batch = (-1, 1, 1, 1)
     wrong_way = np.exp(random.normal(size=targets.distances.shape) * np.reshape(SPREADS, of_batch))
-    labels = targets.assigned.labels[..., None] == np.arange(inputs.num_classes)
+    labels = np.asarray(small.one_hot(targets.assigned.labels))[..., 0, :]
     logits = np.reshape(SURENESS, of_batch) * (2.0 * labels - 1) + random.normal(size=labels.shape)
     outputs = {
         "logits": logits.astype(np.float32),

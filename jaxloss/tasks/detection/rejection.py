@@ -60,12 +60,13 @@ def make_problem(
     def classification_inputs(value: Array, context: Mapping[str, Array]) -> LossInputs:
         arrays = {"prediction": value, "target": inputs.one_hot(context["labels"]).astype(value.dtype)}
         if variable == LOGITS:
-            arrays |= {"prediction": jax.nn.sigmoid(value), "logits": value}
+            arrays |= {"prediction": inputs.probability(value), "logits": value}
         return LossInputs.create({**arrays, "overlap": context["overlap"]}, context["counted"][..., None, None])
 
     def classification_metric(value: Array, context: Mapping[str, Array]) -> Array:
         known = (context[name][0] for name in ("labels", "index", "counted"))
-        return ranking_precision(value[0, :, 0], *known, num_boxes=context["has_box"].shape[1])
+        scores = inputs.probability(value) if variable == LOGITS else value
+        return ranking_precision(scores[0, :, 0, : inputs.num_classes], *known, num_boxes=context["has_box"].shape[1])
 
     def regression_inputs(value: Array, context: Mapping[str, Array]) -> LossInputs:
         wanted = context["target_distances"]
@@ -104,7 +105,7 @@ def make_problem(
         logits, distances = parts[CLASSIFICATION]["logits"], parts[REGRESSION]["distances"]
         context = {branch: {name: parts[branch][name] for name in names} for branch, names in _CONTEXT.items()}
         context[CLASSIFICATION]["has_box"] = batch[VALID]
-        start = {CLASSIFICATION: logits if variable == LOGITS else jax.nn.sigmoid(logits), REGRESSION: distances}
+        start = {CLASSIFICATION: logits if variable == LOGITS else inputs.probability(logits), REGRESSION: distances}
         return start, context
 
     functions = {

@@ -9,7 +9,16 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
 from jaxloss.tasks.data.boxes.load import BOX_SOURCES
-from jaxloss.tasks.detection.inputs import AREA_UNITS, CENTRENESS, IOU, OF_TARGET, QUALITY_TARGETS, REGRESSION_WEIGHTS
+from jaxloss.tasks.detection.inputs import (
+    AREA_UNITS,
+    CENTRENESS,
+    IOU,
+    OF_TARGET,
+    PROBABILITIES,
+    QUALITY_TARGETS,
+    REGRESSION_WEIGHTS,
+    SIGMOID,
+)
 from jaxloss.tasks.models.registry import DETECTION_MODELS, PRECISIONS
 
 SECTION = "task.detection"
@@ -59,6 +68,12 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
     model_options: Mapping[str, Any] = options("Attributes of the network, such as channels")
     # Parameters, statistics of BatchNorm, the last layers and the loss are float32 in either case.
     precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)
+    probabilities: str = setting(
+        SIGMOID,
+        "Of the classes: sigmoid, each a question of its own (Tian et al., ICCV 2019), or softmax, with background as the last "
+        "of them (Li et al., CVPR 2022): losses of a softmax, and those that read the target alone, need it",
+        choices=PROBABILITIES,
+    )
     size_limits: tuple[float, ...] = setting(
         (),
         "In pixels, one fewer than the network has levels: each level learns the boxes whose farthest side from a location lies "

@@ -15,7 +15,7 @@ from jaxloss.tasks.data.boxes.source import CROWD, VALID
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.detection.assignment import FCOSAssignment
 from jaxloss.tasks.detection.decoding import Decoder
-from jaxloss.tasks.detection.inputs import OFFERS, RANGES, BoxInputs, auxiliary_losses, make_forward
+from jaxloss.tasks.detection.inputs import OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
@@ -36,10 +36,11 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     Every split of the data is `{'image': uint8 [N, H, W, 3], 'boxes': float32 [N, K, 4], 'labels': int32 [N, K], 'valid': bool
     [N, K], 'crowd': bool [N, K]}`; boxes are left, top, right and bottom in pixels.
 
-    `forward` offers two branches, `[N, L, 1, C]` over the `L` locations of all levels: `classification` with `prediction`
-    (sigmoid), `target` (one-hot, zeros for background), `logits` and `overlap` (IoU of predicted and true box without a gradient,
-    1 for background), its sum divided by the number of positive locations; and `regression`, of positive locations alone, with
-    `intersection`, `union`, `enclosing`, and the distances to the four sides. The quality of boxes is learnt beside them.
+    `forward` offers two branches, `[N, L, 1, C]` over the `L` locations of all levels: `classification` with `prediction`,
+    `target` (one-hot; zeros for background, or a class more), `logits` and `overlap` (IoU of predicted and true box without a
+    gradient, 1 for background), its sum divided by the number of positive locations; and `regression`, of positive locations
+    alone, with `intersection`, `union`, `enclosing`, and the distances to the four sides. The quality of boxes is learnt beside
+    them.
 
     Args:
       settings: of the task.
@@ -59,7 +60,8 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     image_size = source.test.images.shape[1:3]
     with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
         options = {**settings.model_options, "dtype": settings.precision}
-        network = make_detection_model(settings.model, source.num_classes, options)
+        background = settings.probabilities == SOFTMAX
+        network = make_detection_model(settings.model, source.num_classes, background, options)
         network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
         shapes = jax.eval_shape(lambda key: linen_network(network).init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
     if settings.size_limits and len(settings.size_limits) != len(network.strides) - 1:
@@ -76,9 +78,12 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
         settings.area_unit,
         settings.quality_target,
         settings.regression_weights,
+        settings.probabilities,
     )
     decode = Decoder(
         locations,
+        inputs.probability,
+        source.num_classes,
         image_size,
         settings.minimum_score,
         settings.maximum_iou,
@@ -133,6 +138,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
                 "num_locations": len(locations),
                 "size_limits": list(assignment.limits(network.strides)[:-1, 1].tolist()),
                 "centre_radius": settings.centre_radius,
+                "probabilities": settings.probabilities,
                 "quality_target": settings.quality_target,
                 "area_unit": settings.area_unit,
                 "division": division,

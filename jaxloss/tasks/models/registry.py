@@ -88,18 +88,21 @@ def make_segmentation_model(name: str, num_classes: int, options: Mapping[str, A
     return _make(SEGMENTATION_MODELS, name, options, num_classes=num_classes)
 
 
-def make_detection_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> DetectionNetwork:
+def make_detection_model(
+    name: str, num_classes: int, background: bool = False, options: Mapping[str, Any] | None = None
+) -> DetectionNetwork:
     """Builds a network that finds objects from plain values.
 
     Args:
       name: in `DETECTION_MODELS`.
       num_classes: without background.
+      background: whether it is a class more, the last.
       options: attributes of the network; lists are taken as tuples.
 
     Raises:
       UserError: for an unknown network or an option that it does not have.
     """
-    return _make(DETECTION_MODELS, name, options, num_classes=num_classes)
+    return _make(DETECTION_MODELS, name, options, num_classes=num_classes, background=background)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
@@ -24,7 +25,8 @@ class TinyFCOS(DetectionNetwork):
     probability `prior`. The last layers are 1x1.
 
     Attributes:
-      num_classes: `C`.
+      num_classes: without background.
+      background: whether it is a class more, the last, which begins near 1.
       features: channels of the maps of 1/2, 1/4, 1/8, ... of the size of the image.
       num_levels: of the pyramid, the last maps; strides 8, 16 and 32 with five maps and three levels.
       channels: of the pyramid and the towers; a multiple of 8.
@@ -40,6 +42,7 @@ class TinyFCOS(DetectionNetwork):
     """
 
     num_classes: int
+    background: bool = False
     features: tuple[int, ...] = (16, 32, 64, 96, 128)
     num_levels: int = 3
     channels: int = 48
@@ -85,6 +88,12 @@ class TinyFCOS(DetectionNetwork):
             levels.append(nn.relu(norm()(below)))
         return levels[::-1]
 
+    def _first_biases(self) -> np.ndarray:
+        """Of the classes, float32 `[C]`: with background, whose bias is 0, a softmax gives nearly the same as sigmoids do."""
+        biases = np.full(self.num_classes + self.background, -math.log((1 - self.prior) / self.prior), np.float32)
+        biases[self.num_classes :] = 0
+        return biases
+
     def _heads(self, levels: list[Array], layer: Callable) -> DetectionOutputs:
         # Made once, called at every level: their parameters are shared.
         towers = [
@@ -92,8 +101,9 @@ class TinyFCOS(DetectionNetwork):
             for _ in range(2)
         ]
         last = functools.partial(nn.Dense, dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
-        bias = nn.initializers.constant(-math.log((1 - self.prior) / self.prior))
-        classes, box, quality = last(self.num_classes, bias_init=bias), last(4), last(1)
+        count = self.num_classes + self.background
+        bias = nn.initializers.constant(self._first_biases())
+        classes, box, quality = last(count, bias_init=bias), last(4), last(1)
         factors = self.param("level_factors", nn.initializers.ones, (self.num_levels,))
         found = []
         for level, maps in enumerate(levels):

@@ -15,7 +15,7 @@ class DetectionOutputs:
     """The outputs of a batch, in float32, level by level from the finest on, each row by row.
 
     Attributes:
-      logits: `[N, L, C]`, one for each class; background is where all are low.
+      logits: `[N, L, C]`, one for each class; background is where all are low, or the last class.
       distances: `[N, L, 4]`, above 0, from the location to the left, top, right and bottom side of its box, in strides.
       quality: `[N, L]`, logit of how good the box is.
     """
@@ -28,8 +28,9 @@ class DetectionOutputs:
 class DetectionNetwork(Pretrainable):
     """A network `(images [N, H, W, channels], train) -> DetectionOutputs`.
 
-    All networks have the attributes `num_classes`, `dtype` and `axis_name`: under that name of a device axis, over which a batch
-    is divided, `network.clone(axis_name=...)` normalises by the statistics of the whole batch.
+    All networks have the attributes `num_classes`, `background` (whether it is a class more, the last), `dtype` and `axis_name`:
+    under that name of a device axis, over which a batch is divided, `network.clone(axis_name=...)` normalises by the statistics
+    of the whole batch.
     """
 
     @property
