@@ -61,6 +61,8 @@ _LONGEST_FIRST = (
     "test_stream",
     "test_trials",
     "segmentation_task/test_training",
+    "detection_task/test_training",
+    "detection_task/test_rejection",
     "core/test_population",
     "test_filters",
     "predictor/test_predictor",

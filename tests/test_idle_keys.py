@@ -47,14 +47,18 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},
-            "it is read by task.name=classification or task.name=segmentation, and this run has task.name=retrieval",
+            "it is read by task.name=classification or task.name=detection or task.name=segmentation, and this run has "
+            "task.name=retrieval",
         ),
         ({"filters.rejection.enabled": "false", "filters.rejection.momentum": "0.5"}, "filters.rejection.enabled=true"),
         (
             {"task.name": "fast", "filters.rejection.minimum_metric": "0.9", "filters.rejection.minimum_gain": "0.5"},
             "filters.rejection.minimum_gain does nothing in this run: it is read with filters.rejection.minimum_metric=0.0",
         ),
-        ({"task.name": "fast", "data_dir": "somewhere"}, "it is read by task.name=classification or task.name=retrieval"),
+        (
+            {"task.name": "fast", "data_dir": "somewhere"},
+            "it is read by task.name=classification or task.name=detection or task.name=retrieval",
+        ),
         ({"losses": "('mae',)"}, "it is read with mode=compare, and this run has mode=search"),
         ({"loss": "mae"}, "it is read with mode=train, and this run has mode=search"),
         ({"mode": "compare", "comparison.handcrafted": "('mae',)"}, "it is read with mode=search or lockstep, and this run has"),

@@ -12,12 +12,12 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
 
     Args:
       values: unreduced loss, one value per element `[N, H, W, C]` or per sample `[N, H, W, 1]`.
-      inputs: gives `mask` and `weights`.
+      inputs: gives `mask`, `weights` and what is divided by.
       axis_name: device axis of a data-parallel step. The result is then this device's share: shares (and their gradients)
         are to be summed over the devices.
 
     Returns:
-      A scalar: `sum(weights * sum_c(values)) / sum(weights)`.
+      A scalar: `sum(weights * sum_c(values)) / sum(weights)`, or over `inputs.normaliser` where there is one.
 
     Raises:
       AssertionError: while tracing, where N, H, W of the values are not those of the mask: they would be broadcast unnoticed.
@@ -25,7 +25,7 @@ def mean_loss(values: Array, inputs: LossInputs, axis_name: str | None = None) -
     _check_positions(values, inputs)
     weights = jnp.where(inputs.mask, inputs.weights, 0).astype(values.dtype)
     per_position = jnp.sum(jnp.where(inputs.mask, values, 0), axis=-1, keepdims=True)
-    normaliser = jnp.sum(weights)
+    normaliser = jnp.sum(weights) if inputs.normaliser is None else inputs.normaliser.astype(values.dtype)
     if axis_name is not None:
         normaliser = lax.psum(normaliser, axis_name)
     # A weight of zero takes a position out altogether: zero times an infinite loss would be NaN.

@@ -41,15 +41,24 @@ class LossInputs:
       arrays: name -> float array `[N, H, W, C]`, or `[N, H, W, 1]` for one value per sample.
       mask: bool `[N, H, W, 1]`; False marks void positions, which reach no mean and no pooling window.
       weights: float `[N, H, W, 1]`, non-negative; used only by `core.reduce`.
+      normaliser: float `[]`, what the weighted sum is divided by in place of the weights, such as the number of positions that
+        hold an object; None for a mean. Of a batch that is divided over devices, each has its share.
     """
 
     arrays: Mapping[str, Array]
     mask: Array
     weights: Array
+    normaliser: Array | None = None
 
     @classmethod
-    def create(cls, arrays: Mapping[str, Array], mask: Array | None = None, weights: Array | None = None) -> "LossInputs":
-        """Fills in the defaults: every position valid, every weight one.
+    def create(
+        cls,
+        arrays: Mapping[str, Array],
+        mask: Array | None = None,
+        weights: Array | None = None,
+        normaliser: Array | None = None,
+    ) -> "LossInputs":
+        """Fills in the defaults: every position valid, every weight one, and a mean.
 
         Raises:
           AssertionError: names an array that has no four axes.
@@ -64,4 +73,5 @@ class LossInputs:
             arrays=dict(arrays),
             mask=jnp.ones(positions, bool) if mask is None else mask,
             weights=jnp.ones(positions, first.dtype) if weights is None else weights,
+            normaliser=normaliser,
         )

@@ -11,6 +11,7 @@ from jaxloss.core.settings import Settings
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
+from jaxloss.tasks.detection.settings import DetectionSettings
 from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
@@ -30,6 +31,7 @@ class RegisteredTask(NamedTuple):
 
 TASKS: dict[str, RegisteredTask] = {
     "classification": RegisteredTask(ClassificationSettings, later("jaxloss.tasks.classification:make_classification")),
+    "detection": RegisteredTask(DetectionSettings, later("jaxloss.tasks.detection.task:make_detection")),
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
     "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),

@@ -7,6 +7,7 @@ import pytest
 import jaxloss
 from examples.own_branches import make_task as two_branches
 from examples.own_task import make_task as a_line
+from jaxloss.core.problem import MINIMUM_GAIN
 from jaxloss.execution.base import Trial
 from jaxloss.execution.choice import ExecutionFactory, choose
 from jaxloss.execution.settings import SERIAL
@@ -17,6 +18,9 @@ from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
 from tests.compilations import counted
 from tests.contracts.all_spaces import draw
+from tests.detection_task.cells import FILE as CELLS
+from tests.detection_task.cells import TINY as TINY_DETECTOR
+from tests.detection_task.cells import write as write_cells
 from tests.segmentation_task.scenes import CLASSES, scenes
 
 
@@ -41,7 +45,11 @@ def _registered(name, folder):
         images, masks = scenes(28)
         np.savez(folder / "scenes.npz", images=images, labels=masks, class_names=CLASSES)
         options = {"source": "npz:scenes.npz", "model_options": {"features": (4,)}}
-    return TASKS[name].make(settings(**options), TaskContext(data_dir=str(folder), batch_size=8))
+    if name == "detection":
+        write_cells(folder, 28)
+        options = {"source": f"npz:{CELLS}", "model_options": TINY_DETECTOR, "size_limits": (9.0,), "rejection_locations": 20}
+    context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=0.2 if name == "detection" else MINIMUM_GAIN)
+    return TASKS[name].make(settings(**options), context)
 
 
 OUTSIDE = {"a line (outside)": a_line, "two branches (outside)": two_branches}
@@ -104,4 +112,7 @@ class TestTasks:
 def _space_for(task):
     if "cosines" in task.problems:
         return jaxloss.make_space("autoloss_gms", branch=next(iter(task.offers)))
-    return jaxloss.make_space("autoloss_zero", branches=tuple(task.offers), branch_weights=(1.0,) * len(task.offers))
+    others = {name: names[:3] for name, names in task.offers.items() if not {"prediction", "target"} <= {*names}}
+    return jaxloss.make_space(
+        "autoloss_zero", branches=tuple(task.offers), branch_weights=(1.0,) * len(task.offers), branch_inputs=others
+    )

@@ -1,5 +1,7 @@
 """From unreduced values to one number: the sum over C, the weighted mean over the valid positions."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,29 @@ def test_weights_act_in_the_mean_only(float64):
     expected = np.average(SUMS.ravel()[mask], weights=weights[mask])
     np.testing.assert_allclose(mean_loss(VALUES, inputs(mask, weights)), expected)
     assert total_loss(VALUES, inputs(mask, weights)) == SUMS.ravel()[mask].sum()
+
+
+def test_a_normaliser_is_divided_by_in_place_of_the_weights(float64):
+    mask = np.array([1, 0, 1, 1, 0, 0, 1, 1], bool)
+    weights = np.array([0.5, 1, 2, 0, 7, 7, 1, 3])
+    given = dataclasses.replace(inputs(mask, weights), normaliser=jnp.float64(4))
+    np.testing.assert_allclose(mean_loss(VALUES, given), (SUMS.ravel() * weights)[mask].sum() / 4)
+    # Where there is none to count, the sum itself.
+    none = dataclasses.replace(given, normaliser=jnp.float64(0))
+    np.testing.assert_allclose(mean_loss(VALUES, none), (SUMS.ravel() * weights)[mask].sum())
+    assert total_loss(VALUES, given) == SUMS.ravel()[mask].sum()
+
+
+def test_devices_share_what_is_divided_by(float64):
+    """Each has its own number of objects; the shares add up to the sum over all, divided by all of them."""
+    counts = jnp.array([1.0, 3.0])
+
+    def share(values, count):
+        given = LossInputs.create({"prediction": values}, normaliser=count)
+        return mean_loss(values, given, "devices")
+
+    shares = jax.vmap(share, axis_name="devices")(jnp.asarray(VALUES)[:, None], counts)
+    np.testing.assert_allclose(shares, SUMS.reshape(2, -1).sum(axis=1) / 4)
 
 
 def test_nothing_valid_is_zero_without_gradient(float64):

@@ -2,10 +2,11 @@
 
 import dataclasses
 import keyword
+from collections.abc import Mapping, Sequence
 
 from jaxloss.core.conditions import in_mode, unless, when
-from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_different, is_finite, setting
+from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.settings import Settings, are_different, is_finite, options, setting
 
 # What a loss has to read: from the one it learns, the other says what is right.
 PREDICTION, TARGET = "prediction", "target"
@@ -29,9 +30,15 @@ def _check_range(key: str, span: tuple[float, float]) -> None:
 
 
 def _check_inputs(key: str, names: tuple[str, ...]) -> None:
-    are_different("names of arrays")(key, names)
+    _check_names(key, names)
     if missing := [name for name in (PREDICTION, TARGET) if name not in names]:
         raise UserError(f"config key {key} must have {PREDICTION} and {TARGET} among its names, and lacks {missing[0]}")
+
+
+def _check_names(key: str, names: tuple[str, ...]) -> None:
+    are_different("names of arrays")(key, names)
+    if not names:
+        raise UserError(f"config key {key} must name one array at least")
     for name in names:
         if not (name.isidentifier() and name.islower()) or keyword.iskeyword(name) or name in _RESERVED:
             raise UserError(f"config key {key} takes words of small letters, such as prior, not '{name}'")
@@ -51,6 +58,10 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
         (PREDICTION, TARGET),
         "What formulas may read; the task has to offer it. prior, of classification, is how often each class occurs in training",
         check=_check_inputs,
+    )
+    branch_inputs: Mapping[str, Sequence[str]] = options(
+        "Branch -> what its formulas may read in place of inputs, such as the areas of boxes; a formula has to read one "
+        "of them at least"
     )
     initial_depth: int = setting(
         3, "`D`, operators on each path of a random tree", low=1, high=10, acts_when=(in_mode("search"),)
@@ -94,8 +105,18 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
                 f"space.autoloss_zero has {len(self.branches)} branches and {len(self.branch_weights)} branch_weights: "
                 "every branch, one at least, has one weight"
             )
+        for branch, names in self.branch_inputs.items():
+            if branch not in self.branches:
+                raise unknown("branch of space.autoloss_zero.branch_inputs", branch, self.branches)
+            if not isinstance(names, tuple | list):
+                raise UserError(f"config key space.autoloss_zero.branch_inputs.{branch} takes names of arrays, not {names!r}")
+            _check_names(f"space.autoloss_zero.branch_inputs.{branch}", tuple(names))
         if self.max_instructions < self.initial_depth:
             raise UserError(
                 f"space.autoloss_zero.max_instructions ({self.max_instructions}) must not be below initial_depth "
                 f"({self.initial_depth}): no random tree would fit"
             )
+
+    def inputs_of(self, branch: str) -> tuple[str, ...]:
+        """What the formulas of a branch may read."""
+        return tuple(self.branch_inputs.get(branch, self.inputs))

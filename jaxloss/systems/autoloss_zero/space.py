@@ -1,6 +1,7 @@
 """The space of AutoLoss-Zero (CVPR 2022): trees of primitive operators over prediction, target and the constant 1.
 
-Further inputs, such as the class frequencies, are leaves like these where the settings name them.
+Further inputs, such as the class frequencies, are leaves like these where the settings name them, and a branch may read others
+in their place, such as the areas of boxes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +32,15 @@ MAX_DRAWS = 10_000
 def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     """Makes the space; its `sample` and `offspring` raise `UserError` when none of many draws has fitted."""
     settings = settings or AutoLossZeroSettings()
-    vocabulary = trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(settings.inputs))
-    layout = Layout(AUTOLOSS_ZERO, settings.inputs, settings.max_instructions, settings.max_constants)
+    inputs = {branch: settings.inputs_of(branch) for branch in settings.branches}
+    vocabularies = {branch: trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(names)) for branch, names in inputs.items()}
+    layouts = {
+        branch: Layout(AUTOLOSS_ZERO, names, settings.max_instructions, settings.max_constants)
+        for branch, names in inputs.items()
+    }
 
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
-        del branch
+        vocabulary, layout = vocabularies[branch.name], layouts[branch.name]
         for _ in range(MAX_DRAWS):
             graph = trees.random_tree(generator, vocabulary, settings.initial_depth)
             if fits(graph, layout):
@@ -47,6 +52,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
 
     def offspring(generator: np.random.Generator, branch: Branch, parents: Sequence[Graph]) -> tuple[Graph, str]:
         parent, *others = parents
+        vocabulary, layout = vocabularies[branch.name], layouts[branch.name]
         if generator.random() < settings.copy_probability:
             return parent, COPY
         if generator.random() < settings.reinitialise_probability:
@@ -71,7 +77,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
 
     def hyperparameters(candidate: Candidate) -> dict[str, float]:
         """The factors of all branches, with the branch before the name where there are several."""
-        found = {branch: factors(graph, layout, settings.tuned_factors) for branch, graph in candidate.items()}
+        found = {branch: factors(graph, layouts[branch], settings.tuned_factors) for branch, graph in candidate.items()}
         return {_name(settings, branch, name): value for branch, values in found.items() for name, value in values.items()}
 
     def with_hyperparameters(candidate: Candidate, values: Mapping[str, float]) -> dict[str, Graph]:
@@ -84,13 +90,18 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     return Space(
         name="autoloss_zero",
         branches=tuple(
-            Branch(name, GraphForm(layout), float(weight), REQUIRED)
+            Branch(name, GraphForm(layouts[name]), float(weight), _required(inputs[name]))
             for name, weight in zip(settings.branches, settings.branch_weights, strict=True)
         ),
         sample=sample,
         offspring=offspring,
         num_parents=2 if settings.crossover_probability else 1,
-        known_losses={name: _in_all_branches(settings, formula) for name, formula in known_losses(settings.inputs).items()},
+        # Of branches that read something else nothing is known.
+        known_losses={
+            name: _in_all_branches(settings, formula)
+            for name, formula in known_losses(settings.inputs).items()
+            if not settings.branch_inputs
+        },
         hyperparameters=hyperparameters,
         with_hyperparameters=with_hyperparameters,
         tuning_ranges={
@@ -99,6 +110,11 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             for name in factor_names(settings.tuned_factors)
         },
     )
+
+
+def _required(inputs: Sequence[str]) -> tuple[frozenset[str], ...]:
+    """Prediction and target where a branch has both, else one of its inputs."""
+    return REQUIRED if {PREDICTION, TARGET} <= {*inputs} else (frozenset(inputs),)
 
 
 def _in_all_branches(settings: AutoLossZeroSettings, formula: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import flax.linen as nn
 
 from jaxloss.core.errors import UserError, did_you_mean, unknown
+from jaxloss.tasks.models.detection.fcos import TinyFCOS
+from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
 from jaxloss.tasks.models.embeddings import EmbeddingNetwork
 from jaxloss.tasks.models.mgn import MGN
@@ -41,6 +43,8 @@ SEGMENTATION_MODELS: Mapping[str, Callable[..., SegmentationNetwork]] = {
     **{f"deeplabv3plus_{name}": functools.partial(DeepLabV3Plus, depths=depths) for name, depths in DEPTHS.items()},
     **{f"pspnet_{name}": functools.partial(PSPNet, depths=depths) for name, depths in DEPTHS.items()},
 }
+# Every network is called with `(images [N, H, W, C], train)` and returns `DetectionOutputs`.
+DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": TinyFCOS}
 
 
 def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -82,6 +86,23 @@ def make_segmentation_model(name: str, num_classes: int, options: Mapping[str, A
       UserError: for an unknown network or an option that it does not have.
     """
     return _make(SEGMENTATION_MODELS, name, options, num_classes=num_classes)
+
+
+def make_detection_model(
+    name: str, num_classes: int, background: bool = False, options: Mapping[str, Any] | None = None
+) -> DetectionNetwork:
+    """Builds a network that finds objects from plain values.
+
+    Args:
+      name: in `DETECTION_MODELS`.
+      num_classes: without background.
+      background: whether it is a class more, the last.
+      options: attributes of the network; lists are taken as tuples.
+
+    Raises:
+      UserError: for an unknown network or an option that it does not have.
+    """
+    return _make(DETECTION_MODELS, name, options, num_classes=num_classes, background=background)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

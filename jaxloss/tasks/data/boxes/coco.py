@@ -1,0 +1,126 @@
+"""The annotation files of COCO: JSON with images, annotations and categories, beside a folder of images."""
+
+import functools
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
+from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.locate import find_file, find_folder
+from jaxloss.tasks.data.masks.files import read_image
+from jaxloss.tasks.data.masks.source import checked_class_names
+
+_LISTS = ("images", "annotations", "categories")
+
+
+def load_coco(
+    rest: str,
+    data_dir: str | None,
+    image_size: tuple[int, int] | None,
+    images: str = "",
+    test: str = "",
+    test_images: str = "",
+) -> BoxSource:
+    """Reads an annotation file of COCO, and a second one of the images that are tested on, where there is one.
+
+    A `split` of an image record (`train`, `val` or `test`) is minded. Classes are numbered in the order of the ids of the
+    categories.
+
+    Args:
+      rest: the file, for example `annotations/instances_train2017.json`.
+      data_dir: a folder to look in.
+      image_size: (height, width) that images are stretched to, or None.
+      images: folder of the images; empty for that of the file.
+      test: annotation file of the test images; empty where the first file has all there is.
+      test_images: their folder; empty for `images`.
+
+    Raises:
+      UserError: one line with file and record for what is missing or wrong.
+
+    References:
+      T.-Y. Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014.
+    """
+    path = find_file(rest, data_dir)
+    folder = find_folder(images, data_dir) if images else path.parent
+    content = _parsed(path)
+    categories = _categories(content, path)
+    class_names = checked_class_names([name for _, name in categories], f"{path} (categories)")
+    records, words = _records(content, path, folder, categories)
+    if not test:
+        return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, image_size, str(path))
+    test_path = find_file(test, data_dir)
+    test_content = _parsed(test_path)
+    if (other := _categories(test_content, test_path)) != categories:
+        raise UserError(f"{test_path} has the categories {other}, but {path} has {categories}")
+    test_records, _ = _records(test_content, test_path, find_folder(test_images, data_dir) if test_images else folder, categories)
+    return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, image_size, str(path))
+
+
+def _parsed(path: pathlib.Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no JSON: {str(error).splitlines()[0]}") from error
+    for name in _LISTS:
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise UserError(f"{path} is not in the form of COCO: it lacks the list '{name}'")
+        for number, record in enumerate(content[name]):
+            if not isinstance(record, dict):
+                raise UserError(f"{path}, {name}[{number}]: a record with names was expected, not {record!r}")
+    return content
+
+
+def _value(record: Mapping[str, Any], name: str, origin: str) -> Any:
+    if name not in record:
+        raise UserError(f"{origin} lacks '{name}'")
+    return record[name]
+
+
+def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[int, str]]:
+    """Ids and names, by id."""
+    found = {}
+    for number, record in enumerate(content["categories"]):
+        origin = f"{path}, categories[{number}]"
+        found[_value(record, "id", origin)] = str(_value(record, "name", origin))
+    return sorted(found.items())
+
+
+def _records(
+    content: Mapping[str, Any], path: pathlib.Path, folder: pathlib.Path, categories: Sequence[tuple[int, str]]
+) -> tuple[list[Record], list[str]]:
+    """The images with their annotations, and the split of each."""
+    numbers = {identity: number for number, (identity, _) in enumerate(categories)}
+    owners: dict[Any, list[tuple[Mapping[str, Any], str]]] = {}
+    identities = {_value(one, "id", f"{path}, images[{number}]") for number, one in enumerate(content["images"])}
+    for number, one in enumerate(content["annotations"]):
+        origin = f"{path}, annotation {one.get('id', f'[{number}]')}"
+        if (image := _value(one, "image_id", origin)) not in identities:
+            raise UserError(f"{origin}: there is no image {image}")
+        if (category := _value(one, "category_id", origin)) not in numbers:
+            known = ", ".join(f"{identity} ({name})" for identity, name in categories[:10])
+            raise UserError(f"{origin}: there is no category {category}; known are {known}{', ...' * (len(categories) > 10)}")
+        box = _value(one, "bbox", origin)
+        is_box = isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)
+        if not is_box:
+            raise UserError(f"{origin}: bbox must be [x, y, width, height], not {box}")
+        owners.setdefault(image, []).append((one, origin))
+
+    def annotate(own: Sequence[tuple[Mapping[str, Any], str]], size: tuple[int, int]) -> Annotation:
+        boxes = [(x, y, x + width, y + height) for x, y, width, height in (one["bbox"] for one, _ in own)]
+        labels = [numbers[one["category_id"]] for one, _ in own]
+        crowd = [bool(one.get("iscrowd", 0)) for one, _ in own]
+        return Annotation.create(boxes, labels, crowd, size, [origin for _, origin in own])
+
+    records, words = [], []
+    for number, image in enumerate(content["images"]):
+        origin = f"{path}, images[{number}]"
+        file = folder / str(_value(image, "file_name", origin))
+        if not file.is_file():
+            raise UserError(f"{origin}: there is no image file {file}")
+        own = functools.partial(annotate, owners.get(image["id"], []))
+        records.append(Record(file.stem, str(file), functools.partial(read_image, file), own))
+        words.append(str(image.get("split", TRAIN)))
+    return records, words

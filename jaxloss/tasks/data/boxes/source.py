@@ -1,0 +1,150 @@
+"""What every source of images with boxes delivers: the splits that it has, and the names of the classes."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxloss.core.errors import UserError
+
+IMAGE, BOXES, LABELS, VALID, CROWD = "image", "boxes", "labels", "valid", "crowd"
+TRAIN, VAL, TEST = "train", "val", "test"
+PUBLISHED_SPLITS = (TRAIN, VAL, TEST)
+# Coordinates in files are rounded; what reaches over the border by no more is cut.
+TOLERANCE = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """The boxes of one image, in its own pixels, and what an error line calls each of them.
+
+    Attributes:
+      boxes: float32 `[K, 4]`, left, top, right, bottom.
+      labels: int32 `[K]`.
+      crowd: bool `[K]`, many objects under one box.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    crowd: np.ndarray
+
+    @classmethod
+    def create(
+        cls,
+        boxes: Sequence[Sequence[float]],
+        labels: Sequence[int],
+        crowd: Sequence[bool],
+        size: tuple[int, int],
+        records: Sequence[str],
+    ) -> "Annotation":
+        """Checks boxes against the (height, width) of their image, and cuts what sticks out of it by rounding.
+
+        Args:
+          boxes: left, top, right, bottom, in pixels.
+          labels: numbers of classes.
+          crowd: see the attributes.
+          size: of the image.
+          records: where each box comes from: file and record.
+
+        Raises:
+          UserError: names file and record of a box that is no box, has no area or lies outside of the image.
+        """
+        height, width = size
+        array = np.asarray(boxes, np.float32).reshape(-1, 4)
+        for box, record in zip(array, records, strict=True):
+            written = ", ".join(f"{value:g}" for value in box)
+            if not np.isfinite(box).all():
+                raise UserError(f"{record}: the box ({written}) is not made of numbers")
+            if not (box[2] > box[0] and box[3] > box[1]):
+                raise UserError(f"{record}: the box ({written}) (left, top, right, bottom) has no area")
+            if (box[:2] < -TOLERANCE).any() or box[2] > width + TOLERANCE or box[3] > height + TOLERANCE:
+                raise UserError(f"{record}: the box ({written}) lies outside of its image, which is {height} x {width}")
+        cut = np.clip(array, 0, np.array([width, height, width, height], np.float32))
+        for box, record in zip(cut, records, strict=True):
+            if not (box[2] > box[0] and box[3] > box[1]):
+                raise UserError(f"{record}: the box has no area inside of its image, which is {height} x {width}")
+        return cls(cut, np.asarray(labels, np.int32).reshape(-1), np.asarray(crowd, bool).reshape(-1))
+
+    def scaled(self, factors: tuple[float, float]) -> "Annotation":
+        """In an image that is so many times as high and as wide."""
+        rows, columns = factors
+        return dataclasses.replace(self, boxes=self.boxes * np.array([columns, rows, columns, rows], np.float32))
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxedImages:
+    """Images of one size with their boxes, in memory.
+
+    Attributes:
+      images: uint8 `[N, H, W, 3]`.
+      annotations: one for each image, in its pixels.
+      names: one for each image, for reports.
+    """
+
+    images: np.ndarray
+    annotations: tuple[Annotation, ...]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: np.ndarray) -> "BoxedImages":
+        """The images at `rows`, int `[n]`, in that order."""
+        return BoxedImages(
+            self.images[rows], tuple(self.annotations[row] for row in rows), tuple(self.names[row] for row in rows)
+        )
+
+    def in_memory(self) -> "BoxedImages":
+        """Itself: nothing is left in files."""
+        return self
+
+    @property
+    def most_boxes(self) -> int:
+        """Of an image."""
+        return max((len(one.boxes) for one in self.annotations), default=0)
+
+    def arrays(self, most: int) -> dict[str, np.ndarray]:
+        """As arrays that are padded to `most` boxes, `K`.
+
+        Returns:
+          `image` uint8 `[N, H, W, 3]`, `boxes` float32 `[N, K, 4]`, `labels` int32 `[N, K]`, `valid` and `crowd` bool `[N, K]`.
+        """
+        count = len(self)
+        arrays = {
+            BOXES: np.zeros((count, most, 4), np.float32),
+            LABELS: np.zeros((count, most), np.int32),
+            VALID: np.zeros((count, most), bool),
+            CROWD: np.zeros((count, most), bool),
+        }
+        for row, one in enumerate(self.annotations):
+            here = slice(0, len(one.boxes))
+            arrays[BOXES][row, here], arrays[LABELS][row, here], arrays[CROWD][row, here] = one.boxes, one.labels, one.crowd
+            arrays[VALID][row, here] = True
+        return {IMAGE: self.images, **arrays}
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxSource:
+    """A data set as it was published.
+
+    Attributes:
+      name: for reports.
+      train: what may be trained on, or everything where the source has no division of its own.
+      test: the source's own test set, or None.
+      class_names: one name per class, in the order of their numbers.
+    """
+
+    name: str
+    train: BoxedImages
+    test: BoxedImages | None
+    class_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """`C`, background left out."""
+        return len(self.class_names)
+
+    @property
+    def most_boxes(self) -> int:
+        """Of an image, 1 at least: room for boxes is the same in all splits."""
+        return max(1, self.train.most_boxes, 0 if self.test is None else self.test.most_boxes)

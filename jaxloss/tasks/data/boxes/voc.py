@@ -1,0 +1,92 @@
+"""The file layout of PASCAL VOC: an XML file with boxes for every image."""
+
+import functools
+import pathlib
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
+from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.locate import find_folder
+from jaxloss.tasks.data.masks.files import check_listed, listed_names, read_image
+from jaxloss.tasks.data.masks.source import checked_class_names
+
+IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
+# fmt: off
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse",
+    "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)
+# fmt: on
+
+
+def load_voc(
+    rest: str, data_dir: str | None, image_size: tuple[int, int] | None, classes: str = "", ending: str = ".jpg"
+) -> BoxSource:
+    """Reads `JPEGImages` and `Annotations` as the lists `train.txt`, `val.txt` and `test.txt` in `ImageSets/Main` name them.
+
+    Only the first has to be there. Without `test.txt`, `val.txt` is the test set. VOC counts pixels from 1, and the last one
+    belongs to the box: a box from 1 to 1 is one pixel wide. Objects that are marked as difficult are neither learnt nor scored,
+    as in VOC: they are crowds of one.
+
+    Args:
+      rest: the folder, for example `VOCdevkit/VOC2012`.
+      data_dir: a folder to look in.
+      image_size: (height, width) that images are stretched to, or None.
+      classes: names of the classes, separated by commas; empty for the twenty of VOC.
+      ending: of the image files.
+
+    Raises:
+      UserError: one line with file and record for what is missing or wrong.
+
+    References:
+      M. Everingham et al.: The PASCAL Visual Object Classes (VOC) Challenge, IJCV 2010.
+    """
+    folder = find_folder(rest, data_dir)
+    missing = [name for name in (IMAGES, ANNOTATIONS, LISTS) if not (folder / name).is_dir()]
+    if missing:
+        raise UserError(f"folder {folder} is not in the layout of PASCAL VOC: it lacks {', '.join(missing)}")
+    class_names = checked_class_names(classes.split(",") if classes else CLASSES, "the source option classes")
+    splits = {}
+    for split in PUBLISHED_SPLITS:
+        listing = folder / LISTS / f"{split}.txt"
+        if split != TRAIN and not listing.is_file():
+            continue
+        names = listed_names(listing)
+        images, annotations = (
+            [folder / kind / f"{name}{suffix}" for name in names] for kind, suffix in ((IMAGES, ending), (ANNOTATIONS, ".xml"))
+        )
+        check_listed([*images, *annotations], str(listing))
+        splits[split] = [
+            Record(
+                image.stem,
+                str(image),
+                functools.partial(read_image, image),
+                functools.partial(_annotate, annotation, class_names),
+            )
+            for image, annotation in zip(images, annotations, strict=True)
+        ]
+    return make_box_source(folder.name, splits, class_names, image_size, str(folder))
+
+
+def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, int]) -> Annotation:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise UserError(f"{path} is no XML: {str(error).splitlines()[0]}") from error
+    boxes, labels, crowd, records = [], [], [], []
+    for number, one in enumerate(root.findall("object")):
+        record = f"{path}, object {number}"
+        name = (one.findtext("name") or "").strip()
+        if name not in class_names:
+            raise UserError(f"{record}: there is no class '{name}'; known are {', '.join(class_names)}")
+        try:
+            left, top, right, bottom = (float(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax"))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{record}: its bndbox lacks a number for xmin, ymin, xmax or ymax") from error
+        boxes.append((left - 1, top - 1, right, bottom))
+        labels.append(class_names.index(name))
+        crowd.append((one.findtext("difficult") or "0").strip() == "1")
+        records.append(record)
+    return Annotation.create(boxes, labels, crowd, size, records)

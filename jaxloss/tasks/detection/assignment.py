@@ -1,0 +1,109 @@
+"""Which locations learn which box: the rule of FCOS."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.boxes import area
+from jaxloss.core.types import Array
+from jaxloss.tasks.detection.locations import Locations
+
+
+class Assigned(NamedTuple):
+    """What the locations of an image, or of a batch, are to learn.
+
+    Attributes:
+      labels: int32 `[..., L]`, the class, or -1 for background.
+      boxes: float `[..., L, 4]`, the box of a positive location, zeros elsewhere.
+      index: int32 `[..., L]`, the number of that box in the image, or -1.
+      counted: bool `[..., L]`, False where a location is neither: inside a crowd, and not positive.
+    """
+
+    labels: Array
+    boxes: Array
+    index: Array
+    counted: Array
+
+    @property
+    def positive(self) -> Array:
+        """bool `[..., L]`."""
+        return self.index >= 0
+
+
+@dataclasses.dataclass(frozen=True)
+class FCOSAssignment:
+    """A location learns the smallest box that it lies in, near the box's centre, and on the level of the box's size.
+
+    Attributes:
+      size_limits: `levels - 1` pixels: a level takes the boxes whose farthest side is from the limit before it up to its own;
+        nothing for `size_factor` times the stride of each level.
+      radius: of centre sampling, in strides: only locations that lie so near to the centre of a box, in x and in y, and in the
+        box itself, are positive; 0 for all locations in the box.
+      size_factor: see `size_limits`.
+
+    References:
+      Z. Tian et al.: FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019, Section 3.2 (limits 64, 128, 256, 512 at
+      strides 8, 16, 32, 64), and its authors' code for centre sampling (radius 1.5).
+    """
+
+    size_limits: tuple[float, ...] = ()
+    radius: float = 1.5
+    size_factor: float = 8.0
+
+    def limits(self, strides: Sequence[int]) -> np.ndarray:
+        """`[levels, 2]`, from which and up to which the farthest side lies on each level."""
+        inner = self.size_limits or [self.size_factor * stride for stride in strides[:-1]]
+        return np.stack([[0.0, *inner], [*inner, np.inf]], axis=1).astype(np.float32)
+
+    def __call__(self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array) -> Assigned:
+        """The targets of one image; of equally small boxes the first is taken.
+
+        Args:
+          locations: `L` of them.
+          boxes: float `[K, 4]` in pixels, padded.
+          labels: int32 `[K]`.
+          valid: bool `[K]`, False for padding.
+          crowd: bool `[K]`: many objects under one box; nothing is learnt there.
+        """
+        if not boxes.shape[0]:
+            boxes, labels, valid, crowd = jnp.zeros((1, 4)), jnp.zeros(1, jnp.int32), jnp.zeros(1, bool), jnp.zeros(1, bool)
+        points, strides = locations.points[:, None], locations.strides[:, None]
+        steps = np.unique(locations.levels, return_index=True)[1]
+        limits = self.limits([int(locations.strides[step]) for step in steps])[locations.levels][:, None]
+        sides = jnp.concatenate([points - boxes[None, :, :2], boxes[None, :, 2:] - points], axis=-1)  # [L, K, 4]
+        inside = jnp.min(sides, axis=-1) > 0
+        near = inside
+        if self.radius:
+            centre = (boxes[None, :, :2] + boxes[None, :, 2:]) / 2
+            near = inside & (jnp.max(jnp.abs(points - centre), axis=-1) < self.radius * strides)
+        farthest = jnp.max(sides, axis=-1)
+        on_level = (farthest >= limits[..., 0]) & (farthest <= limits[..., 1])
+        sizes = jnp.where(near & on_level & (valid & ~crowd)[None], area(boxes)[None], jnp.inf)
+        chosen = jnp.argmin(sizes, axis=1)
+        positive = jnp.isfinite(jnp.min(sizes, axis=1))
+        in_crowd = jnp.any(inside & (valid & crowd)[None], axis=1)
+        return Assigned(
+            labels=jnp.where(positive, labels[chosen], -1).astype(jnp.int32),
+            boxes=jnp.where(positive[:, None], boxes[chosen], 0),
+            index=jnp.where(positive, chosen, -1).astype(jnp.int32),
+            counted=positive | ~in_crowd,
+        )
+
+    def batch(self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array) -> Assigned:
+        """The same for arrays of a batch, `[N, K, ...]`."""
+        return jax.vmap(lambda *one: self(locations, *one))(boxes, labels, valid, crowd)
+
+
+def centreness(sides: Array) -> Array:
+    """How near a location is to the centre of its box, `[...]`, 0 to 1 (Tian et al., ICCV 2019, Eq. 3).
+
+    Args:
+      sides: distances `[..., 4]` to left, top, right and bottom, above 0 for a location in the box.
+    """
+    shares = jnp.minimum(sides[..., :2], sides[..., 2:]) / jnp.maximum(jnp.maximum(sides[..., :2], sides[..., 2:]), 1e-6)
+    shares = jnp.maximum(shares, 0)
+    return jnp.sqrt(shares[..., 0] * shares[..., 1])

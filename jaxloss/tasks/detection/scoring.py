@@ -1,0 +1,134 @@
+"""Average precision as COCO's own evaluator computes it, on the host."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import cocoeval
+
+from jaxloss.core.types import Array, PyTree
+from jaxloss.tasks.data.boxes.source import BOXES, CROWD, IMAGE, LABELS, VALID
+from jaxloss.tasks.detection.nms import Detections
+from jaxloss.tasks.host_metrics import HostMetrics
+
+AP = "ap"
+# Name -> (IoU that is asked for, or None for the mean from 0.5 to 0.95; sizes of boxes, as the evaluator calls them).
+METRICS: Mapping[str, tuple[float | None, str]] = {
+    AP: (None, "all"),
+    "ap50": (0.5, "all"),
+    "ap75": (0.75, "all"),
+    "ap_small": (None, "small"),
+    "ap_medium": (None, "medium"),
+    "ap_large": (None, "large"),
+}
+_AREAS = ("all", "small", "medium", "large")
+_QUIET = threading.Lock()
+
+
+def class_scores(class_names: Sequence[str]) -> dict[str, str]:
+    """Class -> the name of its score."""
+    return {name: f"{AP} of {name}" for name in class_names}
+
+
+class Annotations:
+    """Boxes of some images in the form that the evaluator asks for, in place of its own class, which prints."""
+
+    def __init__(self, num_images: int, num_classes: int):
+        """Without a box at first."""
+        self.num_images, self.num_classes = num_images, num_classes
+        self._all: list[dict[str, Any]] = []
+
+    def add(self, image: int, box: Sequence[float], label: int, **rest: Any) -> None:
+        """A box (left, top, right, bottom) of a class; `rest` is `score` or `iscrowd`."""
+        left, top, right, bottom = (float(value) for value in box)
+        width, height = right - left, bottom - top
+        # Numbered from 1: the evaluator takes 0 for 'matched with nothing'.
+        record = {"id": len(self._all) + 1, "image_id": image, "category_id": int(label), "bbox": [left, top, width, height]}
+        self._all.append({**record, "area": width * height, "iscrowd": 0, **rest})
+
+    def getImgIds(self) -> list[int]:  # noqa: N802, the evaluator's name
+        """All images."""
+        return list(range(self.num_images))
+
+    def getCatIds(self) -> list[int]:  # noqa: N802
+        """All classes."""
+        return list(range(self.num_classes))
+
+    def getAnnIds(self, imgIds: Iterable[int] = (), catIds: Iterable[int] = ()) -> list[int]:  # noqa: N802, N803
+        """All boxes: the evaluator asks for those of all images and classes only."""
+        del imgIds, catIds
+        return list(range(len(self._all)))
+
+    def loadAnns(self, ids: Iterable[int]) -> list[dict[str, Any]]:  # noqa: N802
+        """The boxes with these places."""
+        return [self._all[place] for place in ids]
+
+
+def evaluate(truth: Annotations, found: Annotations) -> np.ndarray:
+    """The precision at 101 recalls, float64 `[IoUs, recalls, classes, areas]`, NaN where nothing is to be found.
+
+    The 100 surest boxes of an image count. Areas are those of COCO: all, below 32 x 32 pixels, below 96 x 96, and above.
+    """
+    evaluation = cocoeval.COCOeval(truth, found, "bbox")
+    # The evaluator tells the terminal what it does.
+    with _QUIET:
+        cocoeval.print = lambda *_: None
+        try:
+            evaluation.evaluate()
+            evaluation.accumulate()
+        finally:
+            del cocoeval.print
+    precision = evaluation.eval["precision"][..., -1]
+    return np.where(precision < 0, np.nan, precision)
+
+
+def scores_of(precision: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    """All metrics and those of single classes; NaN where there is no such box to be found."""
+    ious = cocoeval.Params("bbox").iouThrs
+    scores = {}
+    for name, (iou, area) in METRICS.items():
+        rows = slice(None) if iou is None else np.flatnonzero(np.isclose(ious, iou))
+        scores[name] = _mean(precision[rows][..., _AREAS.index(area)])
+    single = class_scores(class_names)
+    return scores | {single[name]: _mean(precision[:, :, index, 0]) for index, name in enumerate(class_names)}
+
+
+def _mean(precision: np.ndarray) -> float:
+    there = precision[~np.isnan(precision)]
+    return float(there.mean()) if there.size else float("nan")
+
+
+def make_host_metrics(detect: Callable[[PyTree, Array], Detections], class_names: Sequence[str], batch_size: int) -> HostMetrics:
+    """The scores of a detection task.
+
+    Args:
+      detect: `(variables, images) -> Detections` `[N, M, ...]`, in evaluation mode.
+      class_names: `[C]`.
+      batch_size: images at a time.
+    """
+
+    def predict(variables: PyTree, examples: Mapping[str, Array]) -> dict[str, Array]:
+        return detect(variables, examples[IMAGE])._asdict()
+
+    def accumulate(state: list, predictions: Mapping[str, np.ndarray], examples: Mapping[str, np.ndarray]) -> list:
+        state.append((predictions, {name: examples[name] for name in (BOXES, LABELS, VALID, CROWD)}))
+        return state
+
+    def compute(state: list) -> dict[str, float]:
+        num_images = sum(len(examples[VALID]) for _, examples in state)
+        truth, found = (Annotations(num_images, len(class_names)) for _ in range(2))
+        first = 0
+        for predictions, examples in state:
+            for row in range(len(examples[VALID])):
+                for k in np.flatnonzero(examples[VALID][row]):
+                    is_crowd = int(examples[CROWD][row, k])
+                    truth.add(first + row, examples[BOXES][row, k], examples[LABELS][row, k], iscrowd=is_crowd)
+                for k in np.flatnonzero(predictions["labels"][row] >= 0):
+                    score = float(predictions["scores"][row, k])
+                    found.add(first + row, predictions["boxes"][row, k], predictions["labels"][row, k], score=score)
+            first += len(examples[VALID])
+        return scores_of(evaluate(truth, found), class_names)
+
+    names = (*METRICS, *class_scores(class_names).values())
+    return HostMetrics(names, predict, list, accumulate, compute, batch_size)

@@ -1,0 +1,118 @@
+"""A small FCOS that trains in seconds on a CPU: the proxy network of detection."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from jaxloss.core.types import Array
+from jaxloss.tasks.models.convolution import convolution
+from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
+from jaxloss.tasks.models.segmentation.unet import doubled
+
+# exp of more is wider than any image, and a step that leads there would end in an overflow.
+_LARGEST = 6.0
+
+
+class TinyFCOS(DetectionNetwork):
+    """A backbone of convolutions that halve the image, a pyramid of its last maps, and heads that all levels share.
+
+    As in FCOS, a tower of convolutions with GroupNorm leads to the classes and another to the box, whose branch also tells the
+    quality; the distances are `exp(s x)` with a learnt factor `s` for each level; biases begin where every class has the
+    probability `prior`. The last layers are 1x1.
+
+    Attributes:
+      num_classes: without background.
+      background: whether it is a class more, the last, which begins near 1.
+      features: channels of the maps of 1/2, 1/4, 1/8, ... of the size of the image.
+      num_levels: of the pyramid, the last maps; strides 8, 16 and 32 with five maps and three levels.
+      channels: of the pyramid and the towers; a multiple of 8.
+      depth: convolutions in each tower.
+      prior: probability of every class at the start (Lin et al., ICCV 2017).
+      convolution: `patches` or `native`, see `models.convolution`.
+      dtype: of the computation, for example `bfloat16`; statistics, parameters and outputs are float32.
+      momentum: of the running statistics of BatchNorm, in the backbone.
+      axis_name: of the device axis over which a batch is divided, see `DetectionNetwork`.
+
+    References:
+      Z. Tian et al.: FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019.
+    """
+
+    num_classes: int
+    background: bool = False
+    features: tuple[int, ...] = (16, 32, 64, 96, 128)
+    num_levels: int = 3
+    channels: int = 48
+    depth: int = 1
+    prior: float = 0.01
+    convolution: str = "patches"
+    dtype: str = "float32"
+    momentum: float = 0.9
+    axis_name: str | None = None
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """See `DetectionNetwork`."""
+        return tuple(2 ** (level + 1) for level in range(len(self.features)))[-self.num_levels :]
+
+    @nn.compact
+    def __call__(self, images: Array, train: bool = False) -> DetectionOutputs:
+        """Outputs for images `[N, H, W, channels]`.
+
+        Raises:
+          UserError: for images that are too small.
+        """
+        self.check_size(images)
+        dtype = jnp.dtype(self.dtype)
+        layer = functools.partial(convolution, implementation=self.convolution, use_bias=False, dtype=dtype)
+        statistics = {"use_running_average": not train, "momentum": self.momentum, "axis_name": self.axis_name}
+        norm = functools.partial(nn.BatchNorm, **statistics, dtype=dtype)
+        maps, sizes = images.astype(dtype), []
+        for level, channels in enumerate(self.features):
+            maps = nn.relu(norm()(layer(channels, stride=2)(maps)))
+            if level > 0:
+                # Depthwise, with a 1x1 behind: depth that costs little.
+                maps = nn.relu(maps + norm()(layer(channels, 1)(layer(channels, groups=channels)(maps))))
+            sizes.append(maps)
+        return self._heads(self._pyramid(sizes[-self.num_levels :], layer, norm), layer)
+
+    def _pyramid(self, sizes: list[Array], layer: Callable, norm: Callable) -> list[Array]:
+        """Maps of one width, each with what lies below added, the finest first."""
+        levels, below = [], None
+        for fine in reversed(sizes):
+            maps = layer(self.channels, 1)(fine)
+            below = maps if below is None else maps + doubled(below, *fine.shape[1:3])
+            levels.append(nn.relu(norm()(below)))
+        return levels[::-1]
+
+    def _first_biases(self) -> np.ndarray:
+        """Of the classes, float32 `[C]`: with background, whose bias is 0, a softmax gives nearly the same as sigmoids do."""
+        biases = np.full(self.num_classes + self.background, -math.log((1 - self.prior) / self.prior), np.float32)
+        biases[self.num_classes :] = 0
+        return biases
+
+    def _heads(self, levels: list[Array], layer: Callable) -> DetectionOutputs:
+        # Made once, called at every level: their parameters are shared.
+        towers = [
+            [(layer(self.channels), nn.GroupNorm(num_groups=8, dtype=levels[0].dtype)) for _ in range(self.depth)]
+            for _ in range(2)
+        ]
+        last = functools.partial(nn.Dense, dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
+        count = self.num_classes + self.background
+        bias = nn.initializers.constant(self._first_biases())
+        classes, box, quality = last(count, bias_init=bias), last(4), last(1)
+        factors = self.param("level_factors", nn.initializers.ones, (self.num_levels,))
+        found = []
+        for level, maps in enumerate(levels):
+            features = []
+            for tower in towers:
+                through = maps
+                for convolve, normalise in tower:
+                    through = nn.relu(normalise(convolve(through)))
+                features.append(through.reshape(len(maps), -1, self.channels).astype(jnp.float32))
+            distances = jnp.exp(jnp.minimum(factors[level] * box(features[1]), _LARGEST))
+            found.append((classes(features[0]), distances, quality(features[1])[..., 0]))
+        return DetectionOutputs(*(jnp.concatenate(one, axis=1) for one in zip(*found, strict=True)))
