@@ -43,7 +43,8 @@ def test_interpreter(tmp_path, capsys, monkeypatch, chosen):
     assert "vmap_gradient" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("branch", ["regression", pytest.param("classification", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("branch", ["regression", "classification"])
 def test_simulation(tmp_path, branch):
     table = tmp_path / "out.json"
     tiny = ["--branch", branch, "--losses", "6", "--images", "2", "--locations", "3", "--iterations", "20", "--eager", "1"]

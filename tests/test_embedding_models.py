@@ -168,6 +168,7 @@ def pretrained_osnet(tmp_path, variant):
     return network, load(tmp_path, network, image, tensors), tensors
 
 
+@pytest.mark.slow
 def test_pretrained_osnet_against_numpy(tmp_path):
     # Of the variants this one has the most parts: blocks with and without instance normalisation, and a stem with it.
     network, variables, tensors = pretrained_osnet(tmp_path, "ain")

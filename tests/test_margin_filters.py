@@ -220,6 +220,7 @@ def test_toy_problem_starts_at_chance_and_stays_in_range():
     assert np.array_equal(free.inputs(free.start, free.context).arrays["cosine"], free.start)
 
 
+@pytest.mark.slow
 def test_loop_and_vmap_give_the_same_verdicts():
     """On a CPU lanes come one after the other, on an accelerator side by side."""
     problem = toy_problem(jax.random.key(0), 16, 6)

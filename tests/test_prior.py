@@ -124,6 +124,7 @@ def problem_metric(value, target):
     return classification_problem().metric(value, target)
 
 
+@pytest.mark.slow
 def test_a_search_with_the_prior_from_draw_to_export(tmp_path, capsys):
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path}", "--config.search.control=false"]
     assert launch.main(arguments + [f"--config.{key}={value}" for key, value in DIGITS.items()]) == 0, capsys.readouterr()

@@ -158,6 +158,7 @@ def summaries(cascade, graphs):
     ]
 
 
+@pytest.mark.slow
 def test_all_ways_come_to_the_same_verdicts(two_thousand):
     """Blocks and vmap, each on one device and on two, and blocks in threads; each compiled once for lists of any length."""
     assert jax.local_device_count() >= 2

@@ -92,6 +92,7 @@ def test_losses_that_learn_classes_pass_and_others_do_not(problems, space):
     assert gains[0] > 0.3
 
 
+@pytest.mark.slow
 def test_logits_may_be_optimised_in_place_of_probabilities(folder, variables):
     task = make(folder, context={"rejection_variable": "logits"}, rejection_locations=0)
     problem = task.problems[PREDICTIONS](variables, task.data[TRAIN], jax.random.key(1), 2)["classification"]

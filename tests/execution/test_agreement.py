@@ -150,7 +150,9 @@ def images_expected(images):
 
 
 # On several devices it takes as long again, and they agree on a smaller network above.
-@pytest.mark.parametrize("mode", ["vmap", pytest.param("pmap", marks=[needs_devices, pytest.mark.slow])])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("vmap", marks=pytest.mark.slow), pytest.param("pmap", marks=[needs_devices, pytest.mark.slow])]
+)
 def test_a_network_of_images_agrees_in_every_population(images, images_expected, mode):
     """Batches, augmentation and the running statistics of BatchNorm are those of a single training."""
     assert images_expected[0].steps == 4

@@ -55,4 +55,3 @@ def test_a_smaller_budget_than_what_was_done_is_one_line(tmp_path, capsys):
         "evolution has done 4 trainings, more than search.num_trainings=3: they stay, and it does no more",
     ]
     assert said(3) == (4, lines)
-    assert said(5) == (5, [])
