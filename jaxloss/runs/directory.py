@@ -231,8 +231,8 @@ def _changes(path: Path, stored: dict[str, Any], given: dict[str, Any], may_chan
     """The keys that differ, as entries of the history; refuses the first one that must not."""
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     changes = []
-    # The keys of the run as a whole first: others follow from them.
-    for key in sorted(stored.keys() | given.keys(), key=lambda key: (key.count(".") > 0, key)):
+    # The keys of the run as a whole first, its mode before all: others follow from them.
+    for key in sorted(stored.keys() | given.keys(), key=lambda key: (key.count(".") > 0, key != "mode", key)):
         was, wanted = (_shown(values, key) for values in (stored, given))
         if was == wanted or any(other.startswith(f"{key}.") for other in (stored | given)):
             continue  # an empty dictionary beside a filled one, whose keys are what differs
