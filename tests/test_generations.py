@@ -5,6 +5,8 @@ import collections
 import numpy as np
 import pytest
 
+from jaxloss.config.file import load_config
+from jaxloss.config.plan import make_plan
 from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
@@ -17,6 +19,7 @@ from jaxloss.search.selection import select
 from jaxloss.search.settings import GenerationsSettings
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
+from tests.errors import user_error
 
 SPACE = autoloss_zero()
 (BRANCH,) = SPACE.branches
@@ -238,3 +241,22 @@ def test_branches_are_judged_together():
     draws = sum(len(one.attempts) + sum(one.structural.values()) for one in found)
     assert draws == 80
     assert found[0].structural["other_branch"] > 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"search.seeds": "('gious',)"}, "in search.seeds, for the branch regression, 'gious'. Did you mean 'giou'?"),
+        ({"search.seeds": "('Neg(',)"}, "config key search.seeds: bad formula"),
+        ({"space.cse_autoloss.fixed_loss": "sigmoid_focl"}, "'sigmoid_focl'. Did you mean 'sigmoid_focal'?"),
+    ],
+)
+def test_a_mistake_in_a_search_is_one_line(overrides, says):
+    with user_error(says):
+        make_plan(load_config("tests/configs/tiny_boxes.py", overrides))
+
+
+def test_a_generation_of_which_all_are_kept_is_remarked():
+    (remark,) = make_plan(load_config("tests/configs/tiny_boxes.py", {"search.generations.kept": "50"})).remarks
+    assert remark.startswith("search.generations.kept=50: a generation has 40 losses")
+    assert not make_plan(load_config("tests/configs/tiny_boxes.py")).remarks

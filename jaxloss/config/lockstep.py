@@ -23,6 +23,11 @@ def check_lockstep(config: ml_collections.ConfigDict, space: Space) -> None:
         )
     check_distribution(space)
     settings = config.lockstep
+    if settings.epochs_per_round > config.training.num_epochs:
+        raise UserError(
+            f"lockstep.epochs_per_round ({settings.epochs_per_round:g}) must not be above training.num_epochs "
+            f"({config.training.num_epochs:g}): losses are learned from round to round"
+        )
     others = {"rate": RIVAL, "longer": True, "best_of": True}
     needing = [f"lockstep.{name}={shown(value)}" for name, value in others.items() if settings[name] == value]
     if needing and not config.comparison.handcrafted:

@@ -22,6 +22,7 @@ from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.runs import json_text
 from jaxloss.search.evolution import Evolution
+from jaxloss.search.generations import Generations
 from jaxloss.search.lockstep_settings import LockstepSettings
 from jaxloss.search.presets import PAPER
 from jaxloss.search.settings import EvolutionSettings, SearchSettings
@@ -125,6 +126,10 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_pre
         yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
     for name, why in wiring.unwritable(config, space).items() if config.mode == "search" else ():
         yield f"search.prior_knowledge: the known loss '{name}' of the space {space.name} is left out: {why}"
+    if config.mode == "search" and config.search.name == Generations.name:
+        kept, size = config.search.generations.kept, config.search.generation_size
+        if kept >= size:
+            yield f"search.generations.kept={kept}: a generation has {size} losses, all that pass are trained"
     if config.mode == "search" and config.search.name == Evolution.name:
         search, first = read(config, SearchSettings), read(config, EvolutionSettings).initial_population
         each = search.racing_first or search.seeds_per_candidate

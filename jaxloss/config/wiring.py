@@ -100,6 +100,8 @@ def make_search(config: Config, space: Space, name: str) -> Search:
         raise unknown("search", name, SEARCHES)
     kind = SEARCHES[name]
     settings = None if kind.settings_class is None else read(config, kind.settings_class)
+    for text in config.search.seeds:
+        _check_given(space, text)
     seeds = [_seed(space, text) for text in seeds_of(config, space)]
     return kind(space, config.seed, config.search.generation_size, settings, seeds)
 
@@ -110,6 +112,17 @@ def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
     left_out = unwritable(config, space)
     given = (space.known_losses.get(text, text) for text in config.search.seeds)
     return (*given, *(text for name, text in known.items() if name not in left_out))
+
+
+def _check_given(space: Space, text: str) -> None:
+    """Whether a seed of the config is the name of a known loss, or a formula."""
+    try:
+        _seed(space, space.known_losses.get(text, text))
+    except UserError as error:
+        if text.isidentifier() and space.known_losses:
+            listed = ", ".join(one.name for one in space.branches)
+            raise unknown(f"loss in search.seeds, for the branch {listed},", text, space.known_losses) from None
+        raise UserError(f"config key search.seeds: {error}") from None
 
 
 def unwritable(config: Config, space: Space) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.form import Form
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs
@@ -42,7 +43,12 @@ def fixed_loss(text: str, form: Form, weight: float, whose: str = "") -> FixedLo
         return FixedLoss(
             text, family.inputs, lambda inputs, axis_name: weight * family.loss(encoded, {family.branch: inputs}, axis_name)
         )
-    function = form.compile(form.parse(text, whose))
+    try:
+        function = form.compile(form.parse(text, whose))
+    except UserError:
+        if text.isidentifier():
+            raise unknown(f"fixed loss{whose}", text, FAMILIES) from None
+        raise
     return FixedLoss(
         text, form.inputs, lambda inputs, axis_name: weight * mean_loss(function(inputs, axis_name), inputs, axis_name)
     )

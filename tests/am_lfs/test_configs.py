@@ -13,6 +13,7 @@ from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.core.types import LossInputs
 from jaxloss.systems.am_lfs.form import as_theta
+from tests.errors import user_error
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -67,3 +68,8 @@ def test_the_benchmark_of_copies_writes_its_table(tmp_path, capsys):
     assert rows == [("serial", 1, 1), ("serial", 3, 1), ("vmap", 3, 1)]
     assert all(row["epoch_seconds"] > 0 for row in results["rows"])
     assert "times one copy" in capsys.readouterr().out
+
+
+def test_a_round_is_no_longer_than_the_training():
+    with user_error("lockstep.epochs_per_round (4) must not be above training.num_epochs (3)"):
+        make_plan(load_config("tests/configs/tiny_lockstep.py", {"lockstep.epochs_per_round": "4"}))

@@ -150,9 +150,9 @@ def test_nothing_is_compiled_for_a_candidate(shop, whole):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("space.cse_autoloss.fixed_loss=cross_entropi", "unknown input 'cross_entropi'"),
+        ("space.cse_autoloss.fixed_loss=cross_entropi", "'cross_entropi'. Did you mean 'cross_entropy'?"),
         ("space.cse_autoloss.fixed_loss=arcface", "'arcface' of the branch classification needs the input 'cosine'"),
-        ("search.seeds=('gious',)", "unknown input 'gious'"),
+        ("search.seeds=('gious',)", "'gious'. Did you mean 'giou'?"),
         ("search.surrogate.candidates=4", "it is read by another search.name than generations"),
     ],
 )
