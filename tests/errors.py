@@ -13,9 +13,9 @@ def one_line(error):
 
 @contextlib.contextmanager
 def user_error(*parts):
-    """Expects a UserError in one line that holds every part."""
+    """Expects a UserError in one line that holds every part; gives what pytest has of it."""
     with pytest.raises(UserError) as caught:
-        yield
+        yield caught
     message = str(caught.value)
     assert "\n" not in message
     for part in parts:

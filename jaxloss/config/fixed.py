@@ -32,6 +32,8 @@ def with_fixed_losses(task: Task, fixed: Mapping[str, FixedLoss]) -> Task:
                     f"the loss '{loss.name}' of the branch {branch} needs the input '{name}', the task {task.name} offers "
                     f"{sorted(task.offers[branch])}"
                 )
+        if loss.of_softmax:
+            refuse_independent(loss.name, branch, task)
     if not task.offers.keys() - fixed.keys():
         raise UserError(
             f"the task {task.name} has no branch but {', '.join(repr(name) for name in fixed)}, whose loss is fixed: there is "
@@ -46,6 +48,20 @@ def with_fixed_losses(task: Task, fixed: Mapping[str, FixedLoss]) -> Task:
         with_division=lambda number: with_fixed_losses(task.with_division(number), fixed),
         details={**task.details, **{f"loss of the branch {branch}": loss.name for branch, loss in fixed.items()}},
     )
+
+
+def refuse_independent(name: str, branch: str, task: Task) -> None:
+    """Refuses a loss of a softmax in a branch whose classes are a question each.
+
+    Raises:
+      UserError: names the loss and the branch.
+    """
+    if branch in task.independent_classes:
+        raise UserError(
+            f"the loss '{name}' is one of a softmax, and the classes of the branch {branch} of the task {task.name} are a "
+            "question each: what is none of them would never be learned. Name another loss, or have the task predict a "
+            "distribution"
+        )
 
 
 def _without(values: Mapping, names: Mapping) -> dict:

@@ -11,7 +11,7 @@ from jaxloss.config import wiring
 from jaxloss.config.check_run import set_beside_its_file
 from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
-from jaxloss.config.fixed import with_fixed_losses
+from jaxloss.config.fixed import refuse_independent, with_fixed_losses
 from jaxloss.config.lockstep import check_lockstep
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
@@ -122,7 +122,9 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_pre
     batch_size = Preparation(task, settings).batch_size(shapes(resident_arrays(task.data[TRAIN])))
     if batch_size < settings.batch_size:
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
-    if config.mode == "search" and config.search.prior_knowledge and not space.known_losses:
+    # A preset is for any space.
+    asked = config.search.prior_knowledge and "search.prior_knowledge" not in by_preset
+    if config.mode == "search" and asked and not space.known_losses:
         yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
     for name, why in wiring.unwritable(config, space).items() if config.mode == "search" else ():
         yield f"search.prior_knowledge: the known loss '{name}' of the space {space.name} is left out: {why}"
@@ -269,3 +271,5 @@ def _check_handcrafted(contender: Contender, task: Task, mode: str) -> None:
                 f"the hand-crafted loss '{contender.name}' needs the input '{missing[0]}', the branch {branch} of the task "
                 f"{task.name} offers {sorted(offered)}; {_OTHER_LOSSES[mode]}"
             )
+    for branch in contender.family.softmax_branches:
+        refuse_independent(contender.name, branch, task)

@@ -235,7 +235,7 @@ def attempt_of(branch: str, form: Form, number: int, expression: Expression, ori
         key=form.key(expression),
         origin=origin,
         reason=result.verdict.reason.label,
-        gain=None if gain is None or gain != gain else gain,
+        gain=None if gain != gain else gain,
         signature=result.signature,
         sketch=result.sketch,
     )

@@ -39,6 +39,11 @@ class BranchedFamily:
         """Branch -> names of the arrays that are read there."""
         return {branch: one.inputs for branch, one in self.families.items()}
 
+    @property
+    def softmax_branches(self) -> tuple[str, ...]:
+        """Branches whose predictions it takes for a distribution."""
+        return tuple(branch for branch, one in self.families.items() if one.of_softmax)
+
     def customary(self, formula: str | None = None) -> dict[str, float]:
         """See `core.family.LossFamily`; a hand-crafted loss has no formula."""
         return _prefixed({branch: one.customary(formula) for branch, one in self.families.items()})

@@ -18,11 +18,13 @@ class FixedLoss:
       name: of a hand-crafted loss, or a formula; for people.
       reads: names of the arrays that it reads.
       function: `(inputs, axis_name) -> scalar`, with its weight.
+      of_softmax: whether it takes predictions for a distribution over the classes.
     """
 
     name: str
     reads: tuple[str, ...]
     function: Callable[[LossInputs, str | None], Array]
+    of_softmax: bool = False
 
 
 def fixed_loss(text: str, form: Form, weight: float, whose: str = "") -> FixedLoss:
@@ -40,15 +42,17 @@ def fixed_loss(text: str, form: Form, weight: float, whose: str = "") -> FixedLo
     if text in FAMILIES:
         family = FAMILIES[text]
         encoded = family.tuned(None, family.customary())
-        return FixedLoss(
-            text, family.inputs, lambda inputs, axis_name: weight * family.loss(encoded, {family.branch: inputs}, axis_name)
-        )
+
+        def function(inputs: LossInputs, axis_name: str | None) -> Array:
+            return weight * family.loss(encoded, {family.branch: inputs}, axis_name)
+
+        return FixedLoss(text, family.inputs, function, family.of_softmax)
     try:
-        function = form.compile(form.parse(text, whose))
+        compiled = form.compile(form.parse(text, whose))
     except UserError:
         if text.isidentifier():
             raise unknown(f"fixed loss{whose}", text, FAMILIES) from None
         raise
     return FixedLoss(
-        text, form.inputs, lambda inputs, axis_name: weight * mean_loss(function(inputs, axis_name), inputs, axis_name)
+        text, form.inputs, lambda inputs, axis_name: weight * mean_loss(compiled(inputs, axis_name), inputs, axis_name)
     )

@@ -31,6 +31,7 @@ class HandcraftedFamily:
       inputs: names of the arrays that it reads.
       branch: whose arrays; empty where a task makes one branch alone.
       looks_across: whether what a sample's loss is depends on the others of the batch, those on other devices too.
+      of_softmax: whether it takes predictions for a distribution over the classes: what is not pushed up goes down.
       title: as people write it; empty for the words of its name.
     """
 
@@ -41,6 +42,7 @@ class HandcraftedFamily:
     inputs: tuple[str, ...] = INPUTS
     branch: str = ""
     looks_across: bool = False
+    of_softmax: bool = False
     title: str = ""
 
     def __hash__(self) -> int:
@@ -55,6 +57,11 @@ class HandcraftedFamily:
     def reads(self) -> dict[str, tuple[str, ...]]:
         """Branch -> names of the arrays that are read there."""
         return {self.branch: self.inputs}
+
+    @property
+    def softmax_branches(self) -> tuple[str, ...]:
+        """Branches whose predictions it takes for a distribution."""
+        return (self.branch,) if self.of_softmax else ()
 
     def customary(self, formula: str | None = None) -> dict[str, float]:
         """See `core.family.LossFamily`; a hand-crafted loss has no formula."""
@@ -139,18 +146,23 @@ def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Ar
 CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
-        HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood", title="cross-entropy"),
+        HandcraftedFamily("cross_entropy", cross_entropy, {}, "maximum likelihood", title="cross-entropy", of_softmax=True),
         HandcraftedFamily(
-            "label_smoothing", label_smoothing, {"smoothing": TuningRange(0.02, 0.8, 0.1)}, "Szegedy et al., CVPR 2016"
+            "label_smoothing",
+            label_smoothing,
+            {"smoothing": TuningRange(0.02, 0.8, 0.1)},
+            "Szegedy et al., CVPR 2016",
+            of_softmax=True,
         ),
-        HandcraftedFamily("focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017"),
-        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017", title="MAE"),
+        HandcraftedFamily("focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017", of_softmax=True),
+        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017", title="MAE", of_softmax=True),
         HandcraftedFamily(
             "gce",
             generalised_cross_entropy,
             {"q": TuningRange(0.1, 1.0, 0.7)},
             "Zhang and Sabuncu, NeurIPS 2018",
             title="GCE",
+            of_softmax=True,
         ),
         HandcraftedFamily(
             "sce",
@@ -158,6 +170,7 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"alpha": TuningRange(0.01, 6.0, 0.1, logarithmic=True), "beta": TuningRange(0.1, 2.0, 1.0, logarithmic=True)},
             "Wang et al., ICCV 2019 (A = -4)",
             title="SCE",
+            of_softmax=True,
         ),
     )
 }

@@ -104,6 +104,7 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "inverse frequencies",
             INPUTS_WITH_PRIOR,
             title="weighted cross-entropy",
+            of_softmax=True,
         ),
         HandcraftedFamily(
             "class_balanced",
@@ -111,14 +112,18 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"saturation": TuningRange(0.1, 1000.0, 1.0, logarithmic=True)},
             "Cui et al., CVPR 2019 (softmax)",
             INPUTS_WITH_PRIOR,
+            of_softmax=True,
         ),
-        HandcraftedFamily("balanced_softmax", balanced_softmax, {}, "Ren et al., NeurIPS 2020", INPUTS_WITH_PRIOR),
+        HandcraftedFamily(
+            "balanced_softmax", balanced_softmax, {}, "Ren et al., NeurIPS 2020", INPUTS_WITH_PRIOR, of_softmax=True
+        ),
         HandcraftedFamily(
             "logit_adjustment",
             logit_adjustment,
             {"tau": TuningRange(0.1, 3.0, 1.0)},
             "Menon et al., ICLR 2021",
             INPUTS_WITH_PRIOR,
+            of_softmax=True,
         ),
         HandcraftedFamily(
             "ldam",
@@ -127,6 +132,7 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Cao et al., NeurIPS 2019 (without deferred re-weighting)",
             INPUTS_WITH_PRIOR,
             title="LDAM",
+            of_softmax=True,
         ),
         HandcraftedFamily(
             "soft_f1",

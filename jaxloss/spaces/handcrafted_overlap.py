@@ -117,6 +117,7 @@ OVERLAP_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Berman et al., CVPR 2018 (of the batch)",
             looks_across=True,
             title="Lovasz-softmax",
+            of_softmax=True,
         ),
     )
 }

@@ -93,6 +93,7 @@ STRUCTURE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"strength": TuningRange(0.5, 20.0, 2.0, logarithmic=True), "decay": TuningRange(0.5, 8.0, 2.0, logarithmic=True)},
             "Caliva et al., MIDL 2019 (distance map penalty; the weight falls exponentially)",
             title="boundary-weighted cross-entropy",
+            of_softmax=True,
         ),
         HandcraftedFamily(
             "structural_similarity",
@@ -100,6 +101,7 @@ STRUCTURE_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"share": TuningRange(0.05, 1.0, 0.5)},
             "Qin et al., CVPR 2019 (BASNet), with cross-entropy",
             title="SSIM",
+            of_softmax=True,
         ),
     )
 }

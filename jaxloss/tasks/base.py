@@ -70,6 +70,8 @@ class Task:
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
         its ends, as one-hot labels do; other inputs lie between them. Formulas are simplified, for reading, under this alone.
+      independent_classes: branches whose classes are a question each, as with sigmoids: their predictions do not sum to one, and
+        losses of a softmax, which would never hear of background, are refused there.
       output_samples: `() -> OutputSamples`, made-up outputs of the network, the same at every call and for every division, whose
         gradients tell which losses are one on this task; every offered branch is in their inputs. None tells losses apart by
         their scores.
@@ -97,6 +99,7 @@ class Task:
     pictures: Pictures | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    independent_classes: tuple[str, ...] = ()
     output_samples: Callable[[], OutputSamples] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -22,7 +22,8 @@ def check_task_fields(task: Task) -> None:
     """
     for name in ("name", "metric"):
         _expect(task, name, isinstance(getattr(task, name), str), "a text")
-    _expect(task, "also_shown", _are_names(task.also_shown), "a tuple of names")
+    for name in ("also_shown", "independent_classes"):
+        _expect(task, name, _are_names(getattr(task, name)), "a tuple of names")
     for name in ("offers", "data", "ranges", "details", "parts", *_OF_FUNCTIONS):
         _expect(task, name, isinstance(getattr(task, name), Mapping), "a dict")
     _expect(task, "offers", bool(task.offers), "a dict of at least one branch")

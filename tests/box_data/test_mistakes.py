@@ -92,8 +92,9 @@ def with_first(array, value):
 )
 def test_what_is_wrong_in_an_archive(tmp_path, arrays, parts):
     write(tmp_path, 4, **arrays)
-    with user_error("cells.npz", *parts):
+    with user_error("cells.npz", *parts) as caught:
         load_boxes("npz:cells.npz", str(tmp_path))
+    assert str(caught.value).count("cells.npz") == 1
 
 
 def test_other_mistakes(tmp_path):

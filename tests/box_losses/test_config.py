@@ -1,16 +1,14 @@
 """The config of a search on blood cells: the numbers of the paper, and the checks of a run."""
 
 import numpy as np
-import pytest
 
 from jaxloss.config import default_config
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
-from jaxloss.tasks.registry import TASKS
+from tests.errors import user_error
 from tests.launch.command import REPOSITORY
 
 CONFIG = str(REPOSITORY / "configs/cse_autoloss_bccd.py")
-needs_the_task = pytest.mark.skipif("detection" not in TASKS, reason="needs the task 'detection'")
 
 
 def test_the_preset_has_the_numbers_of_the_paper():
@@ -22,8 +20,8 @@ def test_the_preset_has_the_numbers_of_the_paper():
     assert config.filters.rejection.num_samples == 80
 
 
-@needs_the_task
-def test_a_search_on_blood_cells_passes_the_checks_of_a_run(tmp_path):
+def write_cells(folder):
+    """A miniature of the data, and what of the config it changes."""
     random, count = np.random.default_rng(0), 48
     low = random.integers(0, 20, (count, 2))
     arrays = {
@@ -33,15 +31,24 @@ def test_a_search_on_blood_cells_passes_the_checks_of_a_run(tmp_path):
         "box_label": random.integers(0, 3, count),
         "class_names": np.array(["platelet", "red", "white"]),
     }
-    np.savez(tmp_path / "cells.npz", **arrays)
-    miniature = {
-        "data_dir": str(tmp_path),
+    np.savez(folder / "cells.npz", **arrays)
+    return {
+        "data_dir": str(folder),
         "task.detection.source": "npz:cells.npz",
         "task.detection.source_options": "{'split_key': 'none'}",
         "task.detection.fractions": "(0.5, 0.25, 0.25)",
         "task.detection.rejection_locations": "12",
     }
-    plan = make_plan(load_config(CONFIG, miniature))
+
+
+def test_a_search_on_blood_cells_passes_the_checks_of_a_run(tmp_path):
+    plan = make_plan(load_config(CONFIG, write_cells(tmp_path)))
     assert [branch.name for branch in plan.space.branches] == ["regression"]
     assert plan.task.offers.keys() == {"regression"}
     assert "classification" in plan.task.auxiliary_losses
+
+
+def test_a_fixed_loss_of_a_softmax_is_refused_where_classes_are_a_question_each(tmp_path):
+    """As it is where nothing is said of it: cross-entropy, as in the paper's Faster R-CNN."""
+    with user_error("the loss 'cross_entropy' is one of a softmax", "of the branch classification", "are a question each"):
+        make_plan(load_config(CONFIG, {**write_cells(tmp_path), "space.cse_autoloss.fixed_loss": ""}))

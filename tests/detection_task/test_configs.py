@@ -9,6 +9,7 @@ from jaxloss import export
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from tests.detection_task.cells import FILE, TINY, write
+from tests.errors import user_error
 from tests.short_comparison import SHORT_COMPARISON
 
 BCCD = Path(__file__).parents[2] / "configs" / "autoloss_zero_bccd.py"
@@ -39,6 +40,11 @@ def test_it_passes_the_checks_of_a_run(data_dir):
     inputs = {branch.name: branch.form.inputs for branch in plan.space.branches}
     assert inputs == {"classification": ("prediction", "target"), "regression": ("intersection", "union", "enclosing")}
     assert {branch.name: branch.weight for branch in plan.space.branches} == {"classification": 1.0, "regression": 10.0}
+
+
+def test_a_loss_of_a_softmax_is_refused_where_classes_are_a_question_each(data_dir):
+    with user_error("is one of a softmax, and the classes of the branch classification of the task", "are a question each"):
+        make_plan(config_of(data_dir, {"task.detection.probabilities": "sigmoid"}))
 
 
 @pytest.mark.slow

@@ -25,6 +25,8 @@ def open_archive(path: pathlib.Path) -> Iterator[np.lib.npyio.NpzFile]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             yield archive
+    except UserError:
+        raise  # it is a ValueError too, and says what is wrong
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"data file {path} cannot be read: {str(error).splitlines()[0]}") from error
 

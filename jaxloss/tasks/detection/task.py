@@ -15,7 +15,7 @@ from jaxloss.tasks.data.boxes.source import CROWD, VALID
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.detection.assignment import FCOSAssignment
 from jaxloss.tasks.detection.decoding import Decoder
-from jaxloss.tasks.detection.inputs import OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
+from jaxloss.tasks.detection.inputs import CLASSIFICATION, OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
@@ -127,6 +127,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
             native_convolution=getattr(network, "convolution", "native") == "native",
             ranges=RANGES,
             pictures=pictures,
+            independent_classes=() if background else (CLASSIFICATION,),
             output_samples=functools.partial(box_samples, inputs, network.strides),
             details={
                 **{f"num_{name}": len(splits[name]) for name in SPLITS},

@@ -9,9 +9,9 @@ from typing import Any
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
 from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
-from jaxloss.tasks.data.masks.source import checked_class_names
 
 _LISTS = ("images", "annotations", "categories")
 

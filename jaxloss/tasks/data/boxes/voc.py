@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
 from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.locate import find_folder
 from jaxloss.tasks.data.masks.files import check_listed, listed_names, read_image
-from jaxloss.tasks.data.masks.source import checked_class_names
 
 IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 # fmt: off

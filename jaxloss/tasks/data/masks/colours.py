@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.masks.source import VOID, checked_class_names
+from jaxloss.tasks.data.masks.source import VOID, mask_class_names
 
 _VOID_NAMES = ("void", "ignore", "unlabelled", "unlabeled")
 _COLOUR = re.compile(r"(?<![\w.])(\d+)[\s,;]+(\d+)[\s,;]+(\d+)(?![\w.])")
@@ -94,4 +94,4 @@ def parse_colours(text: str, folder: pathlib.Path) -> ColourTable:
             classes[code] = names.index(name)
     codes = sorted(classes)
     table = np.array([classes[code] for code in codes], np.uint8)
-    return ColourTable(np.array(codes, np.int32), table, checked_class_names(names, origin), origin)
+    return ColourTable(np.array(codes, np.int32), table, mask_class_names(names, origin), origin)

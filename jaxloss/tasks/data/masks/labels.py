@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.masks.source import MAX_CLASSES, VOID, checked_class_names
+from jaxloss.tasks.data.masks.source import MAX_CLASSES, VOID, mask_class_names
 
 # No class has this number.
 _UNKNOWN = MAX_CLASSES
@@ -109,18 +109,18 @@ def parse_class_names(text: str, folder: pathlib.Path | None, option: str = "cla
       option: that the text is of, for the error line.
 
     Raises:
-      UserError: for a file that is absent, and see `checked_class_names`.
+      UserError: for a file that is absent, and see `mask_class_names`.
     """
     origin = f"the source option '{option}'"
     if text.strip().isdecimal():
-        return checked_class_names([str(index) for index in range(min(int(text), MAX_CLASSES + 1))], origin)
+        return mask_class_names([str(index) for index in range(min(int(text), MAX_CLASSES + 1))], origin)
     for path in ([folder / text] if folder else []) + [pathlib.Path(text).expanduser()]:
         if path.is_file():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            return checked_class_names([line for line in lines if line.strip()], str(path))
+            return mask_class_names([line for line in lines if line.strip()], str(path))
     if "," not in text and text.strip():
         raise UserError(f"{origin} takes a file with a name in each line, names with commas between them, or a number: '{text}'")
-    return checked_class_names([name for name in text.split(",") if name.strip()], origin)
+    return mask_class_names([name for name in text.split(",") if name.strip()], origin)
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -12,7 +12,7 @@ from jaxloss.tasks.data.masks.assemble import make_mask_source
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers, parse_class_names, parse_numbers
 from jaxloss.tasks.data.masks.pairs import Pair
-from jaxloss.tasks.data.masks.source import PUBLISHED_SPLITS, TEST, TRAIN, MaskSource, checked_class_names
+from jaxloss.tasks.data.masks.source import PUBLISHED_SPLITS, TEST, TRAIN, MaskSource, mask_class_names
 from jaxloss.tasks.data.npz import open_archive
 
 _WORDS = {"0": TRAIN, "1": TEST}
@@ -99,7 +99,7 @@ def _class_names(found: np.ndarray | None, key: str, path: pathlib.Path, there: 
             f"data file {path} has no '{key}'.{did_you_mean(key, there)} Name another of its keys with the source option "
             f"class_key, or give names or a number with classes: {', '.join(there)}"
         )
-    return checked_class_names([str(name) for name in found.ravel()], f"{path} ({key})")
+    return mask_class_names([str(name) for name in found.ravel()], f"{path} ({key})")
 
 
 def _pairs(

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.stream import ArrayRows
 
 # The number of a pixel without a class; it is left out of losses and scores.
@@ -90,18 +91,12 @@ class MaskSource:
         return len(self.class_names)
 
 
-def checked_class_names(names: Sequence[str], origin: str) -> tuple[str, ...]:
-    """The names of the classes.
+def mask_class_names(names: Sequence[str], origin: str) -> tuple[str, ...]:
+    """The names of the classes of masks, see `checked_class_names`.
 
     Raises:
-      UserError: for an empty list, more classes than a mask can number, an empty name, and a name that occurs twice.
+      UserError: also for more classes than a mask can number.
     """
-    names = tuple(str(name).strip() for name in names)
-    if not names:
-        raise UserError(f"{origin}: the list of classes is empty")
     if len(names) > MAX_CLASSES:
         raise UserError(f"{origin}: {len(names)} classes; a mask numbers at most {MAX_CLASSES}, beside void ({VOID})")
-    twice = [name for index, name in enumerate(names) if not name or name in names[:index]]
-    if twice:
-        raise UserError(f"{origin}: the list of classes holds {f'{twice[0]!r} twice' if twice[0] else 'an empty name'}")
-    return names
+    return checked_class_names(names, origin)
