@@ -97,6 +97,7 @@ def test_a_mistake_in_one_branch(text, says):
 
 def test_names_as_people_write_them():
     assert loss_name("a: cross_entropy | b: gce") == "a: cross-entropy | b: GCE"
+    assert loss_name("cross_entropy, best of 32") == "cross-entropy, best of 32"
 
 
 # --- runs --------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero import edits
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import CROSSOVER, TERM, autoloss_zero
 
@@ -52,7 +52,7 @@ def test_the_paper_has_one_parent():
 @pytest.mark.parametrize("seed", range(3))
 def test_parents_stay_as_they_are(seed):
     before = str(FIRST), str(SECOND)
-    trees.crossed(np.random.default_rng(seed), FIRST, SECOND)
+    edits.joined(np.random.default_rng(seed), FIRST, SECOND)
     assert (str(FIRST), str(SECOND)) == before
 
 

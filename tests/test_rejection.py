@@ -17,8 +17,8 @@ from jaxloss.filters.population import fit_lanes, make_population
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, REASONS, RejectionProtocol
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.filters.settings import RejectionSettings
+from jaxloss.graphs.trees import Vocabulary, leaves_of, random_tree
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
-from jaxloss.systems.autoloss_zero.trees import Vocabulary, leaves_of, random_tree
 from tests.problems import BRANCH, SPACE, classification_problem, make_cascade
 
 ENOUGH_MEMORY = 2**28

@@ -8,14 +8,15 @@ import pytest
 from scipy import stats
 
 from jaxloss.core.errors import UserError
+from jaxloss.graphs import trees
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.program import encode
+from jaxloss.graphs.trees import Tree
+from jaxloss.systems.autoloss_zero import edits
 from jaxloss.systems.autoloss_zero import space as space_module
-from jaxloss.systems.autoloss_zero import trees
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import COPY, MUTATION, REINITIALISE, autoloss_zero
-from jaxloss.systems.autoloss_zero.trees import Tree
 
 SPACE = autoloss_zero()
 (BRANCH,) = SPACE.branches
@@ -148,11 +149,11 @@ def test_mutations_are_drawn_uniformly(monkeypatch):
 
         return call
 
-    names = tuple(mutation.__name__ for mutation in trees.MUTATIONS)
-    monkeypatch.setattr(trees, "MUTATIONS", tuple(counted(mutation) for mutation in trees.MUTATIONS))
+    names = tuple(mutation.__name__ for mutation in edits.MUTATIONS)
+    monkeypatch.setattr(edits, "MUTATIONS", tuple(counted(mutation) for mutation in edits.MUTATIONS))
     graph = read("Neg(Mul(target, Log(prediction)))")
     for seed in range(1000):
-        trees.mutate(np.random.default_rng(seed), VOCABULARY, graph, 2)
+        edits.mutate(np.random.default_rng(seed), VOCABULARY, graph, 2)
     assert sum(counts.values()) >= 2000
     assert is_uniform(counts, names)
 
@@ -160,7 +161,7 @@ def test_mutations_are_drawn_uniformly(monkeypatch):
 def test_a_deletion_that_is_impossible_is_drawn_again():
     """From a bare input two mutations are always done: the count says how many took place, not how many were tried."""
     for seed in range(50):
-        graph = trees.mutate(np.random.default_rng(seed), VOCABULARY, read("prediction"), 1)
+        graph = edits.mutate(np.random.default_rng(seed), VOCABULARY, read("prediction"), 1)
         assert graph.num_operators == 1
 
 
@@ -168,7 +169,7 @@ def test_the_parent_stays_as_it_was():
     parent = read("Neg(Mul(target, Log(prediction)))")
     before = (parent.nodes, str(parent))
     for seed in range(200):
-        trees.mutate(np.random.default_rng(seed), VOCABULARY, parent, 3)
+        edits.mutate(np.random.default_rng(seed), VOCABULARY, parent, 3)
     assert (parent.nodes, str(parent)) == before
 
 
@@ -176,7 +177,7 @@ def test_mutated_trees_are_graphs_in_normal_form():
     """What a mutation makes reads back as itself: topological order, output last, nothing unused."""
     graph = read("Neg(Mul(target, Log(prediction)))")
     for seed in range(300):
-        mutated = trees.mutate(np.random.default_rng(seed), VOCABULARY, graph, 2)
+        mutated = edits.mutate(np.random.default_rng(seed), VOCABULARY, graph, 2)
         assert mutated == Graph.build(mutated.nodes)
         assert read(str(mutated)) == mutated
 

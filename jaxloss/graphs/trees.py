@@ -4,7 +4,7 @@ A tree hangs from a root that is the output and computes nothing; it has one chi
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,6 +36,10 @@ class Vocabulary:
     def draw_leaf(self, generator: np.random.Generator) -> Node:
         """One of the leaves, all with the same probability."""
         return self.leaves[generator.integers(len(self.leaves))]
+
+
+# `(generator, vocabulary, root) -> whether it took place`.
+Mutation = Callable[[np.random.Generator, Vocabulary, Tree], bool]
 
 
 def leaves_of(inputs: Sequence[str], constants: Sequence[float] = (1.0,)) -> tuple[Node, ...]:
@@ -131,3 +135,24 @@ def replace(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) 
     children = children + [Tree(vocabulary.draw_leaf(generator)) for _ in range(operator.arity - len(children))]
     parent.children[index] = Tree(Node(operator.name), children)
     return True
+
+
+def mutated(
+    generator: np.random.Generator, vocabulary: Vocabulary, graph: Graph, num_mutations: int, mutations: Sequence[Mutation]
+) -> Graph:
+    """Applies so many mutations, drawn uniformly, one after the other; another one where one is not possible."""
+    root = Tree(ROOT, [from_graph(graph)])
+    done = 0
+    while done < num_mutations:
+        done += mutations[generator.integers(len(mutations))](generator, vocabulary, root)
+    return to_graph(root.children[0])
+
+
+def crossed(generator: np.random.Generator, first: Graph, second: Graph) -> Graph:
+    """The first with a random part of the second in the place of a random part of its own."""
+    root, giver = Tree(ROOT, [from_graph(first)]), Tree(ROOT, [from_graph(second)])
+    sites, parts = places(root), places(giver)
+    parent, index = sites[generator.integers(len(sites))]
+    source, part = parts[generator.integers(len(parts))]
+    parent.children[index] = source.children[part]
+    return to_graph(root.children[0])

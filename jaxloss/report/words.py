@@ -1,5 +1,6 @@
 """Numbers and names as the report and the terminal write them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,7 @@ def duration(seconds: float) -> str:
 
 
 def loss_name(name: str) -> str:
-    """Names of hand-crafted losses as people write them, a note in brackets behind them kept; anything else as it is.
+    """Names of hand-crafted losses as people write them, a note in brackets or behind a comma kept; anything else as it is.
 
     One for each branch: `a: GCE | b: MAE`.
     """
@@ -69,10 +70,10 @@ def loss_name(name: str) -> str:
         return " | ".join(
             f"{branch}: {loss_name(own)}" for branch, _, own in (part.partition(": ") for part in name.split(" | "))
         )
-    own, bracket, note = name.partition(" (")
+    own, note = re.fullmatch(r"(.*?)((?: \(|, ).*)?", name, re.DOTALL).groups(default="")
     title = FAMILIES[own].title if own in FAMILIES else ""
     own = title or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
-    return own + bracket + note
+    return own + note
 
 
 def hyperparameters(values: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from scipy import special
 import jaxloss
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
+from jaxloss.graphs import trees
+from jaxloss.graphs.graph import Node
 from jaxloss.graphs.program import fits
 from jaxloss.graphs.trees import Vocabulary, leaves_of
 from jaxloss.systems.cse_autoloss import edits
@@ -96,10 +98,10 @@ def test_regression_losses_are_made_of_fewer_operators():
 
 def test_a_replaced_node_has_as_many_operands_and_is_another_one():
     vocabulary = Vocabulary(CSE_AUTOLOSS.visible, leaves_of(("intersection", "union", "enclosing"), (1.0, 2.0, 3.0)))
-    before = edits.from_graph(form_of("regression").parse("Sub(1, Div(intersection, union))"))
+    before = trees.from_graph(form_of("regression").parse("Sub(1, Div(intersection, union))"))
     shape = [len(node.children) for node in _nodes(before)]
     for seed in range(30):
-        root = edits.Tree(edits.ROOT, [edits.from_graph(edits.to_graph(before))])
+        root = trees.Tree(trees.ROOT, [trees.from_graph(trees.to_graph(before))])
         assert edits.replace(np.random.default_rng(seed), vocabulary, root)
         (after,) = root.children
         assert [len(node.children) for node in _nodes(after)] == shape
@@ -112,7 +114,7 @@ def _nodes(tree):
 
 def _names(tree):
     """The nodes without their operands' numbers, which differ between trees and graphs."""
-    return [edits.Tree(edits.Node(one.node.name, (), one.node.value)) for one in _nodes(tree)]
+    return [trees.Tree(Node(one.node.name, (), one.node.value)) for one in _nodes(tree)]
 
 
 def test_both_branches_may_be_searched_together():

@@ -12,9 +12,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout, fits
+from jaxloss.graphs.trees import Vocabulary, leaves_of, random_tree
 from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.hyperparameters import TuningRange
-from jaxloss.systems.autoloss_zero import trees
+from jaxloss.systems.autoloss_zero import edits
 from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_factors
 from jaxloss.systems.autoloss_zero.known import known_losses
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
@@ -33,7 +34,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     """Makes the space; its `sample` and `offspring` raise `UserError` when none of many draws has fitted."""
     settings = settings or AutoLossZeroSettings()
     inputs = {branch: settings.inputs_of(branch) for branch in settings.branches}
-    vocabularies = {branch: trees.Vocabulary(AUTOLOSS_ZERO.visible, trees.leaves_of(names)) for branch, names in inputs.items()}
+    vocabularies = {branch: Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(names)) for branch, names in inputs.items()}
     layouts = {
         branch: Layout(AUTOLOSS_ZERO, names, settings.max_instructions, settings.max_constants)
         for branch, names in inputs.items()
@@ -42,7 +43,7 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         vocabulary, layout = vocabularies[branch.name], layouts[branch.name]
         for _ in range(MAX_DRAWS):
-            graph = trees.random_tree(generator, vocabulary, settings.initial_depth)
+            graph = random_tree(generator, vocabulary, settings.initial_depth)
             if fits(graph, layout):
                 return graph
         raise UserError(
@@ -58,16 +59,16 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         if generator.random() < settings.reinitialise_probability:
             return sample(generator, branch), REINITIALISE
         if others and generator.random() < settings.crossover_probability:
-            graph = trees.crossed(generator, parent, others[0])
+            graph = edits.joined(generator, parent, others[0])
             if fits(graph, layout):
                 return graph, CROSSOVER
             # Two large parents: mutation makes a child that fits.
         if settings.term_probability and generator.random() < settings.term_probability:
-            graph = trees.with_term(generator, vocabulary, parent, settings.initial_depth)
+            graph = edits.with_term(generator, vocabulary, parent, settings.initial_depth)
             if fits(graph, layout):
                 return graph, TERM
         for _ in range(MAX_DRAWS):
-            graph = trees.mutate(generator, vocabulary, parent, settings.num_mutations)
+            graph = edits.mutate(generator, vocabulary, parent, settings.num_mutations)
             if fits(graph, layout):
                 return graph, MUTATION
         raise UserError(

@@ -8,7 +8,7 @@ way to another one of as many operands; a node that gives way to a fresh random 
 import numpy as np
 
 from jaxloss.graphs.graph import Graph, Node
-from jaxloss.graphs.trees import ROOT, Tree, Vocabulary, delete, from_graph, insert, places, random_tree, to_graph
+from jaxloss.graphs.trees import Tree, Vocabulary, delete, from_graph, insert, mutated, places, random_tree
 
 # The most operators on a path of a fresh part.
 _PART_DEPTH = 2
@@ -39,24 +39,9 @@ def regrow(generator: np.random.Generator, vocabulary: Vocabulary, root: Tree) -
     return True
 
 
-# Each is `(generator, vocabulary, root) -> whether it took place`.
 MUTATIONS = (insert, delete, replace, regrow)
 
 
 def mutate(generator: np.random.Generator, vocabulary: Vocabulary, graph: Graph, num_mutations: int) -> Graph:
-    """Applies mutations drawn uniformly from `MUTATIONS`, one after the other; another one where it is not possible."""
-    root = Tree(ROOT, [from_graph(graph)])
-    done = 0
-    while done < num_mutations:
-        done += MUTATIONS[generator.integers(len(MUTATIONS))](generator, vocabulary, root)
-    return to_graph(root.children[0])
-
-
-def crossed(generator: np.random.Generator, first: Graph, second: Graph) -> Graph:
-    """The first with a random part of the second in the place of a random part of its own."""
-    root, giver = Tree(ROOT, [from_graph(first)]), Tree(ROOT, [from_graph(second)])
-    sites, parts = places(root), places(giver)
-    parent, index = sites[generator.integers(len(sites))]
-    source, part = parts[generator.integers(len(parts))]
-    parent.children[index] = source.children[part]
-    return to_graph(root.children[0])
+    """So many of `MUTATIONS`, one after the other, see `graphs.trees.mutated`."""
+    return mutated(generator, vocabulary, graph, num_mutations, MUTATIONS)

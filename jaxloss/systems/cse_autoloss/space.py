@@ -9,10 +9,10 @@ from jaxloss.filters.settings import EquivalenceSettings
 from jaxloss.graphs.form import GraphForm
 from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout, fits
-from jaxloss.graphs.trees import Vocabulary, leaves_of, random_tree
+from jaxloss.graphs.trees import Vocabulary, crossed, leaves_of, random_tree
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.fixed import FixedLoss, fixed_loss
-from jaxloss.systems.cse_autoloss.edits import crossed, mutate
+from jaxloss.systems.cse_autoloss.edits import mutate
 from jaxloss.systems.cse_autoloss.filters import make_filters
 from jaxloss.systems.cse_autoloss.operators import S_CURVES
 from jaxloss.systems.cse_autoloss.published import known_losses
