@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.image_splits import split_images
 from jaxloss.tasks.data.masks.load import load_masks
-from jaxloss.tasks.data.masks.split import split_masks
 from tests.mask_data.layouts import image_of, labels, mask_of, shades
 
 CAMVID = pathlib.Path(os.environ.get("JAXLOSS_DATA_DIR", "")) / "camvid_240x180_trainval.npz"
@@ -153,6 +153,6 @@ def test_camvid():
     # The shares that are stated for the full size; reading a mask at the nearest pixel keeps them, nearly.
     shares = np.bincount(arrays["mask"].ravel(), minlength=256) / arrays["mask"].size
     np.testing.assert_allclose(shares[[3, 1, 0, 255, 2]], [0.315, 0.233, 0.169, 0.039, 0.010], atol=0.004)
-    splits = split_masks(source, (0.8, 0.2, 0.0), seed=0, block=20)
+    splits = split_images(source, (0.8, 0.2, 0.0), seed=0, block=20)
     assert [len(part) for part in splits.values()] == [294, 73, 101]
     assert splits["test"].names == source.test.names

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
 from jaxloss.tasks.data.masks.load import load_masks
+from jaxloss.tasks.data.masks.place import place_masks
 from jaxloss.tasks.data.masks.source import MaskedArrays, MaskedImages, MaskSource
-from jaxloss.tasks.data.masks.split import place_masks, split_masks, with_held_out_test
 from jaxloss.tasks.data.stream import StreamedRows, take_rows
 from tests.mask_data.layouts import mask_of, save, write_folder
 
@@ -33,33 +34,35 @@ def numbers(part):
 
 
 def test_a_source_is_divided_by_number():
-    splits = split_masks(source(), FRACTIONS, seed=0)
+    splits = split_images(source(), FRACTIONS, seed=0)
     parts = [numbers(splits[name]) for name in ("train", "search_eval", "test")]
     assert [len(part) for part in parts] == [30, 10, 10]
     assert sorted(itertools.chain(*parts)) == list(range(50))
-    assert numbers(split_masks(source(), FRACTIONS, seed=0)["train"]) == parts[0]
-    other = split_masks(source(), FRACTIONS, seed=1)
+    assert numbers(split_images(source(), FRACTIONS, seed=0)["train"]) == parts[0]
+    other = split_images(source(), FRACTIONS, seed=1)
     assert len(other["train"]) == 30
     assert set(numbers(other["train"])) != set(parts[0])
 
 
 def test_a_test_set_of_its_own_is_kept():
-    splits = split_masks(source(48, test=8), FRACTIONS, seed=3)
+    splits = split_images(source(48, test=8), FRACTIONS, seed=3)
     assert [len(splits[name]) for name in ("train", "search_eval", "test")] == [36, 12, 8]
     assert numbers(splits["test"]) == list(range(100, 108))
     # Limits: the first of a random order, and a published test set at equal distances, the same for every seed.
     for seed in (3, 4):
-        limited = split_masks(source(test=8), FRACTIONS, seed, limits=(5, 4, 3))
+        limited = split_images(source(test=8), FRACTIONS, seed, limits=(5, 4, 3))
         assert [len(limited[name]) for name in ("train", "search_eval", "test")] == [5, 4, 3]
         assert numbers(limited["test"]) == [100, 104, 107]
-    assert numbers(split_masks(source(48, test=8), FRACTIONS, 3, limits=(5, None, None))["train"]) == numbers(splits["train"])[:5]
+    assert (
+        numbers(split_images(source(48, test=8), FRACTIONS, 3, limits=(5, None, None))["train"]) == numbers(splits["train"])[:5]
+    )
 
 
 def test_a_test_set_is_held_out_once():
     held_out = with_held_out_test(source(), FRACTIONS, seed=7)
     assert len(held_out.test) == 10
     assert numbers(held_out.train) == sorted(set(range(50)) - set(numbers(held_out.test)))
-    first, second = (split_masks(held_out, FRACTIONS, seed) for seed in (0, 1))
+    first, second = (split_images(held_out, FRACTIONS, seed) for seed in (0, 1))
     assert numbers(first["test"]) == numbers(second["test"])
     assert [len(first[name]) for name in ("train", "search_eval")] == [30, 10]
     kept = source(test=8)
@@ -67,13 +70,13 @@ def test_a_test_set_is_held_out_once():
 
 
 def test_neighbours_stay_together():
-    divided = split_masks(source(test=8), (0.6, 0.4, 0.0), seed=0, block=10)
+    divided = split_images(source(test=8), (0.6, 0.4, 0.0), seed=0, block=10)
     assert {number // 10 for number in numbers(divided["train"])}.isdisjoint(
         number // 10 for number in numbers(divided["search_eval"])
     )
     assert [len(divided[name]) for name in ("train", "search_eval")] == [30, 20]
     # Blocks that fit no cut are cut, and sizes stay.
-    cut = split_masks(source(43, test=8), (0.6, 0.4, 0.0), seed=0, block=10)
+    cut = split_images(source(43, test=8), (0.6, 0.4, 0.0), seed=0, block=10)
     assert [len(cut[name]) for name in ("train", "search_eval")] == [26, 17]
     shared = {number // 10 for number in numbers(cut["train"])} & {number // 10 for number in numbers(cut["search_eval"])}
     assert len(shared) <= 1
@@ -91,7 +94,7 @@ def test_neighbours_stay_together():
 )
 def test_divisions_that_cannot_be(settings, message):
     with pytest.raises(UserError, match=message):
-        split_masks(source(), **{"fractions": FRACTIONS, "seed": 0, **settings})
+        split_images(source(), **{"fractions": FRACTIONS, "seed": 0, **settings})
 
 
 # --- streamed ------------------------------------------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ def folder(tmp_path):
 def test_streamed_rows_are_those_of_the_device(folder, fitting):
     def train(streamed):
         loaded = load_masks(f"folder:{folder}", image_size=(9, 10), fitting=fitting, padding_pixel=0.4, streamed=streamed)
-        divided = split_masks(with_held_out_test(loaded, FRACTIONS, 5), FRACTIONS, seed=2)
+        divided = split_images(with_held_out_test(loaded, FRACTIONS, 5), FRACTIONS, seed=2)
         return place_masks(divided, streamed)["train"]
 
     device, streamed = train(False), train(True)
@@ -129,7 +132,7 @@ def test_streamed_rows_are_those_of_the_device(folder, fitting):
 
 
 def test_arrays_in_memory_may_be_streamed():
-    splits = split_masks(source(), FRACTIONS, seed=0)
+    splits = split_images(source(), FRACTIONS, seed=0)
     placed = place_masks(splits, streamed=True)
     assert isinstance(placed["train"], StreamedRows)
     assert isinstance(placed["test"]["image"], jax.Array)

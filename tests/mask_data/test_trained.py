@@ -14,10 +14,11 @@ from jaxloss.execution.serial import SerialExecution
 from jaxloss.spaces.families import family
 from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.check import check_task
+from jaxloss.tasks.data.image_splits import split_images
 from jaxloss.tasks.data.masks.augment import make_mask_augmentation
 from jaxloss.tasks.data.masks.load import load_masks
+from jaxloss.tasks.data.masks.place import place_masks
 from jaxloss.tasks.data.masks.source import VOID
-from jaxloss.tasks.data.masks.split import place_masks, split_masks
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
@@ -47,7 +48,7 @@ def scores(variables, examples):
 
 def make_task(folder, streamed, division=0):
     source = load_masks(f"folder:{folder}", image_size=(10, 14), streamed=streamed)
-    splits = split_masks(source, (0.6, 0.2, 0.2), division)
+    splits = split_images(source, (0.6, 0.2, 0.2), division)
     return dataclasses.replace(
         make_fast(FastSettings()),
         init=lambda key: {"params": {"kernel": 0.1 * jax.random.normal(key, (3, 3)), "bias": jnp.zeros(3)}},

@@ -6,7 +6,7 @@ from jaxloss.core.types import PyTree
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.data.boxes.load import load_boxes
 from jaxloss.tasks.data.boxes.source import BoxedImages, BoxSource
-from jaxloss.tasks.data.masks.split import split_masks, with_held_out_test
+from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
 from jaxloss.tasks.data.stream import place_split
 from jaxloss.tasks.detection.settings import DetectionSettings
 
@@ -26,10 +26,10 @@ def divide(source: BoxSource, settings: DetectionSettings, division: int) -> Map
     """The splits of one division of the data.
 
     Raises:
-      UserError: see `split_masks`.
+      UserError: see `split_images`.
     """
     limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    return split_masks(source, settings.fractions, division, limits, settings.block)
+    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def place(splits: Mapping[str, BoxedImages], most_boxes: int) -> dict[str, PyTree]:

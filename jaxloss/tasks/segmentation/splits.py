@@ -8,9 +8,10 @@ import numpy as np
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.context import TaskContext
+from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
 from jaxloss.tasks.data.masks.load import load_masks
+from jaxloss.tasks.data.masks.place import place_masks
 from jaxloss.tasks.data.masks.source import MaskedImages, MaskSource
-from jaxloss.tasks.data.masks.split import place_masks, split_masks, with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, RowsWithConstants, StreamedRows
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
 
@@ -40,10 +41,10 @@ def divide(source: MaskSource, settings: SegmentationSettings, division: int) ->
     """The splits of one division of the data.
 
     Raises:
-      UserError: see `split_masks`.
+      UserError: see `split_images`.
     """
     limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    return split_masks(source, settings.fractions, division, limits, settings.block)
+    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def frequencies_of(class_counts: np.ndarray) -> np.ndarray:

@@ -1,25 +1,52 @@
-"""Train, search_eval and test of images with masks, and where their arrays lie."""
+"""Train, search_eval and test of images and what belongs to each of them: masks, boxes."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN
-from jaxloss.tasks.data.masks.source import MaskedImages, MaskSource
-from jaxloss.tasks.data.stream import StreamedRows, place_split
 
 
-def with_held_out_test(source: MaskSource, fractions: Sequence[float], seed: int, block: int = 1) -> MaskSource:
+class Images(Protocol):
+    """Images with what belongs to them."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: np.ndarray) -> Self:
+        """Those at `rows`, int `[n]`, in that order."""
+
+    def in_memory(self) -> Self:
+        """The same, read."""
+
+
+class ImageSource(Protocol):
+    """A data set as it was published, a dataclass.
+
+    Attributes:
+      name: for reports.
+      train: what may be trained on, or everything where the source has no division of its own.
+      test: the source's own test set, or None.
+    """
+
+    name: str
+    train: Images
+    test: Images | None
+
+
+Source = TypeVar("Source", bound=ImageSource)
+
+
+def with_held_out_test(source: Source, fractions: Sequence[float], seed: int, block: int = 1) -> Source:
     """Holds a part of a source out for the test, unless it has a test set of its own.
 
     Args:
       source: what to divide.
       fractions: of train, search_eval and test; they sum to 1.
       seed: of the choice.
-      block: see `split_masks`.
+      block: see `split_images`.
 
     Raises:
       UserError: for fractions that are none, and for a split that would be empty.
@@ -32,13 +59,13 @@ def with_held_out_test(source: MaskSource, fractions: Sequence[float], seed: int
     return dataclasses.replace(source, train=source.train.take(kept), test=source.train.take(np.sort(parts[TEST])).in_memory())
 
 
-def split_masks(
-    source: MaskSource,
+def split_images(
+    source: ImageSource,
     fractions: Sequence[float],
     seed: int,
     limits: Sequence[int | None] = (None, None, None),
     block: int = 1,
-) -> Mapping[str, MaskedImages]:
+) -> Mapping[str, Images]:
     """Divides a source into `train`, `search_eval` and `test`; sizes do not depend on the seed.
 
     A source with its own test set keeps it, whatever the seed: the other two share its training set in the ratio of their
@@ -73,23 +100,7 @@ def split_masks(
     return splits
 
 
-def place_masks(splits: Mapping[str, MaskedImages], streamed: bool) -> dict[str, PyTree]:
-    """The splits as `Task.data`: `image` uint8 `[N, H, W, 3]` and `mask` uint8 `[N, H, W]`, on the device.
-
-    Args:
-      splits: by name.
-      streamed: the training split stays where it is, in memory or in its files, and is read ahead of the steps.
-    """
-    placed = {}
-    for name, part in splits.items():
-        if streamed and name == TRAIN:
-            placed[name] = StreamedRows.create(part.rows)
-        else:
-            placed[name] = place_split(part.rows.arrays(), streamed=False)
-    return placed
-
-
-def _divided(source: MaskSource, fractions: Sequence[float], seed: int, block: int) -> dict[str, np.ndarray]:
+def _divided(source: ImageSource, fractions: Sequence[float], seed: int, block: int) -> dict[str, np.ndarray]:
     """Rows of the training set by split."""
     fractions = tuple(float(fraction) for fraction in fractions)
     if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
