@@ -11,7 +11,7 @@ What a search found, beside rivals of your choice:
         --config.mode=compare \
         --config.losses="('FORMULA', 'classification: focal | regression: giou')"
 
-To look whether anything learns (six trainings; AP50 on search_eval is about 0.6 after a training, 0 without):
+To look whether anything learns (six trainings, five minutes on one core; AP50 on test is about 0.6):
 
     python -m jaxloss.launch --config=configs/autoloss_zero_bccd.py --config.data_dir=DIR --workdir=runs/bccd_focal_giou \
         --config.mode=train --config.loss="classification: focal | regression: giou"

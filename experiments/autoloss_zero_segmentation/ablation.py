@@ -27,21 +27,22 @@ CONFIG = "configs/autoloss_zero_camvid.py"
 _ALIKE = {
     "search.preset": "paper",
     "search.num_trainings": "1000000",
-    "search.control": "false",
     "comparison.handcrafted": "()",
     "training.learning_rate": "0.0224",
     "execution.mode": "serial",
 }
 # No two losses are the same in so many digits, except those that are the same in all.
 _NO_EQUIVALENCE = {"filters.equivalence.significant_digits": "17"}
+# Without a control by random search, which is the first variant.
+_ALONE = {"search.control": "false"}
 _NO_REJECTION = {"filters.rejection.enabled": "false"}
 
 # Each with what those before it have.
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "random search": {"search.name": "random_search", **_NO_REJECTION, **_NO_EQUIVALENCE},
-    "evolution": {**_NO_REJECTION, **_NO_EQUIVALENCE},
-    "+ rejection": _NO_EQUIVALENCE,
-    "+ equivalence": {},
+    "evolution": {**_ALONE, **_NO_REJECTION, **_NO_EQUIVALENCE},
+    "+ rejection": {**_ALONE, **_NO_EQUIVALENCE},
+    "+ equivalence": _ALONE,
 }
 
 
