@@ -3,8 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.tasks.models.segmentation.resampling import bilinear, window_means
-from jaxloss.tasks.models.segmentation.unet import doubled, spread_pixels
+from jaxloss.tasks.models.resampling import bilinear, doubled, spread_pixels, window_means
 from tests.test_embedding_models import normal
 
 

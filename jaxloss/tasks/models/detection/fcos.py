@@ -11,7 +11,7 @@ import numpy as np
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
-from jaxloss.tasks.models.segmentation.unet import doubled
+from jaxloss.tasks.models.resampling import doubled
 
 # exp of more is wider than any image, and a step that leads there would end in an overflow.
 _LARGEST = 6.0

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.layers import ConvNorm, Layers
+from jaxloss.tasks.models.resampling import bilinear
 from jaxloss.tasks.models.segmentation.backbone import SegmentationResNet
 from jaxloss.tasks.models.segmentation.heads import PixelHead
 from jaxloss.tasks.models.segmentation.network import SegmentationLogits
-from jaxloss.tasks.models.segmentation.resampling import bilinear
 
 # Dilations in pixels of maps that are 16 times smaller than the image; of finer maps it takes more of them.
 RATES = (6, 12, 18)

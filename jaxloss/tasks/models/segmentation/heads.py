@@ -5,7 +5,7 @@ import flax.linen as nn
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.head import Head
 from jaxloss.tasks.models.layers import ConvNorm, Layers
-from jaxloss.tasks.models.segmentation.resampling import bilinear
+from jaxloss.tasks.models.resampling import bilinear
 
 # The auxiliary head narrows the maps by this factor.
 AUXILIARY_REDUCTION = 4

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.layers import ConvNorm
+from jaxloss.tasks.models.resampling import bilinear, window_means
 from jaxloss.tasks.models.segmentation.backbone import SegmentationResNet
 from jaxloss.tasks.models.segmentation.heads import PixelHead
 from jaxloss.tasks.models.segmentation.network import SegmentationLogits
-from jaxloss.tasks.models.segmentation.resampling import bilinear, window_means
 
 # Windows in a row, and in a column.
 WINDOWS = (1, 2, 3, 6)

@@ -8,15 +8,8 @@ import jax.numpy as jnp
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.models.head import Head
+from jaxloss.tasks.models.resampling import bilinear, doubled
 from jaxloss.tasks.models.segmentation.network import SegmentationLogits, SegmentationNetwork
-from jaxloss.tasks.models.segmentation.resampling import bilinear
-
-
-def doubled(maps: Array, height: int, width: int) -> Array:
-    """Every pixel four times, cut to a size: `[N, h, w, C] -> [N, height, width, C]`, at most `[N, 2 h, 2 w, C]`."""
-    n, rows, columns, channels = maps.shape
-    repeated = jnp.broadcast_to(maps[:, :, None, :, None], (n, rows, 2, columns, 2, channels))
-    return repeated.reshape(n, 2 * rows, 2 * columns, channels)[:, :height, :width]
 
 
 def spread_pixels(maps: Array, height: int, width: int) -> Array:

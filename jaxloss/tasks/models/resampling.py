@@ -1,4 +1,4 @@
-"""Feature maps of another size, as one matrix product for the rows and one for the columns."""
+"""Feature maps of another size: interpolated by one matrix product for the rows and one for the columns, doubled, or averaged."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -45,3 +45,10 @@ def _resampled(maps: Array, rows: np.ndarray, columns: np.ndarray) -> Array:
     exact = jnp.promote_types(maps.dtype, jnp.float32)
     result = jnp.einsum("yh,nhwc,xw->nyxc", rows, maps.astype(exact), columns, precision=lax.Precision.HIGHEST)
     return result.astype(maps.dtype)
+
+
+def doubled(maps: Array, height: int, width: int) -> Array:
+    """Every pixel four times, cut to a size: `[N, h, w, C] -> [N, height, width, C]`, at most `[N, 2 h, 2 w, C]`."""
+    n, rows, columns, channels = maps.shape
+    repeated = jnp.broadcast_to(maps[:, :, None, :, None], (n, rows, 2, columns, 2, channels))
+    return repeated.reshape(n, 2 * rows, 2 * columns, channels)[:, :height, :width]
