@@ -3,7 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxloss.tasks.models.resampling import bilinear, doubled, spread_pixels, window_means
+from jaxloss.tasks.models.resampling import bilinear, doubled, window_means
+from jaxloss.tasks.models.segmentation.unet import spread_pixels
 from tests.test_embedding_models import normal
 
 
