@@ -9,7 +9,7 @@ import pytest
 from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.filters.cascade import Remembered
-from jaxloss.filters.contents import reason_of
+from jaxloss.filters.contents import missing
 from jaxloss.filters.equivalence import Known, LossMemory
 from jaxloss.filters.gradient import NON_FINITE_GRADIENT, ZERO_GRADIENT, gradient_texts
 from jaxloss.filters.rejection import NO_METRIC_GAIN, NON_FINITE_OPTIMISATION, check_headroom
@@ -17,7 +17,7 @@ from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
 from jaxloss.filters.settings import RejectionSettings
 from tests.problems import BRANCH, LABELS, START, classification_problem, graph, make_cascade
 
-NO_PREDICTION, NO_TARGET = (reason_of(frozenset({name})) for name in ("prediction", "target"))
+NO_PREDICTION, NO_TARGET = (missing(frozenset({name})) for name in ("prediction", "target"))
 CROSS_ENTROPY = "Neg(Mul(target, Log(prediction)))"
 MINUS_CROSS_ENTROPY = "Mul(target, Log(prediction))"
 

@@ -8,7 +8,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.verdicts import Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
 from jaxloss.filters.cascade import Cascade
-from jaxloss.filters.contents import reason_of
+from jaxloss.filters.contents import missing
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.gradient import ZERO_GRADIENT
 from jaxloss.filters.rejection import NO_METRIC_GAIN
@@ -18,7 +18,7 @@ from jaxloss.search.screening import resolve
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 
 SPACE = autoloss_zero()
-NO_TARGET, SLOW = reason_of(frozenset({"target"})), Reason("slow", "takes too long")
+NO_TARGET, SLOW = missing(frozenset({"target"})), Reason("slow", "takes too long")
 
 
 class Stops:

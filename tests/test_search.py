@@ -12,7 +12,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
 from jaxloss.core.verdicts import ACCEPTED
-from jaxloss.filters.contents import reason_of
+from jaxloss.filters.contents import missing
 from jaxloss.filters.equivalence import Known, LossMemory, joint_signature
 from jaxloss.filters.rejection import NO_METRIC_GAIN
 from jaxloss.search.base import RANDOM_ORIGIN, SEED_ORIGIN, Individual
@@ -215,7 +215,7 @@ def test_a_seed_that_passes_is_taken(cascades):
 
 
 @pytest.mark.parametrize(
-    ("formula", "reason"), [("Neg(prediction)", reason_of(frozenset({"target"}))), ("Mul(target, prediction)", NO_METRIC_GAIN)]
+    ("formula", "reason"), [("Neg(prediction)", missing(frozenset({"target"}))), ("Mul(target, prediction)", NO_METRIC_GAIN)]
 )
 def test_a_seed_that_is_rejected_is_named_with_the_reason(cascades, formula, reason):
     text, messages = f"classification: {CROSS_ENTROPY} | second: {formula}", []

@@ -29,7 +29,7 @@ class Contents:
         if form.reads is None:
             raise UserError(f"a branch requires {_listed(required[0])}, and its form {type(form).__name__} has no 'reads'")
         self._form = form
-        self._required = {any_of: reason_of(any_of) for any_of in required}
+        self._required = {any_of: missing(any_of) for any_of in required}
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -50,7 +50,7 @@ class Contents:
 
 
 @functools.cache
-def reason_of(any_of: frozenset[str]) -> Reason:
+def missing(any_of: frozenset[str]) -> Reason:
     """Why an expression is stopped that reads none of these inputs."""
     label = "no_" + "_or_".join(sorted(any_of))
     consequence = next((words for name, words in _CONSEQUENCES.items() if name in any_of), "it cannot train")

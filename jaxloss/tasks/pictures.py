@@ -10,7 +10,7 @@ from jaxloss.core.types import Array, PyTree
 
 
 @dataclasses.dataclass(frozen=True)
-class Key:
+class LegendEntry:
     """An entry of the legend of pictures.
 
     Attributes:
@@ -33,7 +33,7 @@ class Sheet:
     """
 
     columns: Mapping[str, np.ndarray]
-    legend: tuple[Key, ...] = ()
+    legend: tuple[LegendEntry, ...] = ()
     note: str = ""
 
 

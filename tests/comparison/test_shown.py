@@ -11,7 +11,7 @@ from jaxloss.study import comparison as stages
 from jaxloss.study.shown import baseline_of, store_pictures
 from jaxloss.tasks.base import TEST
 from jaxloss.tasks.check import check_task
-from jaxloss.tasks.pictures import Key, Pictures, Sheet
+from jaxloss.tasks.pictures import LegendEntry, Pictures, Sheet
 from tests.changed_tasks import BATCH, BRANCH, TASK
 from tests.comparison.pretence import CONTENDERS, SETTINGS, Pretence, comparison
 
@@ -22,7 +22,7 @@ GREY = np.full((2, 3, 3), 90, np.uint8)
 def drawn(examples, outputs):
     shades = {name: one["shade"].reshape(-1, 1, 1, 1) for name, one in outputs.items()}
     columns = {name: np.broadcast_to(shade, (4, 2, 3, 3)).astype(np.uint8) for name, shade in shades.items()}
-    return Sheet({"point": np.zeros((4, 2, 3, 3), np.uint8), **columns}, (Key("grey", GREY),), "note")
+    return Sheet({"point": np.zeros((4, 2, 3, 3), np.uint8), **columns}, (LegendEntry("grey", GREY),), "note")
 
 
 PICTURES = Pictures(lambda variables, examples: {"shade": examples["label"].astype(np.uint8)}, drawn)

@@ -9,7 +9,7 @@ from jaxloss.core.boxes import overlap
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.data.boxes.source import BOXES, CROWD, IMAGE, LABELS, VALID
 from jaxloss.tasks.detection.nms import Detections
-from jaxloss.tasks.pictures import Key, Pictures, Sheet
+from jaxloss.tasks.pictures import LegendEntry, Pictures, Sheet
 from jaxloss.tasks.segmentation.palette import colours_by_frequency
 
 TRUTH = "truth"
@@ -62,12 +62,12 @@ def draw(
                 _frame(columns[name][row], examples[BOXES][row, k] * scale, _WHITE, dashed=True)
             for k, is_right in right.items():
                 _frame(columns[name][row], found["boxes"][row, k] * scale, colours[found["labels"][row, k]], dashed=not is_right)
-    legend = [Key(class_names[index], _swatch(colours[index])) for index in range(num_classes)]
+    legend = [LegendEntry(class_names[index], _swatch(colours[index])) for index in range(num_classes)]
     legend += [
-        Key("a box that is made up", _swatch(colours[0], dashed=True)),
-        Key("an object that is missed", _swatch(_WHITE, True)),
+        LegendEntry("a box that is made up", _swatch(colours[0], dashed=True)),
+        LegendEntry("an object that is missed", _swatch(_WHITE, True)),
     ]
-    legend += [Key("a crowd, which counts nowhere", _swatch(_GREY))] * bool(crowd.any())
+    legend += [LegendEntry("a crowd, which counts nowhere", _swatch(_GREY))] * bool(crowd.any())
     note = f"Shown are scores from {SHOWN_SCORE}; a box is right whose IoU with a true one of its class is {RIGHT_IOU} or more."
     return Sheet(columns, tuple(legend), note)
 

@@ -13,7 +13,7 @@ from jaxloss.tasks.data.masks.source import VOID
 from jaxloss.tasks.metrics.segmentation.boundary_rule import BoundaryRule
 from jaxloss.tasks.metrics.segmentation.classes import class_bits, has_class, predicted_classes
 from jaxloss.tasks.metrics.segmentation.targets import prepare_targets
-from jaxloss.tasks.pictures import Key, Pictures, Sheet
+from jaxloss.tasks.pictures import LegendEntry, Pictures, Sheet
 from jaxloss.tasks.segmentation.palette import colours_by_frequency
 
 TRUTH = "truth"
@@ -77,10 +77,10 @@ def draw(
         for kind, line in LINES.items():
             picture = _with_lines(picture, _thick(one[kind], scale), *line)
         columns[name] = picture
-    legend = [Key(class_names[index], _swatch(colours[index])) for index in np.flatnonzero(counts)]
+    legend = [LegendEntry(class_names[index], _swatch(colours[index])) for index in np.flatnonzero(counts)]
     size = " x ".join(map(str, labels.shape[1:]))
     note = f"A boundary is right within {rule.tolerance} pixels of the label map, which has {size}."
-    return Sheet(columns, (*legend, *_keys_of_lines(), _key_of_void()), note)
+    return Sheet(columns, (*legend, *_legend_of_lines(), _legend_of_void()), note)
 
 
 def wrong_boundaries(labels: Array, predicted: Array, num_classes: int, rule: BoundaryRule) -> dict[str, Array]:
@@ -146,13 +146,13 @@ def _swatch(colour: np.ndarray) -> np.ndarray:
     return np.broadcast_to(colour, (*_SWATCH, 3)).copy()
 
 
-def _key_of_void() -> Key:
-    return Key("void, which counts nowhere", _with_void(_swatch(_LIGHT)[None], np.ones((1, *_SWATCH), bool))[0])
+def _legend_of_void() -> LegendEntry:
+    return LegendEntry("void, which counts nowhere", _with_void(_swatch(_LIGHT)[None], np.ones((1, *_SWATCH), bool))[0])
 
 
-def _keys_of_lines() -> tuple[Key, ...]:
+def _legend_of_lines() -> tuple[LegendEntry, ...]:
     """Of both kinds of wrong boundaries, on the grey that is in no picture by itself."""
     line = np.zeros((1, *_SWATCH), bool)
     line[:, _SWATCH[0] // 2 - 3 : _SWATCH[0] // 2 + 3] = True
     ground = _swatch(_MIDDLE)[None]
-    return tuple(Key(_WORDS[kind], _with_lines(ground, line, *LINES[kind])[0]) for kind in LINES)
+    return tuple(LegendEntry(_WORDS[kind], _with_lines(ground, line, *LINES[kind])[0]) for kind in LINES)

@@ -22,7 +22,7 @@ class TinyFCOS(DetectionNetwork):
 
     As in FCOS, a tower of convolutions with GroupNorm leads to the classes and another to the box, whose branch also tells the
     quality; the distances are `exp(s x)` with a learnt factor `s` for each level; biases begin where every class has the
-    probability `prior`. The last layers are 1x1.
+    probability `start_probability`. The last layers are 1x1.
 
     Attributes:
       num_classes: without background.
@@ -31,7 +31,7 @@ class TinyFCOS(DetectionNetwork):
       num_levels: of the pyramid, the last maps; strides 8, 16 and 32 with five maps and three levels.
       channels: of the pyramid and the towers; a multiple of 8.
       depth: convolutions in each tower.
-      prior: probability of every class at the start (Lin et al., ICCV 2017).
+      start_probability: probability of every class at the start (Lin et al., ICCV 2017).
       convolution: `patches` or `native`, see `models.convolution`.
       dtype: of the computation, for example `bfloat16`; statistics, parameters and outputs are float32.
       momentum: of the running statistics of BatchNorm, in the backbone.
@@ -47,7 +47,7 @@ class TinyFCOS(DetectionNetwork):
     num_levels: int = 3
     channels: int = 48
     depth: int = 1
-    prior: float = 0.01
+    start_probability: float = 0.01
     convolution: str = "patches"
     dtype: str = "float32"
     momentum: float = 0.9
@@ -90,7 +90,8 @@ class TinyFCOS(DetectionNetwork):
 
     def _first_biases(self) -> np.ndarray:
         """Of the classes, float32 `[C]`: with background, whose bias is 0, a softmax gives nearly the same as sigmoids do."""
-        biases = np.full(self.num_classes + self.background, -math.log((1 - self.prior) / self.prior), np.float32)
+        start = math.log((1 - self.start_probability) / self.start_probability)
+        biases = np.full(self.num_classes + self.background, -start, np.float32)
         biases[self.num_classes :] = 0
         return biases
 
