@@ -131,6 +131,7 @@ def test_a_benchmark_that_fails_is_said_at_the_end(tmp_path, monkeypatch, capsys
     assert "one failed with exit code 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_memory_of_rejected_losses(tmp_path, capsys):
     memory.main(["--trees", "200", "--json", str(tmp_path / "out.json")])
     results = json.loads((tmp_path / "out.json").read_text())

@@ -138,6 +138,8 @@ def test_two_branches_are_tuned_and_tested(run, mode):
     assert set(summary["compilations"].values()) == {1}
 
 
+# Searches on two branches are in tests/test_examples.py too.
+@pytest.mark.slow
 def test_a_search_on_two_branches_has_its_rivals(run):
     search = ("search.num_trainings=3", "search.control=false", "search.evolution.initial_population=2")
     search += ("filters.rejection.enabled=false", "comparison.rank_candidates=1", "comparison.rank_seeds=1")

@@ -47,7 +47,8 @@ def test_a_drawn_config_stays_as_it_is():
     assert drawn_config(once) == once
 
 
-@pytest.mark.parametrize("mode", MODES)
+# A comparison trains too.
+@pytest.mark.parametrize("mode", [pytest.param(one, marks=pytest.mark.slow) if one == "train" else one for one in MODES])
 def test_three_seeds_give_three_rows(tmp_path, mode):
     """Other networks on other divisions, hence other scores; a second run with a seed gives the same."""
 

@@ -144,7 +144,7 @@ SLOPES = {
 }
 
 
-@pytest.mark.parametrize("iterations", [20, 38, 500])
+@pytest.mark.parametrize("iterations", [pytest.param(20, marks=pytest.mark.slow), 38, pytest.param(500, marks=pytest.mark.slow)])
 def test_the_gain_is_that_of_momentum_descent_on_the_predictions(iterations):
     """Stopped early the gain is a fraction that depends on rate, momentum and the number of iterations."""
     expected = [momentum_descent(slope, iterations=iterations) for slope in SLOPES.values()]

@@ -35,7 +35,9 @@ def summary(screened):
     return screened.verdict.reason, screened.signature, screened.sketch
 
 
-@pytest.mark.parametrize(("samples", "classes"), [(5, 21), (5, 100), (10, 9)])
+@pytest.mark.parametrize(
+    ("samples", "classes"), [(5, 21), pytest.param(5, 100, marks=pytest.mark.slow), pytest.param(10, 9, marks=pytest.mark.slow)]
+)
 def test_the_place_in_a_block_does_not_matter(samples, classes):
     """Nor for rows that do not fill whole vectors: to the bit, in another order and in other company."""
     generator = np.random.default_rng(0)

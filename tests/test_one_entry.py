@@ -58,6 +58,7 @@ def test_it_is_said_wherever_the_loss_is_shown(results):
     assert results.loss(rank).formula == PLAIN
 
 
+@pytest.mark.slow
 def test_a_comparison_names_what_does_nothing(tmp_path):
     given = f"Add({READS_THE_BATCH}, MaxPool3x3(prediction))"
     overrides = {key: value for key, value in OVERRIDES.items() if not key.startswith(("search.", "filters."))}

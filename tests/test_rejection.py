@@ -208,6 +208,7 @@ def test_as_many_lanes_as_the_compiler_finds_room_for(guessed):
     assert gradients.compilations == 2
 
 
+@pytest.mark.slow
 def test_graphs_of_one_size_share_a_program_on_an_accelerator(monkeypatch):
     """Its loops have a fixed number of trips: one compilation for each number in use, and the same verdicts."""
     graphs = [*large_graphs(4, seed=7), *any_graphs(20, seed=7)]
@@ -218,6 +219,7 @@ def test_graphs_of_one_size_share_a_program_on_an_accelerator(monkeypatch):
     assert (plain.compilations, fixed.compilations) == (1, 2)
 
 
+@pytest.mark.slow
 def test_iterations_need_not_be_a_multiple_of_those_between_two_looks():
     graphs = any_graphs(60, seed=5)
     assert_equal(protocol(iterations=130)(graphs), protocol(iterations=130, shortcuts=False)(graphs))

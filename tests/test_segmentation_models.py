@@ -44,7 +44,7 @@ def in_training(network, variables, images):
 
 
 @pytest.mark.parametrize("name", SEGMENTATION_MODELS)
-@pytest.mark.parametrize("more", [(0, 0), (50, 31)])
+@pytest.mark.parametrize("more", [pytest.param((0, 0), marks=pytest.mark.slow), (50, 31)])
 def test_logits_have_the_size_of_the_images_and_are_float32(name, more):
     network = small(name, dtype="bfloat16", **shallow(name))
     least = network.smallest_image()
@@ -82,7 +82,7 @@ DECODER = 256 * 48 + 2 * 48 + 9 * (256 + 48) * 256 + 2 * 256
 PYRAMID = 4 * (2048 * 512 + 2 * 512) + 9 * 4 * 512 * 512
 
 
-@pytest.mark.parametrize("depth", ["resnet50", "resnet101"])
+@pytest.mark.parametrize("depth", ["resnet50", pytest.param("resnet101", marks=pytest.mark.slow)])
 def test_networks_have_the_published_sizes(depth):
     assert count_parameters(make_segmentation_model(f"deeplabv3plus_{depth}", 21), 65, 65) == DEEPLAB_V3[depth] + DECODER
     assert count_parameters(make_segmentation_model(f"pspnet_{depth}", 21), 65, 65) == FCN[depth] + PYRAMID
@@ -113,7 +113,7 @@ def dilations(network, size):
     ("name", "output_stride", "expected"),
     [
         # ResNet-50 has 3, 4, 6 and 3 blocks; ASPP three rates, the decoder two convolutions.
-        ("deeplabv3plus_resnet50", 16, {1: 3 + 4 + 6 + 1 + 2, 2: 2, 6: 1, 12: 1, 18: 1}),
+        pytest.param("deeplabv3plus_resnet50", 16, {1: 3 + 4 + 6 + 1 + 2, 2: 2, 6: 1, 12: 1, 18: 1}, marks=pytest.mark.slow),
         ("deeplabv3plus_resnet50", 8, {1: 3 + 4 + 1 + 2, 2: 5 + 1, 4: 2, 12: 1, 24: 1, 36: 1}),
         pytest.param("pspnet_resnet101", 8, {1: 3 + 4 + 1 + 1, 2: 22 + 1, 4: 2}, marks=pytest.mark.slow),
         ("pspnet_resnet50", 16, {1: 3 + 4 + 6 + 1 + 1, 2: 2}),
@@ -138,7 +138,7 @@ def pretrained(tmp_path, network, image, **change):
     return load_pretrained(filled(shapes_of(network, image), seed=1), network, path), tensors
 
 
-@pytest.mark.parametrize("output_stride", [8, 16])
+@pytest.mark.parametrize("output_stride", [8, pytest.param(16, marks=pytest.mark.slow)])
 def test_the_maps_of_a_pretrained_backbone_against_numpy(tmp_path, output_stride):
     """All four stages: strides, dilations and weights."""
     network = small("deeplabv3plus_resnet50", output_stride=output_stride)

@@ -119,13 +119,14 @@ def test_a_search_goes_on_after_any_training_as_undisturbed(workshop, tmp_path):
 
     expected = workshop.finished(tmp_path / "whole", chooser=chooser(), **SEARCH)
     assert any(row["reason"] == "not_promising" for row in expected["candidates"])
-    for count in (2, 5, 7):
+    for count in (2, 7):
         path = tmp_path / f"stopped {count}"
         with Archive(path) as archive, pytest.raises(Stopped):
             workshop.loop(archive, StopsAfter(workshop.execution, count), chooser(), **SEARCH).run()
         assert workshop.finished(path, chooser=chooser(), **SEARCH) == expected
 
 
+@pytest.mark.slow
 def test_a_run_chooses_and_its_control_does_not(tmp_path):
     path = tmp_path / "run"
     short = {**SHORT_COMPARISON, "comparison.handcrafted": "()", "filters.rejection.enabled": "false", "search.num_trainings": 5}

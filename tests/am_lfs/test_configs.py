@@ -60,6 +60,7 @@ def test_the_softmax_branch_of_several_heads_is_replaced(tmp_path):
     np.testing.assert_allclose(values, wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_copies_writes_its_table(tmp_path, capsys):
     path = tmp_path / "out.json"
     lockstep.main(["--copies", "3", "--lanes", "2", "--repetitions", "1", "--json", str(path)])

@@ -132,7 +132,9 @@ def test_a_round_compiles_nothing_after_the_first(tmp_path):
     execution.close()
 
 
-@pytest.mark.parametrize(("lanes", "devices"), [(5, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("lanes", "devices"), [pytest.param(5, 1, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow), (2, 2)]
+)
 def test_any_chunking_gives_the_same_search(tmp_path, serial, lanes, devices):
     if devices > jax.device_count():
         pytest.skip("needs two devices")

@@ -1,5 +1,7 @@
 """The loss of a theta against Eq. 10, 16 and 17 in NumPy, and the hand-crafted losses that belong to the space."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,12 +22,13 @@ COSINES = samples(-1, 1, seed=1)
 
 def values_and_gradient(form, theta, name, similarity, labels):
     inputs = inputs_of(name, similarity, labels)
-    values = form.values(form.encode(theta), inputs)[:, 0, 0, 0]
 
     def total(x):
-        return form.values(form.encode(theta), inputs_of(name, x, labels)).sum()
+        values = form.values(form.encode(theta), dataclasses.replace(inputs, arrays={**inputs.arrays, name: x}))[:, 0, 0, 0]
+        return values.sum(), values
 
-    return np.asarray(values), np.asarray(jax.grad(total)(jnp.asarray(similarity)))
+    gradient, values = jax.jit(jax.grad(total, has_aux=True))(inputs.arrays[name])
+    return np.asarray(values), np.asarray(gradient)[:, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def test_a_loss_has_the_values_of_the_equations(changes):
         space = am_lfs(settings)
         form = space.branches[0].form
         theta = space.sample(np.random.default_rng(3), space.branches[0])
-        found = form.values(form.encode(theta), inputs_of(similarity, given, labels))[:, 0, 0, 0]
+        found = jax.jit(form.values)(form.encode(theta), inputs_of(similarity, given, labels))[:, 0, 0, 0]
         wanted, _ = reference(theta, given, labels, settings)
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
 
@@ -54,9 +57,9 @@ def test_the_start_is_plain_softmax_also_where_p_is_too_small_for_float32():
     theta = FORM.parse(am_lfs().known_losses["softmax"])
     values, gradient = values_and_gradient(FORM, theta, "logits", logits, labels)
     family, inputs = FAMILIES["cross_entropy"], inputs_of("logits", logits, labels)
-    wanted = family.values(inputs)[:, 0, 0, 0]
+    wanted = jax.jit(family.values)(inputs)[:, 0, 0, 0]
     np.testing.assert_allclose(values, wanted, rtol=1e-6, atol=1e-6)
-    slopes = jax.grad(lambda x: family.values(inputs_of("logits", x, labels)).sum())(jnp.asarray(logits))
+    slopes = jax.jit(jax.grad(lambda x: family.values(inputs_of("logits", x, labels)).sum()))(jnp.asarray(logits))
     np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-6)
     assert values[0] == 200
 
@@ -68,7 +71,8 @@ def test_a_margin_is_the_hand_crafted_loss_of_the_house():
         theta = as_theta(fitted(MEMBERS[name], 6))
         values, _ = values_and_gradient(COSINE_FORM, theta, "cosine", cosine, labels)
         family = FAMILIES[name]
-        wanted = family.values(inputs_of("cosine", cosine, labels), log2_s=4.0, **numbers)[:, 0, 0, 0]
+        values_of = jax.jit(lambda inputs, numbers=numbers, family=family: family.values(inputs, log2_s=4.0, **numbers))
+        wanted = values_of(inputs_of("cosine", cosine, labels))[:, 0, 0, 0]
         # A loss moves by the scale times what its curve moves by, at most.
         within = tolerance or 16 * approximation_error(MEMBERS[name], np.array(theta))["t"]
         assert np.abs(values - wanted).max() <= within
@@ -140,13 +144,15 @@ def test_what_is_exported_is_the_loss(similarity):
     (branch,) = space.branches
     thetas = [space.sample(np.random.default_rng(seed), branch) for seed in (0, 1)]
     inputs, target = inputs_of(similarity, given, labels), np.eye(5, dtype=np.float32)[labels]
-    wanted = [float(branch.form.values(branch.form.encode(one), inputs).mean()) for one in thetas]
+    values = jax.jit(branch.form.values)
+    wanted = [float(values(branch.form.encode(one), inputs).mean()) for one in thetas]
     candidates = [{branch.name: one} for one in thetas]
     module, schedule = {}, {}
     exec(own_python(reading_of(space, candidates[0]), 'A "loss".'), module)
     np.testing.assert_allclose(module["loss"](given, target), wanted[0], rtol=1e-5)
     exec(space.distribution.write_schedule(list(zip((1.0, 2.0), candidates, strict=True)), "A schedule."), schedule)
-    found = [schedule["loss"](given, target, epoch) for epoch in (0.0, 0.9, 1.0, 5.0)]
+    scheduled = jax.jit(schedule["loss"])
+    found = [scheduled(given, target, epoch) for epoch in (0.0, 0.9, 1.0, 5.0)]
     np.testing.assert_allclose(found, [wanted[0], wanted[0], wanted[1], wanted[1]], rtol=1e-5)
 
 

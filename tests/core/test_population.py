@@ -89,6 +89,7 @@ def test_unused_slots_do_not_matter(float64, setting):
     assert_identical(forms.population(graphs, setting, batch), forms.population(graphs, larger, batch))
 
 
+@pytest.mark.slow
 @every_setting
 def test_a_loop_over_all_slots_gives_the_same_bits(float64, setting):
     """As on an accelerator, where the number of trips is known; slots that nobody uses are left out."""

@@ -36,7 +36,12 @@ def test_void_values_change_nothing(float64, setting, form):
             assert not np.where(batch.mask, 0, other_gradients[name]).any()
 
 
-@pytest.mark.parametrize("form", [forms.population, forms.mapped, forms.compiled], ids=["population", "mapped", "compiled"])
+FORMS = {"population": forms.population, "mapped": forms.mapped, "compiled": forms.compiled}
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, id=name, marks=pytest.mark.slow if name == "mapped" else ()) for name, form in FORMS.items()]
+)
 @pytest.mark.parametrize("aggregation", ["Mean_nhw", "MaxPool3x3", "MinPool3x3"])
 def test_infinite_slopes_at_void_positions_stay_there(float64, aggregation, form):
     """Whatever the filler is, some graph overflows on it; the zero cotangent times that slope is NaN.

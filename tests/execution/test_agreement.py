@@ -54,7 +54,7 @@ def many_trials():
     ("mode", "dispatch"),
     [
         ("vmap", "whole"),
-        ("vmap", "steps"),
+        pytest.param("vmap", "steps", marks=pytest.mark.slow),
         pytest.param("pmap", "whole", marks=needs_devices),
         # Step by step on several devices is also compared with single trainings where trainings are done in parts.
         pytest.param("pmap", "steps", marks=[needs_devices, pytest.mark.slow]),
@@ -191,6 +191,7 @@ def trained_on_halves(task, trial):
     return {"params": params, "batch_stats": statistics}
 
 
+@pytest.mark.slow
 @needs_devices
 def test_batch_norm_on_two_devices_is_that_of_the_halves_of_a_batch(images, images_expected):
     """Each device normalises its own share, so that the steps are not those of one device; the devices stay equal."""

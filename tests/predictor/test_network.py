@@ -44,7 +44,7 @@ def test_hidden_layers_stand_before_the_output():
     assert [params[f"Dense_{place}"]["kernel"].shape for place in range(3)] == [(16, 5), (5, 3), (3, 1)]
 
 
-@pytest.mark.parametrize("depth", [10, 50])
+@pytest.mark.parametrize("depth", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_one_number_for_each_loss_of_any_resolution(depth):
     for points in (33, 257):
         network, curves = ResNet1D(depth, 2), jax.ShapeDtypeStruct((5, points, 3), jnp.float32)

@@ -91,6 +91,7 @@ def test_it_does_not_order_by_itself():
     assert abs(rank_correlation(predict(state, features), scores)["kendall"]) < 0.3
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_predictor(fitted):
     again = fit(TINY, *made_up_losses(100, 0), seed=0)
     chex.assert_trees_all_equal(again, fitted)

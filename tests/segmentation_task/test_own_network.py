@@ -39,7 +39,9 @@ def fixed_size(num_classes):
     return Fixed()
 
 
-@pytest.mark.parametrize(("model", "options"), [(LINEN, {"features": 8, "rates": (1, 2)}), (NNX, {"features": 8})])
+@pytest.mark.parametrize(
+    ("model", "options"), [(LINEN, {"features": 8, "rates": (1, 2)}), pytest.param(NNX, {"features": 8}, marks=pytest.mark.slow)]
+)
 def test_a_network_keeps_the_contract_and_learns(folder, model, options):
     task = make(folder, model=model, model_options=options)
     check_task(task, batch_size=4, reads=READS, num_samples=2)
