@@ -21,10 +21,12 @@ _WITHOUT = {
     "immigrants": {"search.evolution.immigrants": "0"},
 }
 
-# By name; all but the last spend the same number of trainings, those of the calibration included.
+# By name; all but the last, and that which begins again, spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": _STARTS,
     "strong": _STRONG,
+    # Three times as many trainings as the others.
+    "strong_restarted": {**_STRONG, "search.restarts": "3"},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},

@@ -32,6 +32,7 @@ from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.racing import rungs
 from jaxloss.search.registry import SEARCHES
+from jaxloss.search.restarts import label_of, seed_of
 from jaxloss.spaces.base import Branch, Candidate, Space
 from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
@@ -90,8 +91,8 @@ def make_space(config: Config) -> Space:
     return system.make_space(read(config, system.settings))
 
 
-def make_search(config: Config, space: Space, name: str) -> Search:
-    """A search algorithm by name, with the seeds and settings of the config.
+def make_search(config: Config, space: Space, name: str, restart: int = 0) -> Search:
+    """A search algorithm by name, with the seeds and settings of the config; `restart` counts the searches of a run.
 
     Raises:
       UserError: for an unknown name, and for a seed formula that cannot be read.
@@ -103,7 +104,9 @@ def make_search(config: Config, space: Space, name: str) -> Search:
     for text in config.search.seeds:
         _check_given(space, text)
     seeds = [_seed(space, text) for text in seeds_of(config, space)]
-    return kind(space, config.seed, config.search.generation_size, settings, seeds)
+    search = kind(space, seed_of(config.seed, restart), config.search.generation_size, settings, seeds)
+    search.label = label_of(name, restart)
+    return search
 
 
 def seeds_of(config: Config, space: Space) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ class SearchCurve:
 
     Attributes:
       name: of the search, in words.
+      is_control: whether it is one that the others are compared with.
       scores: of the trainings.
       best: the best score so far.
       mean: of the finite scores among the most recent individuals, those with the score of an equivalent one included.
     """
 
     name: str
+    is_control: bool
     scores: list[float]
     best: list[float]
     mean: list[float]
@@ -30,15 +32,16 @@ class SearchCurve:
         return range(1, len(self.scores) + 1)
 
 
-def search_curve(name: str, rows: Sequence[CandidateRow], population_size: int) -> SearchCurve | None:
+def search_curve(name: str, rows: Sequence[CandidateRow], population_size: int, is_control: bool = False) -> SearchCurve | None:
     """The curve of one search, or None where nothing was trained yet.
 
     Args:
       name: as in the archive.
       rows: of this search; those of single branches are passed over.
       population_size: how many of the most recent individuals the mean is taken over.
+      is_control: see `SearchCurve`.
     """
-    curve = SearchCurve(name.replace("_", " "), [], [], [])
+    curve = SearchCurve(name.replace("_", " "), is_control, [], [], [])
     window: collections.deque[float] = collections.deque()
     total, finite, best = 0.0, 0, math.nan
     for row in sorted((row for row in rows if row.branch == WHOLE), key=lambda row: row.proposal):

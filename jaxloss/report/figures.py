@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -50,7 +49,8 @@ def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
         axes.grid(axis="y", color=RULE, linewidth=0.5)
         ends = []
         # The main search comes first, and is drawn on top.
-        for curve, colour in reversed(list(zip(curves, itertools.cycle((FOUND, RANDOM))))):
+        for curve in reversed(curves):
+            colour = RANDOM if curve.is_control else FOUND
             _dots(axes, curve.trainings, curve.scores, colour)
             axes.plot(curve.trainings, curve.mean, color=colour, linewidth=1.2, dashes=(3, 2))
             axes.step(curve.trainings, curve.best, where="post", color=colour, linewidth=2.2)

@@ -41,6 +41,7 @@ from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, flatten, open_for_reading
 from jaxloss.runs.shown import SHEET
+from jaxloss.search.restarts import label_of
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
@@ -126,15 +127,22 @@ def _named_gaps(path: Path) -> Iterator[None]:
 
 def _searches(run: Run) -> dict[str, Mapping[str, Any]]:
     """Name -> counts of the searches that have begun, the main one first."""
-    main = run.config.get("search", {}).get("name", "")
-    names = dict.fromkeys([main, "random_search"])
+    search = run.config.get("search", {})
+    names = dict.fromkeys([*_labels(run, search.get("name", "")), *_labels(run, RANDOM_SEARCH)])
     states = {name: run.archive.state(name) for name in names}
     return {name: state["counts"] for name, state in states.items() if state}
 
 
+def _labels(run: Run, name: str) -> list[str]:
+    """Of the searches of one name that a run may have."""
+    return [label_of(name, restart) for restart in range(run.config.get("search", {}).get("restarts", 1))]
+
+
 def _curves(run: Run, searches: Mapping[str, Any], summary: Mapping[str, Any] | None):
-    population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
-    curves = [search_curve(name, run.archive.candidates(search=name), population_size) for name in searches]
+    search = run.config.get("search", {})
+    population_size = search.get("evolution", {}).get("population_size", 2500)
+    controls = [] if search.get("name") == RANDOM_SEARCH else _labels(run, RANDOM_SEARCH)
+    curves = [search_curve(name, run.archive.candidates(search=name), population_size, name in controls) for name in searches]
     curves = [curve for curve in curves if curve is not None]
     return search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None
 

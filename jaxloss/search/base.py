@@ -91,6 +91,8 @@ class Search(abc.ABC):
         """
         del settings, seeds
         self.space, self.seed, self.generation_size = space, seed, generation_size
+        # What it is called in the archive, where a run may have several of one name.
+        self.label = self.name
         self.individuals: list[Individual] = []
         self._eligible: list[Individual] = []
         self._trained: list[Individual] = []

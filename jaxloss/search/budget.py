@@ -59,6 +59,11 @@ class Counts:
         """The counts as JSON values."""
         return {**dataclasses.asdict(self), "rejected": dict(sorted(self.rejected.items()))}
 
+    def __add__(self, other: "Counts") -> "Counts":
+        """Of two searches together."""
+        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in dataclasses.fields(self)}
+        return Counts(**{name: first + second for name, (first, second) in pairs.items()})
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Counts":
         """The inverse of `to_json`."""

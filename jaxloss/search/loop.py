@@ -55,7 +55,7 @@ class SearchLoop:
         self.chooser = chooser
         self.memory = LossMemory()
         self._rows: list[CandidateRow] = []
-        state = archive.state(search.name) or {}
+        state = archive.state(search.label) or {}
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
         self.seconds = collections.Counter(state.get("seconds", {}))
@@ -64,7 +64,7 @@ class SearchLoop:
         self._race = Race(budget.rungs, budget.factor)
         scores = self._stored_scores() if self._races else {}
         self._num_trainings = {number: len(of_one) for number, of_one in scores.items()}
-        self._recall(archive.candidates(search=search.name))
+        self._recall(archive.candidates(search=search.label))
         for one in search.individuals:
             if one.trained and one.score is not None and self._races:
                 self._race.recall(scores[one.number])
@@ -140,7 +140,7 @@ class SearchLoop:
     def _train_pending(self) -> None:
         """Trains what is pending, as far as the budget goes, and takes up the results in the order of the proposals."""
         for result in self._results(self._within_budget()):
-            rows = candidate_rows(self.search.name, result)
+            rows = candidate_rows(self.search.label, result)
             self._num_trainings[result.resolved.number] = len(result.trained)
             self._count(result)
             self._recall(rows)
@@ -150,8 +150,8 @@ class SearchLoop:
                 self._write_curves(result.score)
                 # The trainings of a race are there already, and its candidates are told together: who goes on depends on all.
                 if not self._races:
-                    self._commit(training_rows(self.search.name, result))
-            self.progress.search(self.search.name, self.counts, next(self.search.best(), None), self.budget.num_trainings)
+                    self._commit(training_rows(self.search.label, result))
+            self.progress.search(self.search.label, self.counts, next(self.search.best(), None), self.budget.num_trainings)
         self._commit()
 
     def _within_budget(self) -> list[tuple[Resolved, bool]]:
@@ -204,11 +204,11 @@ class SearchLoop:
                 yield row
                 continue
             done = next(missing)
-            self.archive.commit(trainings=[search_training_row(self.search.name, resolved, done)])
+            self.archive.commit(trainings=[search_training_row(self.search.label, resolved, done)])
             yield done
 
     def _stored(self, resolved: Resolved, trial: Trial) -> DoneTrial | None:
-        place = (self.search.name, resolved.text, {"proposal": resolved.number})
+        place = (self.search.label, resolved.text, {"proposal": resolved.number})
         row = self.archive.find_training(*place, trial.learning_rate, trial.start, trial.division, trial.evaluate_on)
         return None if row is None else DoneTrial(trial, Outcome(row.score, row.scores, row.steps, row.finite), row.seconds)
 
@@ -279,7 +279,7 @@ class SearchLoop:
         """By the number of the proposal, the scores of its stored trainings."""
         scores: dict[int, list[float | None]] = collections.defaultdict(list)
         for row in self.archive.trainings():
-            if row.stage == self.search.name:
+            if row.stage == self.search.label:
                 scores[row.hyperparameters["proposal"]].append(row.score)
         return scores
 
@@ -297,4 +297,4 @@ class SearchLoop:
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]
         state = {"counts": self.counts.to_json(), "pending": pending, "seconds": dict(self.seconds)}
-        return {self.search.name: {**state, **({_ALGORITHM: own} if (own := self.search.state()) else {})}}
+        return {self.search.label: {**state, **({_ALGORITHM: own} if (own := self.search.state()) else {})}}

@@ -54,6 +54,14 @@ class SearchSettings(Settings, section="search", acts_when=(in_mode("search"),))
         high=10**9,
         may_change=True,
     )
+    restarts: int = setting(
+        1,
+        "Searches one after the other, each with num_trainings and draws of its own, and as many of the control: what all found "
+        "is compared, and the best on search_eval is the loss of the run",
+        low=1,
+        high=1_000,
+        may_change=True,
+    )
     seeds_per_candidate: int = setting(
         1, "Trainings of a candidate, whose score is their mean; the papers train once", low=1, high=10_000
     )

@@ -28,6 +28,7 @@ from jaxloss.runs.metrics import MetricWriter
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser
 from jaxloss.search.loop import SearchLoop
+from jaxloss.search.restarts import budget_of
 from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
@@ -70,7 +71,6 @@ class Experiment:
         self.equal_losses = self._equal_losses()
         self.comparison = Comparison(self.execution, run.archive, plan.comparison, progress, self.equal_losses)
         self.baseline: Baseline | None = None
-        self.loops: dict[str, SearchLoop] = {}
         self.cascades: Mapping[str, Cascade] = {}
         self.chooser: Chooser | None = None
 
@@ -164,33 +164,40 @@ class Experiment:
         """Makes what judges and chooses candidates, unless it is there: its mistakes come to light before anything is trained."""
         if not self.cascades:
             self.cascades = self.plan.make_cascades(self.execution.pool, self.execution.workers)
-            self.chooser = self.plan.make_chooser(self.cascades, self.run.checkpoints, self.output_gradients)
+            self.chooser = self._make_chooser()
 
-    def search(self, name: str) -> SearchLoop:
-        """Runs the named search until its budget of trainings is spent."""
+    def search(self, name: str, restart: int = 0) -> SearchLoop:
+        """Runs the named search until its budget of trainings is spent; `restart` counts those of one name."""
         self.make_filters()
-        loop = self._main_loop(name) if name == self.config.search.name else self._make_loop(name)
+        loop = self._main_loop(name, restart) if name == self.config.search.name else self._make_loop(name, restart)
         selects = loop.search.kept is not None
         self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser, selects)])
         loop.run()
-        self.loops[name] = loop
         return loop
 
-    def _main_loop(self, name: str) -> SearchLoop:
-        """The loop of the search that the config names, which alone draws curves: the steps of a metric writer go up, once."""
-        loop = self._make_loop(name, self.run.metrics, self.chooser)
+    def _main_loop(self, name: str, restart: int) -> SearchLoop:
+        """The loop of the search that the config names, the first of which draws curves: a metric writer's steps go up, once."""
+        if restart:
+            loop = self._make_loop(name, restart, chooser=self._make_chooser())
+        else:
+            loop = self._make_loop(name, restart, self.run.metrics, self.chooser)
         for text in _idle(loop):
             self.progress.message(text)
         return loop
 
-    def _make_loop(self, name: str, metrics: MetricWriter | None = None, chooser: Chooser | None = None) -> SearchLoop:
-        search, archive = self.plan.make_search(name), self.run.archive
-        return SearchLoop(search, self.cascades, self.execution, archive, self.budget, self.progress, metrics, chooser)
+    def _make_loop(
+        self, name: str, restart: int, metrics: MetricWriter | None = None, chooser: Chooser | None = None
+    ) -> SearchLoop:
+        search, budget, archive = self.plan.make_search(name, restart), budget_of(self.budget, restart), self.run.archive
+        return SearchLoop(search, self.cascades, self.execution, archive, budget, self.progress, metrics, chooser)
 
-    def rank(self, loop: SearchLoop, kind: str, stage: str) -> list[Ranked]:
+    def _make_chooser(self) -> Chooser | None:
+        return self.plan.make_chooser(self.cascades, self.run.checkpoints, self.output_gradients)
+
+    def rank(self, loop: SearchLoop, kind: str, stage: str, of_search: str = "") -> list[Ranked]:
         """The best candidates of a search, ranked again on fresh seeds; those that are no copy are named by their place.
 
-        A loss that the user gave to the search is not passed off as found by it.
+        A loss that the user gave to the search is not passed off as found by it; `of_search` stands before the place.
 
         Raises:
           UserError: no training of the search ended with finite values.
@@ -199,10 +206,10 @@ class Experiment:
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
             raise UserError(
-                f"every training of the {loop.search.name} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
+                f"every training of the {loop.search.label} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
-        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.plan.seeds)
+        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.plan.seeds, of_search)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 
@@ -286,7 +293,7 @@ class Experiment:
 
 def _idle(loop: SearchLoop) -> Iterator[str]:
     """Lines about what the budget of a search leaves undone."""
-    name, budget, done = loop.search.name, loop.budget.num_trainings, loop.counts.trainings
+    name, budget, done = loop.search.label, loop.budget.num_trainings, loop.counts.trainings
     if loop.chooser is not None and loop.chooser.candidates(budget // loop.budget.rungs[0] - 1) == 1:
         yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
     if budget < done:

@@ -44,8 +44,8 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     experiment.make_filters()
     experiment.check_baseline()
     main = _searched(experiment, experiment.config.search.name, FOUND, "rank")
-    control = _searched(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else None
-    compared = experiment.compare([*_found(experiment, main, control), *experiment.plan.contenders])
+    control = _searched(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else []
+    compared = experiment.compare([*_found(experiment, main), *_found(experiment, control), *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = best_of_kind(compared.tuned, FOUND)[0]
     _show(experiment, TUNED, best, compared.tuned)
@@ -84,16 +84,21 @@ def _has_control(experiment: Experiment) -> bool:
     return search.control and search.name != "random_search"
 
 
-def _searched(experiment: Experiment, name: str, kind: str, stage: str) -> Searched:
-    """Searches, then ranks the best candidates."""
-    loop = experiment.search(name)
-    return Searched(loop, experiment.rank(loop, kind, stage))
+def _searched(experiment: Experiment, name: str, kind: str, stage: str) -> list[Searched]:
+    """Searches as often as the config says, and ranks the best candidates of each search."""
+    number, found = experiment.config.search.restarts, []
+    for restart in range(number):
+        loop = experiment.search(name, restart)
+        found.append(Searched(loop, experiment.rank(loop, kind, stage, f"{restart + 1}." if number > 1 else "")))
+    return found
 
 
-def _found(experiment: Experiment, *searches: Searched | None) -> list[Contender]:
+def _found(experiment: Experiment, searches: Sequence[Searched]) -> list[Contender]:
     """The best of each search, copies aside: as many of the control, since the best of several tunings is better than one."""
     number = experiment.config.comparison.num_found
-    return [one for searched in searches if searched for one in different(searched.ranked)[:number]]
+    best = [one for searched in searches for one in different(searched.ranked)[:number]]
+    # What two searches have found takes part once.
+    return list({one.identity: one for one in reversed(best)}.values())[::-1]
 
 
 def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:

@@ -33,7 +33,7 @@ class Plan:
       choose_parallelism: `() -> (parallelism, what was measured)`, how a new run trains.
       make_execution: `(parallelism) -> Execution`.
       make_cascades: `(threads, their number) -> {branch: filters}`.
-      make_search: `(name) -> Search`.
+      make_search: `(name, number of the restart) -> Search`.
       make_chooser: `(cascades, checkpoints, output gradients or None) -> Chooser`, or None where nothing is chosen.
       calibration: the loss with which the rate of a search is found; None where the rate is given.
       seeds: formulas that a search begins with.
@@ -51,7 +51,7 @@ class Plan:
     choose_parallelism: Callable[[], tuple[Parallelism, Mapping[str, Any]]]
     make_execution: Callable[[Parallelism], Execution]
     make_cascades: Callable[..., Mapping[str, Cascade]]
-    make_search: Callable[[str], Search]
+    make_search: Callable[[str, int], Search]
     make_chooser: Callable[..., Chooser | None]
     calibration: Contender | None = None
     seeds: tuple[str, ...] = ()

@@ -1,9 +1,11 @@
 """What a run's summary says, by `config.mode`, made from what came out. Nothing is trained here, and nothing stored."""
 
+import collections
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxloss.search.budget import Counts
 from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
@@ -28,26 +30,31 @@ class Searched(NamedTuple):
 
 
 def search_summary(
-    experiment: Experiment, main: Searched, control: Searched | None, compared: Compared, final_scores: Mapping[str, float]
+    experiment: Experiment,
+    main: Sequence[Searched],
+    control: Sequence[Searched],
+    compared: Compared,
+    final_scores: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Of a search.
+    """Of a search, or of several; the ranking is that of the search whose loss is the best.
 
     Args:
       experiment: whose archive holds the trainings.
-      main: the search.
-      control: random search, where there was one.
+      main: the searches.
+      control: as many random searches, where there were any.
       compared: what both found, beside the other losses.
       final_scores: of the network that is kept, by name.
     """
-    best, *other_found = best_of_kind(compared.tuned, FOUND)
-    ranking = _entries(experiment, main, [best, *other_found])
-    rows = experiment.rows(*compared)
-    _take_names(rows, FOUND, ranking)
-    if control is not None:
-        _take_names(rows, RANDOM_SEARCH, _entries(experiment, control, best_of_kind(compared.tuned, RANDOM_SEARCH)))
+    found = best_of_kind(compared.tuned, FOUND)
+    best, rows = found[0], experiment.rows(*compared)
+    rankings = [_entries(experiment, searched, found) for searched in main]
+    _take_names(rows, FOUND, rankings)
+    of_control = best_of_kind(compared.tuned, RANDOM_SEARCH)
+    _take_names(rows, RANDOM_SEARCH, [_entries(experiment, searched, of_control) for searched in control])
+    ranking = next(one for one in rankings if best.contender.formula in {entry["trained"] for entry in one if entry["tuned"]})
     add_descriptions(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.label)
-    counts, seconds = main.loop.counts, main.loop.seconds
+    counts, seconds = total_counts(main), sum((one.loop.seconds for one in main), collections.Counter())
     others = [result for result in compared.tuned if result is not best]
     summary = {
         "counts": counts.to_json(),
@@ -62,7 +69,7 @@ def search_summary(
         "headline": headline(best, others, experiment.config.comparison.margin),
         "differences": difference_rows(best, others, experiment.config.comparison.margin),
     }
-    return summary if control is None else {**summary, "random_search": _control_summary(control, compared, rows)}
+    return {**summary, "random_search": _control_summary(control, compared, rows)} if control else summary
 
 
 def compare_summary(experiment: Experiment, compared: Compared) -> dict[str, Any]:
@@ -97,27 +104,36 @@ def best_of_kind(results: Sequence[TestResult], kind: str) -> list[TestResult]:
     return best_first([result for result in results if result.contender.kind == kind])
 
 
+def total_counts(searches: Sequence[Searched]) -> Counts:
+    """What became of the draws of all of them."""
+    return sum((one.loop.counts for one in searches), Counts())
+
+
 def _entries(experiment: Experiment, searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
-    return ranking_entries(searched.loop, searched.ranked, tuned, experiment.equal_losses)
+    """The ranking of one search; of the losses that took part in the comparison, those that it has found."""
+    own = {one.contender.identity for one in searched.ranked}
+    return ranking_entries(
+        searched.loop, searched.ranked, [one for one in tuned if one.contender.identity in own], experiment.equal_losses
+    )
 
 
-def _take_names(rows: Sequence[dict[str, Any]], kind: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Gives the rows of one kind what the entries of the ranking call their losses: one name for one loss."""
-    by_trained = {entry["trained"]: entry for entry in entries}
+def _take_names(rows: Sequence[dict[str, Any]], kind: str, rankings: Iterable[Sequence[Mapping[str, Any]]]) -> None:
+    """Gives the rows of one kind what the entries of the rankings call their losses: one name for one loss."""
+    by_trained = {entry["trained"]: entry for entries in rankings for entry in entries}
     for row in rows:
         if row["kind"] == kind:
             row.update({key: by_trained[row["formula"]][key] for key in ("trained", "merged", "formula")})
 
 
-def _control_summary(control: Searched, compared: Compared, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _control_summary(control: Sequence[Searched], compared: Compared, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The best that random search found, and what it took."""
-    counts, best = control.loop.counts, best_of_kind(compared.tuned, RANDOM_SEARCH)[0]
+    counts, best = total_counts(control), best_of_kind(compared.tuned, RANDOM_SEARCH)[0]
     row = next(row for row in rows if row["name"] == best.contender.label)
     return {
         **short_result(best),
         **{key: row[key] for key in ("formula", "trained", "merged")},
         "trained": counts.trained,
-        "copies": sum(one.same_as is not None for one in control.ranked),
+        "copies": sum(one.same_as is not None for searched in control for one in searched.ranked),
         "counts": counts.to_json(),
     }
 
