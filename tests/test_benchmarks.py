@@ -122,6 +122,7 @@ def test_numbers_that_are_none_are_refused(arguments, capsys):
     assert "whole number" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_fails_is_said_at_the_end(tmp_path, monkeypatch, capsys):
     """All others run; nobody takes the failure for a success."""
     monkeypatch.setattr(everything, "commands", lambda accelerator: {"one": ["nowhere"], "two": ["interpreter", "--help"]})

@@ -49,7 +49,7 @@ def test_a_drawn_config_stays_as_it_is():
 
 # A comparison trains too.
 @pytest.mark.parametrize("mode", [pytest.param(one, marks=pytest.mark.slow) if one == "train" else one for one in MODES])
-def test_three_seeds_give_three_rows(tmp_path, mode):
+def test_another_seed_gives_another_row(tmp_path, mode):
     """Other networks on other divisions, hence other scores; a second run with a seed gives the same."""
 
     def row(seed, name):
@@ -62,6 +62,6 @@ def test_three_seeds_give_three_rows(tmp_path, mode):
         assert min(own for _, own, _ in result["scores"]) == config["comparison"]["seed"] + 2000
         return [score for _, _, score in result["scores"]]
 
-    rows = [row(seed, f"seed {seed}") for seed in (0, 1, 2)]
-    assert rows[0] != rows[1] != rows[2] != rows[0]
+    rows = [row(seed, f"seed {seed}") for seed in (0, 1)]
+    assert rows[0] != rows[1]
     assert row(1, "again") == rows[1]

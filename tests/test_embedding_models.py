@@ -108,8 +108,8 @@ def test_bfloat16_is_near_float32_and_statistics_move(name):
         # The authors publish 2.2 million at test time for all three. Their counting tool prints 2,193,616, since it meets the
         # gate of each block four times: two blocks each of 580, 1254 and 2184 numbers, three times too often.
         ("osnet", {}, (256, 128, 3), 2_193_616 - 3 * 2 * (580 + 1254 + 2184)),
-        ("osnet_ibn", {}, (256, 128, 3), 2_169_508 + 2 * 2 * 256),
-        ("osnet_ain", {}, (256, 128, 3), 2_169_508),
+        pytest.param("osnet_ibn", {}, (256, 128, 3), 2_169_508 + 2 * 2 * 256, marks=pytest.mark.slow),
+        pytest.param("osnet_ain", {}, (256, 128, 3), 2_169_508, marks=pytest.mark.slow),
         # ResNet-50, twice more what comes behind the first block of its third stage, and 8 reductions.
         ("mgn", {}, (384, 128, 3), 23_508_032 + 2 * (5 * 1_117_184 + 14_964_736) + 8 * (2048 * 256 + 2 * 256)),
     ],
@@ -178,7 +178,7 @@ def test_pretrained_osnet_against_numpy(tmp_path):
     np.testing.assert_allclose(jax.jit(network.apply)(variables, images).feature, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("variant", "place"), [("plain", NONE), ("ibn", BEHIND)])
+@pytest.mark.parametrize(("variant", "place"), [("plain", NONE), pytest.param("ibn", BEHIND, marks=pytest.mark.slow)])
 def test_pretrained_block_of_osnet_against_numpy(tmp_path, variant, place):
     network, variables, tensors = pretrained_osnet(tmp_path, variant)
     maps = normal(0, (2, 5, 4, network.channels[0]))

@@ -144,6 +144,7 @@ def test_they_are_public_functions():
     assert float(adjusted(*given)) == pytest.approx(reference("logit_adjustment", logits, labels, prior), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_they_are_compared_and_tuned_alike(tmp_path, capsys):
     names = ("cross_entropy", "logit_adjustment", "soft_f1")
     overrides = {

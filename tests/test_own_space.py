@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from examples.own_space import parabolas
 from jaxloss import launch
@@ -24,6 +25,8 @@ def test_every_draw_and_every_offspring_is_two_parabolas_and_a_scale():
         assert space.encode({branch.name: child}).keys() == {branch.name}
 
 
+# The other examples run whole in the quick tests.
+@pytest.mark.slow
 def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(REPOSITORY)
     random = np.random.default_rng(0)

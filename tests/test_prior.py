@@ -95,6 +95,7 @@ def test_the_loss_is_what_the_formula_says(tmp_path):
     assert r"\pi" in loss.latex
 
 
+@pytest.mark.slow
 def test_the_rejection_protocol_is_the_same_in_blocks_and_mapped():
     problem = classification_problem()
     prior = jnp.tile(jnp.asarray(PRIOR), (5, 1))[:, None, None]

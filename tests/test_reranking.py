@@ -65,8 +65,8 @@ def dense(query, gallery, settings=None, chunk=None):
     [
         (20, 6, 0.3, "more_than"),
         (9, 3, 0.3, "at_least"),
-        (7, 2, 0.3, "more_than"),
-        (5, 1, 0.0, "more_than"),
+        pytest.param(7, 2, 0.3, "more_than", marks=pytest.mark.slow),
+        pytest.param(5, 1, 0.0, "more_than", marks=pytest.mark.slow),
         (5, 8, 0.5, "at_least"),
         (90, 70, 0.3, "more_than"),
     ],

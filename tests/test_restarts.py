@@ -7,8 +7,18 @@ from jaxloss.search.restarts import label_of, seed_of
 from tests.launch.command import run
 from tests.short_comparison import SHORT_COMPARISON
 
-SHORT = [f"{key}={value}" for key, value in SHORT_COMPARISON.items()]
-ALONE = ["comparison.handcrafted=('cross_entropy',)", "filters.rejection.enabled=false", "search.num_trainings=4", *SHORT]
+ALONE = {
+    **SHORT_COMPARISON,
+    "comparison.handcrafted": "('cross_entropy',)",
+    "filters.rejection.enabled": "false",
+    "search.num_trainings": "4",
+}
+
+
+def search(path, **changes):
+    """A run of the tiny config; dots in the names of keys are `__`."""
+    overrides = {**ALONE, **{key.replace("__", "."): value for key, value in changes.items()}}
+    assert run(path, *(f"{key}={value}" for key, value in overrides.items())) == 0
 
 
 def content(path):
@@ -18,17 +28,14 @@ def content(path):
         return opened.archive.comparable(), {key: summary[key] for key in ("best", "comparison", "ranking", "counts")}
 
 
-def formulas(path, search):
+def formulas(path, name):
     with open_for_reading(path) as opened:
-        return [row.formula for row in opened.archive.candidates(search=search) if row.training]
+        return [row.formula for row in opened.archive.candidates(search=name) if row.training]
 
 
-def test_a_run_that_is_to_search_again_goes_on_with_the_next_search(tmp_path):
-    assert run(tmp_path / "run", "search.control=false", *ALONE) == 0
-    first = formulas(tmp_path / "run", "evolution")
-    assert run(tmp_path / "run", "search.control=false", "search.restarts=2", *ALONE) == 0
-    assert formulas(tmp_path / "run", "evolution") == first
-    second = formulas(tmp_path / "run", "evolution 2")
+def test_each_search_is_one_of_its_own_and_the_best_of_all_is_the_loss_of_the_run(tmp_path):
+    search(tmp_path / "run", search__control="false", search__restarts=2)
+    first, second = (formulas(tmp_path / "run", name) for name in ("evolution", "evolution 2"))
     assert len(first) == len(second) == 4
     assert not set(first) & set(second)
     with open_for_reading(tmp_path / "run") as opened:
@@ -44,11 +51,26 @@ def test_a_run_that_is_to_search_again_goes_on_with_the_next_search(tmp_path):
     assert "evolution 2, best" in page
 
 
+def test_what_two_searches_have_found_takes_part_once(tmp_path):
+    """Seeds are proposed by each of them; the second is the first with a term that does nothing, which no filter sees."""
+    seeds = "('Neg(Mul(target, Log(prediction)))', 'Add(Mean_c(prediction), Neg(Mul(target, Log(prediction))))')"
+    few = {"search__num_trainings": 2, "search__evolution__initial_population": 2, "comparison__rank_candidates": 2}
+    search(tmp_path, search__control="false", search__restarts=3, search__seeds=seeds, **few)
+    with open_for_reading(tmp_path) as opened:
+        trainings, summary = opened.archive.trainings(), opened.read_summary()
+    assert sum(row.stage.startswith("evolution") for row in trainings) == 6
+    (found,) = (row for row in summary["comparison"] if row["kind"] == "found")
+    assert found["formula"] == "Neg(Mul(target, Log(prediction)))"
+    assert found["name"] == "found 1.1 (a seed)"
+    assert summary["ranking"][0]["merged"] == 2
+
+
 @pytest.mark.slow
-def test_searches_one_by_one_are_those_of_a_run_that_was_not_disturbed(tmp_path):
+def test_a_finished_run_goes_on_with_the_next_search(tmp_path):
+    """Searches one by one are those of a run that was not disturbed."""
     for restarts in (1, 2, 3):
-        assert run(tmp_path / "grown", f"search.restarts={restarts}", *ALONE) == 0
-    assert run(tmp_path / "whole", "search.restarts=3", *ALONE) == 0
+        search(tmp_path / "grown", search__restarts=restarts)
+    search(tmp_path / "whole", search__restarts=3)
     (grown, of_grown), (whole, of_whole) = content(tmp_path / "grown"), content(tmp_path / "whole")
     assert of_grown == of_whole
     # Less was tuned of the first ones, but nothing else.

@@ -97,7 +97,7 @@ def test_a_search_that_stops_after_any_training_ends_the_same(workshop, tmp_path
     changes = {"num_trainings": 8, "generation_size": generation_size, "seeds_per_candidate": seeds, "chooser": chooser}
     expected = workshop.finished(tmp_path / "whole", **changes)
     assert len(expected["trainings"]) == 8
-    for count in range(8):
+    for count in range(8) if generation_size > 1 else (0, 3, 7):
         path = tmp_path / f"stopped {count}"
         with Archive(path) as archive, pytest.raises(Stopped):
             workshop.loop(archive, StopsAfter(workshop.execution, count), **changes).run()

@@ -123,6 +123,7 @@ def test_streamed_data_train_as_data_on_the_device(device_execution, settings, w
     assert execution.compilations == {"training focal": 1}
 
 
+@pytest.mark.slow
 @needs_devices
 def test_a_batch_on_two_devices_may_be_streamed():
     first, second = (DataParallelExecution(task, SCALED, 2, 1, "steps") for task in (on_device(), streamed()))

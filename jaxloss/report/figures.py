@@ -137,11 +137,18 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
 def end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:
     """Names the lines at their right ends, pushed apart where they meet."""
     low, high = axes.get_ylim()
-    gap, bottom = 0.048 * (high - low), low
-    for value, text, colour in sorted((end for end in ends if end[0] is not None), key=lambda end: end[0]):
+    gap, bottom, top, heights = 0.048 * (high - low), low, high, []
+    named = sorted((end for end in ends if end[0] is not None), key=lambda end: end[0])
+    for value, _, _ in named:
         bottom = max(value, bottom + gap)
+        heights.append(bottom)
+    # Down again from the top, above which other things stand.
+    for index in reversed(range(len(heights))):
+        heights[index] = min(heights[index], top)
+        top = heights[index] - gap
+    for height, (_, text, colour) in zip(heights, named, strict=True):
         weight = "bold" if text.endswith("best") else "normal"
-        place = {"xy": (1.012, bottom), "xycoords": ("axes fraction", "data"), "va": "center"}
+        place = {"xy": (1.012, height), "xycoords": ("axes fraction", "data"), "va": "center"}
         axes.annotate(text, **place, color=colour, fontsize=9.5, fontweight=weight)
 
 

@@ -97,8 +97,10 @@ def _found(experiment: Experiment, searches: Sequence[Searched]) -> list[Contend
     """The best of each search, copies aside: as many of the control, since the best of several tunings is better than one."""
     number = experiment.config.comparison.num_found
     best = [one for searched in searches for one in different(searched.ranked)[:number]]
-    # What two searches have found takes part once.
-    return list({one.identity: one for one in reversed(best)}.values())[::-1]
+    # What two searches have found takes part once, whatever dress it was found in.
+    formulas, equal = [one.identity for one in best], experiment.equal_losses
+    firsts = equal.firsts(formulas) if equal is not None and formulas else map(formulas.index, formulas)
+    return [best[place] for place in sorted(set(firsts))]
 
 
 def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:

@@ -111,7 +111,7 @@ def total_counts(searches: Sequence[Searched]) -> Counts:
 
 def _entries(experiment: Experiment, searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
     """The ranking of one search; of the losses that took part in the comparison, those that it has found."""
-    own = {one.contender.identity for one in searched.ranked}
+    own = {one.contender.identity for one in searched.ranked if one.same_as is None}
     return ranking_entries(
         searched.loop, searched.ranked, [one for one in tuned if one.contender.identity in own], experiment.equal_losses
     )

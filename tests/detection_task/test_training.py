@@ -34,6 +34,7 @@ def test_it_is_what_a_task_has_to_be(task):
     assert check_task(task, batch_size=4, reads=READS, num_samples=2).keys() == {"classification", "regression"}
 
 
+@pytest.mark.slow
 def test_a_tiny_network_learns(task, on_one_device):
     untrained = Evaluation(task)(jax.jit(task.init)(jax.random.key(0)), task.data[SEARCH_EVAL], True)
     assert untrained["ap50"] < 0.1

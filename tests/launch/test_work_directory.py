@@ -39,7 +39,7 @@ def test_a_command_that_is_repeated_adds_nothing_to_the_time(tmp_path):
     assert seconds()[0] > first[1]
 
 
-@pytest.mark.parametrize("mode", ["train", "compare"])
+@pytest.mark.parametrize("mode", ["train", pytest.param("compare", marks=pytest.mark.slow)])
 def test_trainings_that_meet_nan_are_named(tmp_path, capsys, mode):
     explodes = "Mul(target, Exp(Exp(Exp(Inv(prediction)))))"
     losses = [f"loss={explodes}"] if mode == "train" else [f"losses=('{explodes}', 'cross_entropy')"]

@@ -85,6 +85,7 @@ def test_the_final_training_of_the_market_config_halves_nothing():
     assert (task.image_size, task.augmentation_options.padding, task.train_on_all) == ((256, 128), 10, True)
 
 
+@pytest.mark.slow
 def test_the_toy_optimisation_asks_for_90_percent_and_not_for_a_gain(market):
     config = load_config(str(MARKET_CONFIG))
     apply_overrides(config, {**TINY, "data_dir": str(market)})

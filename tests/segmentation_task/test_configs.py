@@ -53,7 +53,7 @@ def config_of(path, data_dir, overrides):
     [
         (CAMVID, TINY_NETWORK),
         (MASKS, {**TINY_NETWORK, "task.segmentation.metric": "boundary_f1"}),
-        (VOC, {**TINY_RESNET, "filters.rejection.num_samples": "2"}),
+        pytest.param(VOC, {**TINY_RESNET, "filters.rejection.num_samples": "2"}, marks=pytest.mark.slow),
     ],
     ids=["camvid", "masks", "voc"],
 )
