@@ -79,8 +79,13 @@ def make_problem(
         positive = context["positive"][0]
         return jnp.sum(jnp.where(positive, iou, 0)) / jnp.maximum(jnp.sum(positive), 1)
 
-    @jax.jit
-    def make(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, Array], dict[str, PyTree]]:
+    @functools.partial(jax.jit, static_argnames="num_samples")
+    def make(
+        variables: PyTree, examples: PyTree, has_box: Array, key: Array, num_samples: int
+    ) -> tuple[dict[str, Array], dict[str, PyTree]]:
+        order = jax.random.permutation(key, num_examples(examples))
+        rows = order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
+        batch = jax.tree.map(lambda leaf: leaf[rows], examples)
         augment_key, forward_key, choice_key = jax.random.split(key, 3)
         batch = batch if augment is None else augment(batch, augment_key)
         outputs = train(variables, batch[IMAGE], forward_key)
@@ -122,9 +127,7 @@ def make_problem(
             raise UserError(f"filters.rejection.num_samples is {num_samples}, but there are {total} training images with objects")
 
         def draw(branch: str, key: Array) -> RejectionProblem:
-            order = jax.random.permutation(key, num_examples(examples))
-            rows = order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
-            start, context = make(variables, jax.tree.map(lambda leaf: leaf[rows], examples), key)
+            start, context = make(variables, examples, has_box, key, num_samples)
             return RejectionProblem(start[branch], context[branch], *functions[branch])
 
         return {branch: draw_with_headroom(functools.partial(draw, branch), key, minimum_gain, MARGIN) for branch in functions}

@@ -1,5 +1,6 @@
 """Rejection problems that leave room for the gain that a candidate has to show."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -7,14 +8,19 @@ import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import RejectionProblem
-from jaxloss.core.types import Array
+from jaxloss.core.types import Array, PyTree
 
 ATTEMPTS = 100
 
 
 def initial_metric(problem: RejectionProblem) -> float:
     """Mean metric of the samples before any optimisation."""
-    return float(jnp.mean(problem.metrics(problem.start)))
+    return float(_mean_metric(problem.inputs, problem.metric, problem.start, problem.context))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _mean_metric(inputs: Callable, metric: Callable, start: Array, context: PyTree) -> Array:
+    return jnp.mean(RejectionProblem(start, context, inputs, metric).metrics(start))
 
 
 def draw_with_headroom(

@@ -1,10 +1,10 @@
 """What the rejection protocol solves for segmentation: an untrained network's predictions, and the metric that is searched."""
 
-import functools
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import LOGITS, RejectionProblem
@@ -126,11 +126,11 @@ def _judged_samples(
         batch, is_judged = look_at(take_rows(examples, rows), jax.random.fold_in(key, number))
         if isinstance(is_judged, jax.core.Tracer):
             return batch  # abstract evaluation asks for shapes
-        chosen = jnp.flatnonzero(is_judged)[:missing]
-        found.append(jax.tree.map(functools.partial(jnp.take, indices=chosen, axis=0), batch))
+        chosen = np.flatnonzero(is_judged)[:missing]
+        found.append(jax.tree.map(lambda leaf, chosen=chosen: leaf[chosen], jax.device_get(batch)))
         missing -= len(chosen)
         if not missing:
-            return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+            return jax.tree.map(lambda *parts: np.concatenate(parts), *found)
     raise UserError(
         f"only {num_samples - missing} of {total} training images have something that the metric {metric} looks at, and "
         f"filters.rejection.num_samples is {num_samples}"
