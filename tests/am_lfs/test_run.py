@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_everything_is_compared_on_the_same_divisions_and_seeds(finished):
     summary = jaxloss.open_run(finished).summary
     assert [row["name"] for row in summary["comparison"]] == LABELS

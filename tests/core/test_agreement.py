@@ -12,7 +12,12 @@ from tests.core.random_graphs import FLAT, SETTINGS, SPATIAL, random_batch, rand
 
 EXCUSED = {np.float64: 0.03, np.float32: 0.05}
 
-pytestmark = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+every_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+# Whole populations of the other two sets of operators take as long again; their programs have their turn one by one.
+quick_for_one = pytest.mark.parametrize(
+    "setting",
+    [pytest.param(one, id=name, marks=() if name == "autoloss_zero" else pytest.mark.slow) for name, one in SETTINGS.items()],
+)
 
 
 def assert_agreement(tried, graphs, setting, batch, tolerated=0.0):
@@ -52,6 +57,7 @@ WHOLE_POPULATIONS = (forms.population, forms.in_blocks)
 
 
 # Spatial batches without a mask are left to the tests in float32 and of many.
+@quick_for_one
 @pytest.mark.parametrize(
     ("shape", "masked"),
     [
@@ -65,28 +71,33 @@ def test_population(float64, setting, shape, masked):
 
 
 @pytest.mark.slow
+@every_setting
 def test_population_in_float32(setting):
     graphs = random_graphs(300, setting, 75)
     for masked in (False, True):
         assert_agreement(WHOLE_POPULATIONS, graphs, setting, random_batch(301, setting, SPATIAL, masked, np.float32))
 
 
+@every_setting
 def test_one_program_at_a_time(float64, setting):
     graphs = random_graphs(400, setting, 100)
     assert_agreement([forms.mapped], graphs, setting, random_batch(401, setting, SPATIAL, masked=True))
 
 
+@every_setting
 def test_compiled(float64, setting):
     graphs = random_graphs(501, setting, 6)
     assert_agreement([forms.compiled], graphs, setting, random_batch(501, setting, SPATIAL, masked=True))
 
 
+@every_setting
 def test_compiled_in_float32(setting):
     graphs = random_graphs(600, setting, 6)
     assert_agreement([forms.compiled], graphs, setting, random_batch(601, setting, FLAT, True, np.float32))
 
 
 @pytest.mark.slow
+@every_setting
 def test_population_of_many(float64, setting):
     for chunk in range(20):
         graphs = random_graphs(1000 + chunk, setting, 500)
@@ -95,6 +106,7 @@ def test_population_of_many(float64, setting):
 
 
 @pytest.mark.slow
+@every_setting
 def test_population_of_many_in_float32(setting):
     for chunk in range(6):
         graphs = random_graphs(3000 + chunk, setting, 500)
@@ -103,6 +115,7 @@ def test_population_of_many_in_float32(setting):
 
 
 @pytest.mark.slow
+@every_setting
 def test_compiled_of_many(float64, setting):
     for chunk in range(4):
         graphs = random_graphs(5000 + chunk, setting, 60)
