@@ -34,7 +34,7 @@ from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
-from jaxloss.study.contender import RIVALS, Contender, TuningPoint
+from jaxloss.study.contender import Contender, TuningPoint
 from jaxloss.study.declared_filters import filter_declarations
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.naming import named
@@ -44,7 +44,7 @@ from jaxloss.study.settings import SEARCH
 from jaxloss.study.statistics import FACTORS
 from jaxloss.study.tables import result_row
 from jaxloss.study.trainings import Job
-from jaxloss.study.tuning import Tuned
+from jaxloss.study.tuning import best_rival
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
@@ -298,9 +298,3 @@ def _idle(loop: SearchLoop) -> Iterator[str]:
         yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
     if budget < done:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
-
-
-def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Contender | None:
-    """The hand-crafted or published loss with the best tuned score on search_eval; None where there is none."""
-    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind in RIVALS}
-    return max(scores, key=scores.get, default=None)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from jaxloss.study.comparison_settings import ComparisonSettings
-from jaxloss.study.contender import Contender, TuningPoint
+from jaxloss.study.contender import RIVALS, Contender, TuningPoint
 from jaxloss.study.trainings import Job
 from jaxloss.study.tuning_points import edge_of, next_rate, spread_points, step_of, trains_alike
 
@@ -129,3 +129,9 @@ class Tuning:
 def _following(wide: int) -> int:
     """How many of the points of a wide look follow the best."""
     return min(wide // 4, _MOST_FOLLOWING)
+
+
+def best_rival(contenders: Sequence[Contender], tunings: Sequence[Tuned]) -> Contender | None:
+    """The hand-crafted or published loss with the best tuned score on search_eval; None where there is none."""
+    scores = {one: tuned.score for one, tuned in zip(contenders, tunings, strict=True) if one.kind in RIVALS}
+    return max(scores, key=scores.get, default=None)
