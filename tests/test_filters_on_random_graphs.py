@@ -60,6 +60,7 @@ def test_how_a_formula_is_written_does_not_matter():
     assert one.canonical(BRANCH.form.layout.operators).key(BRANCH.form.layout.operators) == one.key(BRANCH.form.layout.operators)
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_graph_does_not_depend_on_its_company():
     """Neither on the others in the call, nor on what was asked before: a continued run must come to the same results."""
     first, second = (make_cascade(iterations=50) for _ in range(2))

@@ -1,5 +1,7 @@
 """Losses that papers published stand beside the hand-crafted ones as rivals of a search."""
 
+import pytest
+
 from jaxloss.runs import open_for_reading
 from tests.launch.command import run
 from tests.short_comparison import SHORT_COMPARISON
@@ -13,6 +15,7 @@ SEARCH = (
 )
 
 
+@pytest.mark.slow
 def test_a_published_loss_is_tuned_and_tested_as_the_others_are(tmp_path, capsys):
     assert run(tmp_path / "run", *SEARCH, f"comparison.handcrafted=('mae', '{NAME}')") == 0
     with open_for_reading(tmp_path / "run") as opened:

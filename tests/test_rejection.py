@@ -71,6 +71,7 @@ def test_who_leaves_early_has_the_verdict_of_the_whole_descent(two_thousand, who
     assert found["steps"].mean() < 350
 
 
+@pytest.mark.slow
 def test_the_filters_before_the_protocol_take_nothing_that_would_pass(two_thousand, whole_descents):
     """Those that judge by the gradient, that is: a graph that does not look at the target may gain by luck."""
     cascade, memory = make_cascade(), LossMemory()

@@ -227,6 +227,7 @@ Checkpoints(sys.argv[1]).save("done", outcome.end)
 """
 
 
+@pytest.mark.slow
 def test_a_stored_handle_is_taken_up_in_another_process(executions, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     begun, whole = run(executions("serial"), trial(num_steps=9), trial())

@@ -145,6 +145,7 @@ def test_quality_learns_what_is_asked_for(kind):
     np.testing.assert_allclose(loss, 0.5 * np.mean(np.log1p(np.exp(logit)) - wanted * logit), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_pair_of_hand_crafted_losses_is_finite_and_moves_both_outputs():
     made = make()
     logits, distances, _ = outputs()

@@ -55,7 +55,7 @@ def many_trials():
     [
         ("vmap", "whole"),
         pytest.param("vmap", "steps", marks=pytest.mark.slow),
-        pytest.param("pmap", "whole", marks=needs_devices),
+        pytest.param("pmap", "whole", marks=[needs_devices, pytest.mark.slow]),
         # Step by step on several devices is also compared with single trainings where trainings are done in parts.
         pytest.param("pmap", "steps", marks=[needs_devices, pytest.mark.slow]),
     ],

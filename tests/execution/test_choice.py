@@ -90,6 +90,7 @@ def test_the_memory_of_a_population_is_that_of_its_compiled_step(monkeypatch):
     assert not eight.compilations["training focal"]
 
 
+@pytest.mark.slow
 def test_a_measurement_looks_at_every_possible_mode():
     examples = [Trial(FOCAL, FOCAL.encode({"gamma": gamma}), 0.2, 0, 0, SEARCH_EVAL) for gamma in (1.0, 2.0)]
     parallelism, seconds = choose("measure", 0, None, examples, ExecutionFactory(TASK, SETTINGS))

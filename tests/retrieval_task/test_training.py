@@ -44,6 +44,7 @@ def trained_both_ways(task, market):
     return outcomes
 
 
+@pytest.mark.slow
 def test_batches_by_identity_may_be_streamed(task, market):
     """The identities stay on the device, the images come batch by batch, in the same order."""
     device, streamed = trained_both_ways(task, market)
