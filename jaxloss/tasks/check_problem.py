@@ -8,7 +8,7 @@ import jax
 
 from jaxloss.core.abstract import is_float, named_errors, outputs, shapes, written
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.problem import LOGITS, RejectionProblem
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN, ProblemMaker, Task
 from jaxloss.tasks.check_inputs import check_loss_inputs, check_scalar, of_branches
@@ -102,5 +102,16 @@ def check_problem(what: str, problem: Any, names: Sequence[str]) -> None:
     # One sample in the rejection protocol, all of them in the equivalence check.
     for number in dict.fromkeys((1, start.shape[0])):
         inputs = outputs(f"inputs of {what}", problem.inputs, *rows(number))
+        _check_logits(what, inputs, names)
         check_loss_inputs(f"inputs of {what}", inputs, names)
     check_scalar(f"the metric of {what}", outputs(f"the metric of {what}", problem.metric, *rows(1)))
+
+
+def _check_logits(what: str, inputs: Any, names: Sequence[str]) -> None:
+    """Probabilities that are optimised by themselves have no logits, which is no mistake of the task."""
+    arrays = getattr(inputs, "arrays", {})
+    if LOGITS in names and "prediction" in arrays and LOGITS not in arrays:
+        raise UserError(
+            f"inputs of {what} lacks the array 'logits'; it makes {sorted(map(str, arrays))}. Losses that read logits need "
+            "filters.rejection.variable=logits, where the task has a use for it"
+        )

@@ -41,7 +41,7 @@ def test_mistakes_are_one_line(folder, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"branch_inputs": {"box": ("union",)}}, "unknown branch of space.autoloss_zero.branch_inputs 'box'"),
+        ({"branch_inputs": {"box": ("union",)}}, "branch_inputs names the branch 'box', which is not among space."),
         ({"branch_inputs": {"classification": "union"}}, "branch_inputs.classification takes names of arrays, not 'union'"),
         ({"branch_inputs": {"classification": ()}}, "branch_inputs.classification must name one array at least"),
         ({"branch_inputs": {"classification": ("Union",)}}, "takes words of small letters, such as prior, not 'Union'"),

@@ -5,7 +5,7 @@ import keyword
 from collections.abc import Mapping, Sequence
 
 from jaxloss.core.conditions import in_mode, unless, when
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_different, is_finite, options, setting
 
 # What a loss has to read: from the one it learns, the other says what is right.
@@ -107,7 +107,10 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
             )
         for branch, names in self.branch_inputs.items():
             if branch not in self.branches:
-                raise unknown("branch of space.autoloss_zero.branch_inputs", branch, self.branches)
+                raise UserError(
+                    f"space.autoloss_zero.branch_inputs names the branch '{branch}', which is not among "
+                    f"space.autoloss_zero.branches: {', '.join(self.branches)}"
+                )
             if not isinstance(names, tuple | list):
                 raise UserError(f"config key space.autoloss_zero.branch_inputs.{branch} takes names of arrays, not {names!r}")
             _check_names(f"space.autoloss_zero.branch_inputs.{branch}", tuple(names))
