@@ -3,7 +3,7 @@
 import pytest
 
 from jaxloss.runs import open_for_reading
-from jaxloss.search.restarts import label_of, seed_of
+from jaxloss.search.restarts import LEFT_OUT, label_of, seed_of
 from tests.launch.command import run
 from tests.short_comparison import SHORT_COMPARISON
 
@@ -63,6 +63,17 @@ def test_what_two_searches_have_found_takes_part_once(tmp_path):
     assert found["formula"] == "Neg(Mul(target, Log(prediction)))"
     assert found["name"] == "found 1.1 (a seed)"
     assert summary["ranking"][0]["merged"] == 2
+
+
+def test_a_later_search_that_comes_to_nothing_is_left_out(tmp_path):
+    """With so little patience the second one meets only losses that are stopped."""
+    search(tmp_path, search__control="false", search__restarts=2, filters__max_attempts=10)
+    with open_for_reading(tmp_path) as opened:
+        left_out, summary = opened.archive.state(LEFT_OUT), opened.read_summary()
+    assert left_out.keys() == {"evolution 2"}
+    assert left_out["evolution 2"].startswith("no candidate passed the filters in 10 draws")
+    assert [row["name"] for row in summary["comparison"] if row["kind"] == "found"] == ["found 1.1"]
+    assert "evolution 2 is left out: no candidate passed" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

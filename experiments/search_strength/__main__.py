@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)
     options = parser.parse_args()
+    if options.curve and (several := [search for search in options.searches if "search.restarts" in SEARCHES[search]]):
+        parser.error(f"--curve follows one search, and {several[0]} is several")
     result = {**facts(), "tasks": {}}
     for name in options.tasks:
         of_task = result["tasks"][name] = {

@@ -25,7 +25,7 @@ _WITHOUT = {
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": _STARTS,
     "strong": _STRONG,
-    # Three times as many trainings as the others.
+    # Three times as many trainings as the others, but for those of the calibration, which is done once.
     "strong_restarted": {**_STRONG, "search.restarts": "3"},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},

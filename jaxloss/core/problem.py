@@ -34,7 +34,12 @@ class RejectionProblem:
 
     def metrics(self, variable: Array) -> Array:
         """The metric of each sample, `[B]`."""
-        return jax.vmap(lambda value, context: self.metric(value[None], batch_of_one(context)))(variable, self.context)
+        return metric_of_samples(self.metric, variable, self.context)
+
+
+def metric_of_samples(metric: Callable[[Array, PyTree], Array], variable: Array, context: PyTree) -> Array:
+    """The metric of a problem for each of its samples, `[B]`."""
+    return jax.vmap(lambda value, own: metric(value[None], batch_of_one(own)))(variable, context)
 
 
 def batch_of_one(context: PyTree) -> PyTree:

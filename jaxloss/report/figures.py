@@ -137,8 +137,8 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
 def end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:
     """Names the lines at their right ends, pushed apart where they meet."""
     low, high = axes.get_ylim()
-    gap, bottom, top, heights = 0.048 * (high - low), low, high, []
     named = sorted((end for end in ends if end[0] is not None), key=lambda end: end[0])
+    gap, bottom, top, heights = min(0.048, 1 / max(1, len(named))) * (high - low), low, high, []
     for value, _, _ in named:
         bottom = max(value, bottom + gap)
         heights.append(bottom)

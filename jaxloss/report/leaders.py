@@ -22,13 +22,13 @@ _EMPTY = {
 }
 
 
-def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any], space: Space | None) -> dict[str, Any]:
+def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str], space: Space | None) -> dict[str, Any]:
     """The losses of the page, `leaders`, and what is to be said of their drawings, `drawing_note`.
 
     Args:
       run: that is reported.
       summary: of it, or None while it is unfinished.
-      searches: those that have begun, by name, the main one first.
+      searches: names of those that have begun, controls aside.
       space: of the losses; None draws nothing.
     """
     rows = _rows(run, summary, searches)
@@ -56,13 +56,14 @@ def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**minimal, "math": math_of(minimal)}
 
 
-def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]) -> list[dict[str, Any]]:
     """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
     if summary is not None:
         return list(summary.get("ranking") or _given(summary))
     if not searches:
         return []
-    scored = [row for row in run.archive.candidates(search=next(iter(searches))) if row.training and row.score is not None]
+    rows = (row for name in searches for row in run.archive.candidates(search=name))
+    scored = [row for row in rows if row.training and row.score is not None]
     best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
     return [
         {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}

@@ -2,7 +2,7 @@
 
 import contextlib
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, flatten, open_for_reading
 from jaxloss.runs.shown import SHEET
-from jaxloss.search.restarts import label_of
+from jaxloss.search.restarts import LEFT_OUT, label_of
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
@@ -88,9 +88,9 @@ def render_report(run: Run, space: Space | None = None) -> str:
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
     summary = run.read_summary()
-    searches = _searches(run)
+    searches, controls = _searches(run)
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
-    funnels = [(name, make_funnel(counts, filters)) for name, counts in searches.items() if counts["proposed"]]
+    funnels = [(name, make_funnel(counts, filters)) for name, counts in (searches | controls).items() if counts["proposed"]]
     stages = _stages(run)
     with _named_gaps(run.path):
         content = {
@@ -98,10 +98,13 @@ def render_report(run: Run, space: Space | None = None) -> str:
             "finished": summary is not None,
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),
-            "curves": _curves(run, searches, summary),
+            "curves": _curves(run, searches, controls, summary),
             "funnels": funnels,
+            "num_searches": len(searches),
+            "has_control": bool(controls),
+            "left_out": run.archive.state(LEFT_OUT) or {},
             "learned": lockstep_section(run, summary, space),
-            **leaders(run, summary, searches, space),
+            **leaders(run, summary, list(searches), space),
             **_comparison(summary or {}),
             "sheet": run.archive.state(SHEET) if summary is not None else None,
             "stages": stages,
@@ -125,24 +128,22 @@ def _named_gaps(path: Path) -> Iterator[None]:
         raise UserError(f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it") from error
 
 
-def _searches(run: Run) -> dict[str, Mapping[str, Any]]:
-    """Name -> counts of the searches that have begun, the main one first."""
+def _searches(run: Run) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """Name -> counts of the searches that have begun, and of the controls."""
     search = run.config.get("search", {})
-    names = dict.fromkeys([*_labels(run, search.get("name", "")), *_labels(run, RANDOM_SEARCH)])
-    states = {name: run.archive.state(name) for name in names}
-    return {name: state["counts"] for name, state in states.items() if state}
+    main = search.get("name", "")
+    found = []
+    for name in (main, RANDOM_SEARCH if main != RANDOM_SEARCH else ""):
+        labels = [label_of(name, restart) for restart in range(search.get("restarts", 1))] if name else []
+        states = {label: run.archive.state(label) for label in labels}
+        found.append({label: state["counts"] for label, state in states.items() if state})
+    return found[0], found[1]
 
 
-def _labels(run: Run, name: str) -> list[str]:
-    """Of the searches of one name that a run may have."""
-    return [label_of(name, restart) for restart in range(run.config.get("search", {}).get("restarts", 1))]
-
-
-def _curves(run: Run, searches: Mapping[str, Any], summary: Mapping[str, Any] | None):
-    search = run.config.get("search", {})
-    population_size = search.get("evolution", {}).get("population_size", 2500)
-    controls = [] if search.get("name") == RANDOM_SEARCH else _labels(run, RANDOM_SEARCH)
-    curves = [search_curve(name, run.archive.candidates(search=name), population_size, name in controls) for name in searches]
+def _curves(run: Run, searches: Iterable[str], controls: Iterable[str], summary: Mapping[str, Any] | None):
+    population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
+    names = [*((name, False) for name in searches), *((name, True) for name in controls)]
+    curves = [search_curve(name, run.archive.candidates(search=name), population_size, control) for name, control in names]
     curves = [curve for curve in curves if curve is not None]
     return search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None
 

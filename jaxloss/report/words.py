@@ -72,7 +72,7 @@ def loss_name(name: str) -> str:
         )
     own, note = re.fullmatch(r"(.*?)((?: \(|, ).*)?", name, re.DOTALL).groups(default="")
     title = FAMILIES[own].title if own in FAMILIES else ""
-    own = title or (own.replace("_", " ") if own.replace("_", "").isalnum() else own)
+    own = title or (own.replace("_", " ") if re.fullmatch(r"\w+( \d+)?", own) else own)
     return own + note
 
 

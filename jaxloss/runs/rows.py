@@ -95,7 +95,7 @@ class CandidateRow(Row):
     """One candidate that a search proposed and that came as far as a filter which leaves rows.
 
     Attributes:
-      search: `evolution`, `random_search`, ...
+      search: `evolution`, `random_search`, ..., of a run that searches more than once also `evolution 2`, ...
       proposal: index of the individual within the search.
       branch: loss branch that was drawn, or `*` for the row of the whole candidate.
       attempt: index of the draw of this branch; for the whole candidate the largest of its accepted ones.

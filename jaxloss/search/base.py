@@ -11,11 +11,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression
 from jaxloss.core.settings import Settings
 from jaxloss.spaces.base import Branch, Candidate, Space
 
 SEED_ORIGIN, RANDOM_ORIGIN = "seed", "random"
+
+
+class FruitlessSearchError(UserError):
+    """A search that comes to nothing: no candidate passes its filters, or no training ends."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,8 @@ import dataclasses
 
 from jaxloss.search.budget import SearchBudget
 
+# The state of a run's archive that says which searches came to nothing, label -> why.
+LEFT_OUT = "left out"
 # Between the seeds of two searches of a run: farther apart than a candidate has trainings.
 _APART = 100_003
 

@@ -9,7 +9,6 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression, Form
 from jaxloss.core.verdicts import ACCEPTED, Verdict
 from jaxloss.filters.base import Screened
@@ -17,7 +16,7 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.rejection import NO_METRIC_GAIN
 from jaxloss.filters.remembered_losses import EQUIVALENT_TO_REJECTED
-from jaxloss.search.base import SEED_ORIGIN, Proposal, Search
+from jaxloss.search.base import SEED_ORIGIN, FruitlessSearchError, Proposal, Search
 from jaxloss.spaces.base import Branch
 
 # What a lower gain would let pass: losses that brought too little, and those that are equivalent to them.
@@ -179,14 +178,14 @@ def _draw(
     return found
 
 
-def _nothing_passed(slot: _Slot, max_attempts: int) -> UserError:
+def _nothing_passed(slot: _Slot, max_attempts: int) -> FruitlessSearchError:
     """The end of patience: what stopped the draws, and what would help."""
     reached = collections.Counter(attempt.reason for attempt in slot.attempts)
     # Most random formulas fall to a look at their leaves, whatever the gain: it counts what stopped those that came further.
     by_gain = sum(reached[label] for label in _BELOW_THE_GAIN) > reached.total() / 2
     lower = "lower filters.rejection.minimum_gain (or minimum_metric, where it is set), " if by_gain else ""
     stopped = most_frequent(slot.structural + slot.rejected + reached)
-    return UserError(
+    return FruitlessSearchError(
         f"no candidate passed the filters in {max_attempts:,} draws (proposal {slot.proposal.number}, branch "
         f"{slot.branch.name}): {stopped}; {lower}change seed or raise filters.max_attempts"
     )

@@ -14,7 +14,7 @@ from jaxloss.core.verdicts import ACCEPTED, Reason, Verdict
 from jaxloss.filters.base import Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import LossMemory, joint_signature
-from jaxloss.search.base import Proposal, Search
+from jaxloss.search.base import FruitlessSearchError, Proposal, Search
 from jaxloss.search.screening import Attempt, Resolved, attempt_of, most_frequent
 
 OTHER_BRANCH = Reason("other_branch", "another branch of the same loss was stopped", leaves_row=False)
@@ -183,7 +183,7 @@ def select(
     stopped = most_frequent(generation.reached)
     if are_seeds:
         raise UserError(f"none of the losses in search.seeds passes the filters ({stopped}): name others, or change the filters")
-    raise UserError(
+    raise FruitlessSearchError(
         f"no new loss of a generation passed the filters in {max_attempts:,} draws: {stopped}; raise search.generations.slack or "
         "filters.max_attempts, or change seed"
     )

@@ -16,7 +16,6 @@ import jax
 
 import jaxloss
 from jaxloss.core.abstract import named_errors, numbers_by_name
-from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.core.types import PyTree
 from jaxloss.execution.base import Trial
@@ -25,6 +24,7 @@ from jaxloss.filters.cascade import Cascade
 from jaxloss.runs.declared import FILTERS
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.runs.metrics import MetricWriter
+from jaxloss.search.base import FruitlessSearchError
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.chooser import Chooser
 from jaxloss.search.loop import SearchLoop
@@ -181,7 +181,7 @@ class Experiment:
             loop = self._make_loop(name, restart, chooser=self._make_chooser())
         else:
             loop = self._make_loop(name, restart, self.run.metrics, self.chooser)
-        for text in _idle(loop):
+        for text in _idle(loop, restart):
             self.progress.message(text)
         return loop
 
@@ -200,12 +200,12 @@ class Experiment:
         A loss that the user gave to the search is not passed off as found by it; `of_search` stands before the place.
 
         Raises:
-          UserError: no training of the search ended with finite values.
+          FruitlessSearchError: no training of the search ended with finite values.
         """
         best = itertools.islice(loop.search.best(), self.config.comparison.rank_candidates)
         contenders = [Contender(one.text, kind, self.space, one.text) for one in best]
         if not contenders:
-            raise UserError(
+            raise FruitlessSearchError(
                 f"every training of the {loop.search.label} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
@@ -291,10 +291,10 @@ class Experiment:
         }
 
 
-def _idle(loop: SearchLoop) -> Iterator[str]:
-    """Lines about what the budget of a search leaves undone."""
+def _idle(loop: SearchLoop, restart: int) -> Iterator[str]:
+    """Lines about what the budget of a search leaves undone; what is so of each search is said of the first."""
     name, budget, done = loop.search.label, loop.budget.num_trainings, loop.counts.trainings
-    if loop.chooser is not None and loop.chooser.candidates(budget // loop.budget.rungs[0] - 1) == 1:
+    if not restart and loop.chooser is not None and loop.chooser.candidates(budget // loop.budget.rungs[0] - 1) == 1:
         yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
     if budget < done:
         yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"

@@ -12,10 +12,10 @@ from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import TUNED, Experiment
 from jaxloss.study.lockstep import lockstep_mode
 from jaxloss.study.plan import Plan
-from jaxloss.study.ranking import different
+from jaxloss.study.searches import run_searches
 from jaxloss.study.settings import TRAIN
 from jaxloss.study.shown import baseline_of, store_pictures
-from jaxloss.study.summary import Searched, best_of_kind, compare_summary, search_summary, train_summary
+from jaxloss.study.summary import best_of_kind, compare_summary, search_summary, train_summary
 
 
 def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
@@ -43,9 +43,10 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
     experiment.make_filters()
     experiment.check_baseline()
-    main = _searched(experiment, experiment.config.search.name, FOUND, "rank")
-    control = _searched(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else []
-    compared = experiment.compare([*_found(experiment, main), *_found(experiment, control), *experiment.plan.contenders])
+    main = run_searches(experiment, experiment.config.search.name, FOUND, "rank")
+    control = run_searches(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else []
+    found = [one for searched in (*main, *control) for one in searched.taking_part]
+    compared = experiment.compare([*found, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = best_of_kind(compared.tuned, FOUND)[0]
     _show(experiment, TUNED, best, compared.tuned)
@@ -82,25 +83,6 @@ def _has_control(experiment: Experiment) -> bool:
     """Whether random search runs beside the search: it is no control of itself."""
     search = experiment.config.search
     return search.control and search.name != "random_search"
-
-
-def _searched(experiment: Experiment, name: str, kind: str, stage: str) -> list[Searched]:
-    """Searches as often as the config says, and ranks the best candidates of each search."""
-    number, found = experiment.config.search.restarts, []
-    for restart in range(number):
-        loop = experiment.search(name, restart)
-        found.append(Searched(loop, experiment.rank(loop, kind, stage, f"{restart + 1}." if number > 1 else "")))
-    return found
-
-
-def _found(experiment: Experiment, searches: Sequence[Searched]) -> list[Contender]:
-    """The best of each search, copies aside: as many of the control, since the best of several tunings is better than one."""
-    number = experiment.config.comparison.num_found
-    best = [one for searched in searches for one in different(searched.ranked)[:number]]
-    # What two searches have found takes part once, whatever dress it was found in.
-    formulas, equal = [one.identity for one in best], experiment.equal_losses
-    firsts = equal.firsts(formulas) if equal is not None and formulas else map(formulas.index, formulas)
-    return [best[place] for place in sorted(set(firsts))]
 
 
 def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:

@@ -3,15 +3,14 @@
 import collections
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxloss.search.budget import Counts
-from jaxloss.search.loop import SearchLoop
 from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
 from jaxloss.study.entries import ranking_entries
 from jaxloss.study.experiment import Experiment
-from jaxloss.study.ranking import Ranked
+from jaxloss.study.searches import Searched
 from jaxloss.study.shown import baseline_of
 from jaxloss.study.tables import best_first, difference_rows, headline
 from jaxloss.symbolic.describe import Description, describe
@@ -20,13 +19,6 @@ from jaxloss.symbolic.reading import reading_of
 # What showed that losses which were merged are one: see `ranking`.
 GRADIENTS, SCORES = "gradients", "scores"
 _SHOWN = ("kind", "formula", "trained", "simplified", "decimal", "latex", "minimal", "merged")
-
-
-class Searched(NamedTuple):
-    """A search that has spent its budget, with the best of its candidates, ranked again on fresh seeds."""
-
-    loop: SearchLoop
-    ranked: Sequence[Ranked]
 
 
 def search_summary(
@@ -45,13 +37,11 @@ def search_summary(
       compared: what both found, beside the other losses.
       final_scores: of the network that is kept, by name.
     """
-    found = best_of_kind(compared.tuned, FOUND)
-    best, rows = found[0], experiment.rows(*compared)
-    rankings = [_entries(experiment, searched, found) for searched in main]
+    best, rows = best_of_kind(compared.tuned, FOUND)[0], experiment.rows(*compared)
+    rankings = [_entries(experiment, searched, compared) for searched in main]
     _take_names(rows, FOUND, rankings)
-    of_control = best_of_kind(compared.tuned, RANDOM_SEARCH)
-    _take_names(rows, RANDOM_SEARCH, [_entries(experiment, searched, of_control) for searched in control])
-    ranking = next(one for one in rankings if best.contender.formula in {entry["trained"] for entry in one if entry["tuned"]})
+    _take_names(rows, RANDOM_SEARCH, [_entries(experiment, searched, compared) for searched in control])
+    ranking = next(one for one, searched in zip(rankings, main, strict=True) if best.contender in searched.taking_part)
     add_descriptions(experiment, [*ranking, *rows])
     best_row = next(row for row in rows if row["name"] == best.contender.label)
     counts, seconds = total_counts(main), sum((one.loop.seconds for one in main), collections.Counter())
@@ -109,17 +99,15 @@ def total_counts(searches: Sequence[Searched]) -> Counts:
     return sum((one.loop.counts for one in searches), Counts())
 
 
-def _entries(experiment: Experiment, searched: Searched, tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
-    """The ranking of one search; of the losses that took part in the comparison, those that it has found."""
-    own = {one.contender.identity for one in searched.ranked if one.same_as is None}
-    return ranking_entries(
-        searched.loop, searched.ranked, [one for one in tuned if one.contender.identity in own], experiment.equal_losses
-    )
+def _entries(experiment: Experiment, searched: Searched, compared: Compared) -> list[dict[str, Any]]:
+    """The ranking of one search, what took part in the comparison first."""
+    own = best_first([result for result in compared.tuned if result.contender in searched.taking_part])
+    return ranking_entries(searched.loop, searched.ranked, own, experiment.equal_losses)
 
 
 def _take_names(rows: Sequence[dict[str, Any]], kind: str, rankings: Iterable[Sequence[Mapping[str, Any]]]) -> None:
     """Gives the rows of one kind what the entries of the rankings call their losses: one name for one loss."""
-    by_trained = {entry["trained"]: entry for entries in rankings for entry in entries}
+    by_trained = {entry["trained"]: entry for entries in rankings for entry in entries if entry["tuned"]}
     for row in rows:
         if row["kind"] == kind:
             row.update({key: by_trained[row["formula"]][key] for key in ("trained", "merged", "formula")})

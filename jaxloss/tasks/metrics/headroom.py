@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import RejectionProblem
+from jaxloss.core.problem import RejectionProblem, metric_of_samples
 from jaxloss.core.types import Array, PyTree
 
 ATTEMPTS = 100
@@ -15,12 +15,12 @@ ATTEMPTS = 100
 
 def initial_metric(problem: RejectionProblem) -> float:
     """Mean metric of the samples before any optimisation."""
-    return float(_mean_metric(problem.inputs, problem.metric, problem.start, problem.context))
+    return float(_mean_metric(problem.metric, problem.start, problem.context))
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _mean_metric(inputs: Callable, metric: Callable, start: Array, context: PyTree) -> Array:
-    return jnp.mean(RejectionProblem(start, context, inputs, metric).metrics(start))
+@functools.partial(jax.jit, static_argnums=0)
+def _mean_metric(metric: Callable[[Array, PyTree], Array], start: Array, context: PyTree) -> Array:
+    return jnp.mean(metric_of_samples(metric, start, context))
 
 
 def draw_with_headroom(
