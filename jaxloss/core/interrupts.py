@@ -17,10 +17,13 @@ INTERRUPTED = 130
 
 def raise_interrupt(number: int, frame) -> None:
     """Raises `KeyboardInterrupt`, as Ctrl-C does by default, but not where it would be lost."""
-    # Python prints and forgets what is raised in a callback of its garbage collector (JAX has one) or of a weak reference.
+    # Python prints and forgets what is raised in a callback of its garbage collector (JAX has one) or of a weak reference, and
+    # in a finaliser (files of NumPy have one).
     callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+    files = (weakref.__file__, _weakrefset.__file__)
     while frame is not None:
-        if frame.f_code in callbacks or frame.f_code.co_filename in (weakref.__file__, _weakrefset.__file__):
+        code = frame.f_code
+        if code in callbacks or code.co_filename in files or code.co_name == "__del__":
             threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
             return
         frame = frame.f_back

@@ -40,6 +40,28 @@ def test_control_c_in_the_other_commands(capsys, monkeypatch, command, function)
     )
 
 
+class Finalised:
+    """Garbage that is interrupted while it is cleared away."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_a_finaliser_is_not_lost():
+    """Python forgets what is raised there."""
+    before = signal.signal(signal.SIGINT, interrupts.raise_interrupt)
+
+    def clear_away():
+        Finalised()
+        time.sleep(10)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            clear_away()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_in_a_garbage_collection_is_not_lost():
     """Python forgets what is raised in such a callback, and JAX has one."""
     sent = []
