@@ -5,7 +5,7 @@ import pytest
 from jaxloss.runs import Archive
 from jaxloss.search.racing import Race, rungs
 from tests.launch.command import refusal
-from tests.test_resume import Stopped, StopsAfter, Workshop
+from tests.workshop import Stopped, StopsAfter, Workshop
 
 RACE = {"seeds_per_candidate": 4, "racing_first": 1, "racing_factor": 2, "generation_size": 3, "num_trainings": 17}
 

@@ -14,44 +14,14 @@ from pathlib import Path
 import pytest
 
 from jaxloss import launch
-from jaxloss.cli.progress import ConsoleProgress
-from jaxloss.config import wiring
-from jaxloss.config.file import load_config
-from jaxloss.config.plan import make_plan
 from jaxloss.runs import Archive, open_for_reading
-from jaxloss.search.loop import SearchLoop
 from tests.short_comparison import SHORT_COMPARISON
+from tests.workshop import TINY, Stopped, StopsAfter, Workshop
 
 REPOSITORY = Path(__file__).parents[1]
-TINY = REPOSITORY / "tests/configs/tiny.py"
 
 
 # --- inside one process: every point at which a search may stop --------------------------------------------------------------
-
-
-class Workshop:
-    """The compiled parts of a search, shared by all searches of a test."""
-
-    def __init__(self):
-        self.plan = make_plan(load_config(str(TINY)))
-        self.config = self.plan.config
-        self.execution = wiring.make_execution(self.config, self.plan.task)
-        self.cascades = self.plan.make_cascades()
-
-    def loop(self, archive, execution=None, chooser=None, **changes):
-        config = self.config.copy_and_resolve_references()
-        config.update_from_flattened_dict({f"search.{key}": value for key, value in changes.items()})
-        search = wiring.make_search(config, self.plan.space, config.search.name)
-        budget = wiring.make_budget(config)
-        return SearchLoop(
-            search, self.cascades, execution or self.execution, archive, budget, ConsoleProgress(quiet=True), None, chooser
-        )
-
-    def finished(self, path, **changes):
-        """What the archive of an undisturbed search holds."""
-        with Archive(path) as archive:
-            self.loop(archive, **changes).run()
-            return archive.comparable()
 
 
 class LongestFormula:
@@ -63,24 +33,6 @@ class LongestFormula:
     def choose(self, evaluated, candidates):
         best = max(evaluated, key=lambda one: (one.fitness, -one.number)).text
         return max(range(len(candidates)), key=lambda index: (candidates[index][:3] == best[:3], len(candidates[index])))
-
-
-class Stopped(Exception):
-    pass
-
-
-class StopsAfter:
-    """An execution that breaks off after so many trainings."""
-
-    def __init__(self, execution, count):
-        self.execution, self.left = execution, count
-
-    def run(self, trials):
-        for done in self.execution.run(trials):
-            if self.left == 0:
-                raise Stopped
-            self.left -= 1
-            yield done
 
 
 @pytest.fixture(scope="module")

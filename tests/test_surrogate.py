@@ -12,7 +12,7 @@ from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.fast import make_fast
 from tests.launch.command import refusal, run
 from tests.short_comparison import SHORT_COMPARISON
-from tests.test_resume import Stopped, StopsAfter, Workshop
+from tests.workshop import Stopped, StopsAfter, Workshop
 
 LEARNS = [
     "Neg(Mul(target, Log(prediction)))",

@@ -102,6 +102,18 @@ class Search(abc.ABC):
         self._eligible: list[Individual] = []
         self._trained: list[Individual] = []
 
+    def _require_offspring(self) -> None:
+        """For an algorithm that changes candidates.
+
+        Raises:
+          UserError: the space has no offspring.
+        """
+        if self.space.offspring is None:
+            raise UserError(
+                f"search.name={self.name} needs a space with offspring, and the space {self.space.name} has none: "
+                "give it some, or use search.name=random_search"
+            )
+
     # --- to be provided by an algorithm ----------------------------------------------------------------------------------------
 
     @abc.abstractmethod

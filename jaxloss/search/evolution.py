@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from jaxloss.core.errors import UserError
 from jaxloss.search.base import Individual, Proposal, Search
 from jaxloss.search.settings import EvolutionSettings
 from jaxloss.spaces.base import Candidate, Space
@@ -25,11 +24,7 @@ class Evolution(Search):
     ):
         """See `Search`."""
         super().__init__(space, seed, generation_size)
-        if space.offspring is None:
-            raise UserError(
-                f"search.name={self.name} needs a space with offspring, and the space {space.name} has none: "
-                "give it some, or use search.name=random_search"
-            )
+        self._require_offspring()
         settings = settings or EvolutionSettings()
         self.initial_population = max(settings.initial_population, len(seeds), 1)
         self.population_size = settings.population_size

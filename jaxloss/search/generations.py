@@ -10,7 +10,6 @@ References:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.errors import UserError
 from jaxloss.search.base import Individual, Proposal, Search
 from jaxloss.search.settings import GenerationsSettings
 from jaxloss.spaces.base import Candidate, Space
@@ -33,11 +32,7 @@ class Generations(Search):
     ):
         """See `Search`; `generation_size` is `N`."""
         super().__init__(space, seed, generation_size)
-        if space.offspring is None:
-            raise UserError(
-                f"search.name={self.name} needs a space with offspring, and the space {space.name} has none: "
-                "give it some, or use search.name=random_search"
-            )
+        self._require_offspring()
         self._settings = settings or GenerationsSettings()
         self.kept, self.seeds = self._settings.kept, tuple(seeds)
         self._generation, self._first, self._parents, self._threshold = 0, 0, (), None

@@ -4,58 +4,22 @@ import dataclasses
 
 import pytest
 
-from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import default_config, wiring
 from jaxloss.config.choosers import make_chooser
-from jaxloss.config.file import load_config
-from jaxloss.config.plan import make_plan
 from jaxloss.core.errors import UserError
 from jaxloss.report.funnel import make_funnel
 from jaxloss.runs import Archive, open_for_reading
-from jaxloss.search.loop import SearchLoop
 from jaxloss.study.declared_filters import filter_declarations
 from tests.launch.command import REPOSITORY, run
+from tests.workshop import Stopped, StopsAfter, Workshop
 
 TINY = "tests/configs/tiny_boxes.py"
 GIOU = "Add(Sub(1, Div(intersection, union)), Div(Sub(enclosing, union), enclosing))"
 
 
-class Workshop:
-    """The compiled parts of a search, shared by all searches of a test."""
-
-    def __init__(self):
-        self.plan = make_plan(load_config(str(REPOSITORY / TINY)))
-        self.config = self.plan.config
-        self.execution = wiring.make_execution(self.config, self.plan.task)
-        self.cascades = self.plan.make_cascades()
-
-    def loop(self, archive, execution=None):
-        search = wiring.make_search(self.config, self.plan.space, self.config.search.name)
-        budget = wiring.make_budget(self.config)
-        return SearchLoop(search, self.cascades, execution or self.execution, archive, budget, ConsoleProgress(quiet=True))
-
-
-class Stopped(Exception):
-    pass
-
-
-class StopsAfter:
-    """An execution that breaks off after so many trainings."""
-
-    def __init__(self, execution, count):
-        self.execution, self.left = execution, count
-
-    def run(self, trials):
-        for done in self.execution.run(trials):
-            if self.left == 0:
-                raise Stopped
-            self.left -= 1
-            yield done
-
-
 @pytest.fixture(scope="module")
 def shop():
-    return Workshop()
+    return Workshop(REPOSITORY / TINY)
 
 
 @pytest.fixture(scope="module")
