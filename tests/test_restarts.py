@@ -74,6 +74,8 @@ def test_a_later_search_that_comes_to_nothing_is_left_out(tmp_path):
     assert left_out["evolution 2"].startswith("no candidate passed the filters in 10 draws")
     assert [row["name"] for row in summary["comparison"] if row["kind"] == "found"] == ["found 1.1"]
     assert "evolution 2 is left out: no candidate passed" in (tmp_path / "report.html").read_text()
+    search(tmp_path, search__control="false", search__restarts=1, filters__max_attempts=10)
+    assert "left out" not in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

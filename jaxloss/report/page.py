@@ -102,7 +102,7 @@ def render_report(run: Run, space: Space | None = None) -> str:
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),
-            "left_out": run.archive.state(LEFT_OUT) or {},
+            "left_out": _left_out(run),
             "learned": lockstep_section(run, summary, space),
             **leaders(run, summary, list(searches), space),
             **_comparison(summary or {}),
@@ -130,14 +130,23 @@ def _named_gaps(path: Path) -> Iterator[None]:
 
 def _searches(run: Run) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """Name -> counts of the searches that have begun, and of the controls."""
+    states = [{label: run.archive.state(label) for label in labels} for labels in _labels(run)]
+    main, control = ({label: state["counts"] for label, state in found.items() if state} for found in states)
+    return main, control
+
+
+def _labels(run: Run) -> tuple[list[str], list[str]]:
+    """Names of the searches that a run may have, and of their controls."""
     search = run.config.get("search", {})
-    main = search.get("name", "")
-    found = []
-    for name in (main, RANDOM_SEARCH if main != RANDOM_SEARCH else ""):
-        labels = [label_of(name, restart) for restart in range(search.get("restarts", 1))] if name else []
-        states = {label: run.archive.state(label) for label in labels}
-        found.append({label: state["counts"] for label, state in states.items() if state})
-    return found[0], found[1]
+    main, restarts = search.get("name", ""), range(search.get("restarts", 1))
+    control = [label_of(RANDOM_SEARCH, restart) for restart in restarts]
+    return [label_of(main, restart) for restart in restarts], control if main != RANDOM_SEARCH else []
+
+
+def _left_out(run: Run) -> dict[str, str]:
+    """Name -> why, of the searches of this run that came to nothing; earlier it may have had more of them."""
+    labels = [label for listed in _labels(run) for label in listed]
+    return {label: why for label, why in (run.archive.state(LEFT_OUT) or {}).items() if label in labels}
 
 
 def _curves(run: Run, searches: Iterable[str], controls: Iterable[str], summary: Mapping[str, Any] | None):
