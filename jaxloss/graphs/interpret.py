@@ -138,8 +138,6 @@ def pull_back(operator: Operator, neighbourhood: Neighbourhood):
     """`(cotangent, *operands)` to the cotangents of the operands, all of them registers."""
 
     def of_operands(cotangent: Array, *operands: Array) -> tuple[Array, ...]:
-        if operator.pull_back is not None:
-            return (operator.pull_back(*operands, neighbourhood, cotangent),)
         return jax.vjp(full_shape(operator, neighbourhood), *operands)[1](cotangent)
 
     return of_operands

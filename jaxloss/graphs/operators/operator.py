@@ -44,8 +44,6 @@ class Operator:
       passes_gradient: False where the operand is a constant to the gradient.
       yields_sample: the result is one value per sample, whatever the operands.
       on_samples: the hidden operator that takes its place where every operand is one value per sample.
-      pull_back: `(x, neighbourhood, cotangent) -> cotangent of x` of an aggregation with one operand, where reverse mode is
-        slow; None takes reverse mode.
       hidden: never sampled nor parsed; stands only for another operator (see `on_samples`).
     """
 
@@ -61,7 +59,6 @@ class Operator:
     passes_gradient: bool = True
     yields_sample: bool = False
     on_samples: str | None = None
-    pull_back: Callable[[Array, Neighbourhood, Array], Array] | None = None
     hidden: bool = False
 
     def __call__(self, operands: tuple[Array, ...], neighbourhood: Neighbourhood) -> Array:
