@@ -26,12 +26,17 @@ def commands(accelerator: bool) -> dict[str, list[str]]:
         "reranking": ["retrieval", "--rerank", "--queries", "3368", "--gallery", "15913"],
     }
     if not accelerator:
-        spatial = ["rejection", "--spatial", "--entries", "32", "--eager", "1", "--jit", "4", "--stream", "1000"]
-        return {"rejection": rejection, "rejection_spatial": spatial, **others}
+        few = ["--entries", "32", "--eager", "1", "--jit", "8", "--stream", "1000"]
+        spatial = {
+            "rejection_spatial": ["rejection", "--spatial", "32", *few],
+            # Half an hour with all iterations; the ways compare alike with a tenth of them, but for compilation.
+            "rejection_large": ["rejection", "--spatial", "128", "--eager", "0", "--jit", "8", "--entries", "8", "--stream", "0"],
+        }
+        return {"rejection": rejection, **spatial, **others}
     found = {}
     for batching in ("vmap", "blocks"):
         found[f"rejection_{batching}"] = [*rejection, "--entries", "8192", "--stream", "1000000", "--batching", batching]
-        found[f"rejection_spatial_{batching}"] = ["rejection", "--spatial", "--stream", "20000", "--batching", batching]
+        found[f"rejection_spatial_{batching}"] = ["rejection", "--spatial", "32", "--stream", "20000", "--batching", batching]
     return {**found, **others}
 
 

@@ -4,14 +4,16 @@ What the rejection benchmark compares with, in speed and in verdicts. Written fr
 Appendix A) and optax's SGD, without the lanes of `filters.rejection`.
 """
 
+import functools
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 import optax
 
-from experiments.benchmarks.common import BRANCH
+from experiments.benchmarks.common import BRANCH, timed
 from jaxloss.core.problem import RejectionProblem, batch_of_one
 from jaxloss.core.reduce import total_loss
 from jaxloss.core.types import Array, PyTree
@@ -23,7 +25,22 @@ from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.operators.operator import OperatorSet
 
 Gradients = Callable[[Array], Array]
-Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Array]
+# What is to be called for the end of the descent, `[B, H, W, C]`; making it may compile.
+Descent = Callable[[RejectionProblem, RejectionSettings, Gradients], Callable[[], Array]]
+
+
+class Separate(NamedTuple):
+    """What one candidate after the other came to.
+
+    Attributes:
+      verdicts: the code of each.
+      seconds: of all together.
+      compile_seconds: those of them that went into compiling.
+    """
+
+    verdicts: list[int]
+    seconds: float
+    compile_seconds: float
 
 
 def gradients_of(graph: Graph, problem: RejectionProblem, operators: OperatorSet = BRANCH.form.layout.operators) -> Gradients:
@@ -37,18 +54,22 @@ def gradients_of(graph: Graph, problem: RejectionProblem, operators: OperatorSet
     return lambda variable: jax.vmap(jax.grad(total))(variable, problem.context)
 
 
-def descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Array:
-    """The end of the descent, `[B, H, W, C]`, operation by operation."""
+def descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Callable[[], Array]:
+    """Operation by operation."""
     optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
-    variable, state = problem.start, optimiser.init(problem.start)
-    for _ in range(settings.iterations):
-        updates, state = optimiser.update(gradients(variable), state)
-        variable = optax.apply_updates(variable, updates)
-    return variable
+
+    def descend() -> Array:
+        variable, state = problem.start, optimiser.init(problem.start)
+        for _ in range(settings.iterations):
+            updates, state = optimiser.update(gradients(variable), state)
+            variable = optax.apply_updates(variable, updates)
+        return variable
+
+    return descend
 
 
-def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Array:
-    """The same as one `scan` in one `jit`, compiled in every call."""
+def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Callable[[], Array]:
+    """The same as one `scan` in one `jit`."""
     optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
 
     @jax.jit
@@ -60,7 +81,7 @@ def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gra
 
         return jax.lax.scan(step, (start, optimiser.init(start)), length=settings.iterations)[0][0]
 
-    return descend(problem.start)
+    return functools.partial(descend.lower(problem.start).compile(), problem.start)
 
 
 def separately(
@@ -69,15 +90,18 @@ def separately(
     problem: RejectionProblem,
     settings: RejectionSettings,
     operators: OperatorSet = BRANCH.form.layout.operators,
-) -> tuple[list[int], float]:
-    """The code of the verdict on every graph, and the seconds that all descents took."""
-    jax.block_until_ready(
-        descend(problem, settings, gradients_of(graphs[0], problem, operators))
-    )  # what is loaded once is not counted
+) -> Separate:
+    """Descends with every graph for itself."""
+    # What is loaded once is not counted.
+    jax.block_until_ready(descend(problem, settings, gradients_of(graphs[0], problem, operators))())
     begin = time.perf_counter()
-    ends = [jax.block_until_ready(descend(problem, settings, gradients_of(graph, problem, operators))) for graph in graphs]
+    ends, compiling = [], 0.0
+    for graph in graphs:
+        run, seconds = timed(lambda graph=graph: descend(problem, settings, gradients_of(graph, problem, operators)))
+        compiling += seconds
+        ends.append(jax.block_until_ready(run()))
     seconds = time.perf_counter() - begin
-    return [_verdict(variable, problem, settings) for variable in ends], seconds
+    return Separate([_verdict(variable, problem, settings) for variable in ends], seconds, compiling)
 
 
 def _verdict(variable: Array, problem: RejectionProblem, settings: RejectionSettings) -> int:

@@ -155,9 +155,9 @@ def _one_by_one(
     space: Space,
     verdicts: dict[str, int],
 ) -> dict[str, Any]:
-    found, seconds = separately(descend, graphs, problem, settings, space.branches[0].form.layout.operators)
+    found, seconds, compiling = separately(descend, graphs, problem, settings, space.branches[0].form.layout.operators)
     verdicts |= {str(graph): code for graph, code in zip(graphs, found, strict=True)}
-    return _row(name, len(graphs), seconds, compile_seconds=None, accepted=found.count(PASSED))
+    return _row(name, len(graphs), seconds, compile_seconds=compiling, accepted=found.count(PASSED))
 
 
 def _simulation(cascade: Cascade, graphs: Sequence[Graph]) -> tuple[dict[str, Any], dict[str, int]]:
