@@ -18,15 +18,16 @@ def _prepare(mask, *arrays):
     """Arrays [N, C] or [N, H, W, C] as [N, H, W, C]; void positions hold a number that reaches no valid one."""
     positions = arrays[0].shape[:-1]
     grid = positions if len(positions) == 3 else (positions[0], 1, 1)
-    mask = jnp.ones((*grid, 1), bool) if mask is None else jnp.reshape(jnp.asarray(mask, bool), (*grid, 1))
+    mask = jnp.ones_like(arrays[0][..., 0], bool) if mask is None else jnp.asarray(mask, bool)
+    mask = jnp.reshape(mask, (*grid, 1))
     return mask, *(jnp.where(mask, jnp.reshape(x, (*grid, x.shape[-1])), 0.5) for x in arrays)
 
 
 def _mean(values, mask, weights):
     """The sum over C, and the weighted mean over the valid N, H, W."""
     positions = values.shape[:-1]
-    mask = jnp.ones(positions, bool) if mask is None else jnp.reshape(jnp.asarray(mask, bool), positions)
-    weights = jnp.ones(positions, values.dtype) if weights is None else jnp.reshape(weights, positions)
+    mask = jnp.ones_like(values[..., 0], bool) if mask is None else jnp.reshape(jnp.asarray(mask, bool), positions)
+    weights = jnp.ones_like(values[..., 0]) if weights is None else jnp.reshape(weights, positions)
     weights = jnp.where(mask, weights, 0).astype(values.dtype)
     total = jnp.sum(weights)
     per_position = jnp.sum(jnp.where(mask[..., None], values, 0), axis=-1)

@@ -14,12 +14,12 @@ THETA = {theta}
 
 def t(x):
     """The curve over the similarity of the own class, of any shape."""
-    return piecewise_t(jnp.array(THETA), x)
+    return piecewise_t(jnp.asarray(THETA, x.dtype), x)
 
 
 def log_tau(log_p):
     """log(tau(p)) of log(p), of any shape."""
-    return piecewise_log_tau(jnp.array(THETA), log_p)
+    return piecewise_log_tau(jnp.asarray(THETA, log_p.dtype), log_p)
 
 
 def loss({similarity}, target):
@@ -34,7 +34,7 @@ def loss({similarity}, target):
 
 def loss_values({similarity}, target):
     """The loss of every sample, [N]."""
-    return values_of(jnp.array(THETA), {similarity}, target)
+    return values_of(jnp.asarray(THETA, {similarity}.dtype), {similarity}, target)
 '''
 
 

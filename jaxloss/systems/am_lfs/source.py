@@ -24,7 +24,7 @@ def _piece(lines, x, low, high):
     place = (x - low) * (count / (high - low))
     below = jnp.floor(place) if BORDERS_UP else jnp.ceil(place) - 1
     index = jnp.clip(below, 0, count - 1).astype(jnp.int32)
-    return jnp.maximum(lines[0], LOWEST_SLOPE)[index], lines[1][index]
+    return jnp.take(jnp.maximum(lines[0], LOWEST_SLOPE), index), jnp.take(lines[1], index)
 
 
 def piecewise_t(theta, x):

@@ -1,0 +1,76 @@
+"""Losses in TensorFlow 2."""
+
+from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
+
+_SAME = ("where", "broadcast_to", "reshape", "stack", "maximum", "minimum", "pad")
+_OF_MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil")
+_SUMS = ("sum", "mean", "any", "max")
+
+_SHAPE = '''
+def _shape(x):
+    """Sizes of a tensor, as numbers where they are known before it is computed."""
+    sizes = tf.shape(x)
+    return tuple(sizes[axis] if size is None else size for axis, size in enumerate(x.shape))
+'''
+
+
+def _dtype(text: str) -> str:
+    return "tf.bool" if text == "bool" else text
+
+
+def _cast(x: str, dtype: str | None = None) -> str:
+    return f"tf.cast({x}, {_dtype(dtype)})" if dtype else f"tf.convert_to_tensor({x})"
+
+
+def _ones_like(x: str, dtype: str | None = None) -> str:
+    return f"tf.ones_like({x}" + (f", dtype={_dtype(dtype)})" if dtype else ")")
+
+
+def _logaddexp(x: str, y: str) -> str:
+    if not (is_number(x) or is_number(y)):
+        return f"tf.reduce_logsumexp(tf.stack([{x}, {y}]), axis=0)"
+    return f"tf.nn.softplus({y if is_number(x) else x})"
+
+
+_CHECK = """
+def _check(cases):
+    for function, arrays, value, gradient in cases:
+        tensors = {name: tf.constant(numbers, tf.float64) for name, numbers in arrays.items()}
+        first = next(iter(tensors.values()))
+        with tf.GradientTape() as tape:
+            tape.watch(first)
+            found = function(**tensors)
+        slope = tape.gradient(found, first, unconnected_gradients="zero")
+        for ours, wanted in ((found, value), (slope, gradient)):
+            np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-9)
+"""
+
+TENSORFLOW = Dialect(
+    name="tensorflow",
+    imports={"math": "import math\n", "np": "import numpy as np", "tf": "import tensorflow as tf"},
+    calls={
+        **{f"jnp.{name}": renamed(f"tf.{name}") for name in _SAME},
+        **{f"jnp.{name}": renamed(f"tf.math.{name}") for name in _OF_MATH},
+        **{f"jnp.{name}": renamed(f"tf.reduce_{name}") for name in _SUMS},
+        "jnp.arcsin": renamed("tf.math.asin"),
+        "jnp.arccos": renamed("tf.math.acos"),
+        "jnp.arctan": renamed("tf.math.atan"),
+        "jnp.clip": renamed("tf.clip_by_value"),
+        "jnp.take": renamed("tf.gather"),
+        "jnp.full_like": lambda x, value: f"tf.fill(_shape({x}), tf.cast({value}, {x}.dtype))",
+        "jnp.logaddexp": _logaddexp,
+        "jnp.asarray": _cast,
+        "jnp.ones_like": _ones_like,
+        "jax.nn.softmax": renamed("tf.nn.softmax"),
+        "jax.nn.softplus": renamed("tf.nn.softplus"),
+        "jax.nn.logsumexp": renamed("tf.reduce_logsumexp"),
+        "jax.scipy.special.erf": renamed("tf.math.erf"),
+        "jax.scipy.special.erfc": renamed("tf.math.erfc"),
+        "jax.lax.stop_gradient": renamed("tf.stop_gradient"),
+    },
+    names={"jnp.inf": "math.inf", "jnp.pi": "math.pi", "jnp.int32": "tf.int32"},
+    methods={"astype": _cast, "reshape": lambda x, *sizes: f"tf.reshape({x}, ({', '.join(sizes)}))"},
+    shape=lambda x: f"_shape({x})",
+    helpers={"_shape": _SHAPE},
+    check=_CHECK,
+)

@@ -1,0 +1,90 @@
+"""Losses in PyTorch (2.0 or newer)."""
+
+import ast
+
+from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
+
+_AXES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def _maximum(x: str, y: str) -> str:
+    return f"torch.clamp({x}, min={y})" if is_number(y) else f"torch.maximum({x}, {y})"
+
+
+def _minimum(x: str, y: str) -> str:
+    return f"torch.clamp({x}, max={y})" if is_number(y) else f"torch.minimum({x}, {y})"
+
+
+def _logaddexp(x: str, y: str) -> str:
+    x, y = (f"torch.zeros_like({other})" if is_number(one) else one for one, other in ((x, y), (y, x)))
+    return f"torch.logaddexp({x}, {y})"
+
+
+def _dtype(text: str) -> str:
+    return "torch.bool" if text == "bool" else text
+
+
+def _tensor(values: str, dtype: str | None = None) -> str:
+    """Numbers where an array is that they are used with, which the type names: `x.dtype`."""
+    place = f", device={dtype.removesuffix('.dtype')}.device" if dtype and dtype.endswith(".dtype") else ""
+    return f"torch.as_tensor({values}" + (f", dtype={_dtype(dtype)}{place})" if dtype else ")")
+
+
+def _ones_like(x: str, dtype: str | None = None) -> str:
+    return f"torch.ones_like({x}" + (f", dtype={_dtype(dtype)})" if dtype else ")")
+
+
+def _pad(x: str, widths: str, constant_values: str) -> str:
+    flat = [str(width) for pair in reversed(ast.literal_eval(widths)) for width in pair]
+    return f"torch.nn.functional.pad({x}, ({', '.join(flat)}), value={constant_values})"
+
+
+def _softmax(x: str, axis: str) -> str:
+    return f"torch.softmax({x}, dim={axis})"
+
+
+_SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil", "where", "full_like", "broadcast_to")
+_SAME += ("reshape", "stack", "take")
+
+_CHECK = """
+def _check(cases):
+    for function, arrays, value, gradient in cases:
+        tensors = {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in arrays.items()}
+        first = next(iter(tensors.values())).requires_grad_()
+        found = function(**tensors) + 0 * first.sum()  # has a gradient where the loss does not read it, too
+        found.backward()
+        for ours, wanted in ((found.detach(), value), (first.grad, gradient)):
+            wanted = torch.tensor(wanted, dtype=torch.float64)
+            torch.testing.assert_close(ours, wanted, rtol=1e-6, atol=1e-9, equal_nan=True)
+"""
+
+TORCH = Dialect(
+    name="torch",
+    imports={"torch": "import torch"},
+    calls={
+        **{f"jnp.{name}": renamed(f"torch.{name}") for name in _SAME},
+        **{f"jnp.{name}": renamed(f"torch.{name}", **_AXES) for name in ("sum", "mean", "any")},
+        # Its gradient is shared between ties, as that of JAX; torch.max chooses one of them.
+        "jnp.max": renamed("torch.amax", **_AXES),
+        "jnp.arcsin": renamed("torch.asin"),
+        "jnp.arccos": renamed("torch.acos"),
+        "jnp.arctan": renamed("torch.atan"),
+        "jnp.clip": renamed("torch.clamp"),
+        "jnp.maximum": _maximum,
+        "jnp.minimum": _minimum,
+        "jnp.logaddexp": _logaddexp,
+        "jnp.asarray": _tensor,
+        "jnp.ones_like": _ones_like,
+        "jnp.pad": _pad,
+        "jax.nn.softmax": _softmax,
+        # torch.nn.functional.softplus is x from 20 on.
+        "jax.nn.softplus": lambda x: _logaddexp(x, "0"),
+        "jax.nn.logsumexp": renamed("torch.logsumexp", **_AXES),
+        "jax.scipy.special.erf": renamed("torch.erf"),
+        "jax.scipy.special.erfc": renamed("torch.erfc"),
+        "jax.lax.stop_gradient": lambda x: f"({x}).detach()",
+    },
+    names={"jnp.inf": "torch.inf", "jnp.pi": "torch.pi", "jnp.int32": "torch.int64"},
+    methods={"astype": lambda x, dtype: f"{x}.to({_dtype(dtype)})"},
+    check=_CHECK,
+)
