@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow lint clean
+.PHONY: install demo test test-slow test-frameworks lint clean
 
 # Installs the tested versions; `pip install .` alone takes the ranges of pyproject.toml.
 install: $(VENV)/.installed
@@ -22,9 +22,19 @@ test: install
 test-slow: install
 	JAXLOSS_TESTS_COMPILER=users $(BIN)/python -m pytest -m slow
 
+# Losses in PyTorch, Keras and TensorFlow, which are installed in an environment of their own.
+test-frameworks: install .venv-frameworks/.installed
+	JAXLOSS_FRAMEWORKS_PYTHON=$(CURDIR)/.venv-frameworks/bin/python $(BIN)/python -m pytest tests/symbolic/test_frameworks.py
+
+.venv-frameworks/.installed:
+	$(PYTHON) -m venv .venv-frameworks
+	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-frameworks/bin/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu
+	touch $@
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-frameworks build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ _PUBLIC = {
     "load_config": "jaxloss.config.file",
     "run": "jaxloss.api.results",
     "open_run": "jaxloss.api.results",
+    "load_loss": "jaxloss.api.results",
     "Results": "jaxloss.api.results",
     # Losses as functions.
     "parse": "jaxloss.api.losses",

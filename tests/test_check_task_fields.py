@@ -19,6 +19,10 @@ MISTAKES = {
     "problems": (None, "problems of the task fast must be a dict, not None"),
     "data": ([1], "data of the task fast must be a dict, not a list"),
     "ranges": ("wide", "ranges of the task fast must be a dict, not 'wide'"),
+    "meanings": (
+        {"classification": {"prediction": 3}},
+        "meanings['classification'] of the task fast must be a dict {input: text}, not {'prediction': an int}",
+    ),
     "auxiliary_losses": ({"extra": 3}, "auxiliary_losses['extra'] of the task fast must be a function, not an int"),
     "init": ({"params": {}}, "init of the task fast must be a function, not {'params': {}}"),
     "final_scores": (1.0, "final_scores of the task fast must be a function or None, not a float"),

@@ -1,5 +1,6 @@
 """A run that an earlier version wrote opens, is reported, exported and gone on with: `stored_run` is of commit 30ab799."""
 
+import ast
 import contextlib
 import json
 import shutil
@@ -79,18 +80,33 @@ def test_it_is_reported_with_its_losses_drawn(run, capsys):
     assert "does not contain the prediction" in page
 
 
-@pytest.mark.parametrize("format", ["python", "latex", "sympy", "text"])
+@pytest.mark.parametrize("format", ["python", "torch", "latex", "sympy", "text"])
 def test_it_is_exported(run, capsys, format):
     summary = json.loads((STORED / "summary.json").read_text())
     assert export.main([str(run), f"--format={format}"]) == 0
     text = capsys.readouterr().out
     wanted = {
         "python": "def loss(prediction, target",
+        "torch": "values and gradients are those of JAX",
         "latex": summary["best"]["latex"],
         "text": summary["best"]["formula"],
         "sympy": summary["best"]["simplified"],
     }
     assert wanted[format] in text
+
+
+def test_the_head_of_its_code_says_what_it_is_worth(run, capsys):
+    assert export.main([str(run), "--format=numpy"]) == 0
+    head = ast.get_docstring(ast.parse(capsys.readouterr().out))
+    tuned = json.loads((STORED / "summary.json").read_text())["comparison"][0]["tuned"]
+    assert "Task: fast, accuracy." in head
+    assert f"On the test split, tuned: {tuned['test_mean']:.4f}, 95% interval" in head
+    # The run is older than the words for its inputs.
+    assert "What goes in" not in head
+    loss = jaxloss.load_loss(run)
+    assert "def loss(prediction, target" in loss.python("keras")
+    with pytest.raises(jaxloss.UserError, match=r"unknown framework 'torhc'\. Did you mean 'torch'"):
+        loss.python("torhc")
 
 
 # --- its archive is of format 2, in which the number of a division is called a split ------------------------------------------

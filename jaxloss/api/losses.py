@@ -17,6 +17,8 @@ from jaxloss.spaces.base import Space
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.domain import ValueRange
+from jaxloss.symbolic.frameworks.registry import DIALECTS
+from jaxloss.symbolic.frameworks.write import write
 from jaxloss.symbolic.reading import Reading, reading_of
 from jaxloss.systems.registry import DEFAULT, PUBLISHED, SYSTEMS
 
@@ -38,12 +40,14 @@ class Loss:
       inputs: branch -> names of the arrays that it reads.
       function: `({branch: LossInputs}) -> scalar`.
       reading: its formulas; None for a hand-crafted loss.
+      meanings: branch -> input -> what it is, where a task says it.
     """
 
     name: str
     inputs: Mapping[str, tuple[str, ...]]
     function: Callable[[BranchInputs], Array]
     reading: Reading | None = None
+    meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def __call__(self, *arrays, mask: Array | None = None, weights: Array | None = None, **named: Array) -> Array:
         """The loss, a scalar.
@@ -88,9 +92,20 @@ class Loss:
         """Without dollar signs."""
         return self._description.latex
 
-    def python(self) -> str:
-        """A Python module that stands alone."""
-        return self._description.python()
+    def python(self, framework: str = "jax") -> str:
+        """A Python module that stands alone.
+
+        Args:
+          framework: `jax`, `numpy`, `torch`, `keras` or `tensorflow`.
+
+        Raises:
+          UserError: for an unknown framework, and a loss that cannot be written for it.
+        """
+        if framework == "jax":
+            return self._description.python()
+        if framework not in DIALECTS:
+            raise unknown("framework", framework, ("jax", *DIALECTS))
+        return write(self._description, DIALECTS[framework], meanings=self.meanings)
 
     @functools.cached_property
     def _description(self) -> Description:
@@ -177,11 +192,16 @@ def loss(name: str, **hyperparameters: float) -> Loss:
     raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
 
 
-def loss_of(space: Space, formula: str, ranges: Mapping[str, Mapping[str, ValueRange]] | None = None) -> Loss:
-    """The loss of a formula of a space; `ranges` are what its inputs may be, see `Task.ranges`."""
+def loss_of(
+    space: Space,
+    formula: str,
+    ranges: Mapping[str, Mapping[str, ValueRange]] | None = None,
+    meanings: Mapping[str, Mapping[str, str]] | None = None,
+) -> Loss:
+    """The loss of a formula of a space; `ranges` are what its inputs may be, `meanings` what they are, see `Task`."""
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}
-    return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges))
+    return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges), meanings or {})
 
 
 def _variables(read_loss: Loss) -> set[str]:

@@ -20,7 +20,7 @@ from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import ranking
 from jaxloss.study.modes import run_experiment
-from jaxloss.tasks.base import STORED_RANGES
+from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES
 
 
 class Results:
@@ -92,8 +92,8 @@ class Results:
         if not 1 <= rank <= len(ranked):
             raise UserError(f"there is no rank {rank}: the run in '{self.path}' has {len(ranked)} ranked losses, counted from 1")
         with open_for_reading(self.path) as run:
-            ranges = run.archive.state(STORED_RANGES)
-        return loss_of(self.space, ranked[rank - 1]["formula"], ranges)
+            ranges, meanings = run.archive.state(STORED_RANGES), run.archive.state(STORED_MEANINGS)
+        return loss_of(self.space, ranked[rank - 1]["formula"], ranges, meanings)
 
     @property
     def best(self) -> Loss:
@@ -141,3 +141,16 @@ def open_run(workdir: str | Path) -> Results:
       UserError: there is no run in `workdir`.
     """
     return Results(workdir)
+
+
+def load_loss(workdir: str | Path, rank: int = 1) -> Loss:
+    """A loss of a run, as a function of arrays.
+
+    Args:
+      workdir: directory of the run.
+      rank: 1 is the best.
+
+    Raises:
+      UserError: there is no run in `workdir`, or no such rank.
+    """
+    return open_run(workdir).loss(rank)

@@ -45,7 +45,7 @@ from jaxloss.study.statistics import FACTORS
 from jaxloss.study.tables import result_row
 from jaxloss.study.trainings import Job
 from jaxloss.study.tuning import best_rival
-from jaxloss.tasks.base import SEARCH_EVAL, STORED_RANGES, TEST
+from jaxloss.tasks.base import SEARCH_EVAL, STORED_MEANINGS, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
 TUNED = "test tuned"  # the stage whose trainings the verdict is made of
@@ -61,7 +61,7 @@ class Experiment:
         self.plan, self.config, self.run, self.progress = plan, config, run, progress
         self.clock = Clock(run)
         self.task, self.space = plan.task, plan.space
-        self._store_once(STORED_RANGES, self.task.ranges)
+        self._store_once(**{STORED_RANGES: self.task.ranges, STORED_MEANINGS: self.task.meanings})
         # Whatever `auto` or a measurement would give later on, a run trains as it began.
         if not self._is_pinned():
             self.run.archive.commit(state={EXECUTION: self._choice()})
@@ -84,10 +84,10 @@ class Experiment:
             return None
         return EqualLosses(self.output_gradients, self.config.filters.equivalence.scale_free)
 
-    def _store_once(self, name: str, state: Any) -> None:
-        """Stores a state of the archive, unless it is there."""
-        if self.run.archive.state(name) is None:
-            self.run.archive.commit(state={name: state})
+    def _store_once(self, **states: Any) -> None:
+        """Stores states of the archive, but for those that are there."""
+        if missing := {name: state for name, state in states.items() if self.run.archive.state(name) is None}:
+            self.run.archive.commit(state=missing)
 
     def _is_pinned(self) -> bool:
         """Whether the archive says how this run trains, in answer to what the config asks for.
@@ -171,7 +171,7 @@ class Experiment:
         self.make_filters()
         loop = self._main_loop(name, restart) if name == self.config.search.name else self._make_loop(name, restart)
         selects = loop.search.kept is not None
-        self._store_once(FILTERS, [one.to_json() for one in filter_declarations(self.cascades, loop.chooser, selects)])
+        self._store_once(**{FILTERS: [one.to_json() for one in filter_declarations(self.cascades, loop.chooser, selects)]})
         loop.run()
         return loop
 

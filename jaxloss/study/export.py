@@ -1,4 +1,4 @@
-"""The losses of a run, best first, and each of them as Python, LaTeX, SymPy or text."""
+"""The losses of a run, best first, and each of them as code, LaTeX, SymPy or text."""
 
 import math
 from pathlib import Path
@@ -8,12 +8,15 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.rows import WHOLE
 from jaxloss.spaces.base import Space
+from jaxloss.study.provenance import of_its_class, provenance
 from jaxloss.symbolic.describe import Description, describe
+from jaxloss.symbolic.frameworks.registry import DIALECTS
+from jaxloss.symbolic.frameworks.write import write
 from jaxloss.symbolic.reading import reading_of
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
-from jaxloss.tasks.base import STORED_RANGES
+from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES
 
-FORMATS = ("python", "latex", "sympy", "text")
+FORMATS = ("python", *DIALECTS, "latex", "sympy", "text")
 
 
 def ranking(run: Run) -> list[dict[str, Any]]:
@@ -53,15 +56,19 @@ def export(
     if not 0 < time_limit < math.inf:
         raise UserError(f"time_limit must be a number of seconds above 0, not {time_limit:g}")
     with open_for_reading(workdir) as run:
-        ranked, ranges = ranking(run), run.archive.state(STORED_RANGES)
+        ranked, ranges, summary = ranking(run), run.archive.state(STORED_RANGES), run.read_summary()
+        meanings = run.archive.state(STORED_MEANINGS) or {}
     if not 1 <= rank <= len(ranked):
         raise UserError(f"there is no rank {rank}: the run in '{workdir}' has {len(ranked)} ranked losses, counted from 1")
     entry = ranked[rank - 1]
     (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
-    if format == "python":
-        return description.python(_found(space, workdir, rank, len(ranked), entry))
+    if format == "python" or format in DIALECTS:
+        found = provenance(space, workdir, f"rank {rank} of {len(ranked)}", entry, summary, meanings)
+        if format == "python":
+            return description.python(found)
+        return write(description, DIALECTS[format], found, meanings)
     text = _other(description, format)
-    return "\n".join([text, *_of_its_class(entry)] if format == "text" else [text]) + "\n"
+    return "\n".join([text, *of_its_class(entry)] if format == "text" else [text]) + "\n"
 
 
 def _other(description: Description, format: str) -> str:
@@ -82,32 +89,3 @@ def _other(description: Description, format: str) -> str:
         *([f"~ {description.decimal_text}"] if description.decimal_text else []),
     ]
     return "\n".join([*lines, f"simplified for {description.domain}"] if description.domain else lines)
-
-
-def _of_its_class(entry: dict[str, Any]) -> list[str]:
-    """What the run says of other formulas of the same loss; nothing where an earlier version wrote its summary."""
-    lines = []
-    if minimal := entry.get("minimal"):
-        lines.append(f"Without terms that do nothing on the task of that run: {minimal['formula']} = {minimal['simplified']}")
-    if entry.get("merged", 1) > 1:
-        lines.append(f"Merged: {entry['merged']} formulas that were found are this loss on that task.")
-    if entry.get("trained", entry["formula"]) != entry["formula"]:
-        lines.append(f"The scores are those of {entry['trained']}, which is the same loss there.")
-    return lines
-
-
-def _found(space: Space, workdir: str | Path, rank: int, num_ranked: int, entry: dict[str, Any]) -> str:
-    """How the loss was found, for the docstring."""
-    lines = [f"Found by jaxloss in the space {space.name}: rank {rank} of {num_ranked} in the run '{Path(workdir).name}'."]
-    # A loss that was not trained again has the single score of the search only.
-    for key, words in (("search_eval", "mean score on search_eval"), ("search_score", "score in the search")):
-        if isinstance(entry.get(key), (int, float)):
-            lines.append(f"{words.capitalize()}: {entry[key]:.6g}.")
-    if tuned := entry.get("tuned"):
-        values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
-        words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
-    lines += _of_its_class(entry)
-    if len(space.branches) > 1:
-        lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
-    return "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError
-from jaxloss.symbolic.domain import ValueRange
+from jaxloss.symbolic.domain import ValueRange, complete
 from jaxloss.symbolic.expression import Formula
 
 
@@ -21,6 +21,7 @@ class Reading:
       numbers: name -> number beside the formulas, such as a scale.
       latex_numbers: what numbers are called in LaTeX, where it is not their name.
       latex: of a candidate without formulas; None where its form has none.
+      inputs: branch -> input of the loss -> (low, high), which a loss that is put together has beside those of its formulas.
       write_python: `(reading, docstring) -> module`; None writes formulas node by node.
     """
 
@@ -29,6 +30,7 @@ class Reading:
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     latex_numbers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     latex: str | None = None
+    inputs: Mapping[str, Mapping[str, ValueRange]] = dataclasses.field(default_factory=dict)
     write_python: Callable[["Reading", str], str] | None = None
 
 
@@ -43,20 +45,26 @@ def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Ma
     Raises:
       UserError: where `latex` of a form makes a mistake.
     """
-    text, own = space.write(candidate), {"latex_numbers": space.latex_numbers, "write_python": space.write_python}
+    known = {branch.name: {**branch.form.ranges, **(ranges or {}).get(branch.name, {})} for branch in space.branches}
+    own = {
+        "latex_numbers": space.latex_numbers,
+        "inputs": {branch.name: complete(branch.form.inputs, known[branch.name]) for branch in space.branches},
+        "write_python": space.write_python,
+    }
+    text = space.write(candidate)
     if any(branch.form.graphs is None for branch in space.branches):
         return Reading(text, None, latex=_latex(space, candidate), **own)
     formulas: dict[str, Formula] = {}
     numbers: dict[str, float] = {}
     for branch in space.branches:
-        expression, known = candidate[branch.name], {**branch.form.ranges, **(ranges or {}).get(branch.name, {})}
+        expression = candidate[branch.name]
 
         def named(name: str, branch=branch) -> str:
             several = len(space.branches) > 1
             return (f"{branch.name} {name}" if several else name) if name else branch.name
 
         for name, (graph, layout) in branch.form.graphs(expression).items():
-            formulas[named(name)] = Formula(graph, layout.operators, layout.inputs, layout.per_sample_inputs, known)
+            formulas[named(name)] = Formula(graph, layout.operators, layout.inputs, layout.per_sample_inputs, known[branch.name])
         numbers |= {named(name): value for name, value in branch.form.numbers(expression).items()}
     return Reading(text, formulas, numbers, **own)
 

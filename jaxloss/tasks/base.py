@@ -18,6 +18,8 @@ SPLITS = (TRAIN, SEARCH_EVAL, TEST)
 
 # The state in a run's archive that holds `Task.ranges`: who reads a run need not build its task, whose data may be gone.
 STORED_RANGES = "ranges"
+# The same for `Task.meanings`.
+STORED_MEANINGS = "meanings"
 
 
 # `(variables, examples, key, num_samples) -> {branch: RejectionProblem}`; `variables` are those of an untrained network,
@@ -70,6 +72,7 @@ class Task:
         dispatched one by one there.
       ranges: branch -> input -> (low, high): what values it may take; any real number where it is not said. A `target` reaches
         its ends, as one-hot labels do; other inputs lie between them. Formulas are simplified, for reading, under this alone.
+      meanings: branch -> input -> what it is, in words for those who use a loss elsewhere, see `core.meanings`.
       independent_classes: branches whose classes are a question each, as with sigmoids: their predictions do not sum to one, and
         losses of a softmax, which would never hear of background, are refused there.
       output_samples: `() -> OutputSamples`, made-up outputs of the network, the same at every call and for every division, whose
@@ -99,6 +102,7 @@ class Task:
     pictures: Pictures | None = None
     native_convolution: bool = False
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
+    meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     independent_classes: tuple[str, ...] = ()
     output_samples: Callable[[], OutputSamples] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)

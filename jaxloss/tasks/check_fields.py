@@ -24,13 +24,16 @@ def check_task_fields(task: Task) -> None:
         _expect(task, name, isinstance(getattr(task, name), str), "a text")
     for name in ("also_shown", "independent_classes"):
         _expect(task, name, _are_names(getattr(task, name)), "a tuple of names")
-    for name in ("offers", "data", "ranges", "details", "parts", *_OF_FUNCTIONS):
+    for name in ("offers", "data", "ranges", "meanings", "details", "parts", *_OF_FUNCTIONS):
         _expect(task, name, isinstance(getattr(task, name), Mapping), "a dict")
     _expect(task, "offers", bool(task.offers), "a dict of at least one branch")
     for branch, names in task.offers.items():
         _expect(task, f"offers[{branch!r}]", _are_names(names) and names, "a tuple of names of arrays", names)
     for branch, ranges in task.ranges.items():
         _expect(task, f"ranges[{branch!r}]", isinstance(ranges, Mapping), "a dict {input: (low, high)}", ranges)
+    for branch, words in task.meanings.items():
+        is_table = isinstance(words, Mapping) and _are_names((*words, *words.values()))
+        _expect(task, f"meanings[{branch!r}]", is_table, "a dict {input: text}", words)
     for name in _FUNCTIONS:
         _expect(task, name, callable(getattr(task, name)), "a function")
     for name in _OPTIONAL_FUNCTIONS:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core import meanings
 from jaxloss.core.errors import UserError
 from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import LOGITS, PREDICTIONS, RejectionProblem
@@ -33,6 +34,12 @@ from jaxloss.tasks.models.registry import MODELS, make_model
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits", "prior")
 RANGES = {"prediction": (0.0, 1.0), "target": (0.0, 1.0), "prior": (0.0, 1.0)}
+MEANINGS = {
+    "prediction": meanings.SOFTMAX,
+    "target": meanings.ONE_HOT,
+    "logits": meanings.LOGITS,
+    "prior": "how often each class occurs among the training labels, shares that sum to one, the same for every sample",
+}
 # Room beyond the gain that the rejection protocol asks for.
 REJECTION_MARGIN = 0.1
 
@@ -113,6 +120,7 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
             with_division=build,
             native_convolution=network.native_convolution,
             ranges={BRANCH: RANGES},
+            meanings={BRANCH: MEANINGS},
             output_samples=functools.partial(_output_samples, frequencies),
             details={
                 "num_train": len(splits[TRAIN]),

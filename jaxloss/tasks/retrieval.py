@@ -26,7 +26,7 @@ from jaxloss.tasks.metrics.verification import VERIFICATION
 from jaxloss.tasks.models.backbone import backbone_mask, with_pretrained
 from jaxloss.tasks.models.cosine import CosineClassifiers
 from jaxloss.tasks.models.registry import make_embedding_model
-from jaxloss.tasks.retrieval_inputs import BRANCH, OFFERS, make_forward, triplet_branch
+from jaxloss.tasks.retrieval_inputs import BRANCH, MEANINGS, OFFERS, make_forward, triplet_branch
 from jaxloss.tasks.retrieval_scores import RECALLS, make_features, make_scores, reranked
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.user_options import options_of_the_user
@@ -119,6 +119,7 @@ def make_retrieval(settings: RetrievalSettings, context: TaskContext = NO_RUN) -
             metric=metric,
             also_shown=tuple(name for name in shown if name != metric),
             offers={BRANCH: OFFERS},
+            meanings={BRANCH: MEANINGS},
             init=init,
             forward=forward,
             scores=scores,

@@ -11,6 +11,10 @@ from jaxloss.tasks.triplet import batch_hard_triplet
 
 BRANCH = "identity"
 OFFERS = ("cosine", "target")
+MEANINGS = {
+    "cosine": "cosines of an embedding to the directions of all classes, or to the other samples of the batch",
+    "target": "1 for the own class, or for samples of the same class, else 0",
+}
 TRIPLET = "triplet"
 COSINES_TO = ("classes", "samples")
 

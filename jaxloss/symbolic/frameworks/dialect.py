@@ -31,6 +31,8 @@ class Dialect:
       methods: name of an array's method -> its rule, the array first.
       shape: rule of `array.shape`; None leaves it.
       helpers: name of a function that rules may write -> its source.
+      of_labels: source of a class of losses that takes logits and labels; `ARGUMENTS` are those of `loss_values`, made of
+        `logits` and a one-hot `target` with the classes on the last axis. Empty where the framework has no such classes.
       check: source of `_check(cases)`, which raises where a case is not met, see `frameworks.self_check`.
       check_words: what a file prints whose cases are met.
     """
@@ -42,6 +44,7 @@ class Dialect:
     methods: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
     shape: Rule | None = None
     helpers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    of_labels: str = ""
     check: str = ""
     check_words: str = "values and gradients are those of JAX"
 

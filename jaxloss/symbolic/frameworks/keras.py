@@ -28,9 +28,24 @@ def _check(cases):
         np.testing.assert_allclose(ops.convert_to_numpy(found), value, rtol=1e-6, atol=1e-9)
 """
 
+_OF_LABELS = '''
+class Loss(keras.losses.Loss):
+    """The loss of labels and logits, for `model.compile(loss=Loss())`: labels [N] or [N, H, W], logits [N, C] or [N, H, W, C]."""
+
+    def __init__(self, name="found_loss", **options):
+        super().__init__(name=name, **options)
+
+    def call(self, y_true, y_pred):
+        """A number for each sample, or position."""
+        logits = y_pred
+        labels = y_true[..., 0] if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1 else y_true
+        target = ops.one_hot(ops.cast(labels, "int32"), logits.shape[-1], dtype=logits.dtype)
+        return ops.sum(loss_values(ARGUMENTS), axis=-1)
+'''
+
 KERAS = Dialect(
     name="keras",
-    imports={"math": "import math\n", "np": "import numpy as np", "ops": "from keras import ops"},
+    imports={"math": "import math\n", "keras": "import keras", "np": "import numpy as np", "ops": "from keras import ops"},
     calls={
         **{f"jnp.{name}": renamed(f"ops.{name}") for name in _SAME},
         "jnp.asarray": _cast,
@@ -46,6 +61,7 @@ KERAS = Dialect(
     names={"jnp.inf": "math.inf", "jnp.pi": "math.pi", "jnp.int32": '"int32"'},
     methods={"astype": _cast, "reshape": lambda x, *sizes: f"ops.reshape({x}, ({', '.join(sizes)}))"},
     shape=lambda x: f"ops.shape({x})",
+    of_labels=_OF_LABELS,
     check=_CHECK,
     check_words="values are those of JAX",
 )

@@ -58,6 +58,32 @@ def _check(cases):
             torch.testing.assert_close(ours, wanted, rtol=1e-6, atol=1e-9, equal_nan=True)
 """
 
+_OF_LABELS = '''
+class Loss(torch.nn.Module):
+    """The loss of logits and labels.
+
+    Args:
+      reduction: "mean" over all samples, or positions, that count; "sum" of them; "none" for a number each.
+      ignore_index: label of samples and positions that do not count.
+    """
+
+    def __init__(self, reduction="mean", ignore_index=-100):
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise ValueError(f"reduction must be mean, sum or none, not {reduction!r}")
+        self.reduction, self.ignore_index = reduction, ignore_index
+
+    def forward(self, logits, labels):
+        """Logits [N, C] and labels [N], or [N, C, H, W] and [N, H, W]; labels are whole numbers from 0 on."""
+        mask = labels != self.ignore_index
+        logits = torch.movedim(logits, 1, -1)
+        target = torch.nn.functional.one_hot(torch.where(mask, labels, 0).long(), logits.shape[-1]).to(logits.dtype)
+        values = torch.where(mask, torch.sum(loss_values(ARGUMENTS, mask), dim=-1), 0)
+        if self.reduction == "none":
+            return values
+        return torch.sum(values) / (torch.clamp(torch.sum(mask), min=1) if self.reduction == "mean" else 1)
+'''
+
 TORCH = Dialect(
     name="torch",
     imports={"torch": "import torch"},
@@ -86,5 +112,6 @@ TORCH = Dialect(
     },
     names={"jnp.inf": "torch.inf", "jnp.pi": "torch.pi", "jnp.int32": "torch.int64"},
     methods={"astype": lambda x, dtype: f"{x}.to({_dtype(dtype)})"},
+    of_labels=_OF_LABELS,
     check=_CHECK,
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from jaxloss.core import meanings
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LABEL, LABEL_MASK, Array, LossInputs, PyTree
 from jaxloss.tasks.data.masks.pairs import IMAGE, MASK
@@ -35,6 +36,13 @@ class PixelInputs:
     num_classes: int
     kind: str
     rule: BoundaryRule
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """See `Task.meanings`; a target that is not the labels is none that other code could make of them unasked."""
+        target = meanings.ONE_HOT if self.kind == LABELS else f"{self.kind} of the one-hot labels"
+        prior = "how often each class occurs among the training pixels, shares that sum to one, the same everywhere"
+        return {"prediction": meanings.SOFTMAX, "target": target, "logits": meanings.LOGITS, PRIOR: prior}
 
     def targets(self, masks: Array) -> dict[str, Array]:
         """Target `[N, H, W, C]` and the mask of the loss `[N, H, W, 1]`, made of the classes `[N, H, W]`.

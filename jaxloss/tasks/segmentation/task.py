@@ -96,6 +96,7 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
             pictures=pictures,
             native_convolution=network.native_convolution,
             ranges={BRANCH: RANGES},
+            meanings={BRANCH: inputs.meanings},
             output_samples=functools.partial(dense_samples, inputs, frequencies),
             details={
                 **{f"num_{name}": len(part) for name, part in splits.items()},

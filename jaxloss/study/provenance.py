@@ -1,0 +1,79 @@
+"""How a loss of a run was found, and what it is worth, in lines for the head of a file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxloss.spaces.base import Space
+
+
+def provenance(
+    space: Space,
+    workdir: str | Path,
+    place: str,
+    entry: Mapping[str, Any],
+    summary: Mapping[str, Any] | None,
+    meanings: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The lines.
+
+    Args:
+      space: of the run.
+      workdir: its directory.
+      place: of the loss among those of the run: `rank 1 of 3`.
+      entry: the loss in the ranking.
+      summary: of the run; None where it is unfinished. Those of earlier versions lack some of what is read.
+      meanings: see `Task.meanings`.
+    """
+    lines = [f"Found by jaxloss in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
+    if summary and "task" in summary:
+        lines.append(f"Task: {summary['task']}, {summary['metric']}.")
+    # A loss that was not trained again has the single score of the search only.
+    for key, words in (("search_eval", "mean score on search_eval"), ("search_score", "score in the search")):
+        if isinstance(entry.get(key), (int, float)):
+            lines.append(f"{words.capitalize()}: {entry[key]:.6g}.")
+    lines += _on_test(entry, summary or {})
+    if tuned := entry.get("tuned"):
+        values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
+        words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
+    lines += of_its_class(entry)
+    if len(space.branches) > 1:
+        lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
+    return "\n".join([*lines, *_inputs(space, meanings)])
+
+
+def of_its_class(entry: Mapping[str, Any]) -> list[str]:
+    """What the run says of other formulas of the same loss; nothing where an earlier version wrote its summary."""
+    lines = []
+    if minimal := entry.get("minimal"):
+        lines.append(f"Without terms that do nothing on the task of that run: {minimal['formula']} = {minimal['simplified']}")
+    if entry.get("merged", 1) > 1:
+        lines.append(f"Merged: {entry['merged']} formulas that were found are this loss on that task.")
+    if entry.get("trained", entry["formula"]) != entry["formula"]:
+        lines.append(f"The scores are those of {entry['trained']}, which is the same loss there.")
+    return lines
+
+
+def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    """Its line in the comparison, and what was made of it."""
+    row = next((one for one in summary.get("comparison", []) if one["formula"] == entry["formula"]), None)
+    if row is None:
+        return []
+    tuned = row["tuned"]
+    low, high = tuned["test_ci95"]
+    lines = [f"On the test split, tuned: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
+    rival = (summary.get("headline") or {}).get("best_rival")
+    if rival and rival["first"] == row["name"]:
+        low, high = rival["ci95"]
+        difference = f"{rival['mean']:+.4f}, interval {low:+.4f} to {high:+.4f}"
+        lines.append(f"It {rival['verdict']} the best tuned rival, {rival['second']}: {difference}.")
+    return lines
+
+
+def _inputs(space: Space, meanings: Mapping[str, Mapping[str, str]]) -> list[str]:
+    lines = []
+    for branch in space.branches:
+        known = meanings.get(branch.name, {})
+        lines += [f"{name}: {known[name]}." for name in branch.form.inputs if name in known]
+    return ["", "What goes in:", *lines] if lines else []
