@@ -27,6 +27,8 @@ FLOORS = {
     "export": 9,
     "api": 9,
     "launch": 10,
+    "sweeps": 10,
+    "sweep": 11,
 }
 # Which libraries a room may use; other rooms have their own.
 THIRD_PARTIES = {

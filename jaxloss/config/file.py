@@ -65,6 +65,29 @@ def run_config_file(path: str | Path) -> ml_collections.ConfigDict:
     Raises:
       UserError: when the file is absent, has no `get_config`, does not run, or gives a config that lacks keys.
     """
+    config = _call_of_file(path, "get_config")
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UserError(f"the config file '{path}' needs a function get_config() that returns a ConfigDict")
+    check_keys(f"the config file '{path}' gives a config", config)
+    return config
+
+
+def load_sweep(path: str | Path) -> Any:
+    """What `get_sweep()` of a config file returns.
+
+    Raises:
+      UserError: when the file is absent, has no `get_sweep`, or does not run.
+    """
+    sweep = _call_of_file(path, "get_sweep")
+    if sweep is None:
+        raise UserError(
+            f"the config file '{path}' needs a function get_sweep() that returns {{key: [values]}} or a list of points"
+        )
+    return sweep
+
+
+def _call_of_file(path: str | Path, function: str) -> Any:
+    """What a function of a config file returns; None where it has none."""
     file = config_file(path)
     spec = importlib.util.spec_from_file_location(f"jaxloss_config_{file.stem}", file)
     if spec is None or spec.loader is None:
@@ -73,7 +96,7 @@ def run_config_file(path: str | Path) -> ml_collections.ConfigDict:
     sys.path.insert(0, str(file.parent.resolve()))
     try:
         spec.loader.exec_module(module)
-        config = module.get_config() if hasattr(module, "get_config") else None
+        return getattr(module, function)() if hasattr(module, function) else None
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's file does wrong, it is the user's file
@@ -83,7 +106,3 @@ def run_config_file(path: str | Path) -> ml_collections.ConfigDict:
         raise UserError(f"the config file '{path}' does not run: {type(error).__name__}: {message}") from error
     finally:
         sys.path.pop(0)
-    if not isinstance(config, ml_collections.ConfigDict):
-        raise UserError(f"the config file '{path}' needs a function get_config() that returns a ConfigDict")
-    check_keys(f"the config file '{path}' gives a config", config)
-    return config

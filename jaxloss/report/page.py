@@ -79,14 +79,6 @@ def write_report(path: str | Path, space: Space | None = None) -> Path:
 
 def render_report(run: Run, space: Space | None = None) -> str:
     """The page as text; sections that the run has nothing for are left out."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jaxloss.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update({function.__name__: function for function in _FILTERS})
     summary = run.read_summary()
     searches, controls = _searches(run)
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
@@ -111,7 +103,20 @@ def render_report(run: Run, space: Space | None = None) -> str:
             "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
             "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
-        return environment.get_template("report.html.j2").render(content)
+        return page_environment().get_template("report.html.j2").render(content)
+
+
+def page_environment(*packages: str) -> jinja2.Environment:
+    """Templates of the report, and of other packages before them, with the filters that values are written by."""
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "jaxloss.report")]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({function.__name__: function for function in _FILTERS})
+    return environment
 
 
 @contextlib.contextmanager

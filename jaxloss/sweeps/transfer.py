@@ -1,0 +1,64 @@
+"""The losses of all runs of a sweep, trained on all of its tasks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxloss.sweeps.points import Point
+from jaxloss.sweeps.rows import Row
+
+# What a comparison takes over from a run: the rest says how losses are searched for.
+_TAKEN_OVER = ("task.", "training.", "execution.", "space.")
+_FOLDER = "transfer"
+
+
+def transfer_points(points: Sequence[Point], rows: Sequence[Row]) -> list[Point]:
+    """A comparison of the losses that were found on each task of the sweep.
+
+    Args:
+      points: of the sweep.
+      rows: of its finished runs.
+    """
+    losses = tuple(dict.fromkeys(row.formula for row in rows if row.formula))
+    chosen: dict[str, Point] = {}
+    for point in points:
+        taken = {key: value for key, value in point.overrides.items() if key.startswith(_TAKEN_OVER)}
+        name = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in taken.items()) or "task"
+        overrides = {**taken, "mode": "compare", "losses": repr(losses)}
+        chosen.setdefault(name, Point(f"{_FOLDER}/{name}", overrides))
+    return list(chosen.values())
+
+
+def transfer_matrix(points: Sequence[Point], workdir: Path) -> dict[str, Any]:
+    """How well each loss does on each task.
+
+    Args:
+      points: see `transfer_points`.
+      workdir: folder of the sweep.
+
+    Returns:
+      `{'tasks': [T], 'losses': [L], 'scores': [L][T] (mean, [low, high]) or None}`; a loss of each task's own is not marked.
+    """
+    tasks: list[str] = []
+    scores: dict[str, dict[str, tuple[float, list[float]]]] = {}
+    for point in points:
+        path = workdir / point.name / "summary.json"
+        if not path.exists():
+            continue
+        name = point.name.removeprefix(f"{_FOLDER}/")
+        tasks.append(name)
+        for row in _rows(json.loads(path.read_text())):
+            scores.setdefault(row.get("simplified") or row["name"], {})[name] = (
+                row["tuned"]["test_mean"],
+                row["tuned"]["test_ci95"],
+            )
+    return {
+        "tasks": tasks,
+        "losses": list(scores),
+        "scores": [[found.get(task) for task in tasks] for found in scores.values()],
+    }
+
+
+def _rows(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(summary.get("comparison", []))
