@@ -11,7 +11,7 @@ from jaxloss.core.boxes import area, around, overlap, quotient
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.data.boxes.source import BOXES, CROWD, IMAGE, LABELS, VALID
-from jaxloss.tasks.detection.assignment import Assigned, FCOSAssignment, centreness
+from jaxloss.tasks.detection.assignment import Assigned, Assignment, centreness
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.network import linen_network
@@ -65,7 +65,7 @@ class BoxInputs:
 
     num_classes: int
     locations: Locations
-    assignment: FCOSAssignment
+    assignment: Assignment
     area_unit: str
     quality_target: str
     regression_weights: str

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, in_mode
+from jaxloss.core.conditions import Never, in_mode, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
@@ -24,6 +24,8 @@ from jaxloss.tasks.models.registry import DETECTION_MODELS, PRECISIONS
 SECTION = "task.detection"
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
+FCOS, ATSS = ASSIGNMENTS = ("fcos", "atss")
+WITH_FCOS, WITH_ATSS = ((when(f"{SECTION}.assignment", name),) for name in ASSIGNMENTS)
 # As `detection.scoring` has them, which imports the evaluator; a test holds both together.
 METRICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
@@ -74,13 +76,26 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
         "of them (Li et al., CVPR 2022): losses of a softmax, and those that read the target alone, need it",
         choices=PROBABILITIES,
     )
+    assignment: str = setting(
+        FCOS,
+        "Which locations learn a box: fcos, those near its centre on the level of its size (Tian et al., ICCV 2019), or atss, "
+        "those whose anchors overlap it most among the nearest of all levels (Zhang et al., CVPR 2020)",
+        choices=ASSIGNMENTS,
+    )
     size_limits: tuple[float, ...] = setting(
         (),
         "In pixels, one fewer than the network has levels: each level learns the boxes whose farthest side from a location lies "
         "between two of them; nothing: 8 strides of each level (Tian et al., ICCV 2019)",
         check=_are_rising,
+        acts_when=WITH_FCOS,
     )
-    centre_radius: float = setting(1.5, "Of centre sampling, in strides; 0: all locations in a box learn it", low=0.0, high=1e6)
+    centre_radius: float = setting(
+        1.5, "Of centre sampling, in strides; 0: all locations in a box learn it", low=0.0, high=1e6, acts_when=WITH_FCOS
+    )
+    nearest_locations: int = setting(9, "On each level, that are candidates for a box", low=1, high=10_000, acts_when=WITH_ATSS)
+    anchor_size: float = setting(
+        8.0, "Side of the square around a location whose overlap decides, in strides", low=0.1, high=1e3, acts_when=WITH_ATSS
+    )
     quality_target: str = setting(
         IOU,
         "What the quality that is predicted beside the classes learns: iou of the predicted box (Liu et al., ICLR 2021), or "

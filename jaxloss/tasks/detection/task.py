@@ -1,6 +1,8 @@
 """Object detection: any source of images with boxes, a network with a box at every location, and COCO's average precision."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,8 @@ from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
 from jaxloss.tasks.data.boxes.source import CROWD, VALID
 from jaxloss.tasks.data.preprocess import standardise
-from jaxloss.tasks.detection.assignment import FCOSAssignment
+from jaxloss.tasks.detection.assignment import Assignment, FCOSAssignment
+from jaxloss.tasks.detection.atss import ATSSAssignment
 from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
@@ -22,7 +25,7 @@ from jaxloss.tasks.detection.output_samples import box_samples
 from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.rejection import make_problem
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
-from jaxloss.tasks.detection.settings import SECTION, DetectionSettings
+from jaxloss.tasks.detection.settings import ATSS, SECTION, DetectionSettings
 from jaxloss.tasks.detection.splits import divide, load_source, place
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
@@ -64,13 +67,8 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
         network = make_detection_model(settings.model, source.num_classes, background, options)
         network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
         shapes = jax.eval_shape(lambda key: linen_network(network).init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
-    if settings.size_limits and len(settings.size_limits) != len(network.strides) - 1:
-        raise UserError(
-            f"{SECTION}.size_limits divide the {len(network.strides)} levels of the network (strides "
-            f"{', '.join(map(str, network.strides))}): {len(network.strides) - 1} numbers, not {len(settings.size_limits)}"
-        )
     locations = Locations.create(image_size, network.strides)
-    assignment = FCOSAssignment(tuple(settings.size_limits), settings.centre_radius)
+    assignment, facts = _make_assignment(settings, network.strides)
     inputs = BoxInputs(
         source.num_classes,
         locations,
@@ -137,8 +135,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
                 "image_shape": [*image_size, 3],
                 "strides": list(network.strides),
                 "num_locations": len(locations),
-                "size_limits": list(assignment.limits(network.strides)[:-1, 1].tolist()),
-                "centre_radius": settings.centre_radius,
+                **facts,
                 "probabilities": settings.probabilities,
                 "quality_target": settings.quality_target,
                 "area_unit": settings.area_unit,
@@ -157,3 +154,18 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     asked = context.rejection_variable, context.rejection_minimum_gain
     problem = make_problem(train, augment, inputs, settings.rejection_locations, *asked)
     return build(settings.division)
+
+
+def _make_assignment(settings: DetectionSettings, strides: Sequence[int]) -> tuple[Assignment, dict[str, Any]]:
+    """The rule, and what the report says of it."""
+    named = {"assignment": settings.assignment}
+    if settings.assignment == ATSS:
+        rule = ATSSAssignment(settings.nearest_locations, settings.anchor_size)
+        return rule, named | {"nearest_locations": rule.num_nearest, "anchor_size": rule.anchor_size}
+    if settings.size_limits and len(settings.size_limits) != len(strides) - 1:
+        raise UserError(
+            f"{SECTION}.size_limits divide the {len(strides)} levels of the network (strides {', '.join(map(str, strides))}): "
+            f"{len(strides) - 1} numbers, not {len(settings.size_limits)}"
+        )
+    rule = FCOSAssignment(tuple(settings.size_limits), settings.centre_radius)
+    return rule, named | {"size_limits": rule.limits(strides)[:-1, 1].tolist(), "centre_radius": rule.radius}
