@@ -12,7 +12,12 @@ def assign(image_size, strides, boxes, labels, crowd, num_nearest=9, anchor_size
         for row in range(math.ceil(image_size[0] / stride)):
             for column in range(math.ceil(image_size[1] / stride)):
                 points.append((level, stride, (column + 0.5) * stride, (row + 0.5) * stride))
-    padding = [content is not None and not _in(content, x, y) for _, _, x, y in points]
+    # A cell that shows a pixel of the image is none.
+    padding = [
+        content is not None
+        and not (x + s / 2 > content[0] and x - s / 2 < content[2] and y + s / 2 > content[1] and y - s / 2 < content[3])
+        for _, s, x, y in points
+    ]
     best = [(-1.0, -1)] * len(points)
     for number, (box, is_crowd) in enumerate(zip(boxes, crowd, strict=True)):
         if is_crowd:

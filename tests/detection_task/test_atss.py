@@ -84,15 +84,16 @@ def test_equal_overlaps_are_all_at_their_mean():
 
 
 def test_padding_is_neither_a_candidate_nor_background():
-    case = [(10, 9, 30, 29, 1, False)]
-    found, wanted, padded = both(case, content=(0, 0, 34, 29))
+    case = [(8, 9, 31, 36, 1, False)]
+    found, wanted, padded = both(case, content=(0, 0, 32, 37))
     assert_same(found, wanted, padded)
     whole, _, _ = both(case)
-    points = Locations.create(SIZE, STRIDES).points
-    in_padding = (points[:, 0] > 34) | (points[:, 1] > 29)
+    locations = Locations.create(SIZE, STRIDES)
+    first_pixels = locations.points - locations.strides[:, None] / 2
+    in_padding = (first_pixels[:, 0] >= 32) | (first_pixels[:, 1] >= 37)
     assert not found.counted[in_padding].any()
     assert whole.counted.all()
-    # The nearest of the coarse levels are others without those in padding, and so is their threshold.
+    # Without those in padding the nearest locations are others, and so is the threshold.
     assert (found.positive != whole.positive).any()
 
 

@@ -54,7 +54,7 @@ class Assignment:
             boxes, labels, valid, crowd = jnp.zeros((1, 4)), jnp.zeros(1, jnp.int32), jnp.zeros(1, bool), jnp.zeros(1, bool)
         usable = jnp.ones(len(locations), bool)
         if content is not None:
-            usable = inside(locations, content[None])[:, 0]
+            usable = shows(locations, content)
         objects = valid & ~crowd
         chosen, positive = self.choose(locations, boxes, objects, usable)
         in_crowd = jnp.any(inside(locations, boxes) & (valid & crowd)[None], axis=1)
@@ -94,6 +94,17 @@ def sides_of(locations: Locations, boxes: Array) -> Array:
 def inside(locations: Locations, boxes: Array) -> Array:
     """Whether each location lies in each box `[K, 4]`, and on none of its sides, bool `[L, K]`."""
     return jnp.min(sides_of(locations, boxes), axis=-1) > 0
+
+
+def shows(locations: Locations, content: Array) -> Array:
+    """Whether the cell of each location shows anything of the image, whose box is `[4]`, and not padding alone, bool `[L]`.
+
+    Args:
+      locations: `L` of them; the last cells of a row or a column may reach over the border of the image.
+      content: left, top, right and bottom.
+    """
+    halves = locations.strides[:, None] / 2
+    return jnp.all((locations.points + halves > content[:2]) & (locations.points - halves < content[2:]), axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
