@@ -9,8 +9,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
 from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
+from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_folder
 from jaxloss.tasks.data.masks.files import check_listed, listed_names, read_image
+from jaxloss.tasks.data.masks.frame import Frame
 
 IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 # fmt: off
@@ -22,7 +24,7 @@ CLASSES = (
 
 
 def load_voc(
-    rest: str, data_dir: str | None, image_size: tuple[int, int] | None, classes: str = "", ending: str = ".jpg"
+    rest: str, data_dir: str | None, download: bool, frame: Frame, streamed: bool, classes: str = "", ending: str = ".jpg"
 ) -> BoxSource:
     """Reads `JPEGImages` and `Annotations` as the lists `train.txt`, `val.txt` and `test.txt` in `ImageSets/Main` name them.
 
@@ -33,7 +35,9 @@ def load_voc(
     Args:
       rest: the folder, for example `VOCdevkit/VOC2012`.
       data_dir: a folder to look in.
-      image_size: (height, width) that images are stretched to, or None.
+      download: not used.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
       classes: names of the classes, separated by commas; empty for the twenty of VOC.
       ending: of the image files.
 
@@ -43,6 +47,7 @@ def load_voc(
     References:
       M. Everingham et al.: The PASCAL Visual Object Classes (VOC) Challenge, IJCV 2010.
     """
+    del download
     folder = find_folder(rest, data_dir)
     missing = [name for name in (IMAGES, ANNOTATIONS, LISTS) if not (folder / name).is_dir()]
     if missing:
@@ -62,12 +67,13 @@ def load_voc(
             Record(
                 image.stem,
                 str(image),
+                functools.partial(image_size, image),
                 functools.partial(read_image, image),
                 functools.partial(_annotate, annotation, class_names),
             )
             for image, annotation in zip(images, annotations, strict=True)
         ]
-    return make_box_source(folder.name, splits, class_names, image_size, str(folder))
+    return make_box_source(folder.name, splits, class_names, frame, streamed, str(folder))
 
 
 def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, int]) -> Annotation:
