@@ -64,9 +64,7 @@ def make_detector(settings: DetectionSettings, num_classes: int, sizes: Sequence
             return module.init(key, small)
 
         for size in sizes:
-            images = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-            network.check_size(images)
-            jax.eval_shape(lambda key, size=size: module.init(key, jnp.zeros((1, *size, 3))), jax.random.key(0))
+            network.check_size(jax.ShapeDtypeStruct((1, *size, 3), jnp.float32))
         if getattr(network, "frozen_statistics", False) and not settings.pretrained:
             raise UserError(
                 f"{SECTION}.model_options.frozen_statistics needs the weights that they belong to: {SECTION}.pretrained"

@@ -8,19 +8,15 @@ import jax.numpy as jnp
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.detection.heads import first_biases, shared_heads
 from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
+from jaxloss.tasks.models.detection.pyramid import STRIDES, FeaturePyramid, same_convolution
 from jaxloss.tasks.models.layers import Layers
-from jaxloss.tasks.models.resampling import doubled
 from jaxloss.tasks.models.resnet50 import DEPTHS, stage_maps
-
-# Of the pyramid: 8, 16 and 32 are the last stages of the backbone.
-STRIDES = (8, 16, 32, 64, 128)
 
 
 class FCOSResNet50(DetectionNetwork):
-    """Levels P3 to P7 of a feature pyramid on ResNet-50, with heads of four convolutions and GroupNorm that all levels share.
+    """A feature pyramid on ResNet-50, with heads of four convolutions and GroupNorm that all levels share.
 
-    P3 to P5 are the maps of the last three stages, each with the next coarser one added; P6 is a convolution of P5 with stride 2,
-    P7 one of P6. The quality stands beside the box, and distances are `exp(s x)` with a learnt factor for each level, as in the
+    The quality stands beside the box, and distances are `exp(s x)` with a learnt factor for each level, as in the
     second version of FCOS. Images are expected as for ImageNet where the backbone holds weights of a file.
 
     With 91 classes and without the factors and the scales and shifts of BatchNorm these are the 32,269,600 parameters of
@@ -42,7 +38,6 @@ class FCOSResNet50(DetectionNetwork):
 
     References:
       Z. Tian et al.: FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019, Section 3.2.
-      T.-Y. Lin et al.: Feature Pyramid Networks for Object Detection, CVPR 2017.
       Y. Wu, K. He: Group Normalization, ECCV 2018 (32 groups).
     """
 
@@ -72,49 +67,23 @@ class FCOSResNet50(DetectionNetwork):
           UserError: for images that are too small.
         """
         self.check_size(images)
-        dtype = jnp.dtype(self.dtype)
         layers = Layers(self.dtype, self.momentum, self.axis_name, self.frozen_statistics)
-        stages = stage_maps(images.astype(dtype), train, layers, self.depths, self.width)
-        towers = [
-            [
-                (
-                    self._layer(f"{name}_tower{number}", deviation=0.01),
-                    nn.GroupNorm(self.groups, dtype=dtype, name=f"{name}_norm{number}"),
-                )
-                for number in range(self.depth)
-            ]
-            for name in ("class", "box")
-        ]
+        stages = stage_maps(images.astype(self.dtype), train, layers, self.depths, self.width)
+        levels = FeaturePyramid(self.channels, self.dtype, name="pyramid")(stages[1:])
+        towers = [self._tower("class"), self._tower("box")]
         biases = first_biases(self.num_classes, self.background, self.start_probability)
-        last = functools.partial(nn.Conv, kernel_size=(3, 3), dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
-        classes = last(len(biases), bias_init=nn.initializers.constant(biases), name="classes")
+        # In float32, whatever the rest computes in.
+        last = functools.partial(same_convolution, deviation=0.01, dtype="float32")
+        classes = last(len(biases), first_bias=biases, name="classes")
         factors = self.param("level_factors", nn.initializers.ones, (len(STRIDES),))
-        return shared_heads(self._pyramid(stages[1:]), towers, (classes, last(4, name="box"), last(1, name="quality")), factors)
+        return shared_heads(levels, towers, (classes, last(4, name="box"), last(1, name="quality")), factors)
 
-    def _pyramid(self, stages: list[Array]) -> list[Array]:
-        """P3 to P7 of the maps of the last three stages, the finest first."""
-        sums, coarser = [], None
-        for number, maps in zip((5, 4, 3), reversed(stages), strict=True):
-            own = self._layer(f"lateral{number}", 1)(maps)
-            coarser = own if coarser is None else own + doubled(coarser, *own.shape[1:3])
-            sums.append(coarser)
-        levels = [self._layer(f"pyramid{number}")(maps) for number, maps in zip((3, 4, 5), reversed(sums), strict=True)]
-        levels.append(self._layer("pyramid6", stride=2)(levels[-1]))
-        levels.append(self._layer("pyramid7", stride=2)(nn.relu(levels[-1])))
-        return levels
-
-    def _layer(self, name: str, kernel_size: int = 3, stride: int = 1, deviation: float | None = None) -> nn.Conv:
-        """A convolution with a bias and the same number of zeros on all sides."""
-        # Uniform, of variance 1 / inputs, in the pyramid.
-        initial = (
-            nn.initializers.variance_scaling(1.0, "fan_in", "uniform") if deviation is None else nn.initializers.normal(deviation)
-        )
-        return nn.Conv(
-            self.channels,
-            (kernel_size, kernel_size),
-            strides=(stride, stride),
-            padding=kernel_size // 2,
-            dtype=jnp.dtype(self.dtype),
-            kernel_init=initial,
-            name=name,
-        )
+    def _tower(self, name: str) -> list[tuple[nn.Conv, nn.GroupNorm]]:
+        """Convolutions, and what normalises behind each."""
+        return [
+            (
+                same_convolution(self.channels, deviation=0.01, dtype=self.dtype, name=f"{name}_tower{number}"),
+                nn.GroupNorm(self.groups, dtype=jnp.dtype(self.dtype), name=f"{name}_norm{number}"),
+            )
+            for number in range(self.depth)
+        ]
