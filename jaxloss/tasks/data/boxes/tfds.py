@@ -65,8 +65,9 @@ def load_tfds(
 
     builder = open_builder(rest, data_dir, download)
     features = builder.info.features
-    objects = features.get(objects_key)
-    of_objects = getattr(objects, "feature", {})
+    # Of a sequence the features of one object; anything else has none.
+    of_objects = getattr(features[objects_key], "feature", {}) if objects_key in features else {}
+    of_objects = of_objects if hasattr(of_objects, "keys") else {}
     for option, key, there in (
         ("image_key", image_key, features),
         ("objects_key", objects_key, features),
