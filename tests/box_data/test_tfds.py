@@ -105,7 +105,7 @@ def test_another_split_may_be_tested_on(prepared):
     ("config", "options", "parts"),
     [
         ("wrong", {}, ("of loss_tiny_boxes/wrong (train), object 0", "has no area")),
-        ("no_test_boxes", {}, ("no boxes in its split for the test", "source option test")),
+        ("no_test_boxes", {}, ("no image of the test has a box",)),
         ("right", {"test": "minival"}, ("has no split 'minival'; it has train, validation, test",)),
         ("right", {"image_key": "picture"}, ("no feature 'picture'", "image_key: image, objects, count")),
         ("right", {"objects_key": "count"}, ("no feature 'bbox'", "box_key: none: it is no sequence of objects")),

@@ -52,7 +52,8 @@ def make_box_source(
       origin: where the images come from, for the error line.
 
     Raises:
-      UserError: for a split without images, images that cannot be read or are of different sizes, and boxes that are wrong.
+      UserError: for a split without images or boxes, images that cannot be read or are of different sizes, and boxes that are
+        wrong.
     """
     for split in splits:
         if not splits[split]:
@@ -62,6 +63,9 @@ def make_box_source(
     train = [*splits[TRAIN], *(splits.get(VAL, ()) if TEST in splits else ())]
     test = splits.get(TEST, splits.get(VAL))
     parts = [None if records is None else _boxed(records, frame, train[0]) for records in (train, test)]
+    for part, what in zip(parts, ("that is trained on", "of the test"), strict=True):
+        if part is not None and not part.most_boxes:
+            raise UserError(f"{origin}: no image {what} has a box")
     if parts[1] is not None:
         # Scores are computed on the device.
         parts[1] = parts[1].in_memory()

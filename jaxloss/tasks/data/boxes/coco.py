@@ -152,7 +152,8 @@ def _records(
     def annotate(image: Mapping[str, Any], origin: str, size: tuple[int, int]) -> Annotation:
         said = image.get("height", size[0]), image.get("width", size[1])
         if said != size:
-            raise UserError(f"{origin}: the image is {size[0]} x {size[1]}, and not {said[0]} x {said[1]} as the record says")
+            written = " x ".join(json.dumps(one) for one in said)
+            raise UserError(f"{origin}: the image is {size[0]} x {size[1]}, and not {written} as the record says")
         own = owners[image["id"]]
         boxes = [(x, y, x + width, y + height) for x, y, width, height in (one["bbox"] for one, _ in own)]
         labels = [numbers[one["category_id"]] for one, _ in own]

@@ -61,9 +61,15 @@ def load_npz(
                     f"{option}: {', '.join(there)}"
                 )
         images, boxes, rows, labels, names_of_classes = (archive[key] for key in options.values())
-        crowd = archive[crowd_key] if crowd_key in there else np.zeros(len(boxes), bool)
-        names = archive[name_key].astype(str) if name_key in there else np.arange(len(images)).astype(str)
-        words = archive[split_key].astype(str) if split_key in there else [TRAIN] * len(images)
+        rest = {key: archive[key] for key in (crowd_key, name_key, split_key) if key in there}
+    for key, array in (*zip(options.values(), (images, boxes, rows, labels, names_of_classes), strict=True), *rest.items()):
+        if not array.ndim:
+            raise UserError(f"{path} ({key}): an array was expected, not a single {array.dtype}")
+    crowd = rest.get(crowd_key, np.zeros(len(boxes), bool))
+    names, words = (
+        rest.get(name_key, np.arange(len(images))).astype(str),
+        rest.get(split_key, np.full(len(images), TRAIN)).astype(str),
+    )
     class_names = checked_class_names(names_of_classes.ravel(), f"{path} ({class_key})")
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[-1] not in (1, 3):
@@ -74,8 +80,8 @@ def load_npz(
         if array.shape != (len(boxes),) or array.dtype.kind not in "biu":
             raise UserError(f"{path} ({key}): one integer for each of {len(boxes)} boxes, not {array.dtype} {list(array.shape)}")
     for key, array in ((name_key, names), (split_key, words)):
-        if len(array) != len(images):
-            raise UserError(f"{path} ({key}): {len(array)} entries for {len(images)} images")
+        if array.shape != (len(images),):
+            raise UserError(f"{path} ({key}): one entry for each of {len(images)} images, not {list(array.shape)}")
     for key, array, count in ((row_key, rows, len(images)), (label_key, labels, len(class_names))):
         if len(wrong := np.flatnonzero((array < 0) | (array >= count))):
             of = "images" if key == row_key else f"classes ({', '.join(class_names)})"

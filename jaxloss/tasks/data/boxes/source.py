@@ -55,7 +55,9 @@ class Annotation:
           UserError: names file and record of a box that is no box, has no area or lies outside of the image.
         """
         height, width = size
-        array = np.asarray(boxes, np.float32).reshape(-1, 4)
+        # What is too large for float32 is no number below.
+        with np.errstate(over="ignore"):
+            array = np.asarray(boxes, np.float32).reshape(-1, 4)
         if drop_empty:
             # What is no number stays, and is named below.
             kept = [row for row, box in enumerate(array) if not (box[2] <= box[0] or box[3] <= box[1])]

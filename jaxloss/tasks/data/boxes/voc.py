@@ -81,6 +81,11 @@ def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, i
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         raise UserError(f"{path} is no XML: {str(error).splitlines()[0]}") from error
+    if root.tag != "annotation":
+        raise UserError(f"{path} is not in the form of PASCAL VOC: it holds '{root.tag}', not 'annotation'")
+    said = tuple((root.findtext(f"size/{side}") or str(own)).strip() for side, own in zip(("height", "width"), size, strict=True))
+    if said != tuple(map(str, size)):
+        raise UserError(f"{path}: the image is {size[0]} x {size[1]}, and not {said[0]} x {said[1]} as the annotation says")
     boxes, labels, crowd, records = [], [], [], []
     for number, one in enumerate(root.findall("object")):
         record = f"{path}, object {number}"
@@ -93,6 +98,9 @@ def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, i
             raise UserError(f"{record}: its bndbox lacks a number for xmin, ymin, xmax or ymax") from error
         boxes.append((left - 1, top - 1, right, bottom))
         labels.append(class_names.index(name))
-        crowd.append((one.findtext("difficult") or "0").strip() == "1")
+        difficult = (one.findtext("difficult") or "0").strip()
+        if difficult not in ("0", "1"):
+            raise UserError(f"{record}: difficult must be 0 or 1, not '{difficult}'")
+        crowd.append(difficult == "1")
         records.append(record)
     return Annotation.create(boxes, labels, crowd, size, records)
