@@ -175,6 +175,16 @@ def are_positive(key: str, value: Any) -> None:
         raise UserError(f"config key {key} must be above 0, not {value}")
 
 
+def are_pixels(key: str, value: Any) -> None:
+    """One number from 0 to 1, or one for each of three channels."""
+    are_finite(key, value)
+    values = value if isinstance(value, tuple | list) else [value]
+    if len(values) not in (1, 3):
+        raise UserError(f"{key.rpartition('.')[2]} takes one number, or one for each of 3 channels, not {value}")
+    if not all(0 <= one <= 1 for one in values):
+        raise UserError(f"config key {key} must be from 0 to 1, not {value}")
+
+
 def are_different(what: str) -> Callable[[str, Any], None]:
     """Strings, none of them twice; `what` is what they are."""
 

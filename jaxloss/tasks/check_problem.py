@@ -66,7 +66,7 @@ def _check_maker(
             return
         except _NeedsNumbersError:
             pass
-    look_at(task.init(key), train)
+    look_at(jax.jit(task.init)(key), train)
 
 
 class _NeedsNumbersError(UserError):

@@ -26,6 +26,17 @@ from tests.errors import user_error
         (changed("images", 1, id=None), ("images[1]", "lacks 'id'")),
         (changed("images", 1, split="some"), ("the split of b is 'some'",)),
         (changed("categories", 0, name="cat"), ("categories", "'cat' twice")),
+        (changed("images", 0, id=[7]), ("images[0]", "id must be a whole number or a text, not [7]")),
+        (changed("images", 1, id=7), ("images[1]", "another image has the id 7 already")),
+        (changed("images", 0, height=99, width=16), ("images[0]", "the image is 12 x 16, and not 99 x 16 as the record says")),
+        (changed("images", 0, file_name=3), ("images[0]", "there is no image file")),
+        (changed("categories", 1, id=5), ("categories[1]", "the id 5 is that of 'dog' already")),
+        (changed("annotations", 0, image_id=[7]), ("annotation 1", "image_id must be a whole number or a text, not [7]")),
+        (changed("annotations", 0, category_id={}), ("annotation 1", "category_id must be a whole number or a text, not {}")),
+        (changed("annotations", 0, iscrowd="yes"), ("annotation 1", 'iscrowd must be 0 or 1, not "yes"')),
+        (changed("annotations", 0, bbox=[1e300, 2, 3, 4]), ("annotation 1", "not made of numbers")),
+        (changed("annotations", 0, bbox=[5, 5, -3, 4]), ("annotation 1", "(5, 5, 2, 9)", "has no area")),
+        ({**coco(), "annotations": []}, ("no image that is trained on has a box",)),
         ({**coco(), "annotations": 3}, ("not in the form of COCO", "lacks the list 'annotations'")),
         ({**coco(), "images": [3]}, ("images[0]", "a record with names was expected")),
     ],
@@ -36,7 +47,7 @@ def test_what_is_wrong_in_a_file_of_coco(tmp_path, content, parts):
         load_boxes("coco:boxes.json", str(tmp_path), None, {"images": str(tmp_path / "images")})
 
 
-@pytest.mark.parametrize("text", ["{", "no json", "[1, 2]"])
+@pytest.mark.parametrize("text", ["{", "", "no json", "[" * 100_000, "[1, 2]"])
 def test_a_file_that_is_no_json_of_coco(tmp_path, text):
     write_coco(tmp_path, text=text)
     with user_error("boxes.json", "is no JSON" if text != "[1, 2]" else "not in the form of COCO"):
@@ -50,7 +61,10 @@ def test_a_file_that_is_no_json_of_coco(tmp_path, text):
         (xml_of([("dog", (1, 1, 4, 4), 0), ("cat", (9, 2, 8, 7), 0)]), ("object 1", "has no area")),
         (xml_of([("unicorn", (1, 2, 8, 7), 0)]), ("object 0", "there is no class 'unicorn'")),
         (xml_of([("cat", (1, 2, "wide", 7), 0)]), ("object 0", "lacks a number")),
+        (xml_of([("cat", (1, 2, 8, 7), "maybe")]), ("object 0", "difficult must be 0 or 1, not 'maybe'")),
         ("<annotation><object>", ("is no XML",)),
+        ("<html></html>", ("not in the form of PASCAL VOC", "'html'")),
+        ("<annotation><size><width>99</width></size></annotation>", ("the image is 12 x 16, and not 12 x 99 as",)),
     ],
 )
 def test_what_is_wrong_in_a_file_of_voc(tmp_path, text, parts):
@@ -87,7 +101,13 @@ def with_first(array, value):
         ({"images": IMAGES.astype(np.float32)}, ("images must be uint8",)),
         ({"boxes_xyxy": None}, ("has no 'boxes_xyxy'", "box_key")),
         ({"split": np.array([0, 0, 5, 1])}, ("the split of 2 is '5'",)),
-        ({"split": np.array([0, 1])}, ("2 entries for 4 images",)),
+        ({"split": np.zeros((4, 1))}, ("(split): one entry for each of 4 images, not [4, 1]",)),
+        ({"images": np.array(1, np.uint8)}, ("(images): an array was expected, not a single uint8",)),
+        (
+            {"boxes_xyxy": BOXES[:0], "box_image": ROWS[:0], "box_label": LABELS[:0], "box_crowd": None},
+            ("no image that is trained on has a box",),
+        ),
+        ({"split": np.array([0, 1])}, ("(split): one entry for each of 4 images, not [2]",)),
     ],
 )
 def test_what_is_wrong_in_an_archive(tmp_path, arrays, parts):
@@ -95,6 +115,14 @@ def test_what_is_wrong_in_an_archive(tmp_path, arrays, parts):
     with user_error("cells.npz", *parts) as caught:
         load_boxes("npz:cells.npz", str(tmp_path))
     assert str(caught.value).count("cells.npz") == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_file_that_is_no_image(tmp_path, streamed):
+    write_coco(tmp_path)
+    (tmp_path / "images" / "b.png").write_bytes(b"no image")
+    with user_error("image file", "b.png cannot be read"):
+        load_boxes("coco:boxes.json", str(tmp_path), None, {"images": str(tmp_path / "images")}, streamed=streamed)
 
 
 def test_other_mistakes(tmp_path):

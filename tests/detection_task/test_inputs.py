@@ -8,8 +8,10 @@ import pytest
 from jaxloss.core.reduce import mean_loss
 from jaxloss.spaces.families import branch_families
 from jaxloss.tasks.detection.assignment import FCOSAssignment, centreness
+from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import BoxInputs, auxiliary_losses
 from jaxloss.tasks.detection.locations import Locations
+from jaxloss.tasks.models.detection.network import DetectionOutputs
 from tests.detection_task import reference
 
 SIZE, STRIDES, NUM_CLASSES = (24, 32), (8, 16), 2
@@ -178,3 +180,29 @@ def test_every_pair_of_hand_crafted_losses_is_finite_and_moves_both_outputs():
         assert (np.abs(gradient).sum(axis=(1, 2, 3)) > 0).all()
     # Locations without a box, and those inside of a crowd, move nothing.
     assert not gradients[1][:, 1:].any()
+
+
+def test_padding_is_neither_learnt_nor_found():
+    """Cells that show a pixel of the image count; detections end where it ends."""
+    content = jnp.array([[0.0, 0.0, 20.0, 12.0]])
+    batch = {
+        "boxes": jnp.array([[[2.0, 2.0, 18.0, 11.0]]]),
+        "labels": jnp.zeros((1, 1), jnp.int32),
+        "valid": jnp.ones((1, 1), bool),
+        "crowd": jnp.zeros((1, 1), bool),
+    }
+    locations = Locations.create((32, 32), (8, 16))
+    inputs = BoxInputs(2, locations, FCOSAssignment((10.0,)), "target", "iou", "evenly")
+    whole, padded = (inputs.targets(one).assigned for one in (batch, {**batch, "content": content}))
+    assert whole.counted.all()
+    first_pixels = locations.points - locations.strides[:, None] / 2
+    np.testing.assert_array_equal(padded.counted[0], (first_pixels[:, 0] < 20) & (first_pixels[:, 1] < 12))
+    np.testing.assert_array_equal(whole.index, padded.index)
+    assert padded.positive.any()
+    decode = Decoder(locations, jax.nn.sigmoid, 2, 0.05, 1.0, 100, 100)
+    count = len(locations)
+    outputs = DetectionOutputs(jnp.full((1, count, 2), 3.0), jnp.full((1, count, 4), 2.0), jnp.zeros((1, count)))
+    found = decode(outputs, content)
+    assert (found.labels >= 0).sum() == 2 * padded.counted.sum()
+    assert (found.boxes <= jnp.array([20.0, 12.0, 20.0, 12.0])).all()
+    assert (found.boxes[..., 2:].max(axis=1) == jnp.array([20.0, 12.0])).all()

@@ -39,3 +39,13 @@ def opened_image(path: pathlib.Path) -> Iterator[Image.Image]:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"image file {path} cannot be read: {(str(error).splitlines() or ['broken'])[0]}") from error
+
+
+def image_size(path: pathlib.Path) -> tuple[int, int]:
+    """(height, width) of an image file, whose pixels are not decoded.
+
+    Raises:
+      UserError: names a file that is absent, broken or no image.
+    """
+    with opened_image(path) as image:
+        return image.height, image.width

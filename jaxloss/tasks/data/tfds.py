@@ -53,9 +53,31 @@ def open_builder(name: str, data_dir: str | None, download: bool):
     except tfds.core.DatasetNotFoundError as error:
         names = tfds.list_builders(with_community_datasets=False)
         raise UserError(f"unknown tfds data set '{name}'.{did_you_mean(name, names)}") from error
+    except ImportError as error:
+        # The code of some sets, such as coco, needs TensorFlow; what is prepared of them describes itself.
+        builder = _from_files(name, data_dir, error)
     if download:
         _prepare(builder, name)
     return builder
+
+
+def _from_files(name: str, data_dir: str | None, error: ImportError):
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.core.read_only_builder.builder_from_files(name.partition("/")[0], **_named(name), data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, OSError, ValueError, AssertionError):
+        raise UserError(
+            f"tfds data set '{name}' is not prepared in {data_dir or 'the folder of TFDS'} ({str(error).splitlines()[-1]}): "
+            f"tfds build {name} --file_format=array_record, which needs TensorFlow: pip install jaxloss[tfds]"
+        ) from error
+
+
+def _named(name: str) -> dict[str, str]:
+    """`{'config': ..., 'version': ...}` as far as `set/config:version` says them."""
+    rest, _, version = name.partition(":")
+    config = rest.partition("/")[2]
+    return {key: value for key, value in (("config", config), ("version", version)) if value}
 
 
 def open_splits(builder, name: str) -> tuple[Sequence[Mapping[str, np.ndarray]], Sequence[Mapping[str, np.ndarray]] | None]:

@@ -1,4 +1,4 @@
-"""Which locations learn which box: the rule of FCOS."""
+"""Which locations learn which box: what every rule gives, and the rule of FCOS."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Assigned(NamedTuple):
       labels: int32 `[..., L]`, the class, or -1 for background.
       boxes: float `[..., L, 4]`, the box of a positive location, zeros elsewhere.
       index: int32 `[..., L]`, the number of that box in the image, or -1.
-      counted: bool `[..., L]`, False where a location is neither: inside a crowd, and not positive.
+      counted: bool `[..., L]`, False where a location is neither: inside a crowd or in padding, and not positive.
     """
 
     labels: Array
@@ -34,8 +34,81 @@ class Assigned(NamedTuple):
         return self.index >= 0
 
 
+class Assignment:
+    """A rule that gives every location of an image a box, or none."""
+
+    def __call__(
+        self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array, content: Array | None = None
+    ) -> Assigned:
+        """The targets of one image.
+
+        Args:
+          locations: `L` of them.
+          boxes: float `[K, 4]` in pixels, padded.
+          labels: int32 `[K]`.
+          valid: bool `[K]`, False for padding.
+          crowd: bool `[K]`: many objects under one box; nothing is learnt there.
+          content: float `[4]`, the part of the image that is no padding; None for all of it.
+        """
+        if not boxes.shape[0]:
+            boxes, labels, valid, crowd = jnp.zeros((1, 4)), jnp.zeros(1, jnp.int32), jnp.zeros(1, bool), jnp.zeros(1, bool)
+        usable = jnp.ones(len(locations), bool)
+        if content is not None:
+            usable = shows(locations, content)
+        objects = valid & ~crowd
+        chosen, positive = self.choose(locations, boxes, objects, usable)
+        in_crowd = jnp.any(inside(locations, boxes) & (valid & crowd)[None], axis=1)
+        return Assigned(
+            labels=jnp.where(positive, labels[chosen], -1).astype(jnp.int32),
+            boxes=jnp.where(positive[:, None], boxes[chosen], 0),
+            index=jnp.where(positive, chosen, -1).astype(jnp.int32),
+            counted=positive | (usable & ~in_crowd),
+        )
+
+    def choose(self, locations: Locations, boxes: Array, objects: Array, usable: Array) -> tuple[Array, Array]:
+        """The number of the box of each location, int32 `[L]`, and whether it has one, bool `[L]`.
+
+        Args:
+          locations: `L` of them.
+          boxes: float `[K, 4]`, one at least.
+          objects: bool `[K]`, which of them may be learnt.
+          usable: bool `[L]`, False in padding.
+        """
+        raise NotImplementedError
+
+    def batch(
+        self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array, content: Array | None = None
+    ) -> Assigned:
+        """The same for arrays of a batch, `[N, K, ...]` and `[N, 4]`."""
+        if content is None:
+            return jax.vmap(lambda *one: self(locations, *one))(boxes, labels, valid, crowd)
+        return jax.vmap(lambda *one: self(locations, *one))(boxes, labels, valid, crowd, content)
+
+
+def sides_of(locations: Locations, boxes: Array) -> Array:
+    """From each location to the left, top, right and bottom of each box `[K, 4]`, in pixels, `[L, K, 4]`."""
+    points = locations.points[:, None]
+    return jnp.concatenate([points - boxes[None, :, :2], boxes[None, :, 2:] - points], axis=-1)
+
+
+def inside(locations: Locations, boxes: Array) -> Array:
+    """Whether each location lies in each box `[K, 4]`, and on none of its sides, bool `[L, K]`."""
+    return jnp.min(sides_of(locations, boxes), axis=-1) > 0
+
+
+def shows(locations: Locations, content: Array) -> Array:
+    """Whether the cell of each location shows anything of the image, whose box is `[4]`, and not padding alone, bool `[L]`.
+
+    Args:
+      locations: `L` of them; the last cells of a row or a column may reach over the border of the image.
+      content: left, top, right and bottom.
+    """
+    halves = locations.strides[:, None] / 2
+    return jnp.all((locations.points + halves > content[:2]) & (locations.points - halves < content[2:]), axis=1)
+
+
 @dataclasses.dataclass(frozen=True)
-class FCOSAssignment:
+class FCOSAssignment(Assignment):
     """A location learns the smallest box that it lies in, near the box's centre, and on the level of the box's size.
 
     Attributes:
@@ -59,43 +132,21 @@ class FCOSAssignment:
         inner = self.size_limits or [self.size_factor * stride for stride in strides[:-1]]
         return np.stack([[0.0, *inner], [*inner, np.inf]], axis=1).astype(np.float32)
 
-    def __call__(self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array) -> Assigned:
-        """The targets of one image; of equally small boxes the first is taken.
-
-        Args:
-          locations: `L` of them.
-          boxes: float `[K, 4]` in pixels, padded.
-          labels: int32 `[K]`.
-          valid: bool `[K]`, False for padding.
-          crowd: bool `[K]`: many objects under one box; nothing is learnt there.
-        """
-        if not boxes.shape[0]:
-            boxes, labels, valid, crowd = jnp.zeros((1, 4)), jnp.zeros(1, jnp.int32), jnp.zeros(1, bool), jnp.zeros(1, bool)
-        points, strides = locations.points[:, None], locations.strides[:, None]
+    def choose(self, locations: Locations, boxes: Array, objects: Array, usable: Array) -> tuple[Array, Array]:
+        """See `Assignment.choose`; of equally small boxes the first is taken."""
+        del usable  # A location in padding lies in no box.
         steps = np.unique(locations.levels, return_index=True)[1]
         limits = self.limits([int(locations.strides[step]) for step in steps])[locations.levels][:, None]
-        sides = jnp.concatenate([points - boxes[None, :, :2], boxes[None, :, 2:] - points], axis=-1)  # [L, K, 4]
-        inside = jnp.min(sides, axis=-1) > 0
-        near = inside
+        sides = sides_of(locations, boxes)
+        near = jnp.min(sides, axis=-1) > 0
         if self.radius:
             centre = (boxes[None, :, :2] + boxes[None, :, 2:]) / 2
-            near = inside & (jnp.max(jnp.abs(points - centre), axis=-1) < self.radius * strides)
+            away = jnp.max(jnp.abs(locations.points[:, None] - centre), axis=-1)
+            near &= away < self.radius * locations.strides[:, None]
         farthest = jnp.max(sides, axis=-1)
         on_level = (farthest >= limits[..., 0]) & (farthest <= limits[..., 1])
-        sizes = jnp.where(near & on_level & (valid & ~crowd)[None], area(boxes)[None], jnp.inf)
-        chosen = jnp.argmin(sizes, axis=1)
-        positive = jnp.isfinite(jnp.min(sizes, axis=1))
-        in_crowd = jnp.any(inside & (valid & crowd)[None], axis=1)
-        return Assigned(
-            labels=jnp.where(positive, labels[chosen], -1).astype(jnp.int32),
-            boxes=jnp.where(positive[:, None], boxes[chosen], 0),
-            index=jnp.where(positive, chosen, -1).astype(jnp.int32),
-            counted=positive | ~in_crowd,
-        )
-
-    def batch(self, locations: Locations, boxes: Array, labels: Array, valid: Array, crowd: Array) -> Assigned:
-        """The same for arrays of a batch, `[N, K, ...]`."""
-        return jax.vmap(lambda *one: self(locations, *one))(boxes, labels, valid, crowd)
+        sizes = jnp.where(near & on_level & objects[None], area(boxes)[None], jnp.inf)
+        return jnp.argmin(sizes, axis=1), jnp.isfinite(jnp.min(sizes, axis=1))
 
 
 def centreness(sides: Array) -> Array:

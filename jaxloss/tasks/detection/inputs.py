@@ -10,8 +10,8 @@ from jax import lax
 from jaxloss.core.boxes import area, around, overlap, quotient
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import Array, LossInputs, PyTree
-from jaxloss.tasks.data.boxes.source import BOXES, CROWD, IMAGE, LABELS, VALID
-from jaxloss.tasks.detection.assignment import Assigned, FCOSAssignment, centreness
+from jaxloss.tasks.data.boxes.source import BOXES, CONTENT, CROWD, IMAGE, LABELS, VALID
+from jaxloss.tasks.detection.assignment import Assigned, Assignment, centreness
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.network import linen_network
@@ -65,7 +65,7 @@ class BoxInputs:
 
     num_classes: int
     locations: Locations
-    assignment: FCOSAssignment
+    assignment: Assignment
     area_unit: str
     quality_target: str
     regression_weights: str
@@ -81,8 +81,14 @@ class BoxInputs:
         return jax.nn.softmax(logits) if self.has_background else jax.nn.sigmoid(logits)
 
     def targets(self, batch: Mapping[str, Array]) -> Targets:
-        """What the locations are to learn from padded boxes: `boxes` `[N, K, 4]`, `labels`, `valid` and `crowd` `[N, K]`."""
-        assigned = self.assignment.batch(self.locations, *(batch[name] for name in (BOXES, LABELS, VALID, CROWD)))
+        """What the locations are to learn from padded boxes.
+
+        Args:
+          batch: `boxes` `[N, K, 4]`, `labels`, `valid` and `crowd` `[N, K]`, and, where there may be padding around images,
+            `content` `[N, 4]`.
+        """
+        boxes = (batch[name] for name in (BOXES, LABELS, VALID, CROWD))
+        assigned = self.assignment.batch(self.locations, *boxes, batch.get(CONTENT))
         points, strides = self.locations.points[None], self.locations.strides[None, :, None]
         sides = jnp.concatenate([points - assigned.boxes[..., :2], assigned.boxes[..., 2:] - points], axis=-1) / strides
         return Targets(assigned, jnp.where(assigned.positive[..., None], sides, 1))
@@ -102,7 +108,7 @@ class BoxInputs:
         """`prediction`, `logits` and `target` `[N, L, 1, C]`, `overlap` `[N, L, 1, 1]`.
 
         The sum of the loss is divided by the number of positive locations (Tian et al., ICCV 2019, Eq. 2). Locations inside a
-        crowd are left out.
+        crowd are left out, and those that show nothing but padding.
 
         Args:
           logits: `[N, L, C]`.

@@ -20,17 +20,17 @@ _SWATCH = (16, 24)
 _WHITE, _GREY = np.array([255] * 3, np.uint8), np.array([128] * 3, np.uint8)
 
 
-def make_pictures(detect: Callable[[PyTree, Array], Detections], class_names: Sequence[str]) -> Pictures:
+def make_pictures(detect: Callable[[PyTree, Mapping[str, Array]], Detections], class_names: Sequence[str]) -> Pictures:
     """Pictures of boxes.
 
     Args:
-      detect: `(variables, images) -> Detections` `[N, M, ...]`, in evaluation mode.
+      detect: `(variables, examples) -> Detections` `[N, M, ...]`, in evaluation mode.
       class_names: `[C]`.
     """
 
     def outputs(variables: PyTree, examples: Mapping[str, Array]) -> dict[str, Array]:
         """The surest boxes, float32 `[N, MOST, 4]`, their scores and classes, `[N, MOST]`."""
-        return {name: one[:, :MOST] for name, one in detect(variables, examples[IMAGE])._asdict().items()}
+        return {name: one[:, :MOST] for name, one in detect(variables, examples)._asdict().items()}
 
     return Pictures(outputs, functools.partial(draw, class_names))
 

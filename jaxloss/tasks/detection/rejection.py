@@ -13,6 +13,7 @@ from jaxloss.core.problem import LOGITS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import ProblemMaker, num_examples
 from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID
+from jaxloss.tasks.data.stream import resident_arrays, take_rows
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, REGRESSION, BoxInputs
 from jaxloss.tasks.detection.ranking import ranking_precision
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
@@ -80,12 +81,13 @@ def make_problem(
         return jnp.sum(jnp.where(positive, iou, 0)) / jnp.maximum(jnp.sum(positive), 1)
 
     @functools.partial(jax.jit, static_argnames="num_samples")
-    def make(
-        variables: PyTree, examples: PyTree, has_box: Array, key: Array, num_samples: int
-    ) -> tuple[dict[str, Array], dict[str, PyTree]]:
-        order = jax.random.permutation(key, num_examples(examples))
-        rows = order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
-        batch = jax.tree.map(lambda leaf: leaf[rows], examples)
+    def choose(has_box: Array, key: Array, num_samples: int) -> Array:
+        """Random rows of images with objects."""
+        order = jax.random.permutation(key, len(has_box))
+        return order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
+
+    @jax.jit
+    def make(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, Array], dict[str, PyTree]]:
         augment_key, forward_key, choice_key = jax.random.split(key, 3)
         batch = batch if augment is None else augment(batch, augment_key)
         outputs = train(variables, batch[IMAGE], forward_key)
@@ -120,14 +122,15 @@ def make_problem(
 
     def problem(variables: PyTree, examples: PyTree, key: Array, num_samples: int) -> dict[str, RejectionProblem]:
         total = num_examples(examples)
-        has_box = jnp.any(examples[VALID] & ~examples[CROWD], axis=1)
+        known = resident_arrays(examples)
+        has_box = jnp.any(known[VALID] & ~known[CROWD], axis=1)
         if not isinstance(has_box, jax.core.Tracer):
             total = int(np.sum(has_box))
         if not 0 < num_samples <= total:
             raise UserError(f"filters.rejection.num_samples is {num_samples}, but there are {total} training images with objects")
 
         def draw(branch: str, key: Array) -> RejectionProblem:
-            start, context = make(variables, examples, has_box, key, num_samples)
+            start, context = make(variables, take_rows(examples, choose(has_box, key, num_samples)), key)
             return RejectionProblem(start[branch], context[branch], *functions[branch])
 
         return {branch: draw_with_headroom(functools.partial(draw, branch), key, minimum_gain, MARGIN) for branch in functions}

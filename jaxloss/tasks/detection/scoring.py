@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import cocoeval
 
 from jaxloss.core.types import Array, PyTree
-from jaxloss.tasks.data.boxes.source import BOXES, CROWD, IMAGE, LABELS, VALID
+from jaxloss.tasks.data.boxes.source import BOXES, CROWD, LABELS, VALID
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.host_metrics import HostMetrics
 
@@ -99,17 +99,19 @@ def _mean(precision: np.ndarray) -> float:
     return float(there.mean()) if there.size else float("nan")
 
 
-def make_host_metrics(detect: Callable[[PyTree, Array], Detections], class_names: Sequence[str], batch_size: int) -> HostMetrics:
+def make_host_metrics(
+    detect: Callable[[PyTree, Mapping[str, Array]], Detections], class_names: Sequence[str], batch_size: int
+) -> HostMetrics:
     """The scores of a detection task.
 
     Args:
-      detect: `(variables, images) -> Detections` `[N, M, ...]`, in evaluation mode.
+      detect: `(variables, examples) -> Detections` `[N, M, ...]`, in evaluation mode.
       class_names: `[C]`.
       batch_size: images at a time.
     """
 
     def predict(variables: PyTree, examples: Mapping[str, Array]) -> dict[str, Array]:
-        return detect(variables, examples[IMAGE])._asdict()
+        return detect(variables, examples)._asdict()
 
     def accumulate(state: list, predictions: Mapping[str, np.ndarray], examples: Mapping[str, np.ndarray]) -> list:
         state.append((predictions, {name: examples[name] for name in (BOXES, LABELS, VALID, CROWD)}))

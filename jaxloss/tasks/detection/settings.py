@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, in_mode
+from jaxloss.core.conditions import Never, When, in_mode, unless, when
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.core.settings import Settings, are_finite, are_pixels, are_positive, options, setting
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
 from jaxloss.tasks.data.boxes.load import BOX_SOURCES
+from jaxloss.tasks.data.masks.frame import FITTINGS, STRETCH
+from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
 from jaxloss.tasks.detection.inputs import (
     AREA_UNITS,
     CENTRENESS,
@@ -24,6 +26,12 @@ from jaxloss.tasks.models.registry import DETECTION_MODELS, PRECISIONS
 SECTION = "task.detection"
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
+TINY = "tiny_fcos"
+RESIZED = (unless(f"{SECTION}.image_size", (0, 0)),)
+AUGMENTED = (unless(f"{SECTION}.augmentation", "none"),)
+WITH_BACKBONE = (When(f"{SECTION}.model", lambda name: name != TINY, "a network with a backbone"),)
+FCOS, ATSS = ASSIGNMENTS = ("fcos", "atss")
+WITH_FCOS, WITH_ATSS = ((when(f"{SECTION}.assignment", name),) for name in ASSIGNMENTS)
 # As `detection.scoring` has them, which imports the evaluator; a test holds both together.
 METRICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
@@ -44,8 +52,13 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
 
     source: str = setting("npz:boxes.npz", f"Where images and boxes come from: {', '.join(BOX_SOURCES)}")
     source_options: Mapping[str, str] = options("What only this kind of source has, such as its folder of images")
-    image_size: tuple[int, int] = setting(
-        (0, 0), "(height, width) that images are stretched to, and boxes with them; (0, 0): as they are"
+    download: bool = setting(False, "Whether a source may fetch what is absent")
+    image_size: tuple[int, int] = setting((0, 0), "(height, width) that images and boxes are brought to; (0, 0): as they are")
+    fitting: str = setting(
+        STRETCH,
+        "How they are brought to their size; in padding nothing is learnt and nothing found",
+        choices=FITTINGS,
+        acts_when=RESIZED,
     )
     fractions: tuple[float, float, float] = setting((0.6, 0.2, 0.2), "Of train, search_eval and test")
     test_seed: int = setting(
@@ -64,8 +77,13 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
     train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
     search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
     test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
-    model: str = setting("tiny_fcos", "The network", choices=DETECTION_MODELS)
+    model: str = setting(TINY, "The network", choices=DETECTION_MODELS)
     model_options: Mapping[str, Any] = options("Attributes of the network, such as channels")
+    pretrained: str = setting(
+        "",
+        "A .safetensors file with ImageNet weights of the backbone (timm or torchvision names)",
+        acts_when=WITH_BACKBONE,
+    )
     # Parameters, statistics of BatchNorm, the last layers and the loss are float32 in either case.
     precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)
     probabilities: str = setting(
@@ -74,13 +92,26 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
         "of them (Li et al., CVPR 2022): losses of a softmax, and those that read the target alone, need it",
         choices=PROBABILITIES,
     )
+    assignment: str = setting(
+        FCOS,
+        "Which locations learn a box: fcos, those near its centre on the level of its size (Tian et al., ICCV 2019), or atss, "
+        "those whose anchors overlap it most among the nearest of all levels (Zhang et al., CVPR 2020)",
+        choices=ASSIGNMENTS,
+    )
     size_limits: tuple[float, ...] = setting(
         (),
         "In pixels, one fewer than the network has levels: each level learns the boxes whose farthest side from a location lies "
         "between two of them; nothing: 8 strides of each level (Tian et al., ICCV 2019)",
         check=_are_rising,
+        acts_when=WITH_FCOS,
     )
-    centre_radius: float = setting(1.5, "Of centre sampling, in strides; 0: all locations in a box learn it", low=0.0, high=1e6)
+    centre_radius: float = setting(
+        1.5, "Of centre sampling, in strides; 0: all locations in a box learn it", low=0.0, high=1e6, acts_when=WITH_FCOS
+    )
+    nearest_locations: int = setting(9, "On each level, that are candidates for a box", low=1, high=10_000, acts_when=WITH_ATSS)
+    anchor_size: float = setting(
+        8.0, "Side of the square around a location whose overlap decides, in strides", low=0.1, high=1e3, acts_when=WITH_ATSS
+    )
     quality_target: str = setting(
         IOU,
         "What the quality that is predicted beside the classes learns: iou of the predicted box (Liu et al., ICLR 2021), or "
@@ -100,9 +131,15 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
         choices=AREA_UNITS,
     )
     augmentation: str = setting("none", "Of training images and their boxes", choices=BOX_AUGMENTATIONS)
+    augmentation_options: Mapping[str, Any] = options(
+        "Of the augmentation: crop_size, scales and mirror of scale_crop_flip", acts_when=AUGMENTED
+    )
     # Fixed numbers rather than statistics of a training split: the compiled functions serve every division of the data.
     pixel_mean: float | Sequence[float] = setting(
-        0.0, "Taken from every pixel, on the scale of 0 to 1; one number or one per channel", several=True, check=are_finite
+        0.0,
+        "Taken from every pixel, on the scale of 0 to 1; one number or one per channel. Padding is of this colour",
+        several=True,
+        check=are_pixels,
     )
     pixel_deviation: float | Sequence[float] = setting(
         1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive
@@ -125,6 +162,9 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
     )
     evaluation_batch: int = setting(
         20, "The most images that go through the network at once when it is scored", low=1, high=10**9
+    )
+    training_data: str = setting(
+        DEVICE, "On the device, or streamed where they do not fit: read ahead of the steps", choices=TRAINING_DATA
     )
 
     def __post_init__(self):

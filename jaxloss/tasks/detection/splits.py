@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from jaxloss.core.types import PyTree
+from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.data.boxes.load import load_boxes
-from jaxloss.tasks.data.boxes.source import BoxedImages, BoxSource
+from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID, BoxedImages, BoxSource, LazyImages
 from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
-from jaxloss.tasks.data.stream import place_split
+from jaxloss.tasks.data.stream import STREAMED, StreamedRows, place_split
 from jaxloss.tasks.detection.settings import DetectionSettings
 
 
@@ -17,8 +20,16 @@ def load_source(settings: DetectionSettings, context: TaskContext) -> BoxSource:
     Raises:
       UserError: for data that are absent or broken.
     """
-    size = tuple(settings.image_size) if any(settings.image_size) else None
-    source = load_boxes(settings.source, context.data_dir, size, settings.source_options)
+    source = load_boxes(
+        settings.source,
+        context.data_dir,
+        tuple(settings.image_size) if any(settings.image_size) else None,
+        settings.source_options,
+        download=settings.download,
+        fitting=settings.fitting,
+        padding_pixel=settings.pixel_mean,
+        streamed=settings.training_data == STREAMED,
+    )
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
 
 
@@ -32,6 +43,35 @@ def divide(source: BoxSource, settings: DetectionSettings, division: int) -> Map
     return split_images(source, settings.fractions, division, limits, settings.block)
 
 
-def place(splits: Mapping[str, BoxedImages], most_boxes: int) -> dict[str, PyTree]:
-    """The splits as `Task.data`, see `BoxedImages.arrays`."""
-    return {name: place_split(part.arrays(most_boxes), streamed=False) for name, part in splits.items()}
+def place(splits: Mapping[str, BoxedImages], most_boxes: int, streamed: bool) -> dict[str, PyTree]:
+    """The splits as `Task.data`, see `BoxedImages.arrays`.
+
+    Args:
+      splits: by name.
+      most_boxes: that arrays have room for.
+      streamed: the images of the training split stay where they are, in memory or in their files, and are read ahead of the
+        steps; which of them have boxes lies on the device.
+    """
+    placed = {}
+    for name, part in splits.items():
+        if streamed and name == TRAIN:
+            arrays = part.annotation_arrays(most_boxes)
+            resident = {name: arrays[name] for name in (VALID, CROWD)}
+            placed[name] = StreamedRows.create(BoxedRows(part.images, arrays), resident)
+        else:
+            placed[name] = place_split(part.arrays(most_boxes), streamed=False)
+    return placed
+
+
+class BoxedRows:
+    """Images that are read when they are asked for, with arrays of their boxes: a `stream.RowSource`."""
+
+    def __init__(self, images: np.ndarray | LazyImages, arrays: Mapping[str, np.ndarray]):
+        """`arrays` have a row for each image."""
+        self._images, self._arrays = images, dict(arrays)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, row: int) -> dict[str, np.ndarray]:
+        return {IMAGE: self._images[row], **{name: array[row] for name, array in self._arrays.items()}}

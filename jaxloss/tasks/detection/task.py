@@ -1,40 +1,41 @@
 """Object detection: any source of images with boxes, a network with a box at every location, and COCO's average precision."""
 
 import functools
-
-import jax
-import jax.numpy as jnp
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SPLITS, Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
-from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
-from jaxloss.tasks.data.boxes.source import CROWD, VALID
+from jaxloss.tasks.data.boxes.source import CONTENT, IMAGE
 from jaxloss.tasks.data.preprocess import standardise
-from jaxloss.tasks.detection.assignment import FCOSAssignment
+from jaxloss.tasks.data.stream import STREAMED
+from jaxloss.tasks.detection.assignment import Assignment, FCOSAssignment
+from jaxloss.tasks.detection.atss import ATSSAssignment
+from jaxloss.tasks.detection.augmentation import make_box_augmentation, size_after
 from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
+from jaxloss.tasks.detection.network import make_detector
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
 from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.rejection import make_problem
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
-from jaxloss.tasks.detection.settings import SECTION, DetectionSettings
+from jaxloss.tasks.detection.settings import ATSS, SECTION, DetectionSettings
 from jaxloss.tasks.detection.splits import divide, load_source, place
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
-from jaxloss.tasks.models.registry import make_detection_model
-from jaxloss.tasks.user_options import options_of_the_user
 
 
 def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -> Task:
     """A detection task.
 
     Every split of the data is `{'image': uint8 [N, H, W, 3], 'boxes': float32 [N, K, 4], 'labels': int32 [N, K], 'valid': bool
-    [N, K], 'crowd': bool [N, K]}`; boxes are left, top, right and bottom in pixels.
+    [N, K], 'crowd': bool [N, K], 'content': float32 [N, 4]}`; boxes are left, top, right and bottom in pixels, and `content` is
+    the box of the image without the padding around it. The images of `train` may be streamed.
 
     `forward` offers two branches, `[N, L, 1, C]` over the `L` locations of all levels: `classification` with `prediction`,
     `target` (one-hot; zeros for background, or a class more), `logits` and `overlap` (IoU of predicted and true box without a
@@ -57,20 +58,13 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     divide(source, settings, settings.division)
     class_names, most_boxes = source.class_names, source.most_boxes
     prepare = functools.partial(standardise, mean=settings.pixel_mean, deviation=settings.pixel_deviation)
+    augment = make_box_augmentation(settings)
     image_size = source.test.images.shape[1:3]
-    with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
-        options = {**settings.model_options, "dtype": settings.precision}
-        background = settings.probabilities == SOFTMAX
-        network = make_detection_model(settings.model, source.num_classes, background, options)
-        network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
-        shapes = jax.eval_shape(lambda key: linen_network(network).init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
-    if settings.size_limits and len(settings.size_limits) != len(network.strides) - 1:
-        raise UserError(
-            f"{SECTION}.size_limits divide the {len(network.strides)} levels of the network (strides "
-            f"{', '.join(map(str, network.strides))}): {len(network.strides) - 1} numbers, not {len(settings.size_limits)}"
-        )
-    locations = Locations.create(image_size, network.strides)
-    assignment = FCOSAssignment(tuple(settings.size_limits), settings.centre_radius)
+    training_size = size_after(augment, image_size, settings)
+    detector = make_detector(settings, source.num_classes, (image_size, training_size))
+    network, background = detector.network, settings.probabilities == SOFTMAX
+    locations = Locations.create(training_size, network.strides)
+    assignment, facts = _make_assignment(settings, network.strides)
     inputs = BoxInputs(
         source.num_classes,
         locations,
@@ -81,21 +75,14 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
         settings.probabilities,
     )
     decode = Decoder(
-        locations,
+        Locations.create(image_size, network.strides),
         inputs.probability,
         source.num_classes,
-        image_size,
         settings.minimum_score,
         settings.maximum_iou,
         settings.most_detections,
         settings.candidates,
     )
-    augment = BOX_AUGMENTATIONS[settings.augmentation]
-    # Parameters are the same for all sizes, and small images are soon through.
-    small = jnp.zeros((1, *[2 * network.strides[-1]] * 2, 3), jnp.float32)
-
-    def init(key: Array) -> PyTree:
-        return linen_network(network).init(key, small)
 
     def forward_over(axis_name: str | None):
         return make_forward(network.clone(axis_name=axis_name), prepare, inputs)
@@ -103,27 +90,27 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     def train(variables: PyTree, images: Array, key: Array) -> DetectionOutputs:
         return linen_network(network).train(variables, prepare(images), key)[0]
 
-    def detect(variables: PyTree, images: Array) -> Detections:
-        return decode(linen_network(network).predict(variables, prepare(images)))
+    def detect(variables: PyTree, examples: Mapping[str, Array]) -> Detections:
+        return decode(linen_network(network).predict(variables, prepare(examples[IMAGE])), examples[CONTENT])
 
     def build(division: int) -> Task:
         splits = divide(source, settings, division)
-        data = place(splits, most_boxes)
         return Task(
             name=source.name,
             metric=settings.metric,
             also_shown=tuple(name for name in METRICS if name != settings.metric),
             parts={"ap": class_scores(class_names)},
             offers=OFFERS,
-            init=init,
+            init=detector.init,
             forward=forward,
             forward_over=forward_over,
             augment=augment,
             problems={PREDICTIONS: problem},
-            data=data,
+            data=place(splits, most_boxes, settings.training_data == STREAMED),
             with_division=build,
             auxiliary_losses=auxiliary_losses(settings.quality_weight),
             host_metrics=host_metrics,
+            backbone=detector.backbone,
             native_convolution=getattr(network, "convolution", "native") == "native",
             ranges=RANGES,
             pictures=pictures,
@@ -131,14 +118,16 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
             output_samples=functools.partial(box_samples, inputs, network.strides),
             details={
                 **{f"num_{name}": len(splits[name]) for name in SPLITS},
-                **{f"num_{name}_boxes": int((data[name][VALID] & ~data[name][CROWD]).sum()) for name in SPLITS},
+                **{f"num_{name}_boxes": splits[name].num_objects for name in SPLITS},
                 "num_classes": source.num_classes,
                 "class_names": list(class_names),
                 "image_shape": [*image_size, 3],
+                "fitting": settings.fitting if any(settings.image_size) else "as they are",
+                "training_size": list(training_size),
+                "training_data": settings.training_data,
                 "strides": list(network.strides),
                 "num_locations": len(locations),
-                "size_limits": list(assignment.limits(network.strides)[:-1, 1].tolist()),
-                "centre_radius": settings.centre_radius,
+                **facts,
                 "probabilities": settings.probabilities,
                 "quality_target": settings.quality_target,
                 "area_unit": settings.area_unit,
@@ -147,7 +136,8 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
                 "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
                 "network": settings.model,
                 "precision": settings.precision,
-                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
+                "pretrained": settings.pretrained or "no",
+                "num_parameters": detector.num_parameters,
             },
         )
 
@@ -157,3 +147,18 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     asked = context.rejection_variable, context.rejection_minimum_gain
     problem = make_problem(train, augment, inputs, settings.rejection_locations, *asked)
     return build(settings.division)
+
+
+def _make_assignment(settings: DetectionSettings, strides: Sequence[int]) -> tuple[Assignment, dict[str, Any]]:
+    """The rule, and what the report says of it."""
+    named = {"assignment": settings.assignment}
+    if settings.assignment == ATSS:
+        rule = ATSSAssignment(settings.nearest_locations, settings.anchor_size)
+        return rule, named | {"nearest_locations": rule.num_nearest, "anchor_size": rule.anchor_size}
+    if settings.size_limits and len(settings.size_limits) != len(strides) - 1:
+        raise UserError(
+            f"{SECTION}.size_limits divide the {len(strides)} levels of the network (strides {', '.join(map(str, strides))}): "
+            f"{len(strides) - 1} numbers, not {len(settings.size_limits)}"
+        )
+    rule = FCOSAssignment(tuple(settings.size_limits), settings.centre_radius)
+    return rule, named | {"size_limits": rule.limits(strides)[:-1, 1].tolist(), "centre_radius": rule.radius}

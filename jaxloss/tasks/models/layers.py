@@ -24,11 +24,14 @@ class Layers:
       momentum: of the running statistics of BatchNorm; 0.9 is PyTorch's 0.1.
       axis_name: device axis over which a batch is divided; BatchNorm then normalises by the statistics of the whole batch. None
         for those of what it is given.
+      frozen_statistics: whether BatchNorm normalises by its running statistics in training too, and leaves them as they are:
+        those of ImageNet, where batches of detectors are too small for statistics of their own.
     """
 
     dtype: Any = "float32"
     momentum: float = 0.9
     axis_name: str | None = None
+    frozen_statistics: bool = False
 
     def convolution(
         self,
@@ -62,7 +65,7 @@ class Layers:
     def batch_norm(self, train: bool, name: str, use_bias: bool = True) -> nn.BatchNorm:
         """BatchNorm over all axes but the last."""
         return nn.BatchNorm(
-            use_running_average=not train,
+            use_running_average=not train or self.frozen_statistics,
             momentum=self.momentum,
             epsilon=1e-5,
             use_bias=use_bias,

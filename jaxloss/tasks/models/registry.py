@@ -9,6 +9,7 @@ import flax.linen as nn
 
 from jaxloss.core.errors import UserError, did_you_mean, unknown
 from jaxloss.tasks.models.detection.fcos import TinyFCOS
+from jaxloss.tasks.models.detection.fcos_resnet50 import FCOSResNet50
 from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
 from jaxloss.tasks.models.embeddings import EmbeddingNetwork
@@ -44,7 +45,7 @@ SEGMENTATION_MODELS: Mapping[str, Callable[..., SegmentationNetwork]] = {
     **{f"pspnet_{name}": functools.partial(PSPNet, depths=depths) for name, depths in DEPTHS.items()},
 }
 # Every network is called with `(images [N, H, W, C], train)` and returns `DetectionOutputs`.
-DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": TinyFCOS}
+DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": TinyFCOS, "fcos_resnet50": FCOSResNet50}
 
 
 def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:

@@ -1,6 +1,8 @@
 """The residual network for ImageNet, cut where other networks branch off, and its embedding network."""
 
 import dataclasses
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -137,6 +139,34 @@ class ResNetBlocks(nn.Module):
             dilation = made_of[stage].first_dilation if first else made_of[stage].dilation
             images = Bottleneck(self.width * 2**stage, stride, self.layers, dilation, name=name)(images, train)
         return images
+
+
+def stage_maps(
+    images: Array, train: bool, layers: Layers, depths: Sequence[int], width: int, output_stride: int = 32
+) -> list[Array]:
+    """The feature maps of the four stages, for calls inside the `__call__` of a network with the stages as its backbone.
+
+    Each is a submodule `backbone_stage...` of the network: ImageNet weights reach all of them from one file.
+
+    Args:
+      images: `[N, H, W, 3]`, in the type of the computation.
+      train: whether BatchNorm uses the batch.
+      layers: makes the layers.
+      depths: blocks of each stage, see `DEPTHS`.
+      width: channels of the stem.
+      output_stride: see `stages`.
+
+    Returns:
+      `[N, ceil(H / s), ceil(W / s), 4 * width * 2^stage]` with s = 4, 8, 16, 32, at most `output_stride`.
+    """
+    maps, found = images, []
+    for stage, (start, stop) in enumerate(itertools.pairwise((0, *itertools.accumulate(depths))), 1):
+        blocks = ResNetBlocks(
+            layers, start, stop, output_stride=output_stride, depths=tuple(depths), width=width, name=f"backbone_stage{stage}"
+        )
+        maps = blocks(maps, train)
+        found.append(maps)
+    return found
 
 
 class ResNet50(EmbeddingNetwork):

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxloss.core.conditions import Never, When, in_mode, unless
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_finite, are_positive, is_known_or, options, setting
+from jaxloss.core.settings import Settings, are_pixels, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.masks.augment import MASK_AUGMENTATIONS
 from jaxloss.tasks.data.masks.frame import FITTINGS, STRETCH
 from jaxloss.tasks.data.masks.load import MASK_SOURCES
@@ -27,16 +27,6 @@ WITH_BACKBONE = (
 )
 IN_SEARCH = (in_mode("search"),)
 DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
-
-
-def _are_pixels(key: str, value: Any) -> None:
-    """One number from 0 to 1, or one for each channel: what is padded is of the mean pixel."""
-    are_finite(key, value)
-    values = value if isinstance(value, tuple | list) else [value]
-    if len(values) not in (1, 3):
-        raise UserError(f"pixel_mean takes one number, or one for each of 3 channels, not {value}")
-    if not all(0 <= one <= 1 for one in values):
-        raise UserError(f"config key {key} must be from 0 to 1, not {value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +89,7 @@ class SegmentationSettings(Settings, section=SECTION, reads=READS):
         0.0,
         "Taken from every pixel, on the scale of 0 to 1; one number or one per channel. Padding is of this colour",
         several=True,
-        check=_are_pixels,
+        check=are_pixels,
     )
     pixel_deviation: float | Sequence[float] = setting(
         1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive

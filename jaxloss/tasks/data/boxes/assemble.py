@@ -5,10 +5,10 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TEST, TRAIN, VAL, Annotation, BoxedImages, BoxSource
+from jaxloss.tasks.data.masks.frame import Frame
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Record:
     Attributes:
       name: for reports.
       origin: what an error line calls the image.
+      size: gives the image's (height, width), without decoding it where that can be.
       read: gives the image, uint8 `[H, W, 3]`.
       annotate: `((height, width) of the image) -> its boxes`.
     """
 
     name: str
     origin: str
+    size: Callable[[], tuple[int, int]]
     read: Callable[[], np.ndarray]
     annotate: Callable[[tuple[int, int]], Annotation]
 
@@ -32,7 +34,8 @@ def make_box_source(
     name: str,
     splits: Mapping[str, Sequence[Record]],
     class_names: tuple[str, ...],
-    image_size: tuple[int, int] | None,
+    frame: Frame,
+    streamed: bool,
     origin: str,
 ) -> BoxSource:
     """A source of the splits that were published.
@@ -44,11 +47,13 @@ def make_box_source(
       name: for reports.
       splits: records by name in `source.PUBLISHED_SPLITS`; one that is absent was not published.
       class_names: one name per class.
-      image_size: (height, width) that images, and boxes with them, are stretched to; None leaves them as they are.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves the images of `train` where they are; they are read when they are asked for. Boxes are read in any case.
       origin: where the images come from, for the error line.
 
     Raises:
-      UserError: for a split without images, images that cannot be read or are of different sizes, and boxes that are wrong.
+      UserError: for a split without images or boxes, images that cannot be read or are of different sizes, and boxes that are
+        wrong.
     """
     for split in splits:
         if not splits[split]:
@@ -57,11 +62,14 @@ def make_box_source(
         raise UserError(f"{origin}: there are no training images")
     train = [*splits[TRAIN], *(splits.get(VAL, ()) if TEST in splits else ())]
     test = splits.get(TEST, splits.get(VAL))
-    read = [_boxed(records, image_size) for records in (train, test) if records is not None]
-    first, other = read[0].images.shape[1:3], read[-1].images.shape[1:3]
-    if first != other:
-        raise _different_sizes(test[0].origin, other, train[0].origin, first)
-    return BoxSource(name, read[0], None if test is None else read[1], class_names)
+    parts = [None if records is None else _boxed(records, frame, train[0]) for records in (train, test)]
+    for part, what in zip(parts, ("that is trained on", "of the test"), strict=True):
+        if part is not None and not part.most_boxes:
+            raise UserError(f"{origin}: no image {what} has a box")
+    if parts[1] is not None:
+        # Scores are computed on the device.
+        parts[1] = parts[1].in_memory()
+    return BoxSource(name, parts[0] if streamed else parts[0].in_memory(), parts[1], class_names)
 
 
 def divided_by(words: Sequence[str], records: Sequence[Record], origin: str) -> dict[str, list[Record]]:
@@ -80,28 +88,64 @@ def divided_by(words: Sequence[str], records: Sequence[Record], origin: str) -> 
     return splits
 
 
-def _boxed(records: Sequence[Record], image_size: tuple[int, int] | None) -> BoxedImages:
-    def placed(record: Record) -> tuple[np.ndarray, Annotation]:
-        image = record.read()
-        size = image.shape[:2]
+class RecordImages:
+    """The images of records in the size of a frame, read when they are asked for: `source.LazyImages`."""
+
+    def __init__(self, records: Sequence[Record], frame: Frame):
+        """Records whose images are of one size in the frame."""
+        self.records, self._frame = tuple(records), frame
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        """An image, uint8 `[H, W, 3]`.
+
+        Raises:
+          UserError: it cannot be read.
+        """
+        record = self.records[row]
+        return self._frame.place_image(record.read(), record.origin)
+
+    def take(self, rows: np.ndarray) -> "RecordImages":
+        """Those at `rows`, int `[n]`, in that order."""
+        return RecordImages([self.records[row] for row in rows], self._frame)
+
+    def read(self) -> np.ndarray:
+        """All of them, uint8 `[N, H, W, 3]`, read by several threads."""
+        first = self[0]
+        images = np.empty((len(self), *first.shape), np.uint8)
+
+        def put(row: int) -> None:
+            images[row] = self[row]
+
+        # Pillow decodes and resizes outside Python's lock.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for _ in pool.map(put, range(len(self))):
+                pass
+        return images
+
+
+def _boxed(records: Sequence[Record], frame: Frame, first: Record) -> BoxedImages:
+    """Boxes are looked at now, all of them; images have the size in the frame of the first record."""
+
+    def annotated(record: Record) -> Annotation:
+        size = record.size()
         annotation = record.annotate(size)
-        if image_size is None or size == tuple(image_size):
-            return image, annotation
-        height, width = image_size
-        stretched = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
-        return stretched, annotation.scaled((height / size[0], width / size[1]))
+        inner = frame.inner(size, record.origin)
+        return annotation if inner == size else annotation.scaled((inner[0] / size[0], inner[1] / size[1]))
 
-    # Pillow decodes and resizes outside Python's lock.
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found = list(pool.map(placed, records))
-    for record, (image, _) in zip(records, found, strict=True):
-        if image.shape != found[0][0].shape:
-            raise _different_sizes(record.origin, image.shape[:2], records[0].origin, found[0][0].shape[:2])
-    return BoxedImages(
-        np.stack([image for image, _ in found]), tuple(one for _, one in found), tuple(record.name for record in records)
-    )
-
-
-def _different_sizes(origin: str, size: Sequence[int], first: str, first_size: Sequence[int]) -> UserError:
-    sizes = [" x ".join(map(str, one)) for one in (size, first_size)]
-    return UserError(f"image {origin} is {sizes[0]}, but {first} is {sizes[1]}; give an image_size (height, width) for all")
+        annotations = tuple(pool.map(annotated, records))
+    if frame.size is None:
+        expected = first.size()
+        for record, annotation in zip(records, annotations, strict=True):
+            # Not scaled: the content is the whole image.
+            size = tuple(int(side) for side in annotation.content[[3, 2]])
+            if size != expected:
+                sizes = [" x ".join(map(str, one)) for one in (size, expected)]
+                raise UserError(
+                    f"image {record.origin} is {sizes[0]}, but {first.origin} is {sizes[1]}; give an image_size (height, width) "
+                    "for all"
+                )
+    return BoxedImages(RecordImages(records, frame), annotations, tuple(record.name for record in records))

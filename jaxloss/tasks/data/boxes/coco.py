@@ -6,23 +6,30 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.errors import UserError
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
 from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
+from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
+from jaxloss.tasks.data.masks.frame import Frame
 
+# What becomes of boxes without an area: the training annotations of COCO 2017 hold two.
+REFUSE, DROP = EMPTY = ("refuse", "drop")
 _LISTS = ("images", "annotations", "categories")
 
 
 def load_coco(
     rest: str,
     data_dir: str | None,
-    image_size: tuple[int, int] | None,
+    download: bool,
+    frame: Frame,
+    streamed: bool,
     images: str = "",
     test: str = "",
     test_images: str = "",
+    empty: str = REFUSE,
 ) -> BoxSource:
     """Reads an annotation file of COCO, and a second one of the images that are tested on, where there is one.
 
@@ -32,10 +39,13 @@ def load_coco(
     Args:
       rest: the file, for example `annotations/instances_train2017.json`.
       data_dir: a folder to look in.
-      image_size: (height, width) that images are stretched to, or None.
+      download: not used.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
       images: folder of the images; empty for that of the file.
       test: annotation file of the test images; empty where the first file has all there is.
       test_images: their folder; empty for `images`.
+      empty: `refuse` boxes without an area, which are mistakes as a rule, or `drop` them.
 
     Raises:
       UserError: one line with file and record for what is missing or wrong.
@@ -43,26 +53,30 @@ def load_coco(
     References:
       T.-Y. Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014.
     """
+    del download
+    if empty not in EMPTY:
+        raise unknown("source option empty", empty, EMPTY)
     path = find_file(rest, data_dir)
     folder = find_folder(images, data_dir) if images else path.parent
     content = _parsed(path)
     categories = _categories(content, path)
     class_names = checked_class_names([name for _, name in categories], f"{path} (categories)")
-    records, words = _records(content, path, folder, categories)
+    records, words = _records(content, path, folder, categories, empty == DROP)
     if not test:
-        return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, image_size, str(path))
+        return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, frame, streamed, str(path))
     test_path = find_file(test, data_dir)
     test_content = _parsed(test_path)
     if (other := _categories(test_content, test_path)) != categories:
         raise UserError(f"{test_path} has the categories {other}, but {path} has {categories}")
-    test_records, _ = _records(test_content, test_path, find_folder(test_images, data_dir) if test_images else folder, categories)
-    return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, image_size, str(path))
+    test_folder = find_folder(test_images, data_dir) if test_images else folder
+    test_records, _ = _records(test_content, test_path, test_folder, categories, empty == DROP)
+    return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, frame, streamed, str(path))
 
 
 def _parsed(path: pathlib.Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON: {str(error).splitlines()[0]}") from error
     for name in _LISTS:
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
@@ -79,48 +93,80 @@ def _value(record: Mapping[str, Any], name: str, origin: str) -> Any:
     return record[name]
 
 
-def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[int, str]]:
+def _identity(record: Mapping[str, Any], name: str, origin: str) -> int | str:
+    value = _value(record, name, origin)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise UserError(f"{origin}: {name} must be a whole number or a text, not {json.dumps(value)}")
+    return value
+
+
+def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[int | str, str]]:
     """Ids and names, by id."""
-    found = {}
+    found: dict[int | str, str] = {}
     for number, record in enumerate(content["categories"]):
         origin = f"{path}, categories[{number}]"
-        found[_value(record, "id", origin)] = str(_value(record, "name", origin))
-    return sorted(found.items())
+        if (identity := _identity(record, "id", origin)) in found:
+            raise UserError(f"{origin}: the id {identity} is that of '{found[identity]}' already")
+        found[identity] = str(_value(record, "name", origin))
+    return sorted(found.items(), key=lambda one: (isinstance(one[0], str), one[0]))
+
+
+def _owned(
+    content: Mapping[str, Any], path: pathlib.Path, categories: Sequence[tuple[int | str, str]]
+) -> dict[int | str, list[tuple[Mapping[str, Any], str]]]:
+    """The annotations of each image, each with what an error line calls it."""
+    owners: dict[int | str, list[tuple[Mapping[str, Any], str]]] = {}
+    for number, one in enumerate(content["images"]):
+        origin = f"{path}, images[{number}]"
+        if (identity := _identity(one, "id", origin)) in owners:
+            raise UserError(f"{origin}: another image has the id {identity} already")
+        owners[identity] = []
+    known = dict(categories)
+    for number, one in enumerate(content["annotations"]):
+        origin = f"{path}, annotation {one.get('id', f'[{number}]')}"
+        if (image := _identity(one, "image_id", origin)) not in owners:
+            raise UserError(f"{origin}: there is no image {image}")
+        if (category := _identity(one, "category_id", origin)) not in known:
+            named = ", ".join(f"{identity} ({name})" for identity, name in categories[:10])
+            raise UserError(f"{origin}: there is no category {category}; known are {named}{', ...' * (len(categories) > 10)}")
+        box = _value(one, "bbox", origin)
+        if not (isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)):
+            raise UserError(f"{origin}: bbox must be [x, y, width, height], not {json.dumps(box)}")
+        if one.get("iscrowd", 0) not in (0, 1):
+            raise UserError(f"{origin}: iscrowd must be 0 or 1, not {json.dumps(one['iscrowd'])}")
+        owners[image].append((one, origin))
+    return owners
 
 
 def _records(
-    content: Mapping[str, Any], path: pathlib.Path, folder: pathlib.Path, categories: Sequence[tuple[int, str]]
+    content: Mapping[str, Any],
+    path: pathlib.Path,
+    folder: pathlib.Path,
+    categories: Sequence[tuple[int | str, str]],
+    drop_empty: bool,
 ) -> tuple[list[Record], list[str]]:
     """The images with their annotations, and the split of each."""
     numbers = {identity: number for number, (identity, _) in enumerate(categories)}
-    owners: dict[Any, list[tuple[Mapping[str, Any], str]]] = {}
-    identities = {_value(one, "id", f"{path}, images[{number}]") for number, one in enumerate(content["images"])}
-    for number, one in enumerate(content["annotations"]):
-        origin = f"{path}, annotation {one.get('id', f'[{number}]')}"
-        if (image := _value(one, "image_id", origin)) not in identities:
-            raise UserError(f"{origin}: there is no image {image}")
-        if (category := _value(one, "category_id", origin)) not in numbers:
-            known = ", ".join(f"{identity} ({name})" for identity, name in categories[:10])
-            raise UserError(f"{origin}: there is no category {category}; known are {known}{', ...' * (len(categories) > 10)}")
-        box = _value(one, "bbox", origin)
-        is_box = isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)
-        if not is_box:
-            raise UserError(f"{origin}: bbox must be [x, y, width, height], not {box}")
-        owners.setdefault(image, []).append((one, origin))
+    owners = _owned(content, path, categories)
 
-    def annotate(own: Sequence[tuple[Mapping[str, Any], str]], size: tuple[int, int]) -> Annotation:
+    def annotate(image: Mapping[str, Any], origin: str, size: tuple[int, int]) -> Annotation:
+        said = image.get("height", size[0]), image.get("width", size[1])
+        if said != size:
+            written = " x ".join(json.dumps(one) for one in said)
+            raise UserError(f"{origin}: the image is {size[0]} x {size[1]}, and not {written} as the record says")
+        own = owners[image["id"]]
         boxes = [(x, y, x + width, y + height) for x, y, width, height in (one["bbox"] for one, _ in own)]
         labels = [numbers[one["category_id"]] for one, _ in own]
         crowd = [bool(one.get("iscrowd", 0)) for one, _ in own]
-        return Annotation.create(boxes, labels, crowd, size, [origin for _, origin in own])
+        return Annotation.create(boxes, labels, crowd, size, [origin for _, origin in own], drop_empty)
 
     records, words = [], []
     for number, image in enumerate(content["images"]):
         origin = f"{path}, images[{number}]"
-        file = folder / str(_value(image, "file_name", origin))
-        if not file.is_file():
-            raise UserError(f"{origin}: there is no image file {file}")
-        own = functools.partial(annotate, owners.get(image["id"], []))
-        records.append(Record(file.stem, str(file), functools.partial(read_image, file), own))
+        name = _value(image, "file_name", origin)
+        if not isinstance(name, str) or not (file := folder / name).is_file():
+            raise UserError(f"{origin}: there is no image file {folder / str(name)}")
+        size, read = functools.partial(image_size, file), functools.partial(read_image, file)
+        records.append(Record(file.stem, str(file), size, read, functools.partial(annotate, image, origin)))
         words.append(str(image.get("split", TRAIN)))
     return records, words

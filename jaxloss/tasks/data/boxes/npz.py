@@ -9,13 +9,16 @@ from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_sourc
 from jaxloss.tasks.data.boxes.source import TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.locate import find_file
+from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.npz import open_archive
 
 
 def load_npz(
     rest: str,
     data_dir: str | None,
-    image_size: tuple[int, int] | None,
+    download: bool,
+    frame: Frame,
+    streamed: bool,
     image_key: str = "images",
     box_key: str = "boxes_xyxy",
     row_key: str = "box_image",
@@ -30,7 +33,9 @@ def load_npz(
     Args:
       rest: the file; absolute, relative to the working folder, or to be found by `find_file`.
       data_dir: a folder to look in.
-      image_size: (height, width) that images are stretched to, or None.
+      download: not used.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
       image_key: uint8 `[M, H, W, 3]`, or grey `[M, H, W]`.
       box_key: numbers `[B, 4]`: left, top, right, bottom in pixels.
       row_key: integers `[B]`, the image of each box, counted from 0.
@@ -44,6 +49,7 @@ def load_npz(
     Raises:
       UserError: for a file or a key that is missing, arrays of another form, and boxes that are wrong.
     """
+    del download
     path = find_file(rest, data_dir)
     options = {"image_key": image_key, "box_key": box_key, "row_key": row_key, "label_key": label_key, "class_key": class_key}
     with open_archive(path) as archive:
@@ -55,9 +61,15 @@ def load_npz(
                     f"{option}: {', '.join(there)}"
                 )
         images, boxes, rows, labels, names_of_classes = (archive[key] for key in options.values())
-        crowd = archive[crowd_key] if crowd_key in there else np.zeros(len(boxes), bool)
-        names = archive[name_key].astype(str) if name_key in there else np.arange(len(images)).astype(str)
-        words = archive[split_key].astype(str) if split_key in there else [TRAIN] * len(images)
+        rest = {key: archive[key] for key in (crowd_key, name_key, split_key) if key in there}
+    for key, array in (*zip(options.values(), (images, boxes, rows, labels, names_of_classes), strict=True), *rest.items()):
+        if not array.ndim:
+            raise UserError(f"{path} ({key}): an array was expected, not a single {array.dtype}")
+    crowd = rest.get(crowd_key, np.zeros(len(boxes), bool))
+    names, words = (
+        rest.get(name_key, np.arange(len(images))).astype(str),
+        rest.get(split_key, np.full(len(images), TRAIN)).astype(str),
+    )
     class_names = checked_class_names(names_of_classes.ravel(), f"{path} ({class_key})")
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[-1] not in (1, 3):
@@ -68,8 +80,8 @@ def load_npz(
         if array.shape != (len(boxes),) or array.dtype.kind not in "biu":
             raise UserError(f"{path} ({key}): one integer for each of {len(boxes)} boxes, not {array.dtype} {list(array.shape)}")
     for key, array in ((name_key, names), (split_key, words)):
-        if len(array) != len(images):
-            raise UserError(f"{path} ({key}): {len(array)} entries for {len(images)} images")
+        if array.shape != (len(images),):
+            raise UserError(f"{path} ({key}): one entry for each of {len(images)} images, not {list(array.shape)}")
     for key, array, count in ((row_key, rows, len(images)), (label_key, labels, len(class_names))):
         if len(wrong := np.flatnonzero((array < 0) | (array >= count))):
             of = "images" if key == row_key else f"classes ({', '.join(class_names)})"
@@ -83,5 +95,5 @@ def load_npz(
     for row, name in enumerate(names):
         read = functools.partial(np.broadcast_to, images[row], (*images.shape[1:3], 3))
         of_image = functools.partial(annotate, np.flatnonzero(rows == row))
-        records.append(Record(str(name), f"{name} of {path}", read, of_image))
-    return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, image_size, str(path))
+        records.append(Record(str(name), f"{name} of {path}", lambda: images.shape[1:3], read, of_image))
+    return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, frame, streamed, str(path))

@@ -9,8 +9,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
 from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
+from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_folder
 from jaxloss.tasks.data.masks.files import check_listed, listed_names, read_image
+from jaxloss.tasks.data.masks.frame import Frame
 
 IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 # fmt: off
@@ -22,7 +24,7 @@ CLASSES = (
 
 
 def load_voc(
-    rest: str, data_dir: str | None, image_size: tuple[int, int] | None, classes: str = "", ending: str = ".jpg"
+    rest: str, data_dir: str | None, download: bool, frame: Frame, streamed: bool, classes: str = "", ending: str = ".jpg"
 ) -> BoxSource:
     """Reads `JPEGImages` and `Annotations` as the lists `train.txt`, `val.txt` and `test.txt` in `ImageSets/Main` name them.
 
@@ -33,7 +35,9 @@ def load_voc(
     Args:
       rest: the folder, for example `VOCdevkit/VOC2012`.
       data_dir: a folder to look in.
-      image_size: (height, width) that images are stretched to, or None.
+      download: not used.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
       classes: names of the classes, separated by commas; empty for the twenty of VOC.
       ending: of the image files.
 
@@ -43,6 +47,7 @@ def load_voc(
     References:
       M. Everingham et al.: The PASCAL Visual Object Classes (VOC) Challenge, IJCV 2010.
     """
+    del download
     folder = find_folder(rest, data_dir)
     missing = [name for name in (IMAGES, ANNOTATIONS, LISTS) if not (folder / name).is_dir()]
     if missing:
@@ -62,12 +67,13 @@ def load_voc(
             Record(
                 image.stem,
                 str(image),
+                functools.partial(image_size, image),
                 functools.partial(read_image, image),
                 functools.partial(_annotate, annotation, class_names),
             )
             for image, annotation in zip(images, annotations, strict=True)
         ]
-    return make_box_source(folder.name, splits, class_names, image_size, str(folder))
+    return make_box_source(folder.name, splits, class_names, frame, streamed, str(folder))
 
 
 def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, int]) -> Annotation:
@@ -75,6 +81,11 @@ def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, i
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
         raise UserError(f"{path} is no XML: {str(error).splitlines()[0]}") from error
+    if root.tag != "annotation":
+        raise UserError(f"{path} is not in the form of PASCAL VOC: it holds '{root.tag}', not 'annotation'")
+    said = tuple((root.findtext(f"size/{side}") or str(own)).strip() for side, own in zip(("height", "width"), size, strict=True))
+    if said != tuple(map(str, size)):
+        raise UserError(f"{path}: the image is {size[0]} x {size[1]}, and not {said[0]} x {said[1]} as the annotation says")
     boxes, labels, crowd, records = [], [], [], []
     for number, one in enumerate(root.findall("object")):
         record = f"{path}, object {number}"
@@ -87,6 +98,9 @@ def _annotate(path: pathlib.Path, class_names: Sequence[str], size: tuple[int, i
             raise UserError(f"{record}: its bndbox lacks a number for xmin, ymin, xmax or ymax") from error
         boxes.append((left - 1, top - 1, right, bottom))
         labels.append(class_names.index(name))
-        crowd.append((one.findtext("difficult") or "0").strip() == "1")
+        difficult = (one.findtext("difficult") or "0").strip()
+        if difficult not in ("0", "1"):
+            raise UserError(f"{record}: difficult must be 0 or 1, not '{difficult}'")
+        crowd.append(difficult == "1")
         records.append(record)
     return Annotation.create(boxes, labels, crowd, size, records)

@@ -37,6 +37,39 @@ class Frame:
             raise UserError(f"image_size must be (height, width) in pixels, not {self.size}")
         padding_pixel(self.pixel)
 
+    def inner(self, size: tuple[int, int], origin: str) -> tuple[int, int]:
+        """(height, width) that an image of this size has in the frame, without padding.
+
+        Args:
+          size: (height, width) of the image.
+          origin: of the image, for the error line.
+
+        Raises:
+          UserError: for an image that is larger than the frame where it may only be padded.
+        """
+        if self.size is None or size == self.size:
+            return size
+        height, width = self.size
+        if self.fitting == STRETCH:
+            return self.size
+        if self.fitting == FIT:
+            scale = min(height / size[0], width / size[1])
+            return min(height, max(1, round(size[0] * scale))), min(width, max(1, round(size[1] * scale)))
+        if size[0] > height or size[1] > width:
+            raise UserError(
+                f"image {origin} is {size[0]} x {size[1]}, larger than image_size {height} x {width}, and "
+                f"{PAD} does not scale: use {FIT} or {STRETCH}"
+            )
+        return size
+
+    def place_image(self, image: np.ndarray, origin: str) -> np.ndarray:
+        """An image uint8 `[h, w, 3]` in the size of the frame.
+
+        Raises:
+          UserError: see `inner`.
+        """
+        return self._padded(_scaled(image, self.inner(image.shape[:2], origin), Image.Resampling.BILINEAR), self.pixel_values)
+
     def place(self, image: np.ndarray, mask: np.ndarray, origin: str) -> tuple[np.ndarray, np.ndarray]:
         """An image uint8 `[h, w, 3]` and its mask uint8 `[h, w]` in the size of the frame.
 
@@ -46,28 +79,23 @@ class Frame:
           origin: of the image, for the error line.
 
         Raises:
-          UserError: for an image that is larger than the frame where it may only be padded.
+          UserError: see `inner`.
         """
-        if self.size is None or mask.shape == self.size:
-            return image, mask
-        height, width = self.size
-        if self.fitting == STRETCH:
-            return _scaled(image, mask, height, width)
-        if self.fitting == FIT:
-            scale = min(height / mask.shape[0], width / mask.shape[1])
-            inner = [max(1, round(side * scale)) for side in mask.shape]
-            image, mask = _scaled(image, mask, min(height, inner[0]), min(width, inner[1]))
-        elif mask.shape[0] > height or mask.shape[1] > width:
-            raise UserError(
-                f"image {origin} is {mask.shape[0]} x {mask.shape[1]}, larger than image_size {height} x {width}, and "
-                f"{PAD} does not scale: use {FIT} or {STRETCH}"
-            )
-        framed = np.empty((height, width, 3), np.uint8)
-        framed[:] = padding_pixel(self.pixel)
-        framed_mask = np.full((height, width), VOID, np.uint8)
-        framed[: mask.shape[0], : mask.shape[1]] = image
-        framed_mask[: mask.shape[0], : mask.shape[1]] = mask
-        return framed, framed_mask
+        scaled = _scaled(mask, self.inner(mask.shape, origin), Image.Resampling.NEAREST)
+        return self.place_image(image, origin), self._padded(scaled, VOID)
+
+    @property
+    def pixel_values(self) -> np.ndarray:
+        """Of the padding, uint8 `[3]`."""
+        return padding_pixel(self.pixel)
+
+    def _padded(self, array: np.ndarray, value: np.ndarray | int) -> np.ndarray:
+        if self.size is None or array.shape[:2] == self.size:
+            return array
+        framed = np.empty((*self.size, *array.shape[2:]), np.uint8)
+        framed[:] = value
+        framed[: array.shape[0], : array.shape[1]] = array
+        return framed
 
 
 def padding_pixel(pixel: float | Sequence[float]) -> np.ndarray:
@@ -82,8 +110,7 @@ def padding_pixel(pixel: float | Sequence[float]) -> np.ndarray:
     return np.broadcast_to(np.round(values.ravel() * 255).astype(np.uint8), (3,))
 
 
-def _scaled(image: np.ndarray, mask: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)),
-        np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)),
-    )
+def _scaled(array: np.ndarray, size: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
+    if array.shape[:2] == size:
+        return array
+    return np.asarray(Image.fromarray(array).resize(size[::-1], resampling))

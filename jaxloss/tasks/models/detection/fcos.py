@@ -1,20 +1,16 @@
 """A small FCOS that trains in seconds on a CPU: the proxy network of detection."""
 
 import functools
-import math
 from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
+from jaxloss.tasks.models.detection.heads import first_biases, shared_heads
 from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
 from jaxloss.tasks.models.resampling import doubled
-
-# exp of more is wider than any image, and a step that leads there would end in an overflow.
-_LARGEST = 6.0
 
 
 class TinyFCOS(DetectionNetwork):
@@ -77,7 +73,14 @@ class TinyFCOS(DetectionNetwork):
                 # Depthwise, with a 1x1 behind: depth that costs little.
                 maps = nn.relu(maps + norm()(layer(channels, 1)(layer(channels, groups=channels)(maps))))
             sizes.append(maps)
-        return self._heads(self._pyramid(sizes[-self.num_levels :], layer, norm), layer)
+        levels = self._pyramid(sizes[-self.num_levels :], layer, norm)
+        # Made once, called at every level: their parameters are shared.
+        towers = [[(layer(self.channels), nn.GroupNorm(num_groups=8, dtype=dtype)) for _ in range(self.depth)] for _ in range(2)]
+        last = functools.partial(nn.Dense, dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
+        biases = first_biases(self.num_classes, self.background, self.start_probability)
+        heads = last(len(biases), bias_init=nn.initializers.constant(biases)), last(4), last(1)
+        factors = self.param("level_factors", nn.initializers.ones, (self.num_levels,))
+        return shared_heads(levels, towers, heads, factors)
 
     def _pyramid(self, sizes: list[Array], layer: Callable, norm: Callable) -> list[Array]:
         """Maps of one width, each with what lies below added, the finest first."""
@@ -87,33 +90,3 @@ class TinyFCOS(DetectionNetwork):
             below = maps if below is None else maps + doubled(below, *fine.shape[1:3])
             levels.append(nn.relu(norm()(below)))
         return levels[::-1]
-
-    def _first_biases(self) -> np.ndarray:
-        """Of the classes, float32 `[C]`: with background, whose bias is 0, a softmax gives nearly the same as sigmoids do."""
-        start = math.log((1 - self.start_probability) / self.start_probability)
-        biases = np.full(self.num_classes + self.background, -start, np.float32)
-        biases[self.num_classes :] = 0
-        return biases
-
-    def _heads(self, levels: list[Array], layer: Callable) -> DetectionOutputs:
-        # Made once, called at every level: their parameters are shared.
-        towers = [
-            [(layer(self.channels), nn.GroupNorm(num_groups=8, dtype=levels[0].dtype)) for _ in range(self.depth)]
-            for _ in range(2)
-        ]
-        last = functools.partial(nn.Dense, dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
-        count = self.num_classes + self.background
-        bias = nn.initializers.constant(self._first_biases())
-        classes, box, quality = last(count, bias_init=bias), last(4), last(1)
-        factors = self.param("level_factors", nn.initializers.ones, (self.num_levels,))
-        found = []
-        for level, maps in enumerate(levels):
-            features = []
-            for tower in towers:
-                through = maps
-                for convolve, normalise in tower:
-                    through = nn.relu(normalise(convolve(through)))
-                features.append(through.reshape(len(maps), -1, self.channels).astype(jnp.float32))
-            distances = jnp.exp(jnp.minimum(factors[level] * box(features[1]), _LARGEST))
-            found.append((classes(features[0]), distances, quality(features[1])[..., 0]))
-        return DetectionOutputs(*(jnp.concatenate(one, axis=1) for one in zip(*found, strict=True)))

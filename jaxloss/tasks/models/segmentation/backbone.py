@@ -1,11 +1,9 @@
 """A residual network as the backbone of dense prediction: the feature maps of its stages, fine by dilation."""
 
-import itertools
-
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.layers import Layers
-from jaxloss.tasks.models.resnet50 import ResNetBlocks
+from jaxloss.tasks.models.resnet50 import stage_maps
 from jaxloss.tasks.models.segmentation.heads import AuxiliaryHead
 from jaxloss.tasks.models.segmentation.network import SegmentationNetwork
 
@@ -43,9 +41,7 @@ class SegmentationResNet(SegmentationNetwork):
         return Layers(self.dtype, self.momentum, self.axis_name)
 
     def stage_maps(self, images: Array, train: bool) -> list[Array]:
-        """The feature maps of the four stages; for calls inside `__call__`.
-
-        Each is a submodule `backbone_stage...`: weights reach all of them from one file.
+        """The feature maps of the four stages, see `resnet50.stage_maps`; for calls inside `__call__`.
 
         Args:
           images: `[N, H, W, 3]`.
@@ -60,12 +56,7 @@ class SegmentationResNet(SegmentationNetwork):
         if self.output_stride not in OUTPUT_STRIDES:
             raise UserError(f"the output_stride of {type(self).__name__} is 8 or 16, not {self.output_stride}")
         self.check_size(images)
-        shared = {"layers": self.layers(), "output_stride": self.output_stride, "depths": self.depths, "width": self.width}
-        maps, found = images.astype(self.dtype), []
-        for stage, (start, stop) in enumerate(itertools.pairwise((0, *itertools.accumulate(self.depths))), 1):
-            maps = ResNetBlocks(**shared, start=start, stop=stop, name=f"backbone_stage{stage}")(maps, train)
-            found.append(maps)
-        return found
+        return stage_maps(images.astype(self.dtype), train, self.layers(), self.depths, self.width, self.output_stride)
 
     def auxiliary_logits(self, maps: Array, height: int, width: int, train: bool) -> Array | None:
         """Those of the head on the maps `[N, h, w, c]` of the third stage, in training alone; for calls inside `__call__`."""
