@@ -1,7 +1,6 @@
 """The annotation files of COCO: JSON with images, annotations and categories, beside a folder of images."""
 
 import functools
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +9,9 @@ from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
 from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
+from jaxloss.tasks.data.coco_json import box_of, read_coco_json, value_of
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
-
-_LISTS = ("images", "annotations", "categories")
 
 
 def load_coco(
@@ -45,38 +43,18 @@ def load_coco(
     """
     path = find_file(rest, data_dir)
     folder = find_folder(images, data_dir) if images else path.parent
-    content = _parsed(path)
+    content = read_coco_json(path)
     categories = _categories(content, path)
     class_names = checked_class_names([name for _, name in categories], f"{path} (categories)")
     records, words = _records(content, path, folder, categories)
     if not test:
         return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, image_size, str(path))
     test_path = find_file(test, data_dir)
-    test_content = _parsed(test_path)
+    test_content = read_coco_json(test_path)
     if (other := _categories(test_content, test_path)) != categories:
         raise UserError(f"{test_path} has the categories {other}, but {path} has {categories}")
     test_records, _ = _records(test_content, test_path, find_folder(test_images, data_dir) if test_images else folder, categories)
     return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, image_size, str(path))
-
-
-def _parsed(path: pathlib.Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no JSON: {str(error).splitlines()[0]}") from error
-    for name in _LISTS:
-        if not isinstance(content, dict) or not isinstance(content.get(name), list):
-            raise UserError(f"{path} is not in the form of COCO: it lacks the list '{name}'")
-        for number, record in enumerate(content[name]):
-            if not isinstance(record, dict):
-                raise UserError(f"{path}, {name}[{number}]: a record with names was expected, not {record!r}")
-    return content
-
-
-def _value(record: Mapping[str, Any], name: str, origin: str) -> Any:
-    if name not in record:
-        raise UserError(f"{origin} lacks '{name}'")
-    return record[name]
 
 
 def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[int, str]]:
@@ -84,7 +62,7 @@ def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[in
     found = {}
     for number, record in enumerate(content["categories"]):
         origin = f"{path}, categories[{number}]"
-        found[_value(record, "id", origin)] = str(_value(record, "name", origin))
+        found[value_of(record, "id", origin)] = str(value_of(record, "name", origin))
     return sorted(found.items())
 
 
@@ -94,18 +72,15 @@ def _records(
     """The images with their annotations, and the split of each."""
     numbers = {identity: number for number, (identity, _) in enumerate(categories)}
     owners: dict[Any, list[tuple[Mapping[str, Any], str]]] = {}
-    identities = {_value(one, "id", f"{path}, images[{number}]") for number, one in enumerate(content["images"])}
+    identities = {value_of(one, "id", f"{path}, images[{number}]") for number, one in enumerate(content["images"])}
     for number, one in enumerate(content["annotations"]):
         origin = f"{path}, annotation {one.get('id', f'[{number}]')}"
-        if (image := _value(one, "image_id", origin)) not in identities:
+        if (image := value_of(one, "image_id", origin)) not in identities:
             raise UserError(f"{origin}: there is no image {image}")
-        if (category := _value(one, "category_id", origin)) not in numbers:
+        if (category := value_of(one, "category_id", origin)) not in numbers:
             known = ", ".join(f"{identity} ({name})" for identity, name in categories[:10])
             raise UserError(f"{origin}: there is no category {category}; known are {known}{', ...' * (len(categories) > 10)}")
-        box = _value(one, "bbox", origin)
-        is_box = isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)
-        if not is_box:
-            raise UserError(f"{origin}: bbox must be [x, y, width, height], not {box}")
+        box_of(one, origin)
         owners.setdefault(image, []).append((one, origin))
 
     def annotate(own: Sequence[tuple[Mapping[str, Any], str]], size: tuple[int, int]) -> Annotation:
@@ -117,7 +92,7 @@ def _records(
     records, words = [], []
     for number, image in enumerate(content["images"]):
         origin = f"{path}, images[{number}]"
-        file = folder / str(_value(image, "file_name", origin))
+        file = folder / str(value_of(image, "file_name", origin))
         if not file.is_file():
             raise UserError(f"{origin}: there is no image file {file}")
         own = functools.partial(annotate, owners.get(image["id"], []))
