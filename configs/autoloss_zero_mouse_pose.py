@@ -1,7 +1,7 @@
 """AutoLoss-Zero on a mouse on a wheel: 17 keypoints, a light network, the share of correct keypoints. Made for one CPU core.
 
-`mirror_mouse_pose.npz` (keys `images`, `keypoints_xy`, `visible`, `split`, `keypoint_names`; 60 frames of 406 x 396 pixels) lies in
-DIR. A search from scratch:
+`mirror_mouse_pose.npz` (keys `images`, `keypoints_xy`, `visible`, `split`, `keypoint_names`; 60 frames of 406 x 396 pixels) lies
+in DIR. A search from scratch:
 
     python -m jaxloss.launch --config=configs/autoloss_zero_mouse_pose.py --config.data_dir=DIR --workdir=runs/mouse
 
@@ -28,7 +28,7 @@ def get_config():
     task.source = "npz:mirror_mouse_pose.npz"
     # The val of the file is the test set.
     task.fractions = (0.75, 0.25, 0.0)
-    task.image_size = (128, 128)
+    task.image_size = (96, 96)
     task.model = "light_pose"
     # Positions of a map are four pixels wide: a peak between them says more than one on the nearest.
     task.sigma = 1.5
@@ -37,7 +37,7 @@ def get_config():
     task.pixel_mean = 0.165
     task.pixel_deviation = 0.124
     task.metric = "pck"
-    # A twentieth of the mouse: 18 pixels of the file, one and a half positions of a map.
+    # A twentieth of the mouse: 18 pixels of the file, a position of a map.
     task.pck_share = 0.05
 
     config.search.num_trainings = 120

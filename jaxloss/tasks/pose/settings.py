@@ -87,8 +87,8 @@ class PoseSettings(Settings, section=SECTION, reads=READS):
     )
     metric: str = setting(
         AP,
-        "What the search maximises: average precision by COCO's evaluator (ap, ap50, ap75), mean similarity (oks), or the share of "
-        "correct keypoints (pck); the others are shown beside it",
+        "What the search maximises: average precision by COCO's evaluator (ap, ap50, ap75), mean similarity (oks), or the share "
+        "of correct keypoints (pck); the others are shown beside it",
         choices=METRICS,
     )
     oks_constants: str = setting(
