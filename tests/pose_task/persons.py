@@ -8,6 +8,7 @@ from tests.mask_data.layouts import image_of, save
 
 SIZE = (12, 16)  # that of `image_of`
 NAMES = ["nose", "left_eye", "right_eye"]
+PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
 def content():

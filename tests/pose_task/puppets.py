@@ -42,6 +42,8 @@ def make(folder, **options):
         "fractions": (0.5, 0.25, 0.25),
         "model_options": TINY,
         "sigma": 1.0,
+        "centre": "exact",
+        "pck_share": 0.2,
         "metric": "pck",
         "pixel_mean": 0.5,
         "pixel_deviation": 0.1,
