@@ -1,13 +1,13 @@
 """AutoLoss-Zero on COCO's keypoints with SimpleBaseline, by the letter: every number of Section 4.4 and Appendix A.4.
 
-`annotations/person_keypoints_train2017.json` and `..._val2017.json` with the folders `train2017` and `val2017` lie in DIR; ImageNet
-weights of ResNet-50 in timm or torchvision naming are in FILE:
+`annotations/person_keypoints_train2017.json` and `..._val2017.json` with the folders `train2017` and `val2017` lie in DIR;
+ImageNet weights of ResNet-50 in timm or torchvision naming are in FILE:
 
     python -m jaxloss.launch --config=configs/autoloss_zero_coco_pose.py --config.data_dir=DIR \
         --config.task.pose.pretrained=FILE.safetensors --workdir=runs/coco_pose
 
-The search trains 500 networks for 4 epochs on 145,000 persons: for many accelerators; nobody has run it here. The persons, cut out
-at 256 x 192, take 22 GB in memory and as many on the device; `--config.task.pose.train_limit=20000` makes a proxy of it.
+The search trains 500 networks for 4 epochs on 145,000 persons: for many accelerators; nobody has run it here. The persons,
+cut out at 256 x 192, take 22 GB in memory and as many on the device; `--config.task.pose.train_limit=20000` makes a proxy of it.
 
 The loss that was found is then trained for 210 epochs as MMPose does:
 
