@@ -65,7 +65,7 @@ def test_the_mouse_is_learned(tmp_path):
         "quiet": "true",
         "training.num_epochs": "10.0",
         "comparison.num_divisions": "1",
-        "comparison.test_seeds": "1",
+        "comparison.test_seeds": "2",
     }
     summary = jaxloss.run(jaxloss.load_config(str(MOUSE), overrides), tmp_path / "run").summary
     (row,) = summary["comparison"]
