@@ -9,6 +9,7 @@ from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.handcrafted import CLASSIFICATION_FAMILIES, HandcraftedFamily
 from jaxloss.spaces.handcrafted_detection import DETECTION_FAMILIES
 from jaxloss.spaces.handcrafted_harmonised import HARMONISED_FAMILIES
+from jaxloss.spaces.handcrafted_heatmap import HEATMAP_FAMILIES
 from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
@@ -22,6 +23,7 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     **MARGIN_FAMILIES,
     **DETECTION_FAMILIES,
     **HARMONISED_FAMILIES,
+    **HEATMAP_FAMILIES,
 }
 
 

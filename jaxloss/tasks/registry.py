@@ -13,6 +13,7 @@ from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.detection.settings import DetectionSettings
 from jaxloss.tasks.fast import FastSettings
+from jaxloss.tasks.pose.settings import PoseSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
 
@@ -33,6 +34,7 @@ TASKS: dict[str, RegisteredTask] = {
     "classification": RegisteredTask(ClassificationSettings, later("jaxloss.tasks.classification:make_classification")),
     "detection": RegisteredTask(DetectionSettings, later("jaxloss.tasks.detection.task:make_detection")),
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
+    "pose": RegisteredTask(PoseSettings, later("jaxloss.tasks.pose.task:make_pose")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
     "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),
 }

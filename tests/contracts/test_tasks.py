@@ -21,6 +21,7 @@ from tests.contracts.all_spaces import draw
 from tests.detection_task.cells import FILE as CELLS
 from tests.detection_task.cells import TINY as TINY_DETECTOR
 from tests.detection_task.cells import write as write_cells
+from tests.pose_task import puppets
 from tests.segmentation_task.scenes import CLASSES, scenes
 
 
@@ -48,6 +49,9 @@ def _registered(name, folder):
     if name == "detection":
         write_cells(folder, 28)
         options = {"source": f"npz:{CELLS}", "model_options": TINY_DETECTOR, "size_limits": (9.0,), "rejection_locations": 20}
+    if name == "pose":
+        puppets.write(folder, 32)
+        options = {"source": f"npz:{puppets.FILE}", "model_options": puppets.TINY}
     context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=0.2 if name == "detection" else MINIMUM_GAIN)
     return TASKS[name].make(settings(**options), context)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxloss.tasks.detection.ranking import ranking_precision
-from jaxloss.tasks.detection.scoring import Annotations, evaluate
+from jaxloss.tasks.metrics.coco_evaluator import Annotations, evaluate
 
 NUM_BOXES, NUM_LOCATIONS, NUM_CLASSES = 6, 40, 3
 precision = jax.jit(ranking_precision, static_argnames="num_boxes")

@@ -1,8 +1,6 @@
 """Average precision as COCO's own evaluator computes it, on the host."""
 
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pycocotools import cocoeval
@@ -11,6 +9,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.data.boxes.source import BOXES, CROWD, LABELS, VALID
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.host_metrics import HostMetrics
+from jaxloss.tasks.metrics.coco_evaluator import Annotations, evaluate
 
 AP = "ap"
 # Name -> (IoU that is asked for, or None for the mean from 0.5 to 0.95; sizes of boxes, as the evaluator calls them).
@@ -23,64 +22,11 @@ METRICS: Mapping[str, tuple[float | None, str]] = {
     "ap_large": (None, "large"),
 }
 _AREAS = ("all", "small", "medium", "large")
-_QUIET = threading.Lock()
 
 
 def class_scores(class_names: Sequence[str]) -> dict[str, str]:
     """Class -> the name of its score."""
     return {name: f"{AP} of {name}" for name in class_names}
-
-
-class Annotations:
-    """Boxes of some images in the form that the evaluator asks for, in place of its own class, which prints."""
-
-    def __init__(self, num_images: int, num_classes: int):
-        """Without a box at first."""
-        self.num_images, self.num_classes = num_images, num_classes
-        self._all: list[dict[str, Any]] = []
-
-    def add(self, image: int, box: Sequence[float], label: int, **rest: Any) -> None:
-        """A box (left, top, right, bottom) of a class; `rest` is `score` or `iscrowd`."""
-        left, top, right, bottom = (float(value) for value in box)
-        width, height = right - left, bottom - top
-        # Numbered from 1: the evaluator takes 0 for 'matched with nothing'.
-        record = {"id": len(self._all) + 1, "image_id": image, "category_id": int(label), "bbox": [left, top, width, height]}
-        self._all.append({**record, "area": width * height, "iscrowd": 0, **rest})
-
-    def getImgIds(self) -> list[int]:  # noqa: N802, the evaluator's name
-        """All images."""
-        return list(range(self.num_images))
-
-    def getCatIds(self) -> list[int]:  # noqa: N802
-        """All classes."""
-        return list(range(self.num_classes))
-
-    def getAnnIds(self, imgIds: Iterable[int] = (), catIds: Iterable[int] = ()) -> list[int]:  # noqa: N802, N803
-        """All boxes: the evaluator asks for those of all images and classes only."""
-        del imgIds, catIds
-        return list(range(len(self._all)))
-
-    def loadAnns(self, ids: Iterable[int]) -> list[dict[str, Any]]:  # noqa: N802
-        """The boxes with these places."""
-        return [self._all[place] for place in ids]
-
-
-def evaluate(truth: Annotations, found: Annotations) -> np.ndarray:
-    """The precision at 101 recalls, float64 `[IoUs, recalls, classes, areas]`, NaN where nothing is to be found.
-
-    The 100 surest boxes of an image count. Areas are those of COCO: all, below 32 x 32 pixels, below 96 x 96, and above.
-    """
-    evaluation = cocoeval.COCOeval(truth, found, "bbox")
-    # The evaluator tells the terminal what it does.
-    with _QUIET:
-        cocoeval.print = lambda *_: None
-        try:
-            evaluation.evaluate()
-            evaluation.accumulate()
-        finally:
-            del cocoeval.print
-    precision = evaluation.eval["precision"][..., -1]
-    return np.where(precision < 0, np.nan, precision)
 
 
 def scores_of(precision: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:

@@ -16,6 +16,9 @@ from jaxloss.tasks.models.embeddings import EmbeddingNetwork
 from jaxloss.tasks.models.mgn import MGN
 from jaxloss.tasks.models.mlp import MLP
 from jaxloss.tasks.models.osnet import OSNet
+from jaxloss.tasks.models.pose.light import LightPose
+from jaxloss.tasks.models.pose.network import PoseNetwork
+from jaxloss.tasks.models.pose.simple_baseline import SimpleBaseline
 from jaxloss.tasks.models.resnet import ResNet20
 from jaxloss.tasks.models.resnet50 import DEPTHS, ResNet50
 from jaxloss.tasks.models.segmentation.deeplab import DeepLabV3Plus
@@ -46,6 +49,11 @@ SEGMENTATION_MODELS: Mapping[str, Callable[..., SegmentationNetwork]] = {
 }
 # Every network is called with `(images [N, H, W, C], train)` and returns `DetectionOutputs`.
 DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": TinyFCOS, "fcos_resnet50": FCOSResNet50}
+# Every network is called with `(images [N, H, W, C], train)` and returns a map for each keypoint, `[N, h, w, K]`.
+POSE_MODELS: Mapping[str, Callable[..., PoseNetwork]] = {
+    "light_pose": LightPose,
+    **{f"simple_baseline_{name}": functools.partial(SimpleBaseline, depths=depths) for name, depths in DEPTHS.items()},
+}
 
 
 def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -104,6 +112,20 @@ def make_detection_model(
       UserError: for an unknown network or an option that it does not have.
     """
     return _make(DETECTION_MODELS, name, options, num_classes=num_classes, background=background)
+
+
+def make_pose_model(name: str, num_keypoints: int, options: Mapping[str, Any] | None = None) -> PoseNetwork:
+    """Builds a network that finds keypoints from plain values.
+
+    Args:
+      name: in `POSE_MODELS`.
+      num_keypoints: maps per image.
+      options: attributes of the network; lists are taken as tuples.
+
+    Raises:
+      UserError: for an unknown network or an option that it does not have.
+    """
+    return _make(POSE_MODELS, name, options, num_keypoints=num_keypoints)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

@@ -10,6 +10,7 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
 from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
+from jaxloss.tasks.data.coco_json import box_of, identity_of, read_coco_json, value_of
 from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
@@ -17,7 +18,6 @@ from jaxloss.tasks.data.masks.frame import Frame
 
 # What becomes of boxes without an area: the training annotations of COCO 2017 hold two.
 REFUSE, DROP = EMPTY = ("refuse", "drop")
-_LISTS = ("images", "annotations", "categories")
 
 
 def load_coco(
@@ -58,14 +58,14 @@ def load_coco(
         raise unknown("source option empty", empty, EMPTY)
     path = find_file(rest, data_dir)
     folder = find_folder(images, data_dir) if images else path.parent
-    content = _parsed(path)
+    content = read_coco_json(path)
     categories = _categories(content, path)
     class_names = checked_class_names([name for _, name in categories], f"{path} (categories)")
     records, words = _records(content, path, folder, categories, empty == DROP)
     if not test:
         return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, frame, streamed, str(path))
     test_path = find_file(test, data_dir)
-    test_content = _parsed(test_path)
+    test_content = read_coco_json(test_path)
     if (other := _categories(test_content, test_path)) != categories:
         raise UserError(f"{test_path} has the categories {other}, but {path} has {categories}")
     test_folder = find_folder(test_images, data_dir) if test_images else folder
@@ -73,41 +73,14 @@ def load_coco(
     return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, frame, streamed, str(path))
 
 
-def _parsed(path: pathlib.Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON: {str(error).splitlines()[0]}") from error
-    for name in _LISTS:
-        if not isinstance(content, dict) or not isinstance(content.get(name), list):
-            raise UserError(f"{path} is not in the form of COCO: it lacks the list '{name}'")
-        for number, record in enumerate(content[name]):
-            if not isinstance(record, dict):
-                raise UserError(f"{path}, {name}[{number}]: a record with names was expected, not {record!r}")
-    return content
-
-
-def _value(record: Mapping[str, Any], name: str, origin: str) -> Any:
-    if name not in record:
-        raise UserError(f"{origin} lacks '{name}'")
-    return record[name]
-
-
-def _identity(record: Mapping[str, Any], name: str, origin: str) -> int | str:
-    value = _value(record, name, origin)
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise UserError(f"{origin}: {name} must be a whole number or a text, not {json.dumps(value)}")
-    return value
-
-
 def _categories(content: Mapping[str, Any], path: pathlib.Path) -> list[tuple[int | str, str]]:
     """Ids and names, by id."""
     found: dict[int | str, str] = {}
     for number, record in enumerate(content["categories"]):
         origin = f"{path}, categories[{number}]"
-        if (identity := _identity(record, "id", origin)) in found:
+        if (identity := identity_of(record, "id", origin)) in found:
             raise UserError(f"{origin}: the id {identity} is that of '{found[identity]}' already")
-        found[identity] = str(_value(record, "name", origin))
+        found[identity] = str(value_of(record, "name", origin))
     return sorted(found.items(), key=lambda one: (isinstance(one[0], str), one[0]))
 
 
@@ -118,20 +91,18 @@ def _owned(
     owners: dict[int | str, list[tuple[Mapping[str, Any], str]]] = {}
     for number, one in enumerate(content["images"]):
         origin = f"{path}, images[{number}]"
-        if (identity := _identity(one, "id", origin)) in owners:
+        if (identity := identity_of(one, "id", origin)) in owners:
             raise UserError(f"{origin}: another image has the id {identity} already")
         owners[identity] = []
     known = dict(categories)
     for number, one in enumerate(content["annotations"]):
         origin = f"{path}, annotation {one.get('id', f'[{number}]')}"
-        if (image := _identity(one, "image_id", origin)) not in owners:
+        if (image := identity_of(one, "image_id", origin)) not in owners:
             raise UserError(f"{origin}: there is no image {image}")
-        if (category := _identity(one, "category_id", origin)) not in known:
+        if (category := identity_of(one, "category_id", origin)) not in known:
             named = ", ".join(f"{identity} ({name})" for identity, name in categories[:10])
             raise UserError(f"{origin}: there is no category {category}; known are {named}{', ...' * (len(categories) > 10)}")
-        box = _value(one, "bbox", origin)
-        if not (isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)):
-            raise UserError(f"{origin}: bbox must be [x, y, width, height], not {json.dumps(box)}")
+        box_of(one, origin)
         if one.get("iscrowd", 0) not in (0, 1):
             raise UserError(f"{origin}: iscrowd must be 0 or 1, not {json.dumps(one['iscrowd'])}")
         owners[image].append((one, origin))
@@ -163,7 +134,7 @@ def _records(
     records, words = [], []
     for number, image in enumerate(content["images"]):
         origin = f"{path}, images[{number}]"
-        name = _value(image, "file_name", origin)
+        name = value_of(image, "file_name", origin)
         if not isinstance(name, str) or not (file := folder / name).is_file():
             raise UserError(f"{origin}: there is no image file {folder / str(name)}")
         size, read = functools.partial(image_size, file), functools.partial(read_image, file)
