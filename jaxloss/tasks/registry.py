@@ -15,6 +15,7 @@ from jaxloss.tasks.detection.settings import DetectionSettings
 from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
+from jaxloss.tasks.two_stage_detection.settings import TwoStageDetectionSettings
 
 
 class RegisteredTask(NamedTuple):
@@ -35,4 +36,7 @@ TASKS: dict[str, RegisteredTask] = {
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
     "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),
+    "two_stage_detection": RegisteredTask(
+        TwoStageDetectionSettings, later("jaxloss.tasks.two_stage_detection.task:make_two_stage_detection")
+    ),
 }

@@ -1,14 +1,12 @@
 """What a task of object detection is made of, as far as the user says it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from jaxloss.core.conditions import Never, in_mode
+from jaxloss.core.conditions import in_mode
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
-from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
-from jaxloss.tasks.data.boxes.load import BOX_SOURCES
+from jaxloss.core.settings import are_finite, setting
+from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 from jaxloss.tasks.detection.inputs import (
     AREA_UNITS,
     CENTRENESS,
@@ -19,13 +17,10 @@ from jaxloss.tasks.detection.inputs import (
     REGRESSION_WEIGHTS,
     SIGMOID,
 )
-from jaxloss.tasks.models.registry import DETECTION_MODELS, PRECISIONS
+from jaxloss.tasks.models.registry import DETECTION_MODELS
 
 SECTION = "task.detection"
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
-# As `detection.scoring` has them, which imports the evaluator; a test holds both together.
-METRICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
 
 def _are_rising(key: str, values: Sequence[float]) -> None:
@@ -35,39 +30,14 @@ def _are_rising(key: str, values: Sequence[float]) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class DetectionSettings(Settings, section=SECTION, reads=READS):
+class DetectionSettings(BoxTaskSettings, section=SECTION, reads=READS):
     """Object detection: images with boxes, a network that predicts one at every location, average precision of COCO.
 
     Raises:
       UserError: for settings that do not fit together.
     """
 
-    source: str = setting("npz:boxes.npz", f"Where images and boxes come from: {', '.join(BOX_SOURCES)}")
-    source_options: Mapping[str, str] = options("What only this kind of source has, such as its folder of images")
-    image_size: tuple[int, int] = setting(
-        (0, 0), "(height, width) that images are stretched to, and boxes with them; (0, 0): as they are"
-    )
-    fractions: tuple[float, float, float] = setting((0.6, 0.2, 0.2), "Of train, search_eval and test")
-    test_seed: int = setting(
-        0,
-        "Of the images that are held out for the test, where the source has no test set of its own; no other seed moves it",
-        low=0,
-        high=2**30,
-    )
-    division: int = setting(0, "Number of the division into train and search_eval", low=0, high=2**30, acts_when=DIVISIONS)
-    block: int = setting(
-        1,
-        "So many neighbours in the order of the source stay in one split: frames of a film look like those beside them",
-        low=1,
-        high=10**6,
-    )
-    train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
-    search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
-    test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
     model: str = setting("tiny_fcos", "The network", choices=DETECTION_MODELS)
-    model_options: Mapping[str, Any] = options("Attributes of the network, such as channels")
-    # Parameters, statistics of BatchNorm, the last layers and the loss are float32 in either case.
-    precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)
     probabilities: str = setting(
         SIGMOID,
         "Of the classes: sigmoid, each a question of its own (Tian et al., ICCV 2019), or softmax, with background as the last "
@@ -99,23 +69,6 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
         "no loss depends on the scale of objects; strides are squares of the level's stride, pixels those of the image",
         choices=AREA_UNITS,
     )
-    augmentation: str = setting("none", "Of training images and their boxes", choices=BOX_AUGMENTATIONS)
-    # Fixed numbers rather than statistics of a training split: the compiled functions serve every division of the data.
-    pixel_mean: float | Sequence[float] = setting(
-        0.0, "Taken from every pixel, on the scale of 0 to 1; one number or one per channel", several=True, check=are_finite
-    )
-    pixel_deviation: float | Sequence[float] = setting(
-        1.0, "What pixels are divided by then; one number or one per channel", several=True, check=are_positive
-    )
-    metric: str = setting(
-        "ap", "What the search maximises, as COCO's evaluator computes it; the others are shown beside it", choices=METRICS
-    )
-    minimum_score: float = setting(0.05, "Probability of a class that a location needs to be a detection", low=0.0, high=1.0)
-    maximum_iou: float = setting(0.5, "Of two detections of one class", low=0.0, high=1.0)
-    most_detections: int = setting(100, "Of an image; the evaluator looks at no more than 100", low=1, high=100)
-    candidates: int = setting(
-        400, "The surest pairs of location and class that go into non-maximum suppression", low=1, high=100_000
-    )
     rejection_locations: int = setting(
         0,
         "Of each image, drawn at random, that the rejection protocol optimises: its cost grows with them; 0: all",
@@ -123,13 +76,3 @@ class DetectionSettings(Settings, section=SECTION, reads=READS):
         high=10**6,
         acts_when=(in_mode("search"),),
     )
-    evaluation_batch: int = setting(
-        20, "The most images that go through the network at once when it is scored", low=1, high=10**9
-    )
-
-    def __post_init__(self):
-        super().__post_init__()
-        if "dtype" in self.model_options:
-            raise UserError(f"model_options has no dtype: what the network computes in is {SECTION}.precision")
-        if "axis_name" in self.model_options:
-            raise UserError("model_options has no axis_name: it is that of the devices which a batch is divided over")

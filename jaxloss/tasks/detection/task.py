@@ -6,24 +6,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, PyTree
-from jaxloss.tasks.base import SPLITS, Task
+from jaxloss.tasks.base import Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
-from jaxloss.tasks.data.boxes.source import CROWD, VALID
 from jaxloss.tasks.data.preprocess import standardise
+from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.assignment import FCOSAssignment
 from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
-from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.rejection import make_problem
-from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
 from jaxloss.tasks.detection.settings import SECTION, DetectionSettings
-from jaxloss.tasks.detection.splits import divide, load_source, place
+from jaxloss.tasks.detection.splits import divide, load_source
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
 from jaxloss.tasks.models.registry import make_detection_model
@@ -55,7 +52,6 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     source = load_source(settings, context)
     # An empty split is a mistake of its own.
     divide(source, settings, settings.division)
-    class_names, most_boxes = source.class_names, source.most_boxes
     prepare = functools.partial(standardise, mean=settings.pixel_mean, deviation=settings.pixel_deviation)
     image_size = source.test.images.shape[1:3]
     with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
@@ -63,7 +59,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
         background = settings.probabilities == SOFTMAX
         network = make_detection_model(settings.model, source.num_classes, background, options)
         network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
-        shapes = jax.eval_shape(lambda key: linen_network(network).init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
+        jax.eval_shape(lambda key: linen_network(network).init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
     if settings.size_limits and len(settings.size_limits) != len(network.strides) - 1:
         raise UserError(
             f"{SECTION}.size_limits divide the {len(network.strides)} levels of the network (strides "
@@ -106,54 +102,27 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     def detect(variables: PyTree, images: Array) -> Detections:
         return decode(linen_network(network).predict(variables, prepare(images)))
 
-    def build(division: int) -> Task:
-        splits = divide(source, settings, division)
-        data = place(splits, most_boxes)
-        return Task(
-            name=source.name,
-            metric=settings.metric,
-            also_shown=tuple(name for name in METRICS if name != settings.metric),
-            parts={"ap": class_scores(class_names)},
-            offers=OFFERS,
-            init=init,
-            forward=forward,
-            forward_over=forward_over,
-            augment=augment,
-            problems={PREDICTIONS: problem},
-            data=data,
-            with_division=build,
-            auxiliary_losses=auxiliary_losses(settings.quality_weight),
-            host_metrics=host_metrics,
-            native_convolution=getattr(network, "convolution", "native") == "native",
-            ranges=RANGES,
-            pictures=pictures,
-            independent_classes=() if background else (CLASSIFICATION,),
-            output_samples=functools.partial(box_samples, inputs, network.strides),
-            details={
-                **{f"num_{name}": len(splits[name]) for name in SPLITS},
-                **{f"num_{name}_boxes": int((data[name][VALID] & ~data[name][CROWD]).sum()) for name in SPLITS},
-                "num_classes": source.num_classes,
-                "class_names": list(class_names),
-                "image_shape": [*image_size, 3],
-                "strides": list(network.strides),
-                "num_locations": len(locations),
-                "size_limits": list(assignment.limits(network.strides)[:-1, 1].tolist()),
-                "centre_radius": settings.centre_radius,
-                "probabilities": settings.probabilities,
-                "quality_target": settings.quality_target,
-                "area_unit": settings.area_unit,
-                "division": division,
-                "augmentation": settings.augmentation,
-                "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
-                "network": settings.model,
-                "precision": settings.precision,
-                "num_parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
-            },
-        )
-
-    forward = forward_over(None)
-    host_metrics = make_host_metrics(detect, class_names, settings.evaluation_batch)
-    pictures = make_pictures(detect, class_names)
     asked = context.rejection_variable, context.rejection_minimum_gain
-    problem = make_problem(train, augment, inputs, settings.rejection_locations, *asked)
-    return build(settings.division)
+    detector = Detector(
+        offers=OFFERS,
+        ranges=RANGES,
+        init=init,
+        forward_over=forward_over,
+        detect=detect,
+        problem=make_problem(train, augment, inputs, settings.rejection_locations, *asked),
+        output_samples=functools.partial(box_samples, inputs, network.strides),
+        native_convolution=getattr(network, "convolution", "native") == "native",
+        auxiliary_losses=auxiliary_losses(settings.quality_weight),
+        independent_classes=() if background else (CLASSIFICATION,),
+        details={
+            "network": settings.model,
+            "strides": list(network.strides),
+            "num_locations": len(locations),
+            "size_limits": list(assignment.limits(network.strides)[:-1, 1].tolist()),
+            "centre_radius": settings.centre_radius,
+            "probabilities": settings.probabilities,
+            "quality_target": settings.quality_target,
+            "area_unit": settings.area_unit,
+        },
+    )
+    return assemble(source, settings, augment, detector)

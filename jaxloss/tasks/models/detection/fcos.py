@@ -11,7 +11,7 @@ import numpy as np
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
-from jaxloss.tasks.models.resampling import doubled
+from jaxloss.tasks.models.detection.pyramid import halving_maps, small_pyramid, strides_of
 
 # exp of more is wider than any image, and a step that leads there would end in an overflow.
 _LARGEST = 6.0
@@ -56,7 +56,7 @@ class TinyFCOS(DetectionNetwork):
     @property
     def strides(self) -> tuple[int, ...]:
         """See `DetectionNetwork`."""
-        return tuple(2 ** (level + 1) for level in range(len(self.features)))[-self.num_levels :]
+        return strides_of(len(self.features), self.num_levels)
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> DetectionOutputs:
@@ -70,23 +70,8 @@ class TinyFCOS(DetectionNetwork):
         layer = functools.partial(convolution, implementation=self.convolution, use_bias=False, dtype=dtype)
         statistics = {"use_running_average": not train, "momentum": self.momentum, "axis_name": self.axis_name}
         norm = functools.partial(nn.BatchNorm, **statistics, dtype=dtype)
-        maps, sizes = images.astype(dtype), []
-        for level, channels in enumerate(self.features):
-            maps = nn.relu(norm()(layer(channels, stride=2)(maps)))
-            if level > 0:
-                # Depthwise, with a 1x1 behind: depth that costs little.
-                maps = nn.relu(maps + norm()(layer(channels, 1)(layer(channels, groups=channels)(maps))))
-            sizes.append(maps)
-        return self._heads(self._pyramid(sizes[-self.num_levels :], layer, norm), layer)
-
-    def _pyramid(self, sizes: list[Array], layer: Callable, norm: Callable) -> list[Array]:
-        """Maps of one width, each with what lies below added, the finest first."""
-        levels, below = [], None
-        for fine in reversed(sizes):
-            maps = layer(self.channels, 1)(fine)
-            below = maps if below is None else maps + doubled(below, *fine.shape[1:3])
-            levels.append(nn.relu(norm()(below)))
-        return levels[::-1]
+        sizes = halving_maps(images.astype(dtype), self.features, layer, norm)
+        return self._heads(small_pyramid(sizes[-self.num_levels :], self.channels, layer, norm), layer)
 
     def _first_biases(self) -> np.ndarray:
         """Of the classes, float32 `[C]`: with background, whose bias is 0, a softmax gives nearly the same as sigmoids do."""
