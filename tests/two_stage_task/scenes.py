@@ -9,7 +9,7 @@ BRANCHES = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn
 WEIGHTS = dict.fromkeys(BRANCHES, 1.0)
 AREAS = ("intersection", "union", "enclosing")
 READS = {name: AREAS if "regression" in name else ("prediction", "target", "overlap") for name in BRANCHES}
-TINY = {"features": (6, 8, 8), "num_levels": 2, "channels": 8, "width": 16, "region_size": 3}
+TINY = {"features": (6, 8, 8), "num_levels": 2, "channels": 8, "head_width": 16, "region_size": 3}
 # A gain of 0.2 is enough for its rejection problems.
 SETTINGS = {
     "source": f"npz:{FILE}",

@@ -35,6 +35,7 @@ class Detector:
       details: facts for the report, beside those of the data.
       auxiliary_losses: see `Task`.
       independent_classes: see `Task`.
+      backbone: see `Task`.
     """
 
     offers: Mapping[str, tuple[str, ...]]
@@ -48,6 +49,7 @@ class Detector:
     details: Mapping[str, Any]
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     independent_classes: tuple[str, ...] = ()
+    backbone: Callable[[PyTree], PyTree] | None = None
 
 
 def assemble(
@@ -91,6 +93,7 @@ def assemble(
             problems={PREDICTIONS: detector.problem},
             data=data,
             with_division=build,
+            backbone=detector.backbone,
             auxiliary_losses=detector.auxiliary_losses,
             host_metrics=host_metrics,
             native_convolution=detector.native_convolution,

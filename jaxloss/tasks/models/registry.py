@@ -9,6 +9,7 @@ import flax.linen as nn
 
 from jaxloss.core.errors import UserError, did_you_mean, unknown
 from jaxloss.tasks.models.detection.faster_rcnn import TinyFasterRCNN
+from jaxloss.tasks.models.detection.faster_rcnn_resnet50 import FasterRCNNResNet50
 from jaxloss.tasks.models.detection.fcos import TinyFCOS
 from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
@@ -49,7 +50,10 @@ SEGMENTATION_MODELS: Mapping[str, Callable[..., SegmentationNetwork]] = {
 DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": TinyFCOS}
 
 # Every network is called with `(images [N, H, W, C], train)` and returns what both stages give, `FirstStage` and `SecondStage`.
-TWO_STAGE_MODELS: Mapping[str, Callable[..., TwoStageNetwork]] = {"tiny_faster_rcnn": TinyFasterRCNN}
+TWO_STAGE_MODELS: Mapping[str, Callable[..., TwoStageNetwork]] = {
+    "tiny_faster_rcnn": TinyFasterRCNN,
+    "faster_rcnn_resnet50_fpn": FasterRCNNResNet50,
+}
 
 
 def make_model(name: str, num_classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:

@@ -3,14 +3,18 @@
 import dataclasses
 from collections.abc import Sequence
 
+from jaxloss.core.conditions import When
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import are_finite, are_positive, setting
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 from jaxloss.tasks.detection.inputs import OF_TARGET, PIXELS
 from jaxloss.tasks.models.registry import TWO_STAGE_MODELS
 
+TINY = "tiny_faster_rcnn"
 SECTION = "task.two_stage_detection"
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
+
+WITH_BACKBONE = (When(f"{SECTION}.model", lambda name: name != TINY, "a network with a backbone"),)
 
 
 def _are_sizes(key: str, values: Sequence[float]) -> None:
@@ -38,7 +42,12 @@ class TwoStageDetectionSettings(BoxTaskSettings, section=SECTION, reads=READS):
       UserError: for settings that do not fit together.
     """
 
-    model: str = setting("tiny_faster_rcnn", "The network", choices=TWO_STAGE_MODELS)
+    model: str = setting(TINY, "The network", choices=TWO_STAGE_MODELS)
+    pretrained: str = setting(
+        "",
+        "A .safetensors file with ImageNet weights of the backbone (timm or torchvision names)",
+        acts_when=WITH_BACKBONE,
+    )
     area_unit: str = setting(
         OF_TARGET,
         "What intersection, union and enclosing area are measured in: target divides them by the area of the true box, so that "

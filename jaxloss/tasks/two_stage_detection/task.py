@@ -14,6 +14,7 @@ from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.splits import divide, load_source
+from jaxloss.tasks.models.backbone import network_backbone_mask, with_pretrained
 from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.registry import make_two_stage_model
 from jaxloss.tasks.two_stage_detection.anchors import make_anchors
@@ -58,7 +59,12 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         options = {**settings.model_options, "dtype": settings.precision}
         network = make_two_stage_model(settings.model, source.num_classes, num_anchors, options)
         network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
-        jax.eval_shape(lambda key: network.init(key, jnp.zeros((1, *image_size, 3))), jax.random.key(0))
+        # Parameters are the same for all sizes, and small images are soon through.
+        small = jnp.zeros((1, *[2 * network.strides[-1]] * 2, 3), jnp.float32)
+        init = functools.partial(_init, network, small)
+        shapes = jax.eval_shape(init, jax.random.key(0))
+        if settings.pretrained:
+            init = with_pretrained(init, network, settings.pretrained, part=None)
     stages = make_stages(settings, network, source.num_classes, image_size)
     of_regions = stages.inputs[1]
     decode = RegionDecoder(
@@ -70,11 +76,6 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         settings.candidates,
     )
     augment = BOX_AUGMENTATIONS[settings.augmentation]
-    # Parameters are the same for all sizes, and small images are soon through.
-    small = jnp.zeros((1, *[2 * network.strides[-1]] * 2, 3), jnp.float32)
-
-    def init(key: Array) -> PyTree:
-        return network.init(key, small)
 
     def detect(variables: PyTree, images: Array) -> Detections:
         return decode(*stages.predict(variables, images))
@@ -89,8 +90,10 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         problem=make_problem(stages, augment, *asked),
         output_samples=functools.partial(region_samples, stages.inputs),
         native_convolution=getattr(network, "convolution", "native") == "native",
+        backbone=network_backbone_mask if any(jax.tree.leaves(network_backbone_mask(shapes["params"]))) else None,
         details={
             "network": settings.model,
+            "pretrained": settings.pretrained or "no",
             "strides": list(network.strides),
             "num_anchors": len(stages.proposer.anchors),
             "anchor_scales": list(settings.anchor_scales),
@@ -102,6 +105,10 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         },
     )
     return assemble(source, settings, augment, detector)
+
+
+def _init(network: TwoStageNetwork, images: Array, key: Array) -> PyTree:
+    return network.init(key, images)
 
 
 def make_stages(

@@ -98,14 +98,14 @@ class SmallPyramid(nn.Module):
 class FasterRCNN(TwoStageNetwork):
     """What the networks of two stages share: everything behind the pyramid.
 
-    A class of its own has, beside the attributes that are listed in `TinyFasterRCNN`, the submodule `pyramid` that `setup` makes.
+    A network has `pyramid(images, train)`, which gives its maps, beside the attributes that are listed in `TinyFasterRCNN`.
     """
 
-    def make_heads(self) -> None:
-        """Makes the submodules `proposal_head` and `region_head`; for calls inside `setup`."""
+    def make_heads(self, proposal_channels: int) -> None:
+        """Makes the submodules `proposal_head`, of so many channels, and `region_head`; for calls inside `setup`."""
         implementation = getattr(self, "convolution", "native")
-        self.proposal_head = RegionProposalHead(self.num_anchors, self.channels, implementation, self.dtype)
-        self.region_head = RegionHead(self.num_classes, self.width, self.dtype)
+        self.proposal_head = RegionProposalHead(self.num_anchors, proposal_channels, implementation, self.dtype)
+        self.region_head = RegionHead(self.num_classes, self.head_width, self.dtype)
 
     def propose(self, images: Array, train: bool = False) -> FirstStage:
         """See `TwoStageNetwork.propose`.
@@ -148,7 +148,7 @@ class TinyFasterRCNN(FasterRCNN):
       features: channels of the maps of 1/2, 1/4, 1/8, ... of the size of the image.
       num_levels: of the pyramid, the last maps; strides 8, 16 and 32 with five maps and three levels.
       channels: of the pyramid and the first stage.
-      width: of the two layers of the second stage.
+      head_width: of the two layers of the second stage.
       region_size: bins along each side of a region, see `roi_align`.
       sampling_ratio: points along each side of a bin.
       canonical_cells: root of the area of a region that just reaches a level, in strides of that level.
@@ -166,7 +166,7 @@ class TinyFasterRCNN(FasterRCNN):
     features: tuple[int, ...] = (16, 32, 64, 96, 128)
     num_levels: int = 3
     channels: int = 48
-    width: int = 64
+    head_width: int = 64
     region_size: int = 5
     sampling_ratio: int = 2
     canonical_cells: float = 4.0
@@ -184,4 +184,4 @@ class TinyFasterRCNN(FasterRCNN):
         """Makes the submodules."""
         shared = {"convolution": self.convolution, "dtype": self.dtype, "momentum": self.momentum, "axis_name": self.axis_name}
         self.pyramid = SmallPyramid(self.features, self.num_levels, self.channels, **shared)
-        self.make_heads()
+        self.make_heads(self.channels)
