@@ -78,7 +78,7 @@ def get_config():
     config.training.batch_size = BATCH_SIZE
     config.training.num_epochs = 1.0
     config.training.learning_rate = 0.04
-    config.training.schedule = "steps"
+    config.training.schedule = "constant"
     config.training.warmup_epochs = WARMUP_STEPS * BATCH_SIZE / task.train_limit
 
     # Table 4.
