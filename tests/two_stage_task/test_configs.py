@@ -61,6 +61,7 @@ MINIATURE = {
     "filters.rejection.minimum_gain": "0.1",
     "filters.batch": "32",
     "comparison.num_divisions": "1",
+    "comparison.test_seeds": "2",
     "comparison.handcrafted": f"('{loss_text('cross_entropy', 'giou')}',)",
     "execution.workers": "1",
 }
