@@ -100,7 +100,7 @@ def config_of(folders, path, overrides=None):
     return load_config(str(path), {"data_dir": str(folders[path]), **small, **(overrides or {})})
 
 
-@pytest.mark.parametrize("path", [BCCD, COCO], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [BCCD, pytest.param(COCO, marks=pytest.mark.slow)], ids=lambda path: path.stem)
 def test_it_passes_the_checks_of_a_run(folders, path):
     plan = make_plan(config_of(folders, path, {"filters.rejection.num_samples": "2"}))
     inputs = {branch.name: branch.form.inputs for branch in plan.space.branches}

@@ -61,6 +61,7 @@ def test_right_predictions_have_the_highest_metric_and_wrong_ones_none(problems)
         np.testing.assert_allclose(problem.metrics(wanted + 50), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("branch", "name", "rate"),
     [
@@ -92,6 +93,7 @@ def test_gradient_descent_on_a_good_loss_raises_the_metric(problems, branch, nam
     assert np.mean(optimised(-1.0)) <= np.mean(before)
 
 
+@pytest.mark.slow
 def test_where_logits_are_optimised_losses_may_read_them(folder):
     task = make(folder, context={"rejection_variable": "logits"})
     variables = jax.jit(task.init)(jax.random.key(0))

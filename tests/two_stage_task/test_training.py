@@ -36,6 +36,7 @@ def test_it_is_what_a_task_has_to_be(task):
     assert {*check_task(task, batch_size=4, reads=READS, num_samples=2)} == {*BRANCHES}
 
 
+@pytest.mark.slow
 def test_all_losses_have_gradients_also_for_images_without_boxes(task):
     variables = jax.jit(task.init)(jax.random.key(0))
     batch = jax.tree.map(lambda leaf: leaf[:4], task.data[TRAIN])
