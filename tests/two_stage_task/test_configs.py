@@ -138,5 +138,5 @@ def test_four_branches_are_searched_at_once(folders, path, tmp_path):
     assert summary["counts"]["trained"] == 3
     names = {row["name"] for row in summary["comparison"]}
     assert loss_text("cross_entropy", "giou") in names
-    assert all(np.isfinite(row["tuned"]["test_scores"]["ap50"]) for row in summary["comparison"])
+    assert all(np.isfinite(row["tuned"]["test_scores"]["ap50"]).all() for row in summary["comparison"])
     assert "rcnn_regression" in (tmp_path / "run" / "report.html").read_text()
