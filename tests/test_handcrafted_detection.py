@@ -28,6 +28,9 @@ def inputs(seed=0):
         "target": (labels[..., None, None] == np.arange(3)).astype(float),
         "distances": distances,
         "target_distances": wanted,
+        # Any four numbers will do.
+        "deltas": distances,
+        "target_deltas": wanted,
         **{name: np.reshape([one[name[0]] for one in areas], (*shape, 1)) for name in ("intersection", "union", "enclosing")},
     }
     for array in arrays.values():
@@ -64,6 +67,9 @@ def expected(name, given, boxes):
                 "bounded_iou": smooth(np.array(reference.bounded(box, wanted)), beta).sum(),
                 "box_l1": np.abs(box - wanted).mean(),
                 "box_smooth_l1": smooth(np.abs(box - wanted), beta).mean(),
+                # The box is these four numbers with two signs changed.
+                "delta_l1": np.abs(box - wanted).sum(),
+                "delta_smooth_l1": smooth(np.abs(box - wanted), beta).sum(),
             }[name]
         )
     return np.reshape(found, (2, COUNT))

@@ -47,8 +47,8 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},
-            "it is read by task.name=classification or task.name=detection or task.name=segmentation, and this run has "
-            "task.name=retrieval",
+            "it is read by task.name=classification or task.name=detection or task.name=segmentation or "
+            "task.name=two_stage_detection, and this run has task.name=retrieval",
         ),
         ({"filters.rejection.enabled": "false", "filters.rejection.momentum": "0.5"}, "filters.rejection.enabled=true"),
         (

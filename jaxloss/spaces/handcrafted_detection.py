@@ -2,8 +2,8 @@
 
 Those of classification read `logits` and `target` `[N, H, W, C]`, each class a question of its own: background is where all
 targets are 0. Those of boxes read the areas of intersection, union and enclosing box, `[N, H, W, 1]`, whose quotients do not
-depend on the unit, or the distances from a location to the four sides, `[N, H, W, 4]`, in strides. All return one value per
-position `[N, H, W, 1]`.
+depend on the unit, or the distances from a location to the four sides, `[N, H, W, 4]`, in strides, or deltas from a region,
+`[N, H, W, 4]`. All return one value per position `[N, H, W, 1]`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ from jaxloss.spaces.hyperparameters import TuningRange
 
 AREAS = ("intersection", "union", "enclosing")
 DISTANCES = ("distances", "target_distances")
+DELTAS = ("deltas", "target_deltas")
 
 
 def _classes(inputs: LossInputs) -> tuple[Array, Array]:
@@ -103,11 +104,28 @@ def box_smooth_l1(inputs: LossInputs, beta: Array) -> Array:
     return jnp.mean(_smooth(jnp.abs(boxes - wanted), beta), axis=-1, keepdims=True)
 
 
+def delta_l1(inputs: LossInputs) -> Array:
+    """The sum over the four deltas of `|t - t*|`."""
+    return sum_over_classes(_delta_errors(inputs))
+
+
+def delta_smooth_l1(inputs: LossInputs, beta: Array) -> Array:
+    """The sum over the four deltas of `x^2 / (2 beta)` up to `x = beta` and `x - beta / 2` beyond."""
+    return sum_over_classes(_smooth(_delta_errors(inputs), beta))
+
+
+def _delta_errors(inputs: LossInputs) -> Array:
+    found, wanted = (jnp.where(inputs.mask, inputs.arrays[name], 0) for name in DELTAS)
+    return jnp.abs(found - wanted)
+
+
 def _smooth(errors: Array, beta: Array) -> Array:
     return jnp.where(errors < beta, errors**2 / (2 * beta), errors - beta / 2)
 
 
 _BETA = TuningRange(0.05, 2.0, 1.0, logarithmic=True)
+# The ninth is the first stage's in Ren et al.'s code.
+_DELTA_BETA = TuningRange(0.05, 2.0, 1 / 9, logarithmic=True)
 
 DETECTION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
@@ -135,5 +153,9 @@ DETECTION_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "box_l1", box_l1, {}, "Girshick, ICCV 2015, without the quadratic part; depends on the unit", DISTANCES
         ),
         HandcraftedFamily("box_smooth_l1", box_smooth_l1, {"beta": _BETA}, "Girshick, ICCV 2015; depends on the unit", DISTANCES),
+        HandcraftedFamily("delta_l1", delta_l1, {}, "Girshick, ICCV 2015, without the quadratic part", DELTAS),
+        HandcraftedFamily(
+            "delta_smooth_l1", delta_smooth_l1, {"beta": _DELTA_BETA}, "Girshick, ICCV 2015; Ren et al., NIPS 2015", DELTAS
+        ),
     )
 }

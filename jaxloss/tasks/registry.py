@@ -16,6 +16,7 @@ from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.pose.settings import PoseSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
+from jaxloss.tasks.two_stage_detection.settings import TwoStageDetectionSettings
 
 
 class RegisteredTask(NamedTuple):
@@ -37,4 +38,7 @@ TASKS: dict[str, RegisteredTask] = {
     "pose": RegisteredTask(PoseSettings, later("jaxloss.tasks.pose.task:make_pose")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
     "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),
+    "two_stage_detection": RegisteredTask(
+        TwoStageDetectionSettings, later("jaxloss.tasks.two_stage_detection.task:make_two_stage_detection")
+    ),
 }

@@ -23,6 +23,7 @@ from tests.detection_task.cells import TINY as TINY_DETECTOR
 from tests.detection_task.cells import write as write_cells
 from tests.pose_task import puppets
 from tests.segmentation_task.scenes import CLASSES, scenes
+from tests.two_stage_task.scenes import SETTINGS as TINY_STAGES
 
 
 def _registered(name, folder):
@@ -52,7 +53,10 @@ def _registered(name, folder):
     if name == "pose":
         puppets.write(folder, 32)
         options = {"source": f"npz:{puppets.FILE}", "model_options": puppets.TINY}
-    context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=0.2 if name == "detection" else MINIMUM_GAIN)
+    if name == "two_stage_detection":
+        write_cells(folder, 28)
+        options = TINY_STAGES
+    context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=0.2 if "detection" in name else MINIMUM_GAIN)
     return TASKS[name].make(settings(**options), context)
 
 

@@ -9,9 +9,9 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from jaxloss.tasks.detection.common_settings import METRICS as CHOICES
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.scoring import METRICS, make_host_metrics
-from jaxloss.tasks.detection.settings import METRICS as CHOICES
 
 CLASSES = ("a", "b", "c")
 

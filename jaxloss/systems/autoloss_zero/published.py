@@ -24,6 +24,25 @@ AUTOLOSS_ZERO_FORMULAS = {
     "autoloss_zero_pose": "Add(Square(Add(prediction, Neg(Mul(16, Square(Square(target)))))), Square(Square(prediction)))",
 }
 
+# Of boxes, by the areas of intersection, union and enclosing box; with them the losses of the two stages of Faster R-CNN, and
+# those that were found for Mask R-CNN where they differ (its regression in the first stage is the same).
+AUTOLOSS_ZERO_BOX_FORMULAS = {
+    "autoloss_zero_rpn_regression": "Mul(enclosing, Inv(Add(intersection, union)))",
+    "autoloss_zero_rcnn_regression": "Neg(Log(Mul(intersection, Inv(enclosing))))",
+    "autoloss_zero_instance_rcnn_regression": "Neg(Mul(Sqrt(intersection), Inv(Sqrt(enclosing))))",
+}
+AUTOLOSS_ZERO_STAGE_FORMULAS = {
+    "autoloss_zero_instance_rpn_classification": "Neg(Mul(Mul(target, prediction), Inv(Tanh(prediction))))",
+    "autoloss_zero_detection": " | ".join(
+        (
+            f"rpn_classification: {AUTOLOSS_ZERO_FORMULAS['autoloss_zero_rpn_classification']}",
+            f"rpn_regression: {AUTOLOSS_ZERO_BOX_FORMULAS['autoloss_zero_rpn_regression']}",
+            f"rcnn_classification: {AUTOLOSS_ZERO_FORMULAS['autoloss_zero_classification']}",
+            f"rcnn_regression: {AUTOLOSS_ZERO_BOX_FORMULAS['autoloss_zero_rcnn_regression']}",
+        )
+    ),
+}
+
 # Loss -> the metric of segmentation that it was found for, as `tasks.metrics.segmentation` names it. Those of the two boundary
 # metrics were trained with the boundaries of the labels as targets.
 METRIC_OF_LOSS = {

@@ -5,7 +5,11 @@ H. Li et al.: AutoLoss-Zero: Searching Loss Functions from Scratch for Generic T
 
 from jaxloss.core.later import later
 from jaxloss.search.presets import STRONG
-from jaxloss.systems.autoloss_zero.published import AUTOLOSS_ZERO_FORMULAS
+from jaxloss.systems.autoloss_zero.published import (
+    AUTOLOSS_ZERO_BOX_FORMULAS,
+    AUTOLOSS_ZERO_FORMULAS,
+    AUTOLOSS_ZERO_STAGE_FORMULAS,
+)
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.base import System
 
@@ -13,7 +17,7 @@ AUTOLOSS_ZERO_SYSTEM = System(
     "autoloss_zero",
     AutoLossZeroSettings,
     later("jaxloss.systems.autoloss_zero.space:autoloss_zero"),
-    published=AUTOLOSS_ZERO_FORMULAS,
+    published={**AUTOLOSS_ZERO_FORMULAS, **AUTOLOSS_ZERO_BOX_FORMULAS, **AUTOLOSS_ZERO_STAGE_FORMULAS},
     # A copy is never trained again: beside it, more candidates compete.
     search_presets={STRONG: {"space.autoloss_zero.copy_probability": 0.0, "space.autoloss_zero.term_probability": 0.3}},
 )

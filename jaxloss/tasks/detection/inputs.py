@@ -31,7 +31,27 @@ REGRESSION_WEIGHTS = (CENTRENESS, EVENLY)
 # Of the classes: each a question of its own, or all with background as the last of them.
 SIGMOID, SOFTMAX = PROBABILITIES = ("sigmoid", "softmax")
 
+AREAS = ("intersection", "union", "enclosing")
+
 Forward = Callable[[PyTree, Mapping[str, Array], Array], tuple[dict[str, LossInputs], PyTree]]
+
+
+def areas_of(boxes: Array, wanted: Array, unit: str, strides: Array | float = 1.0) -> dict[str, Array]:
+    """The three areas `[..., 1, 1]` of boxes with the true ones, `[..., 4]`.
+
+    Args:
+      boxes: that are predicted.
+      wanted: the true ones.
+      unit: in `AREA_UNITS`.
+      strides: what boxes are measured in, in pixels; broadcasts to `[...]`.
+    """
+    found = overlap(boxes, wanted)
+    if unit == OF_TARGET:
+        whole = area(wanted)
+        found = [quotient(one, whole) for one in found]
+    elif unit == PIXELS:
+        found = [one * strides**2 for one in found]
+    return {name: one[..., None, None] for name, one in zip(AREAS, found, strict=True)}
 
 
 @jax.tree_util.register_dataclass
@@ -152,13 +172,7 @@ class BoxInputs:
           wanted: the true ones.
           strides: in pixels, `[N, L]` or `[1, L]`.
         """
-        found = overlap(around(distances), around(wanted))
-        if self.area_unit == OF_TARGET:
-            whole = area(around(wanted))
-            found = [quotient(one, whole) for one in found]
-        elif self.area_unit == PIXELS:
-            found = [one * strides**2 for one in found]
-        return {name: one[..., None, None] for name, one in zip(("intersection", "union", "enclosing"), found, strict=True)}
+        return areas_of(around(distances), around(wanted), self.area_unit, strides)
 
     def quality(self, logits: Array, distances: Array, targets: Targets) -> LossInputs:
         """Logits and target of the quality of positive locations, `[N, L, 1, 1]`."""

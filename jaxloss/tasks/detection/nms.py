@@ -31,7 +31,7 @@ def suppress(boxes: Array, scores: Array, minimum_score: float, maximum_iou: flo
     never touch each other.
 
     Args:
-      boxes: float `[L, 4]`, shared by all classes.
+      boxes: float `[L, 4]`, shared by all classes, or `[L, C, 4]`, one for each.
       scores: float `[L, C]`, 0 to 1.
       minimum_score: what is not above it is left out.
       maximum_iou: two kept boxes of a class overlap by at most so much.
@@ -45,7 +45,8 @@ def suppress(boxes: Array, scores: Array, minimum_score: float, maximum_iou: flo
     flat = jnp.where(scores > minimum_score, scores, 0).reshape(-1)
     # `top_k` takes the first of equal ones, as a stable sort would.
     sure, index = lax.top_k(flat, min(candidates, flat.size))
-    own, labels = boxes[index // num_classes], index % num_classes
+    own = boxes.reshape(-1, 4)[index] if boxes.ndim == 3 else boxes[index // num_classes]
+    labels = index % num_classes
     is_other = labels[:, None] != labels[None, :]
     touches = jnp.where(is_other, False, overlap(own[:, None], own[None]).iou > maximum_iou)
     places = jnp.arange(len(sure))
@@ -70,5 +71,5 @@ def suppress(boxes: Array, scores: Array, minimum_score: float, maximum_iou: flo
 
 
 def suppress_all(boxes: Array, scores: Array, minimum_score: float, maximum_iou: float, most: int, candidates: int) -> Detections:
-    """`suppress` for every image of a batch: boxes `[N, L, 4]`, scores `[N, L, C]`."""
+    """`suppress` for every image of a batch: boxes `[N, L, 4]` or `[N, L, C, 4]`, scores `[N, L, C]`."""
     return jax.vmap(lambda *one: suppress(*one, minimum_score, maximum_iou, most, candidates))(boxes, scores)

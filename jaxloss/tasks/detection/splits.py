@@ -11,10 +11,10 @@ from jaxloss.tasks.data.boxes.load import load_boxes
 from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID, BoxedImages, BoxSource, LazyImages
 from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, StreamedRows, place_split
-from jaxloss.tasks.detection.settings import DetectionSettings
+from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 
 
-def load_source(settings: DetectionSettings, context: TaskContext) -> BoxSource:
+def load_source(settings: BoxTaskSettings, context: TaskContext) -> BoxSource:
     """All images and boxes, with a test set.
 
     Raises:
@@ -33,7 +33,7 @@ def load_source(settings: DetectionSettings, context: TaskContext) -> BoxSource:
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
 
 
-def divide(source: BoxSource, settings: DetectionSettings, division: int) -> Mapping[str, BoxedImages]:
+def divide(source: BoxSource, settings: BoxTaskSettings, division: int) -> Mapping[str, BoxedImages]:
     """The splits of one division of the data.
 
     Raises:

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, PyTree
-from jaxloss.tasks.base import SPLITS, Task
+from jaxloss.tasks.base import Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.boxes.source import CONTENT, IMAGE
 from jaxloss.tasks.data.preprocess import standardise
-from jaxloss.tasks.data.stream import STREAMED
+from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.assignment import Assignment, FCOSAssignment
 from jaxloss.tasks.detection.atss import ATSSAssignment
 from jaxloss.tasks.detection.augmentation import make_box_augmentation, size_after
@@ -21,11 +20,9 @@ from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.network import make_detector
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
-from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.rejection import make_problem
-from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
 from jaxloss.tasks.detection.settings import ATSS, SECTION, DetectionSettings
-from jaxloss.tasks.detection.splits import divide, load_source, place
+from jaxloss.tasks.detection.splits import divide, load_source
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
 
@@ -56,7 +53,6 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     source = load_source(settings, context)
     # An empty split is a mistake of its own.
     divide(source, settings, settings.division)
-    class_names, most_boxes = source.class_names, source.most_boxes
     prepare = functools.partial(standardise, mean=settings.pixel_mean, deviation=settings.pixel_deviation)
     augment = make_box_augmentation(settings)
     image_size = source.test.images.shape[1:3]
@@ -93,60 +89,33 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     def detect(variables: PyTree, examples: Mapping[str, Array]) -> Detections:
         return decode(linen_network(network).predict(variables, prepare(examples[IMAGE])), examples[CONTENT])
 
-    def build(division: int) -> Task:
-        splits = divide(source, settings, division)
-        return Task(
-            name=source.name,
-            metric=settings.metric,
-            also_shown=tuple(name for name in METRICS if name != settings.metric),
-            parts={"ap": class_scores(class_names)},
-            offers=OFFERS,
-            init=detector.init,
-            forward=forward,
-            forward_over=forward_over,
-            augment=augment,
-            problems={PREDICTIONS: problem},
-            data=place(splits, most_boxes, settings.training_data == STREAMED),
-            with_division=build,
-            auxiliary_losses=auxiliary_losses(settings.quality_weight),
-            host_metrics=host_metrics,
-            backbone=detector.backbone,
-            native_convolution=getattr(network, "convolution", "native") == "native",
-            ranges=RANGES,
-            pictures=pictures,
-            independent_classes=() if background else (CLASSIFICATION,),
-            output_samples=functools.partial(box_samples, inputs, network.strides),
-            details={
-                **{f"num_{name}": len(splits[name]) for name in SPLITS},
-                **{f"num_{name}_boxes": splits[name].num_objects for name in SPLITS},
-                "num_classes": source.num_classes,
-                "class_names": list(class_names),
-                "image_shape": [*image_size, 3],
-                "fitting": settings.fitting if any(settings.image_size) else "as they are",
-                "training_size": list(training_size),
-                "training_data": settings.training_data,
-                "strides": list(network.strides),
-                "num_locations": len(locations),
-                **facts,
-                "probabilities": settings.probabilities,
-                "quality_target": settings.quality_target,
-                "area_unit": settings.area_unit,
-                "division": division,
-                "augmentation": settings.augmentation,
-                "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
-                "network": settings.model,
-                "precision": settings.precision,
-                "pretrained": settings.pretrained or "no",
-                "num_parameters": detector.num_parameters,
-            },
-        )
-
-    forward = forward_over(None)
-    host_metrics = make_host_metrics(detect, class_names, settings.evaluation_batch)
-    pictures = make_pictures(detect, class_names)
     asked = context.rejection_variable, context.rejection_minimum_gain
-    problem = make_problem(train, augment, inputs, settings.rejection_locations, *asked)
-    return build(settings.division)
+    parts = Detector(
+        offers=OFFERS,
+        ranges=RANGES,
+        init=detector.init,
+        forward_over=forward_over,
+        detect=detect,
+        problem=make_problem(train, augment, inputs, settings.rejection_locations, *asked),
+        output_samples=functools.partial(box_samples, inputs, network.strides),
+        native_convolution=getattr(network, "convolution", "native") == "native",
+        num_parameters=detector.num_parameters,
+        auxiliary_losses=auxiliary_losses(settings.quality_weight),
+        independent_classes=() if background else (CLASSIFICATION,),
+        backbone=detector.backbone,
+        details={
+            "training_size": list(training_size),
+            "strides": list(network.strides),
+            "num_locations": len(locations),
+            **facts,
+            "probabilities": settings.probabilities,
+            "quality_target": settings.quality_target,
+            "area_unit": settings.area_unit,
+            "network": settings.model,
+            "pretrained": settings.pretrained or "no",
+        },
+    )
+    return assemble(source, settings, augment, parts)
 
 
 def _make_assignment(settings: DetectionSettings, strides: Sequence[int]) -> tuple[Assignment, dict[str, Any]]:

@@ -8,9 +8,12 @@ from typing import Any
 import flax.linen as nn
 
 from jaxloss.core.errors import UserError, did_you_mean, unknown
+from jaxloss.tasks.models.detection.faster_rcnn import TinyFasterRCNN
+from jaxloss.tasks.models.detection.faster_rcnn_resnet50 import FasterRCNNResNet50
 from jaxloss.tasks.models.detection.fcos import TinyFCOS
 from jaxloss.tasks.models.detection.fcos_resnet50 import FCOSResNet50
 from jaxloss.tasks.models.detection.network import DetectionNetwork
+from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
 from jaxloss.tasks.models.embeddings import EmbeddingNetwork
 from jaxloss.tasks.models.mgn import MGN
@@ -53,6 +56,12 @@ DETECTION_MODELS: Mapping[str, Callable[..., DetectionNetwork]] = {"tiny_fcos": 
 POSE_MODELS: Mapping[str, Callable[..., PoseNetwork]] = {
     "light_pose": LightPose,
     **{f"simple_baseline_{name}": functools.partial(SimpleBaseline, depths=depths) for name, depths in DEPTHS.items()},
+}
+
+# Every network is called with `(images [N, H, W, C], train)` and returns what both stages give, `FirstStage` and `SecondStage`.
+TWO_STAGE_MODELS: Mapping[str, Callable[..., TwoStageNetwork]] = {
+    "tiny_faster_rcnn": TinyFasterRCNN,
+    "faster_rcnn_resnet50_fpn": FasterRCNNResNet50,
 }
 
 
@@ -126,6 +135,23 @@ def make_pose_model(name: str, num_keypoints: int, options: Mapping[str, Any] | 
       UserError: for an unknown network or an option that it does not have.
     """
     return _make(POSE_MODELS, name, options, num_keypoints=num_keypoints)
+
+
+def make_two_stage_model(
+    name: str, num_classes: int, num_anchors: int, options: Mapping[str, Any] | None = None
+) -> TwoStageNetwork:
+    """Builds a network of two stages from plain values.
+
+    Args:
+      name: in `TWO_STAGE_MODELS`.
+      num_classes: without background.
+      num_anchors: of a location.
+      options: attributes of the network; lists are taken as tuples.
+
+    Raises:
+      UserError: for an unknown network or an option that it does not have.
+    """
+    return _make(TWO_STAGE_MODELS, name, options, num_classes=num_classes, num_anchors=num_anchors)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

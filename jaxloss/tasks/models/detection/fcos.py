@@ -1,7 +1,6 @@
 """A small FCOS that trains in seconds on a CPU: the proxy network of detection."""
 
 import functools
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ from jaxloss.core.types import Array
 from jaxloss.tasks.models.convolution import convolution
 from jaxloss.tasks.models.detection.heads import first_biases, shared_heads
 from jaxloss.tasks.models.detection.network import DetectionNetwork, DetectionOutputs
-from jaxloss.tasks.models.resampling import doubled
+from jaxloss.tasks.models.detection.small_pyramid import halving_maps, small_pyramid, strides_of
 
 
 class TinyFCOS(DetectionNetwork):
@@ -52,7 +51,7 @@ class TinyFCOS(DetectionNetwork):
     @property
     def strides(self) -> tuple[int, ...]:
         """See `DetectionNetwork`."""
-        return tuple(2 ** (level + 1) for level in range(len(self.features)))[-self.num_levels :]
+        return strides_of(len(self.features), self.num_levels)
 
     @nn.compact
     def __call__(self, images: Array, train: bool = False) -> DetectionOutputs:
@@ -66,14 +65,8 @@ class TinyFCOS(DetectionNetwork):
         layer = functools.partial(convolution, implementation=self.convolution, use_bias=False, dtype=dtype)
         statistics = {"use_running_average": not train, "momentum": self.momentum, "axis_name": self.axis_name}
         norm = functools.partial(nn.BatchNorm, **statistics, dtype=dtype)
-        maps, sizes = images.astype(dtype), []
-        for level, channels in enumerate(self.features):
-            maps = nn.relu(norm()(layer(channels, stride=2)(maps)))
-            if level > 0:
-                # Depthwise, with a 1x1 behind: depth that costs little.
-                maps = nn.relu(maps + norm()(layer(channels, 1)(layer(channels, groups=channels)(maps))))
-            sizes.append(maps)
-        levels = self._pyramid(sizes[-self.num_levels :], layer, norm)
+        sizes = halving_maps(images.astype(dtype), self.features, layer, norm)
+        levels = small_pyramid(sizes[-self.num_levels :], self.channels, layer, norm)
         # Made once, called at every level: their parameters are shared.
         towers = [[(layer(self.channels), nn.GroupNorm(num_groups=8, dtype=dtype)) for _ in range(self.depth)] for _ in range(2)]
         last = functools.partial(nn.Dense, dtype=jnp.float32, kernel_init=nn.initializers.normal(0.01))
@@ -81,12 +74,3 @@ class TinyFCOS(DetectionNetwork):
         heads = last(len(biases), bias_init=nn.initializers.constant(biases)), last(4), last(1)
         factors = self.param("level_factors", nn.initializers.ones, (self.num_levels,))
         return shared_heads(levels, towers, heads, factors)
-
-    def _pyramid(self, sizes: list[Array], layer: Callable, norm: Callable) -> list[Array]:
-        """Maps of one width, each with what lies below added, the finest first."""
-        levels, below = [], None
-        for fine in reversed(sizes):
-            maps = layer(self.channels, 1)(fine)
-            below = maps if below is None else maps + doubled(below, *fine.shape[1:3])
-            levels.append(nn.relu(norm()(below)))
-        return levels[::-1]

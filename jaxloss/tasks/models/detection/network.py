@@ -25,13 +25,8 @@ class DetectionOutputs:
     quality: Array
 
 
-class DetectionNetwork(Pretrainable):
-    """A network `(images [N, H, W, channels], train) -> DetectionOutputs`.
-
-    All networks have the attributes `num_classes`, `background` (whether it is a class more, the last), `dtype` and `axis_name`:
-    under that name of a device axis, over which a batch is divided, `network.clone(axis_name=...)` normalises by the statistics
-    of the whole batch.
-    """
+class PyramidNetwork(Pretrainable):
+    """A network with outputs at every location of a pyramid."""
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -48,3 +43,12 @@ class DetectionNetwork(Pretrainable):
         least = self.strides[-1] + 1
         if min(height, width) < least:
             raise UserError(f"{type(self).__name__} needs images of at least {least} x {least} pixels, not {height} x {width}")
+
+
+class DetectionNetwork(PyramidNetwork):
+    """A network `(images [N, H, W, channels], train) -> DetectionOutputs`.
+
+    All networks have the attributes `num_classes`, `background` (whether it is a class more, the last), `dtype` and `axis_name`:
+    under that name of a device axis, over which a batch is divided, `network.clone(axis_name=...)` normalises by the statistics
+    of the whole batch.
+    """
