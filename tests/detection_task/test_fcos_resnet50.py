@@ -175,7 +175,7 @@ def test_a_small_one_learns(folder, assignment):
 
 @pytest.mark.slow
 def test_one_step_of_the_whole_network_at_512(folder):
-    """The published network on two images; the loss falls along the gradient."""
+    """The published network on two images: the step is finite, at all of its locations."""
     task = make(folder, model="fcos_resnet50", model_options={}, image_size=(512, 512), size_limits=(), train_limit=2)
     loss = branch_families("classification: sigmoid_focal | regression: giou", {"classification": 1.0, "regression": 1.0})
     trial = Trial(loss, loss.tuned(None, loss.customary()), 0.01, 0, 0, TRAIN, num_steps=1, keep_end=True)
