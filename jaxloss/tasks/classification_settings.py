@@ -4,20 +4,20 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, unless, when
+from jaxloss.core.conditions import unless, when
 from jaxloss.core.draws import FOLLOWS, moved
 from jaxloss.core.settings import Settings, are_different, are_finite, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.load import SOURCES
 from jaxloss.tasks.data.noise import NOISES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
+from jaxloss.tasks.division_settings import DIVISIONS
 from jaxloss.tasks.metrics.registry import ACCURACY, METRICS
 from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
 NOISY = (unless("task.classification.noise_kind", "none"),)
 IMBALANCED = (unless("task.classification.imbalance_ratio", 1.0),)
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
 def _are_metrics(key: str, names: Sequence[str]) -> None:

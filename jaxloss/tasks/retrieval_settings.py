@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, in_mode, unless, when
+from jaxloss.core.conditions import in_mode, unless, when
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
 from jaxloss.tasks.cosine_problem import VARIABLES
@@ -12,6 +12,7 @@ from jaxloss.tasks.data.identities.images import RESAMPLINGS
 from jaxloss.tasks.data.identities.roles import QUERY_RULES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
+from jaxloss.tasks.division_settings import DIVISIONS
 from jaxloss.tasks.metrics.reranking import EXPANSIONS, RerankingSettings
 from jaxloss.tasks.models.registry import EMBEDDING_MODELS, PRECISIONS
 from jaxloss.tasks.retrieval_inputs import COSINES_TO
@@ -20,7 +21,6 @@ from jaxloss.tasks.retrieval_scores import METRICS
 IN_SEARCH = (in_mode("search"),)
 RERANKED = (when("task.retrieval.rerank", True),)
 RESIZED = (unless("task.retrieval.image_size", (0, 0)),)
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
 @dataclasses.dataclass(frozen=True)

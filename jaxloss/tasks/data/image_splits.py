@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN
+from jaxloss.tasks.division_settings import DivisionSettings
 
 
 class Images(Protocol):
@@ -57,6 +58,16 @@ def with_held_out_test(source: Source, fractions: Sequence[float], seed: int, bl
     kept = np.sort(np.concatenate([parts[TRAIN], parts[SEARCH_EVAL]]))
     # In the order of the source, so that neighbours are neighbours still.
     return dataclasses.replace(source, train=source.train.take(kept), test=source.train.take(np.sort(parts[TEST])).in_memory())
+
+
+def divide(source: Source, settings: DivisionSettings, division: int) -> Mapping[str, Any]:
+    """The splits of one division of a source, as its settings say, by name; images of the kind that the source holds.
+
+    Raises:
+      UserError: see `split_images`.
+    """
+    limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
+    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def split_images(

@@ -9,13 +9,14 @@ from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SPLITS, ProblemMaker, Task
 from jaxloss.tasks.data.boxes.source import BoxSource
+from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.stream import STREAMED
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 from jaxloss.tasks.detection.inputs import Forward
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
-from jaxloss.tasks.detection.splits import divide, place
+from jaxloss.tasks.detection.splits import place
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,15 +4,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, unless
+from jaxloss.core.conditions import unless
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_pixels, are_positive, options, setting
+from jaxloss.core.settings import are_pixels, are_positive, options, setting
 from jaxloss.tasks.data.boxes.load import BOX_SOURCES
 from jaxloss.tasks.data.masks.frame import FITTINGS, STRETCH
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
+from jaxloss.tasks.division_settings import DivisionSettings
 from jaxloss.tasks.models.registry import PRECISIONS
 
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 # As `detection.scoring` has them, which imports the evaluator; a test holds both together.
 METRICS = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
 
@@ -28,7 +28,7 @@ def fitting_of(section: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class BoxTaskSettings(Settings, section=""):
+class BoxTaskSettings(DivisionSettings, section=""):
     """What the settings of all tasks with boxes have; a task adds its section, its network and its rules.
 
     Raises:
@@ -39,23 +39,6 @@ class BoxTaskSettings(Settings, section=""):
     source_options: Mapping[str, str] = options("What only this kind of source has, such as its folder of images")
     download: bool = setting(False, "Whether a source may fetch what is absent")
     image_size: tuple[int, int] = setting((0, 0), "(height, width) that images and boxes are brought to; (0, 0): as they are")
-    fractions: tuple[float, float, float] = setting((0.6, 0.2, 0.2), "Of train, search_eval and test")
-    test_seed: int = setting(
-        0,
-        "Of the images that are held out for the test, where the source has no test set of its own; no other seed moves it",
-        low=0,
-        high=2**30,
-    )
-    division: int = setting(0, "Number of the division into train and search_eval", low=0, high=2**30, acts_when=DIVISIONS)
-    block: int = setting(
-        1,
-        "So many neighbours in the order of the source stay in one split: frames of a film look like those beside them",
-        low=1,
-        high=10**6,
-    )
-    train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
-    search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
-    test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
     model_options: Mapping[str, Any] = options("Attributes of the network, such as channels")
     # Parameters, statistics of BatchNorm, the last layers and the loss are float32 in either case.
     precision: str = setting("float32", "What the network computes in", choices=PRECISIONS)

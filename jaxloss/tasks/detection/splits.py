@@ -9,7 +9,7 @@ from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.data.boxes.load import load_boxes
 from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID, BoxedImages, BoxSource, LazyImages
-from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
+from jaxloss.tasks.data.image_splits import with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, StreamedRows, place_split
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 
@@ -31,16 +31,6 @@ def load_source(settings: BoxTaskSettings, context: TaskContext) -> BoxSource:
         streamed=settings.training_data == STREAMED,
     )
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
-
-
-def divide(source: BoxSource, settings: BoxTaskSettings, division: int) -> Mapping[str, BoxedImages]:
-    """The splits of one division of the data.
-
-    Raises:
-      UserError: see `split_images`.
-    """
-    limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def place(splits: Mapping[str, BoxedImages], most_boxes: int, streamed: bool) -> dict[str, PyTree]:

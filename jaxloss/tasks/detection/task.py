@@ -9,6 +9,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.boxes.source import CONTENT, IMAGE
+from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.assignment import Assignment, FCOSAssignment
@@ -22,7 +23,7 @@ from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
 from jaxloss.tasks.detection.rejection import make_problem
 from jaxloss.tasks.detection.settings import ATSS, SECTION, DetectionSettings
-from jaxloss.tasks.detection.splits import divide, load_source
+from jaxloss.tasks.detection.splits import load_source
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
 

@@ -4,18 +4,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, When, when
+from jaxloss.core.conditions import When, when
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_finite, are_positive, options, setting
+from jaxloss.core.settings import are_finite, are_positive, options, setting
 from jaxloss.tasks.data.keypoints.augment import AFFINE, AFFINE_FLIP, AUGMENTATIONS, FLIP
 from jaxloss.tasks.data.keypoints.load import KEYPOINT_SOURCES
+from jaxloss.tasks.division_settings import DivisionSettings
 from jaxloss.tasks.models.registry import POSE_MODELS, PRECISIONS
 from jaxloss.tasks.pose.inputs import CENTRES, ROUNDED
 from jaxloss.tasks.pose.measures import AP, AREAS, EXTENT, METRICS
 
 SECTION = "task.pose"
 READS = ("data_dir", "filters.rejection.minimum_gain")
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 LIGHT = "light_pose"
 WITH_BACKBONE = (When(f"{SECTION}.model", lambda name: name != LIGHT, "a network with a backbone"),)
 FLIPPED = (when(f"{SECTION}.augmentation", FLIP, AFFINE_FLIP),)
@@ -24,7 +24,7 @@ GIVEN, COCO = CONSTANTS = ("given", "coco")
 
 
 @dataclasses.dataclass(frozen=True)
-class PoseSettings(Settings, section=SECTION, reads=READS):
+class PoseSettings(DivisionSettings, section=SECTION, reads=READS):
     """Keypoints of a human or an animal: one subject an image, a map for each keypoint, average precision or correct keypoints.
 
     Raises:
@@ -37,23 +37,6 @@ class PoseSettings(Settings, section=SECTION, reads=READS):
         (0, 0),
         "(height, width) that images are stretched to, or persons of COCO cut out in, with keypoints; (0, 0): as they are",
     )
-    fractions: tuple[float, float, float] = setting((0.6, 0.2, 0.2), "Of train, search_eval and test")
-    test_seed: int = setting(
-        0,
-        "Of the images that are held out for the test, where the source has no test set of its own; no other seed moves it",
-        low=0,
-        high=2**30,
-    )
-    division: int = setting(0, "Number of the division into train and search_eval", low=0, high=2**30, acts_when=DIVISIONS)
-    block: int = setting(
-        1,
-        "So many neighbours in the order of the source stay in one split: frames of a film look like those beside them",
-        low=1,
-        high=10**6,
-    )
-    train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
-    search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
-    test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
     model: str = setting(LIGHT, "The network", choices=POSE_MODELS)
     model_options: Mapping[str, Any] = options("Attributes of the network, such as output_stride")
     pretrained: str = setting(

@@ -7,7 +7,7 @@ import numpy as np
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
+from jaxloss.tasks.data.image_splits import with_held_out_test
 from jaxloss.tasks.data.keypoints.load import load_keypoints
 from jaxloss.tasks.data.keypoints.source import AREA, KeypointImages, KeypointSource
 from jaxloss.tasks.data.stream import place_split
@@ -26,16 +26,6 @@ def load_source(settings: PoseSettings, context: TaskContext) -> KeypointSource:
     if settings.oks_area == ANNOTATED and np.isnan(source.train.examples[AREA]).any():
         raise UserError(f"{SECTION}.oks_area=annotated needs areas, and {settings.source} has none: set it to extent")
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
-
-
-def divide(source: KeypointSource, settings: PoseSettings, division: int) -> Mapping[str, KeypointImages]:
-    """The splits of one division of the data.
-
-    Raises:
-      UserError: see `split_images`.
-    """
-    limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def place(splits: Mapping[str, KeypointImages]) -> dict[str, PyTree]:

@@ -12,6 +12,7 @@ from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import SPLITS, Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
+from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.keypoints.augment import make_keypoint_augmentation
 from jaxloss.tasks.data.keypoints.source import IMAGE, VISIBLE
 from jaxloss.tasks.data.preprocess import standardise
@@ -26,7 +27,7 @@ from jaxloss.tasks.pose.pictures import make_pictures
 from jaxloss.tasks.pose.rejection import make_problem
 from jaxloss.tasks.pose.scoring import keypoint_scores, make_host_metrics
 from jaxloss.tasks.pose.settings import COCO, SECTION, PoseSettings
-from jaxloss.tasks.pose.splits import divide, load_source, place
+from jaxloss.tasks.pose.splits import load_source, place
 from jaxloss.tasks.user_options import options_of_the_user
 
 

@@ -4,13 +4,14 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.core.conditions import Never, When, in_mode, unless
+from jaxloss.core.conditions import When, in_mode, unless
 from jaxloss.core.errors import UserError
-from jaxloss.core.settings import Settings, are_pixels, are_positive, is_known_or, options, setting
+from jaxloss.core.settings import are_pixels, are_positive, is_known_or, options, setting
 from jaxloss.tasks.data.masks.augment import MASK_AUGMENTATIONS
 from jaxloss.tasks.data.masks.frame import FITTINGS, STRETCH
 from jaxloss.tasks.data.masks.load import MASK_SOURCES
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
+from jaxloss.tasks.division_settings import DivisionSettings
 from jaxloss.tasks.metrics.segmentation.boundary_rule import COUNTED, PAPERS_RULE, VOID_RULES, BoundaryRule
 from jaxloss.tasks.metrics.segmentation.registry import METRICS
 from jaxloss.tasks.metrics.segmentation.training_targets import CUSTOMARY, TRAINING_TARGETS
@@ -26,11 +27,10 @@ WITH_BACKBONE = (
     When(f"{SECTION}.model", lambda name: name in SEGMENTATION_MODELS and name != LIGHT, "a network with a backbone"),
 )
 IN_SEARCH = (in_mode("search"),)
-DIVISIONS = (Never("a run divides its data as comparison.divisions says"),)
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentationSettings(Settings, section=SECTION, reads=READS):
+class SegmentationSettings(DivisionSettings, section=SECTION, reads=READS):
     """Semantic segmentation: images with a class for each pixel, a network for dense prediction, one of six metrics.
 
     Raises:
@@ -42,23 +42,6 @@ class SegmentationSettings(Settings, section=SECTION, reads=READS):
     download: bool = setting(False, "Whether a source may fetch what is absent")
     image_size: tuple[int, int] = setting((0, 0), "(height, width) that images and masks are brought to; (0, 0): as they are")
     fitting: str = setting(STRETCH, "How they are brought to their size", choices=FITTINGS, acts_when=RESIZED)
-    fractions: tuple[float, float, float] = setting((0.6, 0.2, 0.2), "Of train, search_eval and test")
-    test_seed: int = setting(
-        0,
-        "Of the images that are held out for the test, where the source has no test set of its own; no other seed moves it",
-        low=0,
-        high=2**30,
-    )
-    division: int = setting(0, "Number of the division into train and search_eval", low=0, high=2**30, acts_when=DIVISIONS)
-    block: int = setting(
-        1,
-        "So many neighbours in the order of the source stay in one split: frames of a film look like those beside them",
-        low=1,
-        high=10**6,
-    )
-    train_limit: int = setting(0, "The most training images; 0: all", low=0, high=10**9)
-    search_eval_limit: int = setting(0, "The most images that a search is scored on; 0: all", low=0, high=10**9)
-    test_limit: int = setting(0, "The most test images; 0: all", low=0, high=10**9)
     model: str = setting(
         LIGHT,
         f"The network: one of {', '.join(SEGMENTATION_MODELS)}, or module:factory, of a Linen or NNX module",

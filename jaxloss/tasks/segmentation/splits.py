@@ -8,7 +8,7 @@ import numpy as np
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.data.image_splits import split_images, with_held_out_test
+from jaxloss.tasks.data.image_splits import with_held_out_test
 from jaxloss.tasks.data.masks.load import load_masks
 from jaxloss.tasks.data.masks.place import place_masks
 from jaxloss.tasks.data.masks.source import MaskedImages, MaskSource
@@ -35,16 +35,6 @@ def load_source(settings: SegmentationSettings, context: TaskContext) -> MaskSou
         settings.source_options,
     )
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
-
-
-def divide(source: MaskSource, settings: SegmentationSettings, division: int) -> Mapping[str, MaskedImages]:
-    """The splits of one division of the data.
-
-    Raises:
-      UserError: see `split_images`.
-    """
-    limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    return split_images(source, settings.fractions, division, limits, settings.block)
 
 
 def frequencies_of(class_counts: np.ndarray) -> np.ndarray:

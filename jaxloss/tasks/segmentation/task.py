@@ -12,6 +12,7 @@ from jaxloss.core.settings import defaults
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
+from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.masks.augment import make_mask_augmentation
 from jaxloss.tasks.data.masks.pairs import IMAGE, MASK
 from jaxloss.tasks.data.masks.statistics import pixel_statistics
@@ -26,7 +27,7 @@ from jaxloss.tasks.segmentation.pictures import make_pictures
 from jaxloss.tasks.segmentation.rejection import make_problem
 from jaxloss.tasks.segmentation.scoring import class_tables, make_counts, make_scores
 from jaxloss.tasks.segmentation.settings import SECTION, SegmentationSettings
-from jaxloss.tasks.segmentation.splits import divide, frequencies_of, load_source, place
+from jaxloss.tasks.segmentation.splits import frequencies_of, load_source, place
 from jaxloss.tasks.user_options import options_of_the_user
 
 Augment = Callable[[PyTree, Array], PyTree]

@@ -11,11 +11,12 @@ from jaxloss.tasks.base import Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
 from jaxloss.tasks.data.boxes.augment import BOX_AUGMENTATIONS
 from jaxloss.tasks.data.boxes.source import IMAGE
+from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.locations import Locations
 from jaxloss.tasks.detection.nms import Detections
-from jaxloss.tasks.detection.splits import divide, load_source
+from jaxloss.tasks.detection.splits import load_source
 from jaxloss.tasks.models.backbone import network_backbone_mask, with_pretrained
 from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.registry import make_two_stage_model

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TEST, TRAIN, VAL, Annotation, BoxedImages, BoxSource
+from jaxloss.tasks.data.boxes.source import Annotation, BoxedImages, BoxSource
 from jaxloss.tasks.data.masks.frame import Frame
+from jaxloss.tasks.data.published_splits import train_and_test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +41,12 @@ def make_box_source(
 ) -> BoxSource:
     """A source of the splits that were published.
 
-    The test set is `test` where there is one, and `val` otherwise. Where there are both, `val` joins `train`: a search divides
-    these anew into what it trains on and what it is scored on.
+    What is tested is said by `published_splits.train_and_test`; a search divides the rest anew into what it trains on and what it
+    is scored on.
 
     Args:
       name: for reports.
-      splits: records by name in `source.PUBLISHED_SPLITS`; one that is absent was not published.
+      splits: records by name in `PUBLISHED_SPLITS`; one that is absent was not published.
       class_names: one name per class.
       frame: what size images, and boxes with them, are brought to.
       streamed: leaves the images of `train` where they are; they are read when they are asked for. Boxes are read in any case.
@@ -55,13 +56,7 @@ def make_box_source(
       UserError: for a split without images or boxes, images that cannot be read or are of different sizes, and boxes that are
         wrong.
     """
-    for split in splits:
-        if not splits[split]:
-            raise UserError(f"{origin}: there are no images in the split '{split}'")
-    if TRAIN not in splits:
-        raise UserError(f"{origin}: there are no training images")
-    train = [*splits[TRAIN], *(splits.get(VAL, ()) if TEST in splits else ())]
-    test = splits.get(TEST, splits.get(VAL))
+    train, test = train_and_test(splits, origin)
     parts = [None if records is None else _boxed(records, frame, train[0]) for records in (train, test)]
     for part, what in zip(parts, ("that is trained on", "of the test"), strict=True):
         if part is not None and not part.most_boxes:
@@ -70,22 +65,6 @@ def make_box_source(
         # Scores are computed on the device.
         parts[1] = parts[1].in_memory()
     return BoxSource(name, parts[0] if streamed else parts[0].in_memory(), parts[1], class_names)
-
-
-def divided_by(words: Sequence[str], records: Sequence[Record], origin: str) -> dict[str, list[Record]]:
-    """Records by the split that is said of each: `train`, `val`, `test`, or 0 (train) and 1 (val).
-
-    Raises:
-      UserError: for another word.
-    """
-    known = {"0": TRAIN, "1": VAL, "validation": VAL}
-    splits: dict[str, list[Record]] = {}
-    for word, record in zip(words, records, strict=True):
-        split = known.get(word, word)
-        if split not in PUBLISHED_SPLITS:
-            raise UserError(f"{origin}: the split of {record.name} is '{word}'; it may be train, val or test, or 0 or 1")
-        splits.setdefault(split, []).append(record)
-    return splits
 
 
 class RecordImages:

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
-from jaxloss.tasks.data.boxes.source import TEST, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
+from jaxloss.tasks.data.boxes.source import Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.coco_json import box_of, identity_of, read_coco_json, value_of
 from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
 from jaxloss.tasks.data.masks.frame import Frame
+from jaxloss.tasks.data.published_splits import TEST, TRAIN, divided_by
 
 # What becomes of boxes without an area: the training annotations of COCO 2017 hold two.
 REFUSE, DROP = EMPTY = ("refuse", "drop")

@@ -5,12 +5,13 @@ import functools
 import numpy as np
 
 from jaxloss.core.errors import UserError, did_you_mean
-from jaxloss.tasks.data.boxes.assemble import Record, divided_by, make_box_source
-from jaxloss.tasks.data.boxes.source import TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
+from jaxloss.tasks.data.boxes.source import Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.locate import find_file
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.npz import open_archive
+from jaxloss.tasks.data.published_splits import TRAIN, divided_by
 
 
 def load_npz(

@@ -9,8 +9,6 @@ import numpy as np
 from jaxloss.core.errors import UserError
 
 IMAGE, BOXES, LABELS, VALID, CROWD, CONTENT = "image", "boxes", "labels", "valid", "crowd", "content"
-TRAIN, VAL, TEST = "train", "val", "test"
-PUBLISHED_SPLITS = (TRAIN, VAL, TEST)
 # Coordinates in files are rounded; what reaches over the border by no more is cut.
 TOLERANCE = 1.0
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
-from jaxloss.tasks.data.boxes.source import TEST, TRAIN, VAL, Annotation, BoxSource
+from jaxloss.tasks.data.boxes.source import Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.masks.frame import Frame
+from jaxloss.tasks.data.published_splits import TEST, TRAIN, VAL
 from jaxloss.tasks.data.tfds import open_builder, open_splits
 
 # Sets whose own test images come without boxes -> the split that is tested on.

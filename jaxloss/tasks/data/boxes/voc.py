@@ -7,12 +7,13 @@ from xml.etree import ElementTree
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.boxes.assemble import Record, make_box_source
-from jaxloss.tasks.data.boxes.source import PUBLISHED_SPLITS, TRAIN, Annotation, BoxSource
+from jaxloss.tasks.data.boxes.source import Annotation, BoxSource
 from jaxloss.tasks.data.class_names import checked_class_names
 from jaxloss.tasks.data.image_files import image_size
 from jaxloss.tasks.data.locate import find_folder
 from jaxloss.tasks.data.masks.files import check_listed, listed_names, read_image
 from jaxloss.tasks.data.masks.frame import Frame
+from jaxloss.tasks.data.published_splits import PUBLISHED_SPLITS, TRAIN
 
 IMAGES, ANNOTATIONS, LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 # fmt: off

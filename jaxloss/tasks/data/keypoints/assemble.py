@@ -5,8 +5,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.boxes.source import TEST, TRAIN, VAL
 from jaxloss.tasks.data.keypoints.source import Example, KeypointImages, KeypointSource
+from jaxloss.tasks.data.published_splits import train_and_test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,25 +31,19 @@ def make_keypoint_source(
 ) -> KeypointSource:
     """A source of the splits that were published.
 
-    The test set is `test` where there is one, and `val` otherwise. Where there are both, `val` joins `train`: a search divides
-    these anew into what it trains on and what it is scored on.
+    What is tested is said by `published_splits.train_and_test`; a search divides the rest anew into what it trains on and what it
+    is scored on.
 
     Args:
       name: for reports.
-      splits: records by name: `train`, `val`, `test`; one that is absent was not published.
+      splits: records by name in `PUBLISHED_SPLITS`; one that is absent was not published.
       keypoint_names: `[K]`.
       origin: where the images come from, for the error line.
 
     Raises:
       UserError: for a split without subjects, images that cannot be read or are of different sizes, and keypoints that are wrong.
     """
-    for split in splits:
-        if not splits[split]:
-            raise UserError(f"{origin}: there is nobody with a visible keypoint in the split '{split}'")
-    if TRAIN not in splits:
-        raise UserError(f"{origin}: there are no training images")
-    train = [*splits[TRAIN], *(splits.get(VAL, ()) if TEST in splits else ())]
-    test = splits.get(TEST, splits.get(VAL))
+    train, test = train_and_test(splits, origin, "there is nobody with a visible keypoint")
     read = [_stacked(records, train[0]) for records in (train, test) if records is not None]
     return KeypointSource(name, read[0], None if test is None else read[1], keypoint_names)
 

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.tasks.data.boxes.assemble import divided_by
-from jaxloss.tasks.data.boxes.source import TEST, TRAIN
 from jaxloss.tasks.data.coco_json import box_of, read_coco_json, value_of
 from jaxloss.tasks.data.keypoints.assemble import Record, make_keypoint_source
 from jaxloss.tasks.data.keypoints.frame import cut_out
 from jaxloss.tasks.data.keypoints.source import Example, KeypointSource, Pose, checked_keypoint_names
 from jaxloss.tasks.data.locate import find_file, find_folder
 from jaxloss.tasks.data.masks.files import read_image
+from jaxloss.tasks.data.published_splits import TEST, TRAIN, divided_by
 
 
 def load_coco(

@@ -5,13 +5,12 @@ import functools
 import numpy as np
 
 from jaxloss.core.errors import UserError, did_you_mean
-from jaxloss.tasks.data.boxes.assemble import divided_by
-from jaxloss.tasks.data.boxes.source import TRAIN
 from jaxloss.tasks.data.keypoints.assemble import Record, make_keypoint_source
 from jaxloss.tasks.data.keypoints.frame import stretched
 from jaxloss.tasks.data.keypoints.source import Example, KeypointSource, Pose, checked_keypoint_names
 from jaxloss.tasks.data.locate import find_file
 from jaxloss.tasks.data.npz import open_archive
+from jaxloss.tasks.data.published_splits import TRAIN, divided_by
 
 
 def load_npz(

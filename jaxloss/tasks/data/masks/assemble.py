@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.pairs import IMAGE, Pair, PairRows
-from jaxloss.tasks.data.masks.source import TEST, TRAIN, VAL, MaskedImages, MaskSource
+from jaxloss.tasks.data.masks.source import MaskedImages, MaskSource
+from jaxloss.tasks.data.published_splits import train_and_test
 
 
 def make_mask_source(
@@ -18,12 +19,12 @@ def make_mask_source(
 ) -> MaskSource:
     """A source of the splits that were published.
 
-    The test set is `test` where there is one, and `val` otherwise. Where there are both, `val` joins `train`: a search divides
-    these anew into what it trains on and what it is scored on.
+    What is tested is said by `published_splits.train_and_test`; a search divides the rest anew into what it trains on and what it
+    is scored on.
 
     Args:
       name: for reports.
-      splits: pairs by name in `source.PUBLISHED_SPLITS`; one that is absent was not published.
+      splits: pairs by name in `PUBLISHED_SPLITS`; one that is absent was not published.
       class_names: one name per class.
       frame: what size images and masks are brought to.
       streamed: leaves the images of `train` in their files; they are read when they are asked for.
@@ -32,13 +33,7 @@ def make_mask_source(
     Raises:
       UserError: for a split without images, and for images that cannot be read or are of different sizes.
     """
-    for split in splits:
-        if not splits[split]:
-            raise UserError(f"{origin}: there are no images in the split '{split}'")
-    if TRAIN not in splits:
-        raise UserError(f"{origin}: there are no training images")
-    train = [*splits[TRAIN], *(splits.get(VAL, ()) if TEST in splits else ())]
-    test = splits.get(TEST, splits.get(VAL))
+    train, test = train_and_test(splits, origin)
     parts = [None if pairs is None else _masked_images(pairs, frame) for pairs in (train, test)]
     if parts[1] is not None:
         # Read before the rest: thousands of images take minutes.

@@ -9,7 +9,8 @@ from jaxloss.tasks.data.masks.files import file_pair, numbered_masks
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers
 from jaxloss.tasks.data.masks.pairs import Pair
-from jaxloss.tasks.data.masks.source import TRAIN, VAL, MaskSource
+from jaxloss.tasks.data.masks.source import MaskSource
+from jaxloss.tasks.data.published_splits import TRAIN, VAL
 
 IMAGES, MASKS = "leftImg8bit", "gtFine"
 # Number in `labelIds` by name of the class, in the order of the trainIds; the other numbers are not scored.

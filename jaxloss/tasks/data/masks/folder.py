@@ -9,8 +9,9 @@ from jaxloss.tasks.data.masks.colours import parse_colours
 from jaxloss.tasks.data.masks.files import MaskReader, coloured_masks, numbered_masks, paired
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers, parse_class_names, parse_numbers
-from jaxloss.tasks.data.masks.source import TEST, TRAIN, VAL, MaskSource
+from jaxloss.tasks.data.masks.source import MaskSource
 from jaxloss.tasks.data.named import is_default
+from jaxloss.tasks.data.published_splits import TEST, TRAIN, VAL
 
 CLASSES_FILE = "classes.txt"
 _SPLIT = "{split}"

@@ -12,8 +12,9 @@ from jaxloss.tasks.data.masks.assemble import make_mask_source
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers, parse_class_names, parse_numbers
 from jaxloss.tasks.data.masks.pairs import Pair
-from jaxloss.tasks.data.masks.source import PUBLISHED_SPLITS, TEST, TRAIN, MaskSource, mask_class_names
+from jaxloss.tasks.data.masks.source import MaskSource, mask_class_names
 from jaxloss.tasks.data.npz import open_archive
+from jaxloss.tasks.data.published_splits import PUBLISHED_SPLITS, TEST, TRAIN
 
 _WORDS = {"0": TRAIN, "1": TEST}
 

@@ -13,8 +13,6 @@ from jaxloss.tasks.data.stream import ArrayRows
 # The number of a pixel without a class; it is left out of losses and scores.
 VOID = 255
 MAX_CLASSES = 254
-TRAIN, VAL, TEST = "train", "val", "test"
-PUBLISHED_SPLITS = (TRAIN, VAL, TEST)
 
 
 class MaskedRows(Protocol):

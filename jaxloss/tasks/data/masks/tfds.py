@@ -10,7 +10,8 @@ from jaxloss.tasks.data.masks.assemble import make_mask_source
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers, parse_class_names, parse_numbers
 from jaxloss.tasks.data.masks.pairs import Pair
-from jaxloss.tasks.data.masks.source import TEST, TRAIN, VAL, MaskSource
+from jaxloss.tasks.data.masks.source import MaskSource
+from jaxloss.tasks.data.published_splits import TEST, TRAIN, VAL
 from jaxloss.tasks.data.tfds import open_builder, open_splits
 
 # What sets do not say of their own masks: names of the classes, and their numbers.

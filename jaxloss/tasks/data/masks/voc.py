@@ -9,7 +9,8 @@ from jaxloss.tasks.data.masks.files import check_listed, file_pair, listed_names
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.masks.labels import LabelNumbers
 from jaxloss.tasks.data.masks.sbd import find_sbd
-from jaxloss.tasks.data.masks.source import TRAIN, VAL, MaskSource
+from jaxloss.tasks.data.masks.source import MaskSource
+from jaxloss.tasks.data.published_splits import TRAIN, VAL
 
 IMAGES, MASKS, LISTS = "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"
 # fmt: off
