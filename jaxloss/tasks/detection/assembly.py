@@ -13,6 +13,7 @@ from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.stream import STREAMED
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 from jaxloss.tasks.detection.inputs import Forward
+from jaxloss.tasks.detection.network import PreparedNetwork
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
@@ -24,34 +25,32 @@ class Detector:
     """What one kind of detector brings to its task; see `Task` for what has the same name.
 
     Attributes:
+      network: with the variables that it begins with.
       offers: see `Task`.
       ranges: see `Task`.
-      init: see `Task`.
+      meanings: see `Task`.
       forward_over: see `Task`; with None as the axis it is `Task.forward`.
       detect: `(variables, examples) -> Detections` `[N, M, ...]`, in evaluation mode.
       problem: what the rejection protocol solves.
       output_samples: see `Task`.
       native_convolution: see `Task`.
-      num_parameters: of the network.
       details: facts for the report, beside those of the data.
       auxiliary_losses: see `Task`.
       independent_classes: see `Task`.
-      backbone: see `Task`.
     """
 
+    network: PreparedNetwork
     offers: Mapping[str, tuple[str, ...]]
     ranges: Mapping[str, Mapping[str, tuple[float, float]]]
-    init: Callable[[Array], PyTree]
+    meanings: Mapping[str, Mapping[str, str]]
     forward_over: Callable[[str | None], Forward]
     detect: Callable[[PyTree, Mapping[str, Array]], Detections]
     problem: ProblemMaker
     output_samples: Callable[[], OutputSamples]
     native_convolution: bool
-    num_parameters: int
     details: Mapping[str, Any]
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     independent_classes: tuple[str, ...] = ()
-    backbone: Callable[[PyTree], PyTree] | None = None
 
 
 def assemble(
@@ -86,18 +85,19 @@ def assemble(
             also_shown=tuple(name for name in METRICS if name != settings.metric),
             parts={"ap": class_scores(class_names)},
             offers=detector.offers,
-            init=detector.init,
+            init=detector.network.init,
             forward=forward,
             forward_over=detector.forward_over,
             augment=augment,
             problems={PREDICTIONS: detector.problem},
             data=data,
             with_division=build,
-            backbone=detector.backbone,
+            backbone=detector.network.backbone,
             auxiliary_losses=detector.auxiliary_losses,
             host_metrics=host_metrics,
             native_convolution=detector.native_convolution,
             ranges=detector.ranges,
+            meanings=detector.meanings,
             pictures=pictures,
             independent_classes=detector.independent_classes,
             output_samples=detector.output_samples,
@@ -114,7 +114,7 @@ def assemble(
                 "augmentation": settings.augmentation,
                 "pixels": f"(x - {settings.pixel_mean}) / {settings.pixel_deviation}",
                 "precision": settings.precision,
-                "num_parameters": detector.num_parameters,
+                "num_parameters": detector.network.num_parameters,
             },
         )
 

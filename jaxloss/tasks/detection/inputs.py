@@ -32,8 +32,17 @@ REGRESSION_WEIGHTS = (CENTRENESS, EVENLY)
 SIGMOID, SOFTMAX = PROBABILITIES = ("sigmoid", "softmax")
 
 AREAS = ("intersection", "union", "enclosing")
+# See `Task.meanings`.
+OVERLAP_MEANING = "overlap (IoU) of the predicted and the true box, without a gradient; 1 for background"
+_UNITS = {OF_TARGET: "areas of the true box", STRIDES: "squares of the stride of a level", PIXELS: "pixels"}
 
 Forward = Callable[[PyTree, Mapping[str, Array], Array], tuple[dict[str, LossInputs], PyTree]]
+
+
+def area_meanings(unit: str) -> dict[str, str]:
+    """What the three areas are, in words; `unit` in `AREA_UNITS`."""
+    words = ("intersection of the predicted and the true box", "union of both", "smallest box that encloses both")
+    return {name: f"{what}, in {_UNITS[unit]}" for name, what in zip(AREAS, words, strict=True)}
 
 
 def areas_of(boxes: Array, wanted: Array, unit: str, strides: Array | float = 1.0) -> dict[str, Array]:
@@ -95,6 +104,24 @@ class BoxInputs:
     def has_background(self) -> bool:
         """Whether background is one of the classes that are predicted."""
         return self.probabilities == SOFTMAX
+
+    @property
+    def meanings(self) -> dict[str, dict[str, str]]:
+        """See `Task.meanings`."""
+        classes = "the classes, background the last" if self.has_background else "the classes, each a question of its own"
+        return {
+            CLASSIFICATION: {
+                "prediction": f"probabilities of {classes}, the {self.probabilities} of the logits",
+                "target": "one-hot, " + ("background the last class" if self.has_background else "zeros for background"),
+                "logits": f"logits of {classes}",
+                "overlap": OVERLAP_MEANING,
+            },
+            REGRESSION: {
+                **area_meanings(self.area_unit),
+                "distances": "predicted distances from a location to the left, top, right and bottom side of its box, in strides",
+                "target_distances": "the true ones",
+            },
+        }
 
     def probability(self, logits: Array) -> Array:
         """Of logits `[..., C]`."""

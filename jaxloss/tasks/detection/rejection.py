@@ -5,17 +5,16 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxloss.core.boxes import around, overlap
-from jaxloss.core.errors import UserError
 from jaxloss.core.problem import LOGITS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
-from jaxloss.tasks.base import ProblemMaker, num_examples
-from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID
-from jaxloss.tasks.data.stream import resident_arrays, take_rows
+from jaxloss.tasks.base import ProblemMaker
+from jaxloss.tasks.data.boxes.source import IMAGE, VALID
+from jaxloss.tasks.data.stream import take_rows
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, REGRESSION, BoxInputs
 from jaxloss.tasks.detection.ranking import ranking_precision
+from jaxloss.tasks.detection.rejection_rows import choose_rows, with_objects
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 
@@ -80,12 +79,6 @@ def make_problem(
         positive = context["positive"][0]
         return jnp.sum(jnp.where(positive, iou, 0)) / jnp.maximum(jnp.sum(positive), 1)
 
-    @functools.partial(jax.jit, static_argnames="num_samples")
-    def choose(has_box: Array, key: Array, num_samples: int) -> Array:
-        """Random rows of images with objects."""
-        order = jax.random.permutation(key, len(has_box))
-        return order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
-
     @jax.jit
     def make(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, Array], dict[str, PyTree]]:
         augment_key, forward_key, choice_key = jax.random.split(key, 3)
@@ -121,16 +114,10 @@ def make_problem(
     }
 
     def problem(variables: PyTree, examples: PyTree, key: Array, num_samples: int) -> dict[str, RejectionProblem]:
-        total = num_examples(examples)
-        known = resident_arrays(examples)
-        has_box = jnp.any(known[VALID] & ~known[CROWD], axis=1)
-        if not isinstance(has_box, jax.core.Tracer):
-            total = int(np.sum(has_box))
-        if not 0 < num_samples <= total:
-            raise UserError(f"filters.rejection.num_samples is {num_samples}, but there are {total} training images with objects")
+        has_object = with_objects(examples, num_samples)
 
         def draw(branch: str, key: Array) -> RejectionProblem:
-            start, context = make(variables, take_rows(examples, choose(has_box, key, num_samples)), key)
+            start, context = make(variables, take_rows(examples, choose_rows(has_object, key, num_samples)), key)
             return RejectionProblem(start[branch], context[branch], *functions[branch])
 
         return {branch: draw_with_headroom(functools.partial(draw, branch), key, minimum_gain, MARGIN) for branch in functions}

@@ -18,7 +18,7 @@ from jaxloss.tasks.detection.augmentation import make_box_augmentation, size_aft
 from jaxloss.tasks.detection.decoding import Decoder
 from jaxloss.tasks.detection.inputs import CLASSIFICATION, OFFERS, RANGES, SOFTMAX, BoxInputs, auxiliary_losses, make_forward
 from jaxloss.tasks.detection.locations import Locations
-from jaxloss.tasks.detection.network import make_detector
+from jaxloss.tasks.detection.network import prepare_network
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.output_samples import box_samples
 from jaxloss.tasks.detection.rejection import make_problem
@@ -26,6 +26,8 @@ from jaxloss.tasks.detection.settings import ATSS, SECTION, DetectionSettings
 from jaxloss.tasks.detection.splits import load_source
 from jaxloss.tasks.models.detection.network import DetectionOutputs
 from jaxloss.tasks.models.network import linen_network
+from jaxloss.tasks.models.registry import make_detection_model
+from jaxloss.tasks.user_options import options_of_the_user
 
 
 def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -> Task:
@@ -58,8 +60,11 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
     augment = make_box_augmentation(settings)
     image_size = source.test.images.shape[1:3]
     training_size = size_after(augment, image_size, settings)
-    detector = make_detector(settings, source.num_classes, (image_size, training_size))
-    network, background = detector.network, settings.probabilities == SOFTMAX
+    background = settings.probabilities == SOFTMAX
+    with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
+        options = {**settings.model_options, "dtype": settings.precision}
+        network = make_detection_model(settings.model, source.num_classes, background, options)
+        prepared = prepare_network(network, settings.pretrained, SECTION, (image_size, training_size))
     locations = Locations.create(training_size, network.strides)
     assignment, facts = _make_assignment(settings, network.strides)
     inputs = BoxInputs(
@@ -91,19 +96,18 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
         return decode(linen_network(network).predict(variables, prepare(examples[IMAGE])), examples[CONTENT])
 
     asked = context.rejection_variable, context.rejection_minimum_gain
-    parts = Detector(
+    detector = Detector(
+        network=prepared,
         offers=OFFERS,
         ranges=RANGES,
-        init=detector.init,
+        meanings=inputs.meanings,
         forward_over=forward_over,
         detect=detect,
         problem=make_problem(train, augment, inputs, settings.rejection_locations, *asked),
         output_samples=functools.partial(box_samples, inputs, network.strides),
         native_convolution=getattr(network, "convolution", "native") == "native",
-        num_parameters=detector.num_parameters,
         auxiliary_losses=auxiliary_losses(settings.quality_weight),
         independent_classes=() if background else (CLASSIFICATION,),
-        backbone=detector.backbone,
         details={
             "training_size": list(training_size),
             "strides": list(network.strides),
@@ -116,7 +120,7 @@ def make_detection(settings: DetectionSettings, context: TaskContext = NO_RUN) -
             "pretrained": settings.pretrained or "no",
         },
     )
-    return assemble(source, settings, augment, parts)
+    return assemble(source, settings, augment, detector)
 
 
 def _make_assignment(settings: DetectionSettings, strides: Sequence[int]) -> tuple[Assignment, dict[str, Any]]:

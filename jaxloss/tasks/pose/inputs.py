@@ -14,6 +14,13 @@ BRANCH = "heatmap"
 OFFERS = {BRANCH: ("prediction", "target", "offset")}
 # Predictions are any numbers: the last layer is linear.
 RANGES = {BRANCH: {"target": (0.0, 1.0)}}
+MEANINGS = {
+    BRANCH: {
+        "prediction": "maps of keypoints as the network gives them, any numbers, each map a sample with one channel",
+        "target": "a Gaussian of height 1 around the keypoint",
+        "offset": "from the keypoint to each position of the map along x and y, in positions",
+    }
+}
 # Where the peak of a target lies.
 ROUNDED, EXACT = CENTRES = ("rounded", "exact")
 # In standard deviations: beyond, along x or y, a target is 0.

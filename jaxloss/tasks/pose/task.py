@@ -20,7 +20,7 @@ from jaxloss.tasks.models.backbone import network_backbone_mask, with_pretrained
 from jaxloss.tasks.models.network import linen_network
 from jaxloss.tasks.models.registry import make_pose_model
 from jaxloss.tasks.pose.decoding import decode
-from jaxloss.tasks.pose.inputs import OFFERS, RANGES, HeatmapInputs, make_forward
+from jaxloss.tasks.pose.inputs import MEANINGS, OFFERS, RANGES, HeatmapInputs, make_forward
 from jaxloss.tasks.pose.measures import COCO_SIGMAS, METRICS, PCK, PoseMeasures
 from jaxloss.tasks.pose.output_samples import heatmap_samples
 from jaxloss.tasks.pose.pictures import make_pictures
@@ -101,6 +101,7 @@ def make_pose(settings: PoseSettings, context: TaskContext = NO_RUN) -> Task:
             host_metrics=host_metrics,
             native_convolution=getattr(network, "convolution", "native") == "native",
             ranges=RANGES,
+            meanings=MEANINGS,
             independent_classes=tuple(OFFERS),
             pictures=pictures,
             output_samples=functools.partial(heatmap_samples, inputs),

@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxloss.core.boxes import area, overlap
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.tasks.detection.inputs import AREAS, OF_TARGET, areas_of
+from jaxloss.tasks.detection.inputs import AREAS, OF_TARGET, OVERLAP_MEANING, area_meanings, areas_of
 from jaxloss.tasks.two_stage_detection.coding import BoxCoding
 from jaxloss.tasks.two_stage_detection.regions import Regions
 
@@ -24,6 +24,24 @@ OFFERS = {
     RCNN_REGRESSION: _OF_BOXES,
 }
 RANGES = {name: {"prediction": (0.0, 1.0), "target": (0.0, 1.0), "overlap": (0.0, 1.0)} for name in CLASSIFICATIONS}
+
+
+def meanings_of(area_unit: str) -> dict[str, dict[str, str]]:
+    """What all inputs are, in words, see `Task.meanings`; `area_unit` in `detection.inputs.AREA_UNITS`."""
+    classes = {
+        "prediction": "probabilities of the classes, background the last, the softmax of the logits",
+        "target": "one-hot, background the last class",
+        "logits": "logits of the classes, background the last",
+        "overlap": OVERLAP_MEANING,
+    }
+    boxes = {
+        **area_meanings(area_unit),
+        "distances": "from the middle of a region to the four sides of the predicted box, in roots of the area of the region",
+        "target_distances": "the same to those of the true box",
+        "deltas": "of the predicted box from its region, as the network gives them",
+        "target_deltas": "of the true box",
+    }
+    return {**dict.fromkeys(CLASSIFICATIONS, classes), **dict.fromkeys(REGRESSIONS, boxes)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.boxes import overlap
-from jaxloss.core.errors import UserError
 from jaxloss.core.problem import LOGITS, RejectionProblem
 from jaxloss.core.types import Array, LossInputs, PyTree
-from jaxloss.tasks.base import ProblemMaker, num_examples
-from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID
+from jaxloss.tasks.base import ProblemMaker
+from jaxloss.tasks.data.boxes.source import IMAGE, VALID
+from jaxloss.tasks.data.stream import take_rows
 from jaxloss.tasks.detection.ranking import ranking_precision
 from jaxloss.tasks.detection.rejection import MARGIN
+from jaxloss.tasks.detection.rejection_rows import choose_rows, with_objects
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.two_stage_detection.inputs import (
     CLASSIFICATIONS,
@@ -57,17 +58,12 @@ def make_problem(
       the targets, and the score of the first stage is that of its proposals.
     """
 
-    @functools.partial(jax.jit, static_argnames="num_samples")
-    def make(
-        variables: PyTree, examples: PyTree, has_box: Array, key: Array, num_samples: int
-    ) -> tuple[dict[str, Array], dict[str, PyTree]]:
-        order = jax.random.permutation(key, num_examples(examples))
-        rows = order[jnp.argsort(~has_box[order], stable=True)][:num_samples]
-        batch = jax.tree.map(lambda leaf: leaf[rows], examples)
+    @jax.jit
+    def make(variables: PyTree, batch: PyTree, key: Array) -> tuple[dict[str, Array], dict[str, PyTree]]:
         augment_key, forward_key, choice_key = jax.random.split(key, 3)
         batch = batch if augment is None else augment(batch, augment_key)
         first, variables = stages.first(variables, batch[IMAGE], forward_key)
-        anchors = stages.samplers[0](choice_key, *stages.anchors(num_samples), batch)
+        anchors = stages.samplers[0](choice_key, *stages.anchors(len(batch[IMAGE])), batch)
         of_anchors, of_regions = stages.inputs
         logits, deltas = taken(first.logits, anchors), taken(first.deltas, anchors)
         second = stages.second(variables, first.pyramid, anchors.boxes, anchors.counted)
@@ -91,15 +87,10 @@ def make_problem(
     }
 
     def problem(variables: PyTree, examples: PyTree, key: Array, num_samples: int) -> dict[str, RejectionProblem]:
-        total = num_examples(examples)
-        has_box = jnp.any(examples[VALID] & ~examples[CROWD], axis=1)
-        if not isinstance(has_box, jax.core.Tracer):
-            total = int(np.sum(has_box))
-        if not 0 < num_samples <= total:
-            raise UserError(f"filters.rejection.num_samples is {num_samples}, but there are {total} training images with objects")
+        has_object = with_objects(examples, num_samples)
 
         def draw(branch: str, key: Array) -> RejectionProblem:
-            start, context = make(variables, examples, has_box, key, num_samples)
+            start, context = make(variables, take_rows(examples, choose_rows(has_object, key, num_samples)), key)
             return RejectionProblem(start[branch], context[branch], *functions[branch])
 
         return {branch: draw_with_headroom(functools.partial(draw, branch), key, minimum_gain, MARGIN) for branch in functions}

@@ -3,9 +3,6 @@
 import functools
 from collections.abc import Mapping
 
-import jax
-import jax.numpy as jnp
-
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.context import NO_RUN, TaskContext
@@ -15,15 +12,15 @@ from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.preprocess import standardise
 from jaxloss.tasks.detection.assembly import Detector, assemble
 from jaxloss.tasks.detection.locations import Locations
+from jaxloss.tasks.detection.network import prepare_network
 from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.splits import load_source
-from jaxloss.tasks.models.backbone import network_backbone_mask, with_pretrained
 from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.registry import make_two_stage_model
 from jaxloss.tasks.two_stage_detection.anchors import make_anchors
 from jaxloss.tasks.two_stage_detection.coding import BoxCoding
 from jaxloss.tasks.two_stage_detection.decoding import RegionDecoder
-from jaxloss.tasks.two_stage_detection.inputs import OFFERS, RANGES, StageInputs
+from jaxloss.tasks.two_stage_detection.inputs import OFFERS, RANGES, StageInputs, meanings_of
 from jaxloss.tasks.two_stage_detection.matching import OverlapMatching
 from jaxloss.tasks.two_stage_detection.output_samples import region_samples
 from jaxloss.tasks.two_stage_detection.proposals import Proposer
@@ -61,13 +58,7 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
     with options_of_the_user(f"{SECTION}.model_options", settings.model_options):
         options = {**settings.model_options, "dtype": settings.precision}
         network = make_two_stage_model(settings.model, source.num_classes, num_anchors, options)
-        network.check_size(jax.ShapeDtypeStruct((1, *image_size, 3), jnp.float32))
-        # Parameters are the same for all sizes, and small images are soon through.
-        small = jnp.zeros((1, *[2 * network.strides[-1]] * 2, 3), jnp.float32)
-        init = functools.partial(_init, network, small)
-        shapes = jax.eval_shape(init, jax.random.key(0))
-        if settings.pretrained:
-            init = with_pretrained(init, network, settings.pretrained, part=None)
+        prepared = prepare_network(network, settings.pretrained, SECTION, (image_size,))
     stages = make_stages(settings, network, source.num_classes, image_size)
     of_regions = stages.inputs[1]
     decode = RegionDecoder(
@@ -85,16 +76,15 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
 
     asked = context.rejection_variable, context.rejection_minimum_gain
     detector = Detector(
+        network=prepared,
         offers=OFFERS,
         ranges=RANGES,
-        init=init,
+        meanings=meanings_of(settings.area_unit),
         forward_over=lambda axis_name: with_axis(stages, axis_name).forward,
         detect=detect,
         problem=make_problem(stages, augment, *asked),
         output_samples=functools.partial(region_samples, stages.inputs),
         native_convolution=getattr(network, "convolution", "native") == "native",
-        backbone=network_backbone_mask if any(jax.tree.leaves(network_backbone_mask(shapes["params"]))) else None,
-        num_parameters=sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])),
         details={
             "network": settings.model,
             "pretrained": settings.pretrained or "no",
@@ -109,10 +99,6 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         },
     )
     return assemble(source, settings, augment, detector)
-
-
-def _init(network: TwoStageNetwork, images: Array, key: Array) -> PyTree:
-    return network.init(key, images)
 
 
 def make_stages(

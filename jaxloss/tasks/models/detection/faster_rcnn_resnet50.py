@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import Array
 from jaxloss.tasks.models.detection.faster_rcnn import FasterRCNN
+from jaxloss.tasks.models.detection.top_down import top_down
 from jaxloss.tasks.models.layers import Layers
-from jaxloss.tasks.models.resampling import doubled
 from jaxloss.tasks.models.resnet50 import DEPTHS, ResNetBlocks
 
 # Of the maps of the four stages, and of the last map with every other row and column left out.
@@ -90,10 +90,7 @@ class FasterRCNNResNet50(FasterRCNN):
         for stage in self.backbone:
             maps = stage(maps, train and not self.frozen_statistics)
             found.append(maps)
-        below, levels = None, []
-        for fine, lateral, smoothing in reversed(list(zip(found[-self.num_pooled :], self.lateral, self.smoothing, strict=True))):
-            here = lateral(fine)
-            below = here if below is None else here + doubled(below, *here.shape[1:3])
-            levels.append(smoothing(below))
+        lateral = [layer(one) for layer, one in zip(self.lateral, found[-self.num_pooled :], strict=True)]
+        levels = [layer(one) for layer, one in zip(self.smoothing, top_down(lateral), strict=True)]
         # The coarsest is the one before without every other row and column.
-        return [*levels[::-1], levels[0][:, ::2, ::2]]
+        return [*levels, levels[-1][:, ::2, ::2]]

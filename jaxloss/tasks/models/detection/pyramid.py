@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.types import Array
-from jaxloss.tasks.models.resampling import doubled
+from jaxloss.tasks.models.detection.top_down import top_down
 
 # Pixels of an image for one of each level: 8, 16 and 32 are the last stages of a residual network.
 STRIDES = (8, 16, 32, 64, 128)
@@ -38,14 +38,14 @@ class FeaturePyramid(nn.Module):
         Args:
           stages: maps `[N, h, w, c]` with strides 8, 16 and 32.
         """
-        sums, coarser = [], None
-        for number, maps in zip((5, 4, 3), reversed(stages), strict=True):
-            own = same_convolution(self.channels, 1, dtype=self.dtype, name=f"lateral{number}")(maps)
-            coarser = own if coarser is None else own + doubled(coarser, *own.shape[1:3])
-            sums.append(coarser)
+        numbers = range(3, 6)
+        lateral = [
+            same_convolution(self.channels, 1, dtype=self.dtype, name=f"lateral{number}")(maps)
+            for number, maps in zip(numbers, stages, strict=True)
+        ]
         levels = [
             same_convolution(self.channels, dtype=self.dtype, name=f"level{number}")(maps)
-            for number, maps in zip((3, 4, 5), reversed(sums), strict=True)
+            for number, maps in zip(numbers, top_down(lateral), strict=True)
         ]
         levels.append(same_convolution(self.channels, stride=2, dtype=self.dtype, name="level6")(levels[-1]))
         levels.append(same_convolution(self.channels, stride=2, dtype=self.dtype, name="level7")(nn.relu(levels[-1])))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 
 from jaxloss.core.types import Array
-from jaxloss.tasks.models.resampling import doubled
+from jaxloss.tasks.models.detection.top_down import top_down
 
 # Makes a layer: `(channels, kernel size, stride, groups) -> convolution`, and `() -> normalisation`.
 MakeLayer = Callable[..., nn.Module]
@@ -30,9 +30,6 @@ def halving_maps(images: Array, features: Sequence[int], layer: MakeLayer, norm:
 
 def small_pyramid(sizes: Sequence[Array], channels: int, layer: MakeLayer, norm: MakeLayer) -> list[Array]:
     """Maps of one width, each with what lies below added, the finest first; for calls inside a module."""
-    levels, below = [], None
-    for fine in reversed(sizes):
-        maps = layer(channels, 1)(fine)
-        below = maps if below is None else maps + doubled(below, *fine.shape[1:3])
-        levels.append(nn.relu(norm()(below)))
-    return levels[::-1]
+    # The coarsest first, in whose order their parameters are called.
+    lateral = [layer(channels, 1)(maps) for maps in reversed(sizes)][::-1]
+    return [nn.relu(norm()(maps)) for maps in reversed(top_down(lateral))][::-1]
