@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
@@ -73,55 +73,23 @@ def _run(given: Sequence[str], command: str) -> int:
     single, where, overrides, switches = _arguments(given)
     raise_interrupts()
     with interrupts_wait():
-        from jaxloss.config.file import load_config, load_sweep
-        from jaxloss.sweeps.points import Point, chosen_points, points_of
-        from jaxloss.sweeps.rows import row_of
-        from jaxloss.sweeps.work import work
+        from jaxloss.sweeps.sweep import Sweep
 
-    path, workdir = single["config"], Path(single["workdir"])
-    points = chosen_points(points_of(load_sweep(path)), where)
+    def message(text: str) -> None:
+        print(text, file=sys.stderr)
 
-    def run_all(points: Sequence[Point], fixed: Mapping[str, str]) -> dict[str, str]:
-        # A contradiction in the last of them is found before the first one begins.
-        for point in points:
-            try:
-                load_config(path, {**fixed, **point.overrides})
-            except UserError as error:
-                raise UserError(f"{point.name}: {error}") from error
-            (workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
-
-        def command_of(point: Point) -> list[str]:
-            keys = [f"--config.{key}={value}" for key, value in {**fixed, **point.overrides}.items()]
-            where_to = f"--workdir={workdir / point.name}"
-            return [sys.executable, "-m", "jaxloss.launch", f"--config={path}", where_to, *keys]
-
-        return work(points, command_of, workdir, int(single.get("parallel", "1")), lambda text: print(text, file=sys.stderr))
-
-    failed = {} if "show" in switches else run_all(points, overrides)
-    rows = [row_of(point, workdir) for point in points]
-    return _finish(points, rows, failed, workdir, command, run_all, switches, overrides)
-
-
-def _finish(points, rows, failed, workdir, command, run_all, switches, overrides) -> int:
-    """Compares the losses on all tasks where that is asked for, and shows everything."""
-    from jaxloss.runs import atomic
-    from jaxloss.sweeps.page import write_page
-    from jaxloss.sweeps.table import as_csv, print_rows
-    from jaxloss.sweeps.transfer import transfer_matrix, transfer_points
-
-    matrix = None
+    sweep = Sweep(single["config"], Path(single["workdir"]), int(single.get("parallel", "1")), overrides, message)
+    points, across, failed = sweep.points(where), [], {}
+    if "show" not in switches:
+        failed = sweep.run(points)
+    rows = sweep.rows(points)
     if "transfer" in switches and any(row.formula for row in rows):
-        across = transfer_points(points, rows)
+        comparison, across = sweep.compare(points, rows)
         if "show" not in switches:
-            kept = {key: value for key, value in overrides.items() if not key.startswith(("search.", "filters."))}
-            failed = {**failed, **run_all(across, kept)}
-        matrix = transfer_matrix(across, workdir)
-    print_rows(rows)
-    workdir.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(workdir / "sweep.csv", as_csv(rows))
-    print(f"page: {write_page(workdir, workdir.name, rows, matrix, command)}")
+            failed |= comparison.run(across)
+    print(f"page: {sweep.show(rows, across, command)}")
     for name, why in failed.items():
-        print(f"failed: {name}: {why}", file=sys.stderr)
+        message(f"failed: {name}: {why}")
     return 1 if failed else 0
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxloss.sweeps.points import Point
+from jaxloss.sweeps.points import Point, points_of
 from jaxloss.sweeps.rows import Row
 
 # What a comparison takes over from a run: the rest says how losses are searched for.
@@ -21,13 +21,10 @@ def transfer_points(points: Sequence[Point], rows: Sequence[Row]) -> list[Point]
       rows: of its finished runs.
     """
     losses = tuple(dict.fromkeys(row.formula for row in rows if row.formula))
-    chosen: dict[str, Point] = {}
-    for point in points:
-        taken = {key: value for key, value in point.overrides.items() if key.startswith(_TAKEN_OVER)}
-        name = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in taken.items()) or "task"
-        overrides = {**taken, "mode": "compare", "losses": repr(losses)}
-        chosen.setdefault(name, Point(f"{_FOLDER}/{name}", overrides))
-    return list(chosen.values())
+    tasks = [{key: value for key, value in point.overrides.items() if key.startswith(_TAKEN_OVER)} for point in points]
+    different = [task for number, task in enumerate(tasks) if task not in tasks[:number]]
+    compared = {"mode": "compare", "losses": repr(losses)}
+    return [Point(f"{_FOLDER}/{one.name}", {**one.overrides, **compared}) for one in points_of(different)]
 
 
 def transfer_matrix(points: Sequence[Point], workdir: Path) -> dict[str, Any]:

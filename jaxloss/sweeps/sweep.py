@@ -1,0 +1,92 @@
+"""A sweep as the command carries it out: what is checked, run and shown, one after the other."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxloss.config.file import load_config, load_sweep
+from jaxloss.core.errors import UserError
+from jaxloss.runs import atomic
+from jaxloss.sweeps.page import write_page
+from jaxloss.sweeps.points import Point, chosen_points, points_of
+from jaxloss.sweeps.rows import Row, row_of
+from jaxloss.sweeps.table import as_csv, print_rows
+from jaxloss.sweeps.transfer import transfer_matrix, transfer_points
+from jaxloss.sweeps.work import work
+
+CSV = "sweep.csv"
+# Overrides that say how losses are searched for mean nothing to a comparison of given ones.
+_OF_SEARCHES = ("search.", "filters.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """The runs of one config file in one folder.
+
+    Attributes:
+      path: of the config file.
+      workdir: folder of the runs.
+      parallel: how many run at a time.
+      overrides: dotted key -> text, of all runs.
+      message: is told what begins and ends.
+    """
+
+    path: str
+    workdir: Path
+    parallel: int
+    overrides: Mapping[str, str]
+    message: Callable[[str], None]
+
+    def points(self, where: Mapping[str, str]) -> list[Point]:
+        """The points of the file that have these values.
+
+        Raises:
+          UserError: see `load_sweep`, `points_of` and `chosen_points`.
+        """
+        return chosen_points(points_of(load_sweep(self.path)), where)
+
+    def run(self, points: Sequence[Point]) -> dict[str, str]:
+        """Runs what is not finished; name of each point that failed -> why.
+
+        Raises:
+          UserError: for a contradiction in any of them, before the first one begins.
+          KeyboardInterrupt: see `work`.
+        """
+        for point in points:
+            try:
+                load_config(self.path, {**self.overrides, **point.overrides})
+            except UserError as error:
+                raise UserError(f"{point.name}: {error}") from error
+        for point in points:
+            (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
+        return work(points, self._command, self.workdir, self.parallel, self.message)
+
+    def compare(self, points: Sequence[Point], rows: Sequence[Row]) -> tuple["Sweep", list[Point]]:
+        """The sweep that compares all losses that were found on all tasks, and its points."""
+        kept = {key: value for key, value in self.overrides.items() if not key.startswith(_OF_SEARCHES)}
+        return dataclasses.replace(self, overrides=kept), transfer_points(points, rows)
+
+    def rows(self, points: Sequence[Point]) -> list[Row]:
+        """What has come out so far."""
+        return [row_of(point, self.workdir) for point in points]
+
+    def show(self, rows: Sequence[Row], across: Sequence[Point], command: str) -> Path:
+        """Prints the table, writes the page and the CSV, and returns where the page is.
+
+        Args:
+          rows: of the runs.
+          across: points of the comparison on all tasks; none for no matrix.
+          command: that repeats the sweep.
+        """
+        matrix: Mapping[str, Any] | None = transfer_matrix(across, self.workdir) if across else None
+        print_rows(rows)
+        self.workdir.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(self.workdir / CSV, as_csv(rows))
+        return write_page(self.workdir, self.workdir.name, rows, matrix, command)
+
+    def _command(self, point: Point) -> list[str]:
+        keys = [f"--config.{key}={value}" for key, value in {**self.overrides, **point.overrides}.items()]
+        where = [f"--config={self.path}", f"--workdir={self.workdir / point.name}"]
+        return [sys.executable, "-m", "jaxloss.launch", *where, *keys]
