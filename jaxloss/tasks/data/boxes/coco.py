@@ -17,7 +17,7 @@ from jaxloss.tasks.data.masks.files import read_image
 from jaxloss.tasks.data.masks.frame import Frame
 from jaxloss.tasks.data.published_splits import TEST, TRAIN, divided_by
 
-# What becomes of boxes without an area: the training annotations of COCO 2017 hold two.
+# What becomes of boxes without an area, which published annotations may hold.
 REFUSE, DROP = EMPTY = ("refuse", "drop")
 
 
