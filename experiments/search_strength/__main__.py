@@ -11,7 +11,8 @@ import argparse
 import pathlib
 
 from experiments.benchmarks.common import facts, output_path, positive, write_json
-from experiments.search_strength.run import incumbents, rivals, searched
+from experiments.search_strength.processes import in_processes
+from experiments.search_strength.run import one_search, rivals
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.table import task_table, write_picture
 from experiments.search_strength.tasks import TASKS
@@ -28,6 +29,7 @@ def main() -> None:
     parser.add_argument(
         "--curve", nargs="*", type=positive, default=[], help="test the best loss after so many trainings, going up, too"
     )
+    parser.add_argument("--parallel", type=positive, default=1, help="searches side by side, each on a core of its own")
     parser.add_argument("--data_dir", default="", help="folder of data files")
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)
@@ -36,17 +38,19 @@ def main() -> None:
         parser.error(f"--curve follows one search, and {several[0]} is several")
     result = {**facts(), "tasks": {}}
     for name in options.tasks:
+        # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        each = [(one_search, (name, search, seed, options)) for seed in seeds for search in options.searches]
+        results = in_processes([(rivals, (name, options)), *each], options.parallel)
         of_task = result["tasks"][name] = {
-            "rivals": rivals(name, options),
+            "rivals": next(results),
             "searches": {search: [] for search in options.searches},
             "curves": {search: [] for search in options.searches},
         }
-        # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
-        for seed in range(options.first_seed, options.first_seed + options.seeds):
-            for search in options.searches:
-                of_task["searches"][search].append(searched(name, search, seed, options))
-                of_task["curves"][search] += incumbents(name, search, seed, options) if options.curve else []
-                write_json(options.json, result)
+        for search, found, points in results:
+            of_task["searches"][search].append(found)
+            of_task["curves"][search] += points
+            write_json(options.json, result)
         print("\n".join(task_table(name, of_task)), flush=True)
     write_picture(result, options.json.with_suffix(".png"))
 

@@ -17,6 +17,14 @@ from jaxloss.config.file import load_config
 _ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.mode": "serial", "quiet": "true"}
 
 
+def one_search(
+    task: str, search: str, seed: int, options: argparse.Namespace
+) -> tuple[str, dict[str, Any], list[dict[str, Any]]]:
+    """The search's name, what it found, and what it had found after so many trainings where that is asked for."""
+    found = searched(task, search, seed, options)
+    return search, found, incumbents(task, search, seed, options) if options.curve else []
+
+
 def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One search from one seed, to the test of what it found."""
     one, changes = TASKS[task], dict(SEARCHES[search])

@@ -14,6 +14,9 @@ from jaxloss.core.types import PyTree
 # Of the free memory, what one population may take; the rest is for the data, the networks and a second worker.
 SHARE_OF_MEMORY = 0.2
 
+# To find the fastest of many kernels takes far longer than all else of a compilation on a GPU, and says nothing of the memory.
+_UNTUNED = {"xla_gpu_autotune_level": 0}
+
 # One name for all functions: to one with another name, an array that comes from the first would look like a new kind of
 # argument, and it would be compiled again.
 DEVICE_AXIS = "devices"
@@ -51,7 +54,8 @@ def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:
       compiled: what `jax.jit` or `over_devices` gave.
       arguments: arrays, or their shapes (`jax.ShapeDtypeStruct`).
     """
-    analysis = compiled.lower(*arguments).compile().memory_analysis()
+    options = _UNTUNED if jax.default_backend() == "gpu" else None
+    analysis = compiled.lower(*arguments).compile(compiler_options=options).memory_analysis()
     if analysis is None:
         return 0
     held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes - analysis.alias_size_in_bytes

@@ -21,8 +21,8 @@ from jaxloss.tasks.settings import TrainingSettings
 
 # Lanes where none are asked for. On a CPU a wider batch saves no time and outgrows the caches.
 CPU_LANES, MOST_LANES = 4, 128
-# From so many lanes the memory of more is extrapolated.
-PROBE_LANES = 4
+# From so many lanes the memory of more is extrapolated; no more than `FEW_LANES` are tried as they are, since they mostly fit.
+PROBE_LANES, FEW_LANES = 4, 16
 MEASURED_STEPS = 20
 FEW_STEPS = 3
 
@@ -131,6 +131,8 @@ def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:
     if jax.default_backend() == "cpu":
         return min(most, CPU_LANES)
     most, budget, needed = min(most, MOST_LANES), memory_budget(), _needed_by(example, factory)
+    if most <= FEW_LANES and needed(most) <= budget:
+        return most
     likely = max(1, budget * PROBE_LANES // max(1, needed(PROBE_LANES)))
     lanes = min(most, 2 ** (likely.bit_length() - 1))
     while lanes > 1 and needed(lanes) > budget:
