@@ -16,6 +16,7 @@ from experiments.search_strength.run import one_search, rivals
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.table import task_table, write_picture
 from experiments.search_strength.tasks import TASKS
+from jaxloss.execution.settings import EXECUTION_MODES, SERIAL
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
         "--curve", nargs="*", type=positive, default=[], help="test the best loss after so many trainings, going up, too"
     )
     parser.add_argument("--parallel", type=positive, default=1, help="searches side by side, each on a core of its own")
+    parser.add_argument("--execution", choices=EXECUTION_MODES, default=SERIAL, help="vmap suits an accelerator")
     parser.add_argument("--data_dir", default="", help="folder of data files")
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)

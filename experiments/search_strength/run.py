@@ -14,7 +14,7 @@ from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.drawn import drawn_config
 from jaxloss.config.file import load_config
 
-_ALIKE = {"search.control": "false", "comparison.handcrafted": "()", "execution.mode": "serial", "quiet": "true"}
+_ALIKE = {"search.control": "false", "comparison.handcrafted": "()"}
 
 
 def one_search(
@@ -33,8 +33,10 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
     # Random search is the control itself.
     alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
     alike |= _comparison_of_seed_0(one)
+    # Its divisions are named.
+    own = {key: value for key, value in one.overrides.items() if key != "comparison.num_divisions"}
     trainings = {"search.num_trainings": str(options.trainings)} if options.trainings else {}
-    summary, seconds = _run(one, {**one.overrides, **one.searches, **alike, **trainings, **changes, "seed": str(seed)},
+    summary, seconds = _run(one, {**own, **one.searches, **alike, **trainings, **changes, "seed": str(seed)},
                             f"{task}/{search}/{seed}", options)  # fmt: skip
     # Of the found losses, the one that the tuning chose by search_eval.
     (best,) = (row for row in summary["comparison"] if row["name"] == summary["best"]["name"])
@@ -77,8 +79,6 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
             "mode": "train",
             "loss": point["formula"],
             "training.learning_rate": repr(rate),
-            "execution.mode": "serial",
-            "quiet": "true",
         }
         # Of the rest of the search and of the comparison, one training knows nothing.
         known = {**one.overrides, **one.searches}.items()
@@ -101,8 +101,8 @@ def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     names = f"({', '.join(repr(name) for name in one.rivals)},)"
     config = load_config(one.config, {**one.overrides, **one.searches})
     longer = str(options.trainings or config.search.num_trainings)
-    changes = {"mode": "compare", "losses": names, "comparison.best_rival_trainings": longer, "execution.mode": "serial"}
-    summary, _ = _run(one, {**one.overrides, **changes, "quiet": "true"}, f"{task}/rivals", options)
+    changes = {"mode": "compare", "losses": names, "comparison.best_rival_trainings": longer}
+    summary, _ = _run(one, {**one.overrides, **changes}, f"{task}/rivals", options)
     return [
         {
             "name": row["name"],
@@ -122,8 +122,9 @@ def _run(
     if (path / "summary.json").exists():
         return jaxloss.open_run(path).summary, None
     data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
+    alike = {"execution.mode": options.execution, "quiet": "true"}
     before = _processor_seconds()
-    results = jaxloss.run(load_config(task.config, {**overrides, **data}), path, ConsoleProgress(quiet=True))
+    results = jaxloss.run(load_config(task.config, {**overrides, **alike, **data}), path, ConsoleProgress(quiet=True))
     return results.summary, _processor_seconds() - before
 
 

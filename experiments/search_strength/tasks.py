@@ -86,16 +86,29 @@ TASKS: Mapping[str, StrengthTask] = {
     ),
     "omniglot": StrengthTask(
         "configs/autoloss_gms_omniglot.py",
-        {"task.retrieval.image_size": "(14, 14)", "training.num_epochs": "3.0"},
+        {
+            "task.retrieval.image_size": "(14, 14)",
+            "training.num_epochs": "3.0",
+            "comparison.num_divisions": "3",
+            "comparison.tuning_trainings": "16",
+        },
         {"search.chooser.enabled": "false", "search.num_trainings": "240"},
         rivals=("normalised_softmax", "cosface", "arcface"),
         calibration_loss="normalised_softmax",
         needs_data=True,
     ),
-    "cifar10": StrengthTask(
+    # So long that the wrong labels are learnt, too.
+    "cifar10_60": StrengthTask(
         "configs/autoloss_zero_cifar10.py",
-        {"task.classification.train_limit": "4000", "training.num_epochs": "6.0"},
-        {"search.num_trainings": "150"},
+        {
+            "task.classification.noise_rate": "0.6",
+            "task.classification.noise_seed": "0",
+            "task.classification.train_limit": "4000",
+            "training.num_epochs": "20.0",
+            "comparison.num_divisions": "3",
+            "comparison.tuning_trainings": "16",
+        },
+        {"search.num_trainings": "240"},
         needs_data=True,
     ),
 }
