@@ -12,6 +12,7 @@ from jaxloss.search.budget import SearchBudget
 from jaxloss.study.comparison import Comparison
 from jaxloss.study.contender import Contender
 from jaxloss.study.trainings import Job
+from jaxloss.study.tuning_points import spread_points
 from jaxloss.tasks.base import SEARCH_EVAL
 
 STAGE = "calibrate"
@@ -21,19 +22,18 @@ def calibrated(budget: SearchBudget, num_trainings: int, contender: Contender, c
     """The budget with the rate at which a loss does best, less the trainings that this took.
 
     Rates are even on a logarithmic scale inside the range in which losses are tuned; each is tried once on every division of
-    the data on which candidates are trained.
+    the data on which candidates are trained. Hyper-parameters of the loss vary with the rate: a scale or a margin that does not
+    suit the task would lead to the rate that makes up for it.
 
     Args:
       budget: of a search.
       num_trainings: to be spent on this at most, one for each division at least; they are part of the budget.
-      contender: with its customary hyper-parameters.
+      contender: the loss.
       comparison: trains, and stores what it trained.
     """
     starts = budget.starts[: len({division for _, division in budget.starts})]
     settings, num_rates = comparison.settings, num_trainings // len(starts)
-    places = (np.arange(num_rates) + 0.5) / num_rates
-    rates = settings.learning_rate_low * (settings.learning_rate_high / settings.learning_rate_low) ** places
-    points = [contender.default(float(rate)) for rate in rates]
+    points = spread_points(contender, num_rates, settings.learning_rate_low, settings.learning_rate_high)
     jobs = [Job(contender, point, seed, division) for point in points for seed, division in starts]
     scores = np.reshape(comparison.trainings.scores(STAGE, jobs, SEARCH_EVAL), (num_rates, len(starts))).mean(axis=1)
     return dataclasses.replace(
