@@ -19,6 +19,7 @@ _WITHOUT = {
     "known_losses": {"search.prior_knowledge": "false"},
     "terms": {"space.autoloss_zero.term_probability": "0"},
     "immigrants": {"search.evolution.immigrants": "0"},
+    "known_losses_and_immigrants": {"search.prior_knowledge": "false", "search.evolution.immigrants": "0"},
 }
 
 # By name; all but the last, and that which begins again, spend the same number of trainings, those of the calibration included.
@@ -27,8 +28,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "strong": _STRONG,
     # Three times as many trainings as the others, but for those of the calibration, which is done once.
     "strong_restarted": {**_STRONG, "search.restarts": "3"},
-    # A fifth of what is neither fresh nor a sum changes a number.
-    "strong_with_factors": {**_STRONG, "space.autoloss_zero.factor_probability": "0.3"},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},

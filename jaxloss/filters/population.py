@@ -37,6 +37,9 @@ ROW_SIZE, BLOCK_SIZE, MAX_BLOCK_SIZE, VECTOR = 128, 1024, 2048, 16
 # Rows that are in use at a time, for each lane: the variable, and results that are still to be read; usually, and at most.
 ROWS_PER_LANE, MOST_ROWS_PER_LANE = 6, 32
 MAX_LANES = {BLOCKS: 256, VMAP: 4096}
+# Numbers of all lanes together from which more lanes fill no GPU any better. All lanes are computed, the empty ones too: with
+# images, as many as the memory holds would take minutes for the few candidates that a search asks about at a time.
+VMAP_NUMBERS = 2**22
 # More lanes are worth compiling once more where the memory has room for so many times as many.
 WORTH_WHILE = 1.1
 
@@ -118,8 +121,10 @@ def make_population(
     if batching == BLOCKS and apart:
         one = problem.start[0].size
         samples = max(part for part in range(1, samples + 1) if samples % part == 0 and (part * one <= ROW_SIZE or part == 1))
-    kind = BlockPopulation if batching == BLOCKS else VmapPopulation
-    return kind(problem, layout, apart, samples, lanes or MAX_LANES[batching], budget)
+    if batching == BLOCKS:
+        return BlockPopulation(problem, layout, apart, samples, lanes or MAX_LANES[batching], budget)
+    most = min(MAX_LANES[batching], max(1, VMAP_NUMBERS // problem.start.size))
+    return VmapPopulation(problem, layout, apart, samples, lanes or most, budget)
 
 
 @dataclasses.dataclass(frozen=True)

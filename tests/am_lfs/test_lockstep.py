@@ -11,7 +11,7 @@ import pytest
 
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
-from jaxloss.execution.choice import ExecutionFactory, check_lanes
+from jaxloss.execution.choice import ExecutionFactory, Parallelism, check_lanes
 from jaxloss.execution.population import PopulationExecution
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.runs import Archive
@@ -222,8 +222,10 @@ def test_more_copies_than_fit_are_refused_and_the_most_that_fit_are_named():
     candidate = SPACE.encode(SPACE.parse(SPACE.known_losses["softmax"]))
     trial = Trial(SPACE, candidate, 0.3, 0, 0, SEARCH_EVAL, 4, keep_end=True)
     check_lanes(8, trial, factory)
+    sixteen = factory.make(Parallelism("vmap", 16))
+    budget = sixteen.memory(trial) - sixteen.data_bytes(0)
     with pytest.raises(UserError, match=r"execution.lanes=64: so many .* need 0\.0\d GiB on a device") as error:
-        check_lanes(64, trial, factory, budget=100_000)
+        check_lanes(64, trial, factory, budget=budget)
     most = int(re.search(r"(\d+) fit", str(error.value)).group(1))
     assert 0 < most < 64
-    check_lanes(most, trial, factory, budget=100_000)
+    check_lanes(most, trial, factory, budget=budget)

@@ -31,6 +31,7 @@ def chosen(mode, lanes=0, most_lanes=None):
 
 
 def test_automatic_choices(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert chosen("auto")[0] == Parallelism("serial")
     assert chosen("vmap", lanes=7)[0] == Parallelism("vmap", 7)
     assert chosen("vmap", most_lanes=2)[0] == Parallelism("vmap", 2)
@@ -141,6 +142,7 @@ def opened(tmp_path, mode):
 
 
 def test_what_was_measured_is_pinned_in_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     measured = iter([{"serial": 2.0, "vmap": 1.0}, {"serial": 1.0, "vmap": 2.0}])
     monkeypatch.setattr(choice, "_measured", lambda *_: next(measured))
     assert opened(tmp_path, "measure") == opened(tmp_path, "measure") == Parallelism("vmap", 2)

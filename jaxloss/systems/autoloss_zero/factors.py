@@ -15,11 +15,6 @@ _PREFIX = "factor_"
 _NOT_HOMOGENEOUS = frozenset({"Exp", "Tanh"})
 
 
-def takes_factor(operator: str, side: int) -> bool:
-    """Whether a factor on this operand changes more than the scale of what comes out; of a sum, on the second is enough."""
-    return side == 1 if operator == "Add" else operator in _NOT_HOMOGENEOUS
-
-
 def factor_names(most: int) -> tuple[str, ...]:
     """What factors are called, from the output inwards."""
     return tuple(f"{_PREFIX}{number}" for number in range(1, most + 1))
@@ -61,9 +56,8 @@ def with_factors(graph: Graph, values: Mapping[str, float]) -> Graph:
 
 def _places(graph: Graph) -> list[tuple[int, int]]:
     """`(node, which of its operands)`, those nearest to the output first."""
-    depths = _depths(graph)
-    every = [(index, side) for index, node in enumerate(graph.nodes) for side in range(len(node.operands))]
-    places = [(index, side) for index, side in every if takes_factor(graph.nodes[index].name, side)]
+    depths, sides = _depths(graph), {"Add": 1, **dict.fromkeys(_NOT_HOMOGENEOUS, 0)}
+    places = [(index, sides[node.name]) for index, node in enumerate(graph.nodes) if node.name in sides]
     return sorted(places, key=lambda place: (depths[place[0]], place[0]))
 
 

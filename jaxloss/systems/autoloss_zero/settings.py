@@ -96,13 +96,6 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
         high=1.0,
         acts_when=EVOLVED,
     )
-    factor_probability: float = setting(
-        0.0,
-        "Of the parent with one number changed, or a factor put in, where there is none of these; the paper has none",
-        low=0.0,
-        high=1.0,
-        acts_when=EVOLVED,
-    )
     num_mutations: int = setting(2, "One after the other, where neither happens", low=1, high=1_000, acts_when=EVOLVED)
 
     def __post_init__(self):

@@ -21,7 +21,7 @@ from jaxloss.systems.autoloss_zero.known import known_losses
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
-COPY, REINITIALISE, CROSSOVER, TERM, FACTOR, MUTATION = "copy", "reinitialise", "crossover", "term", "factor", "mutation"
+COPY, REINITIALISE, CROSSOVER, TERM, MUTATION = "copy", "reinitialise", "crossover", "term", "mutation"
 
 REQUIRED = (frozenset({PREDICTION}), frozenset({TARGET}))
 
@@ -67,10 +67,6 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             graph = edits.with_term(generator, vocabulary, parent, settings.initial_depth)
             if fits(graph, layout):
                 return graph, TERM
-        if settings.factor_probability and generator.random() < settings.factor_probability:
-            graph = edits.with_factor(generator, parent)
-            if graph != parent and fits(graph, layout):
-                return graph, FACTOR
         for _ in range(MAX_DRAWS):
             graph = edits.mutate(generator, vocabulary, parent, settings.num_mutations)
             if fits(graph, layout):
