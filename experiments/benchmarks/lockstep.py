@@ -45,12 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name not in MODELS:
             raise unknown("model", name, MODELS)
     lanes = options.lanes or ((4,) if on_cpu else (8, options.copies))
+    rows, results = [], common.facts()
     with common.without_compilation_cache():
-        rows = [row for name in names for row in _rows(name, options.copies, lanes, options.repetitions)]
-    results = {**common.facts(), "rows": rows}
+        for name in names:
+            for row in _rows(name, options.copies, lanes, options.repetitions):
+                print(f"{name} {row['mode']} {row['lanes']}: {row['epoch_seconds']:.3g} s for {row['copies']} copies", flush=True)
+                rows.append(row)
+                if options.json:
+                    # Of a run that is stopped, what is measured by then is kept.
+                    common.write_json(options.json, {**results, "rows": rows})
     common.show_table(f"lock-step, {results['device']}", COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
-    if options.json:
-        common.write_json(options.json, results)
 
 
 def _rows(name: str, copies: int, lanes: Sequence[int], repetitions: int) -> Iterator[dict[str, Any]]:

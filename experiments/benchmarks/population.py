@@ -96,17 +96,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     models, modes = _names("model", options.models, MODELS), _names("mode", options.modes, MODES)
     if jax.local_device_count() < 2:
         modes = [mode for mode in modes if mode not in (PMAP, DATA_PARALLEL)]
-    rows = []
+    rows, results = [], {**common.facts(), "devices": jax.local_device_count(), "platform": jax.default_backend()}
     with common.without_compilation_cache():
         for name in models:
             for row in _model_rows(name, modes, options):
                 print(f"{name} {row['mode']} {row['at_once']}: {row.get('candidates_per_hour', 0):.3g} candidates/h", flush=True)
                 rows.append(row)
-    _add_speedups(rows)
-    results = {**common.facts(), "devices": jax.local_device_count(), "platform": jax.default_backend(), "rows": rows}
+                _add_speedups(rows)
+                if options.json:
+                    # Of a run that is stopped, what is measured by then is kept.
+                    common.write_json(options.json, {**results, "rows": rows})
     common.show_table(f"population, {results['device']}", COLUMNS, [[row.get(name) for name in COLUMNS] for row in rows])
-    if options.json:
-        common.write_json(options.json, results)
 
 
 def _names(kind: str, text: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
