@@ -3,21 +3,14 @@
 In a notebook, `jaxloss.open_run(WORKDIR).loss(RANK)` is the loss itself, with `python()`, `latex`, `simplified` and `formula`.
 """
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
+from jaxloss.core.command_line import Parser
 from jaxloss.core.errors import UserError
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
-
-
-class _Parser(argparse.ArgumentParser):
-    """Mistakes in one line, as everywhere else."""
-
-    def error(self, message: str):
-        raise UserError(f"{message}. {' '.join(self.format_usage().split())}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +34,7 @@ def _run(arguments: Sequence[str]) -> None:
         from jaxloss.runs import atomic
         from jaxloss.study.export import DEFAULT_TIME_LIMIT, FORMATS, export
 
-    parser = _Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
+    parser = Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
     parser.add_argument("workdir", help="directory of a run")
     parser.add_argument("--rank", type=int, default=1, help="1 is the best (default)")
     parser.add_argument("--format", default="python", help=f"{', '.join(FORMATS)} (default: python)")

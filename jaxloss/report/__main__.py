@@ -2,29 +2,37 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
+from jaxloss.core.command_line import Parser
 from jaxloss.core.errors import UserError
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
-USAGE = "usage: python -m jaxloss.report WORKDIR"
+_LEAST_SECONDS = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if arguments in (["-h"], ["--help"]):
-        print(USAGE)
-        return 0
     try:
-        if len(arguments) != 1 or arguments[0].startswith("-"):
-            raise UserError(USAGE)
+        options = _parser().parse_args(arguments)
+        if options.follow is not None and options.follow < _LEAST_SECONDS:
+            raise UserError(f"--follow takes {_LEAST_SECONDS:g} seconds or more, not {options.follow:g}")
         raise_interrupts()
         with interrupts_wait():
             from jaxloss.report.page import write_report
 
-        print(write_report(arguments[0], _space_of(arguments[0])))
+        if options.csv is not None:
+            print(_write_csv(options.workdir, options.csv))
+            return 0
+        space = _space_of(options.workdir)
+        print(write_report(options.workdir, space, options.follow), flush=True)
+        while options.follow is not None and not _is_finished(options.workdir):
+            time.sleep(options.follow)
+            write_report(options.workdir, space, options.follow)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -32,6 +40,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stopped. To begin again: python -m jaxloss.report {shlex.join(arguments)}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m jaxloss.report", description="Writes the page of a run, report.html, again.")
+    parser.add_argument("workdir", metavar="WORKDIR", help="of the run")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--csv", type=Path, metavar="FILE", help="write all candidates of the archive as a table, and no page")
+    seconds = "write the page again and again while the run goes on; an open page renews itself. SECONDS between: 10"
+    what.add_argument("--follow", type=float, nargs="?", const=10.0, metavar="SECONDS", help=seconds)
+    return parser
+
+
+def _is_finished(workdir: str) -> bool:
+    from jaxloss.runs.directory import open_for_reading
+
+    with open_for_reading(workdir) as run:
+        return run.read_summary() is not None
+
+
+def _write_csv(workdir: str, path: Path) -> Path:
+    from jaxloss.report.candidates import as_csv
+    from jaxloss.runs import atomic
+    from jaxloss.runs.directory import open_for_reading
+
+    with open_for_reading(workdir) as run:
+        text = as_csv(run.archive.candidates())
+    try:
+        atomic.write_text(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write '{path}': {error.strerror}") from error
+    return path
 
 
 def _space_of(workdir: str):

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from jaxloss.core.errors import UserError
+from jaxloss.report.candidates import candidate_data
 from jaxloss.report.curves import search_curve
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
@@ -57,18 +58,19 @@ _UNKNOWN = {
 }
 
 
-def write_report(path: str | Path, space: Space | None = None) -> Path:
+def write_report(path: str | Path, space: Space | None = None, renewed: float | None = None) -> Path:
     """Writes `report.html` into the directory of a run, and returns where it is.
 
     Args:
       path: of the run.
       space: of its losses, which says how they are drawn; None draws none.
+      renewed: seconds after which a browser reads the page of an unfinished run again; None for never.
 
     Raises:
       UserError: there is no run in `path`, its files cannot be read, or the page cannot be written.
     """
     with open_for_reading(path) as run:
-        page = render_report(run, space)
+        page = render_report(run, space, renewed)
     target = Path(path) / _REPORT
     try:
         atomic.write_text(target, page)
@@ -77,8 +79,8 @@ def write_report(path: str | Path, space: Space | None = None) -> Path:
     return target
 
 
-def render_report(run: Run, space: Space | None = None) -> str:
-    """The page as text; sections that the run has nothing for are left out."""
+def render_report(run: Run, space: Space | None = None, renewed: float | None = None) -> str:
+    """The page as text; sections that the run has nothing for are left out. See `write_report`."""
     summary = run.read_summary()
     searches, controls = _searches(run)
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
@@ -88,9 +90,11 @@ def render_report(run: Run, space: Space | None = None) -> str:
         content = {
             "summary": {**_UNKNOWN, **(summary or {})},
             "finished": summary is not None,
+            "renewed": renewed if summary is None else None,
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),
             "curves": _curves(run, searches, controls, summary),
+            "candidates_data": candidate_data({name: run.archive.candidates(search=name) for name in searches | controls}),
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),

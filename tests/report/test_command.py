@@ -1,5 +1,6 @@
 """The command that writes the page of a run."""
 
+import csv
 import json
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from jaxloss.core.errors import UserError
 from jaxloss.report import __main__ as command
 from jaxloss.report.page import write_report
-from tests.report.finished_run import make_run
+from jaxloss.runs import RunDirectory
+from jaxloss.runs.directory import open_for_reading
+from tests.report.finished_run import CONFIG, make_run, summary_of
 
 
 class TestCommand:
@@ -26,8 +29,40 @@ class TestCommand:
         assert len(captured.err.splitlines()) == 1
 
     def test_help(self, capsys):
-        assert command.main(["--help"]) == 0
+        with pytest.raises(SystemExit, match="0"):
+            command.main(["--help"])
         assert "WORKDIR" in capsys.readouterr().out
+
+    def test_all_candidates_are_a_table(self, tmp_path, capsys):
+        run, file = make_run(tmp_path / "run"), tmp_path / "candidates.csv"
+        assert command.main([str(run), "--csv", str(file)]) == 0
+        assert capsys.readouterr().out.strip() == str(file)
+        with open_for_reading(run) as opened:
+            rows = opened.archive.candidates()
+        with file.open(newline="") as lines:
+            written = list(csv.DictReader(lines))
+        assert [row["formula"] for row in written] == [row.formula for row in rows]
+        assert [row["score"] for row in written] == ["" if row.score is None else str(row.score) for row in rows]
+        assert {row["training"] for row in written} == {"0", "1"}
+        assert command.main([str(run), "--csv", str(tmp_path / "absent" / "file")]) == 2
+
+    def test_follows_a_run_to_its_end(self, tmp_path, monkeypatch, capsys):
+        """The page of an unfinished run renews itself; the last one does not."""
+        run = make_run(tmp_path / "run", finished=False)
+        pages = []
+
+        def sleep(seconds):
+            pages.append((seconds, (run / "report.html").read_text()))
+            with RunDirectory.open(run, CONFIG) as opened:
+                opened.write_summary(summary_of("search"))
+
+        monkeypatch.setattr(command.time, "sleep", sleep)
+        assert command.main([str(run), "--follow", "3"]) == 0
+        ((seconds, page),) = pages
+        assert seconds == 3.0
+        assert '<meta http-equiv="refresh" content="3">' in page
+        assert "http-equiv" not in (run / "report.html").read_text()
+        assert command.main([str(run), "--follow", "0"]) == 2
 
     def test_a_page_that_cannot_be_written_is_the_users_error(self, tmp_path):
         run = make_run(tmp_path / "run", mode="train")
