@@ -29,6 +29,7 @@ FLOORS = {
     "launch": 10,
     "sweeps": 10,
     "sweep": 11,
+    "command": 12,
 }
 # Which libraries a room may use; other rooms have their own.
 THIRD_PARTIES = {
