@@ -22,7 +22,7 @@ def test_files_exist():
 
 def test_files_of_a_room_exist():
     rooms = re.findall(r"^\| `(jaxloss/\w+)` \| (.*) \|$", TEXT, re.MULTILINE)
-    assert {room.removeprefix("jaxloss/") for room, _ in rooms} | {"cli", "export", "launch", "sweep"} == set(FLOORS)
+    assert {room.removeprefix("jaxloss/") for room, _ in rooms} | {"cli", "command", "export", "launch", "sweep"} == set(FLOORS)
     missing = [f"{room}/{name}" for room, words in rooms for name in re.findall(r"`([\w]+(?:\.py|/))`", words)
                if not (ROOT / room / name).exists()]  # fmt: skip
     assert not missing
