@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow test-frameworks lint clean
+.PHONY: install demo notebooks test test-slow test-frameworks lint clean
 
 # Installs the tested versions; `pip install .` alone takes the ranges of pyproject.toml.
 install: $(VENV)/.installed
@@ -15,6 +15,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install
 	$(BIN)/python -m jaxloss.launch --config=configs/quickstart.py --workdir=runs/quickstart
+
+# The notebooks are written as text; what is opened is made of it.
+notebooks: install
+	$(BIN)/python -m jupytext --quiet --to ipynb --update notebooks/*.py
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow"

@@ -7,6 +7,7 @@ import ml_collections
 
 from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
+from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
 from jaxloss.config.plan import make_plan
@@ -15,6 +16,7 @@ from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
+from jaxloss.report.notebook import results_html
 from jaxloss.report.page import write_report
 from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
@@ -104,6 +106,10 @@ class Results:
         """Writes the page of the run again, and returns where it is."""
         return write_report(self.path, self.space)
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return results_html(self.path, self.summary)
+
     def __repr__(self) -> str:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
 
@@ -114,7 +120,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     Args:
       config: see `load_config` and `default_config`.
       workdir: directory of the run.
-      progress: what is told while it works; by default a line on standard error.
+      progress: what is told while it works; by default a line on standard error, and in a notebook a bar.
       command: that repeats the run, for its page.
 
     Raises:
@@ -124,7 +130,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     expect_path("workdir", workdir, "the directory of the run")
     check_run(config)
     use_compilation_cache(config.compilation_cache)
-    progress = progress or ConsoleProgress(quiet=config.quiet)
+    progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
     plan = make_plan(config)
     with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:
         if directory.resumed:

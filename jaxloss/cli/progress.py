@@ -53,7 +53,10 @@ class ConsoleProgress:
         self._last, self._ended = now, done >= total
         rate = (done - self._first) / max(now - self._started, 1e-3)
         left = f", {_clock((total - done) / rate)} left" if rate > 0 and 1 < done < total else ""
-        line = f"{stage}: {done}/{total}{left}. {detail}"
+        self._show(f"{stage}: {done}/{total}{left}. {detail}", done, total)
+
+    def _show(self, line: str, done: int, total: int) -> None:
+        """Shows the line of a stage at work."""
         if not self._live:
             self.console.print(line, markup=False)
             return

@@ -48,8 +48,8 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         test = f"{summary['metric']} on test {_interval(best, console)}"
         _line(console, f"Best found loss of {summary['task']} ({best['name']}): {test}")
         _formula(console, best)
-    for text in _judged(summary):
-        _line(console, text)
+    for text in judged_in_words(summary):
+        _line(console, _ascii(text))
     if best or summary.get("differences"):
         _line(console, "")
     if summary.get("comparison"):
@@ -71,13 +71,13 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
         console.print(_differences(summary, names))
 
 
-def _judged(summary: Mapping[str, Any]) -> Iterator[str]:
+def judged_in_words(summary: Mapping[str, Any]) -> Iterator[str]:
     """How the loss stands against the best tuned rival, and against random search."""
     judged = headline_of(summary)
     for name, words in ((BEST_RIVAL, rival_in_words), (RANDOM_SEARCH, control_in_words)):
         if (row := judged[name]) is not None:
             low, high = (difference(end) for end in row["ci95"])
-            yield _ascii(f"{words(row)}: {difference(row['mean'])} [{low}, {high}]")
+            yield f"{words(row)}: {difference(row['mean'])} [{low}, {high}]"
 
 
 def _standard_output() -> Console:

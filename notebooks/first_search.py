@@ -1,0 +1,96 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A first search
+#
+# Seven of ten labels of the training images are wrong. Which loss trains a small network best, all the same? jaxloss looks for it: it
+# makes up formulas, throws the hopeless ones out, trains the network with the others, and compares what it found with losses from the
+# literature, all of them tuned alike.
+#
+# It runs on a CPU as it is: about four minutes in the short form below.
+
+# %%
+# In Colab, and wherever jaxloss is not there yet.
+import importlib.util
+
+if importlib.util.find_spec("jaxloss") is None:
+    # %pip install --quiet jaxloss
+    pass
+
+# %%
+import os
+import tempfile
+
+import jax
+import jax.numpy as jnp
+
+import jaxloss
+
+# %% [markdown]
+# The short form has a small budget. For a search as in the README take `SHORT = False`.
+
+# %%
+SHORT = os.environ.get("JAXLOSS_NOTEBOOKS") != "long"
+short = {
+    "search.num_trainings": 90,
+    "search.calibration_trainings": 12,
+    "search.control": False,
+    "comparison.tuning_trainings": 8,
+    "comparison.handcrafted": ("cross_entropy", "gce", "sce"),
+}
+config = jaxloss.load_config("quickstart", short if SHORT else {})
+workdir = os.path.join(tempfile.mkdtemp(), "first_search")
+
+# %% [markdown]
+# Whatever happens, nothing that was trained is lost: run the cell again with the same `workdir`, and it goes on.
+
+# %%
+results = jaxloss.run(config, workdir)
+results
+
+# %% [markdown]
+# ## What was found
+#
+# The loss is a function of probabilities and one-hot labels, for `jax.jit` and `jax.grad`.
+
+# %%
+results.best
+
+# %%
+loss = results.best
+logits = jax.random.normal(jax.random.key(0), (8, 10))
+labels = jax.nn.one_hot(jnp.arange(8) % 10, 10)
+
+
+@jax.jit
+def value_and_gradient(logits):
+    return jax.value_and_grad(lambda logits: loss(jax.nn.softmax(logits), labels))(logits)
+
+
+value, gradient = value_and_gradient(logits)
+value, gradient.shape
+
+# %% [markdown]
+# As a file that needs neither jaxloss nor JAX, for PyTorch: `print(loss.python("torch"))`. Everything that was tried is there, too, for a
+# `pandas.DataFrame` for example:
+
+# %%
+trained = [row for row in results.candidates() if row["training"] and row["branch"] == "*"]
+best = sorted((row for row in trained if row["score"] is not None), key=lambda row: -row["score"])[:5]
+[(round(row["score"], 4), row["formula"]) for row in best]
+
+# %% [markdown]
+# The page of the run has the curve of the search, every candidate, and how sure each lead is.
+
+# %%
+results.report()
