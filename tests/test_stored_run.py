@@ -141,7 +141,7 @@ def test_the_first_commit_upgrades_its_archive(run):
     with Archive(path) as archive, Archive(path, read_only=True) as reader:
         before, rows = archive.comparable(ignore=()), archive.trainings()
         archive.commit(state={"clock": archive.state("clock")})
-        assert columns(path) == (3, {"division"})
+        assert columns(path) == (4, {"division"})
         for one in (archive, reader):
             assert one.comparable(ignore=()) == before
             assert [one.find_training(**key_of(row)) for row in rows] == rows
@@ -181,7 +181,7 @@ def test_an_upgrade_that_is_killed_half_way_is_rolled_back(run, tmp_path):
         assert archive.comparable(ignore=()) == before
         assert columns(killed) == (2, {"split"})
         archive.commit()
-        assert columns(killed) == (3, {"division"})
+        assert columns(killed) == (4, {"division"})
         assert archive.comparable(ignore=()) == before
 
 
@@ -202,4 +202,4 @@ def test_it_is_gone_on_with(run, capsys):
     config = json.loads((run / "config.json").read_text())
     assert config["comparison"]["divisions"] == [0, 1]
     assert "splits" not in config["comparison"]
-    assert columns(run / "archive.sqlite") == (3, {"division"})
+    assert columns(run / "archive.sqlite") == (4, {"division"})

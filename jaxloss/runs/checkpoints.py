@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.files import unwritable
 
 if TYPE_CHECKING:
     import orbax.checkpoint
@@ -66,7 +67,7 @@ class Checkpoints:
                 if entry.name != str(version):
                     shutil.rmtree(entry)
         except OSError as error:
-            raise UserError(f"cannot write checkpoint '{folder}': {error.strerror or error}; use another --workdir") from error
+            raise unwritable(f"cannot write checkpoint '{folder}'", error, "use another --workdir") from error
 
     def load(self, name: str, like: Any = None) -> Any:
         """Loads the pytree that was saved under `name`.
