@@ -189,9 +189,12 @@ def test_it_is_gone_on_with(run, capsys):
     """A second seed for the test: what is there is not trained again. It was tuned by another rule, so that the tuning is new."""
     with Archive(run / "archive.sqlite", read_only=True) as archive:
         before = archive.trainings()
-    overrides = [f"--config.{key}={value}" for key, value in {**OVERRIDES, "comparison.test_seeds": "2"}.items()]
+    more = {"comparison.test_seeds": "2", "quiet": "false"}
+    overrides = [f"--config.{key}={value}" for key, value in {**OVERRIDES, **more}.items()]
     arguments = ["--config=configs/autoloss_zero_digits.py", f"--workdir={run}", *overrides]
     assert launch.main(arguments) == 0, capsys.readouterr().err
+    # Its curves are in no file, and its archive did not keep them yet.
+    assert capsys.readouterr().err.count("metrics.jsonl lacks trainings of evolution, and this archive") == 1
     with Archive(run / "archive.sqlite", read_only=True) as archive:
         rows = archive.trainings()
     assert rows[: len(before)] == before

@@ -25,7 +25,7 @@ from jaxloss.runs.claim import BEGIN_ANEW, refuse_foreign_files
 from jaxloss.runs.files import ARCHIVE_FILE, CONFIG_FILE, HISTORY_FILE, LOCK_FILE, SUMMARY_FILE, has_summary, read_json
 from jaxloss.runs.lock import Lock, LockHeldError
 from jaxloss.runs.metrics import MetricWriter, read_metrics
-from jaxloss.runs.stored_config import changes, flatten, is_config_of, store_config, stored_config
+from jaxloss.runs.stored_config import changes, flatten, is_of_another, store_config, stored_config
 
 
 class Run:
@@ -196,7 +196,7 @@ def _open_archive(
                 f"the {ARCHIVE_FILE} of the run in '{path}' holds nothing of what its {SUMMARY_FILE} came from: restore it, or "
                 f"{BEGIN_ANEW}"
             )
-        if is_config_of(path, archive, given):
+        if not is_of_another(path, archive, given):
             return archive
     except BaseException:
         archive.close()

@@ -69,26 +69,30 @@ def stored_config(path: Path, archive: Archive) -> dict[str, Any]:
     return read_json(path / CONFIG_FILE, dict)
 
 
-def is_config_of(path: Path, archive: Archive, given: dict[str, Any]) -> bool:
-    """Whether a run that has not begun was made with this config."""
-    try:
-        return json_text.dumps(stored_config(path, archive)) == json_text.dumps(given)
-    except UserError:
+def is_of_another(path: Path, archive: Archive, given: dict[str, Any]) -> bool:
+    """Whether a run was made with another config; one that does not say its config was not.
+
+    Raises:
+      UserError: `config.json` is damaged, and the archive does not say the config.
+    """
+    if archive.state(CONFIG) is None and not (path / CONFIG_FILE).exists():
         return False
+    return json_text.dumps(stored_config(path, archive)) != json_text.dumps(given)
 
 
 def store_config(path: Path, archive: Archive, given: dict[str, Any]) -> list[str]:
     """Puts the config into the archive and the file, where it is not; returns lines about a file that was not as it should be."""
     text, before = json_text.dumps(given), archive.state(CONFIG)
-    if before is None or json_text.dumps(before) != text:
-        archive.commit(state={CONFIG: given})
     existed = (path / CONFIG_FILE).exists()
     try:
         found = json_text.dumps(read_json(path / CONFIG_FILE, dict)) if existed else None
     except UserError:
         found = None
+    # The file first, so that no new run is without a config that can be read; where the two differ, the archive is right.
     if found != text:
         atomic.write_json(path / CONFIG_FILE, given)
+    if before is None or json_text.dumps(before) != text:
+        archive.commit(state={CONFIG: given})
     if before is None or found is not None:
         return []
     return [f"{CONFIG_FILE} {'was damaged' if existed else 'was missing'}: it is made again from the archive"]

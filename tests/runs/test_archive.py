@@ -135,15 +135,22 @@ def test_foreign_damaged_and_newer_files_are_refused(tmp_path):
         Archive(path, read_only=True)
 
 
-def test_a_full_disk_asks_for_room_and_loses_nothing(tmp_path):
+def test_a_full_disk_asks_for_room_and_loses_nothing(tmp_path, monkeypatch):
     """SQLite keeps a file below a size: what it does beyond that is what it does on a full disk."""
+    connections = []
+
+    def connect(*arguments, original=sqlite3.connect, **options):
+        connections.append(original(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
     with Archive(tmp_path / "a.sqlite") as archive:
         archive.commit([candidate(0)], metrics=[metric_line(1, {"score": 0.5})])
-        archive._connection.execute("PRAGMA max_page_count = 1")
+        connections[0].execute("PRAGMA max_page_count = 1")
         with user_error("a.sqlite", "full", "make room on the disk and give the same command again"):
             archive.commit([candidate(number) for number in range(1, 500)], metrics=[metric_line(2, {"score": 0.5})])
         assert archive.candidates() == [candidate(0)]
-        archive._connection.execute("PRAGMA max_page_count = 1000000")
+        connections[0].execute("PRAGMA max_page_count = 1000000")
         archive.commit([candidate(number) for number in range(1, 500)])
         assert [line["step"] for line in archive.metrics()] == [1]
 

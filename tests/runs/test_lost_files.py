@@ -1,7 +1,9 @@
 """Files that a run has lost are made again where the archive has what they say, and named where it has not."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 
 import pytest
 
@@ -54,16 +56,20 @@ def test_a_changed_config_is_in_the_archive_too(finished):
     assert (change["was"], change["now"]) == (0, 7)
 
 
+def forget_the_config(path):
+    with contextlib.closing(sqlite3.connect(path / "archive.sqlite")) as file, file:
+        assert file.execute("DELETE FROM state WHERE name = ?", (CONFIG,)).rowcount == 1
+
+
 @pytest.mark.parametrize(("content", "says"), [(None, "is missing"), ("{}", "is damaged; restore it")])
 def test_an_archive_that_does_not_say_its_config_needs_the_file(finished, content, says):
     """One of an earlier version."""
-    with Archive(finished / "archive.sqlite") as archive:
-        archive._connection.execute("DELETE FROM state WHERE name = ?", (CONFIG,))
+    forget_the_config(finished)
     with RunDirectory.open(finished, GIVEN):
         pass
     with Archive(finished / "archive.sqlite") as archive:
         assert archive.state(CONFIG)["seed"] == 0
-        archive._connection.execute("DELETE FROM state WHERE name = ?", (CONFIG,))
+    forget_the_config(finished)
     (finished / "config.json").unlink()
     if content is not None:
         (finished / "config.json").write_text(content)
