@@ -2,10 +2,11 @@
 
     python -m experiments.reliability --workdir DIR --seconds 600 --json experiments/results/reliability_cpu.json
 
-In each mode one run goes to its end, and its events are listed (`events.py`). Then for one event after the other a run is begun,
-killed by SIGKILL before that event, and carried on by the same command. Rows, states, summary, curves, config and the names of all
-files have to be those of the undisturbed run, clocks aside. Of each kind of event the first, the last and the middle one come first,
-then all others, the modes in turn. The same command goes on where it was stopped.
+In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and killed
+by SIGKILL before the first event of one kind, carried on by the same command and killed before the first event of the next kind, and so
+on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the undisturbed
+run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit after the other.
+The same command goes on with the chains that are not done.
 """
 
 import argparse
@@ -16,8 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ _SHORT = {
     "comparison.tuning_trainings": "4",
     "comparison.tuning_finalists": "2",
     "comparison.tuning_seeds": "1",
-    "comparison.test_seeds": "1",
+    "comparison.test_seeds": "2",
     "comparison.handcrafted": "('cross_entropy',)",
 }
 _SEARCH = {
@@ -102,42 +102,55 @@ def content(workdir: Path) -> dict[str, str]:
     return {name: json_text.dumps(part) for name, part in parts.items()}
 
 
-def chosen(events: Sequence[str]) -> list[tuple[str, int]]:
-    """The events of a run as (kind, number), those that tell most first: of each kind the first, the last, the middle one."""
-    counts = Counter(events)
-    first = [(kind, number) for kind, count in counts.items() for number in dict.fromkeys((1, count, (count + 1) // 2))]
-    return list(dict.fromkeys([*first, *((kind, number) for kind, count in counts.items() for number in range(1, count + 1))]))
-
-
-def in_turn(lists: dict[str, list[tuple[str, int]]]) -> Iterator[tuple[str, tuple[str, int]]]:
-    """One of each mode, then the next of each."""
-    for place in range(max(map(len, lists.values()))):
-        yield from ((mode, one[place]) for mode, one in lists.items() if place < len(one))
-
-
 def undisturbed(mode: str, folder: Path) -> tuple[dict[str, str], list[str]]:
     """What an undisturbed run ends with, and its events."""
     workdir, log = folder / mode / "whole", folder / mode / "whole.events"
     if not (workdir / "report.html").exists():
         shutil.rmtree(workdir, ignore_errors=True)
         log.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
         if carry_out(mode, workdir, log):
             raise SystemExit(f"the undisturbed run of mode {mode} failed")
     return content(workdir), log.read_text().splitlines()
 
 
-def killed(mode: str, event: tuple[str, int], folder: Path, expected: dict[str, str]) -> dict[str, Any]:
-    """One kill, and what came of it."""
+def chain(mode: str, folder: Path, targets: Iterable[tuple[str, int]], expected: dict[str, str], end: float) -> dict[str, Any]:
+    """One run that is killed at one target after the other, until it ends by itself or the time is over.
+
+    Args:
+      mode: of the run.
+      folder: of the campaign.
+      targets: (kind of event, number of its occurrence in a start).
+      expected: see `content`.
+      end: on the monotonic clock; later on the run is not disturbed any more.
+
+    Returns:
+      `{'mode', 'kills': [kind, ...], 'different': [part, ...]}`.
+    """
     workdir, log = folder / mode / "killed", folder / mode / "killed.events"
     shutil.rmtree(workdir, ignore_errors=True)
-    log.unlink(missing_ok=True)
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    row = {"mode": mode, "event": event[0], "number": event[1], "of": None, "killed": False, "different": ["not finished"]}
-    row["killed"] = carry_out(mode, workdir, log, event) == -signal.SIGKILL
-    if carry_out(mode, workdir, log) == 0:
-        found = content(workdir)
-        row["different"] = [part for part in expected if found[part] != expected[part]]
-    return row
+    kills, code = [], -signal.SIGKILL
+    for target in targets:
+        if time.monotonic() > end:
+            break
+        log.unlink(missing_ok=True)
+        code = carry_out(mode, workdir, log, target)
+        if code != -signal.SIGKILL:
+            break
+        kills.append(target[0])
+        print(f"{mode}: killed before '{target[0]}' {target[1]}", flush=True)
+    if code == -signal.SIGKILL:
+        code = carry_out(mode, workdir, log)
+    if code:
+        return {"mode": mode, "kills": kills, "different": [f"exit code {code}"]}
+    found = content(workdir)
+    return {"mode": mode, "kills": kills, "different": [part for part in expected if found[part] != expected[part]]}
+
+
+def at_commits(total: int) -> Iterator[tuple[str, int]]:
+    """Before and behind commits in turn: each start does one or two of them, so that they all come up."""
+    for number in range(2 * total):
+        yield ("commit", 2) if number % 2 else ("committed", 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,29 +162,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     began = time.monotonic()
     wholes = {mode: undisturbed(mode, options.workdir) for mode in MODES}
-    done_file = options.workdir / "kills.jsonl"
+    done_file, end = options.workdir / "chains.jsonl", began + options.seconds
     rows = [json.loads(line) for line in done_file.read_text().splitlines()] if done_file.exists() else []
-    done = {(row["mode"], row["event"], row["number"]) for row in rows}
-    counts = {mode: Counter(events) for mode, (_, events) in wholes.items()}
-    for mode, event in in_turn({mode: chosen(events) for mode, (_, events) in wholes.items()}):
-        if time.monotonic() - began > options.seconds:
+    by_commits = {row["mode"] for row in rows if row["by_commits"]}
+    while time.monotonic() < end:
+        waiting = {mode: missing(mode, events, rows) for mode, (_, events) in wholes.items()}
+        mode = next((mode for mode in MODES if waiting[mode]), None)
+        is_last = mode is None
+        mode = next((mode for mode in MODES if mode not in by_commits), None) if is_last else mode
+        if mode is None:
             break
-        if (mode, *event) in done:
-            continue
-        row = {**killed(mode, event, options.workdir, wholes[mode][0]), "of": counts[mode][event[0]]}
+        expected, events = wholes[mode]
+        targets = at_commits(events.count("commit")) if is_last else [(kind, 1) for kind in waiting[mode]]
+        row = {**chain(mode, options.workdir, targets, expected, end), "by_commits": is_last}
+        if is_last:
+            by_commits.add(mode)
         rows.append(row)
         with done_file.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        print(f"{mode}, {event[0]} {event[1]} of {row['of']}: {', '.join(row['different']) or 'the same'}", flush=True)
+        print(f"{mode}: {len(row['kills'])} kills, {', '.join(row['different']) or 'and the same'}", flush=True)
     bad = [row for row in rows if row["different"]]
-    print(f"{sum(row['killed'] for row in rows)} kills, {len(bad)} runs that ended differently")
+    print(f"{sum(len(row['kills']) for row in rows)} kills in {len(rows)} runs, of which {len(bad)} ended differently")
     if options.json:
         modes = {
-            mode: {"events": sum(counts[mode].values()), "kills": sum(row["killed"] for row in rows if row["mode"] == mode)}
-            for mode in MODES
+            mode: {
+                "events": len(events),
+                "kinds": len(set(events)),
+                "kinds_killed_at": len({kind for row in rows if row["mode"] == mode for kind in row["kills"]}),
+                "kinds_left": missing(mode, events, rows),
+                "kills": sum(len(row["kills"]) for row in rows if row["mode"] == mode),
+            }
+            for mode, (_, events) in wholes.items()
         }
-        common.write_json(options.json, {"facts": common.facts(), "modes": modes, "kills": rows})
+        common.write_json(options.json, {"facts": common.facts(), "modes": modes, "chains": rows})
     return 1 if bad else 0
+
+
+def missing(mode: str, events: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Kinds of events of a mode, in the order in which they come up, at which no run was killed yet."""
+    done = {kind for row in rows if row["mode"] == mode for kind in row["kills"]}
+    # A chain that was killed nowhere has nothing left to be killed at.
+    fruitless = any(row["mode"] == mode and not row["kills"] for row in rows)
+    return [] if fruitless else [kind for kind in dict.fromkeys(events) if kind not in done]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def watch(workdir: Path, happened: Callable[[str], None]) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return None
         text = os.path.abspath(os.fsdecode(path))
-        return _VARYING.sub("#", os.path.relpath(text, prefix)) if text.startswith(prefix) else None
+        return _VARYING.sub("#", os.path.relpath(text, prefix)) if f"{text}/".startswith(f"{prefix}/") else None
 
     def hook(event: str, arguments: tuple) -> None:
         if event == "open" and arguments[2] is not None and arguments[2] & _WRITES:
