@@ -10,6 +10,7 @@ from collections.abc import Sequence
 # Nothing else here: the imports below take seconds, and a Ctrl-C that meets them must find `main` at work.
 from jaxloss.core.command_line import Parser
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import unwritable
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 
@@ -48,7 +49,7 @@ def _run(arguments: Sequence[str]) -> None:
     try:
         atomic.write_text(options.output, text)
     except OSError as error:
-        raise UserError(f"cannot write '{options.output}': {error.strerror}") from error
+        raise unwritable(f"cannot write '{options.output}'", error) from error
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from jaxloss.core.files import config_file
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 USAGE = "usage: python -m jaxloss.launch --config=configs/NAME.py [--workdir=DIR] [--config.KEY=VALUE ...]"
-DEBUG = "--debug"
+DEBUG, RESTART = "--debug", "--restart"
 HELP = f"""{USAGE}
 
   --config    a file with a function get_config(); those of configs/ say what they need and what they give
   --workdir   directory of the run, by default runs/NAME; a run that is there is continued
+  --restart   sets what is in the directory aside, as DIR.1, and begins again
   --debug     shows where a mistake comes from: the traceback in place of one line, for authors of tasks, spaces and filters
   --help=KEY  what a key means, or all keys of a section, such as --help=training; --help=all: all keys"""
 
@@ -56,7 +57,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, str | None, dict[str
             _refuse_twice(argument, key in overrides)
             overrides[key] = value
         else:
-            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY", DEBUG, "--help"))
+            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--config.KEY", RESTART, DEBUG, "--help"))
     if config is None:
         raise UserError(f"--config is missing. {USAGE}")
     return config, workdir, overrides
@@ -70,7 +71,7 @@ def _refuse_twice(argument: str, was_given: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code: 0, 2 for a user's mistake, 130 after Ctrl-C."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    arguments = [argument for argument in given if argument != DEBUG]
+    arguments = [argument for argument in given if argument not in (DEBUG, RESTART)]
     if not arguments:
         print(USAGE, file=sys.stderr)
         return 2
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _help(asked)
         path, workdir, overrides = parse_arguments(arguments)
         workdir = workdir or f"runs/{Path(path).stem}"
-        return _run(path, overrides, workdir, command)
+        return _run(path, overrides, workdir, command, RESTART in given)
     except UserError as error:
         if DEBUG in given:
             traceback.print_exception(error)
@@ -123,7 +124,7 @@ def _help(asked: str) -> int:
     return 0
 
 
-def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> int:
+def _run(path: str, overrides: dict[str, str], workdir: str, command: str, restart: bool) -> int:
     config_file(path)  # before anything is loaded: that takes seconds
     raise_interrupts()
     with interrupts_wait():
@@ -137,7 +138,7 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str) -> in
         from jaxloss.report.table import print_summary
 
     progress = ConsoleProgress(quiet=config.quiet)
-    results = run(config, workdir, progress, command)
+    results = run(config, workdir, progress, command, restart)
     print_summary(results.summary)
     progress.message(f"report: {workdir}/report.html")
     return 0

@@ -45,7 +45,9 @@ short = {
     "search.num_trainings": 90,
     "search.calibration_trainings": 12,
     "search.control": False,
-    "comparison.tuning_trainings": 8,
+    "comparison.tuning_trainings": 10,
+    "comparison.tuning_finalists": 2,
+    "comparison.tuning_seeds": 2,
     "comparison.handcrafted": ("cross_entropy", "gce", "sce"),
 }
 config = jaxloss.load_config("quickstart", short if SHORT else {})

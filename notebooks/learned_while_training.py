@@ -43,7 +43,9 @@ short = {
     "lockstep.best_of": False,
     "training.num_epochs": 6.0,
     "comparison.handcrafted": ("cross_entropy",),
-    "comparison.tuning_trainings": 8,
+    "comparison.tuning_trainings": 10,
+    "comparison.tuning_finalists": 2,
+    "comparison.tuning_seeds": 2,
     "comparison.test_seeds": 2,
 }
 config = jaxloss.load_config("am_lfs_digits", short if SHORT else {})

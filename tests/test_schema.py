@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import json
 import re
 
 import pytest
@@ -18,12 +17,13 @@ from jaxloss.core.conditions import in_mode
 from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, declarations, setting
 from jaxloss.runs import RunDirectory
-from jaxloss.runs.directory import flatten
+from jaxloss.runs.stored_config import flatten
 from jaxloss.search.registry import SEARCHES
 from jaxloss.study.modes import MODE_FUNCTIONS
 from jaxloss.study.settings import RUN_MODES
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.registry import TASKS, RegisteredTask
+from tests.runs.contents import candidate
 
 KEYS, SECTIONS = keys(), sections()
 NUMBERS = {name: key for name, key in KEYS.items() if type(key.default) in (int, float) and not key.declared.several}
@@ -153,13 +153,11 @@ def test_a_run_that_an_earlier_version_began_goes_on(tmp_path):
     old["model"] = {"pretrained": ""}
     old["comparison"]["splits"] = old["comparison"].pop("divisions")
     with RunDirectory.open(tmp_path / "run", old) as run:
-        run.archive.commit(state={"something": 1})
-        (tmp_path / "run" / "summary.json").write_text("{}")
+        run.archive.commit(candidates=[candidate(0)])
     assert flatten(given) == {**upgraded(flatten(old))}
     with RunDirectory.open(tmp_path / "run", given, MAY_CHANGE, upgraded) as run:
         assert run.resumed
     old["model"] = {"pretrained": "weights"}
-    (tmp_path / "run" / "config.json").write_text(json.dumps(old))
     assert upgraded(flatten(old))["task.retrieval.pretrained"] == "weights"
 
 

@@ -141,7 +141,7 @@ def test_the_first_commit_upgrades_its_archive(run):
     with Archive(path) as archive, Archive(path, read_only=True) as reader:
         before, rows = archive.comparable(ignore=()), archive.trainings()
         archive.commit(state={"clock": archive.state("clock")})
-        assert columns(path) == (3, {"division"})
+        assert columns(path) == (4, {"division"})
         for one in (archive, reader):
             assert one.comparable(ignore=()) == before
             assert [one.find_training(**key_of(row)) for row in rows] == rows
@@ -181,7 +181,7 @@ def test_an_upgrade_that_is_killed_half_way_is_rolled_back(run, tmp_path):
         assert archive.comparable(ignore=()) == before
         assert columns(killed) == (2, {"split"})
         archive.commit()
-        assert columns(killed) == (3, {"division"})
+        assert columns(killed) == (4, {"division"})
         assert archive.comparable(ignore=()) == before
 
 
@@ -189,9 +189,12 @@ def test_it_is_gone_on_with(run, capsys):
     """A second seed for the test: what is there is not trained again. It was tuned by another rule, so that the tuning is new."""
     with Archive(run / "archive.sqlite", read_only=True) as archive:
         before = archive.trainings()
-    overrides = [f"--config.{key}={value}" for key, value in {**OVERRIDES, "comparison.test_seeds": "2"}.items()]
+    more = {"comparison.test_seeds": "2", "quiet": "false"}
+    overrides = [f"--config.{key}={value}" for key, value in {**OVERRIDES, **more}.items()]
     arguments = ["--config=configs/autoloss_zero_digits.py", f"--workdir={run}", *overrides]
     assert launch.main(arguments) == 0, capsys.readouterr().err
+    # Its curves are in no file, and its archive did not keep them yet.
+    assert capsys.readouterr().err.count("metrics.jsonl lacks trainings of evolution, and this archive") == 1
     with Archive(run / "archive.sqlite", read_only=True) as archive:
         rows = archive.trainings()
     assert rows[: len(before)] == before
@@ -202,4 +205,4 @@ def test_it_is_gone_on_with(run, capsys):
     config = json.loads((run / "config.json").read_text())
     assert config["comparison"]["divisions"] == [0, 1]
     assert "splits" not in config["comparison"]
-    assert columns(run / "archive.sqlite") == (3, {"division"})
+    assert columns(run / "archive.sqlite") == (4, {"division"})

@@ -13,6 +13,7 @@ from experiments.search_strength.tasks import TASKS, StrengthTask
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.drawn import drawn_config
 from jaxloss.config.file import load_config
+from jaxloss.runs.files import has_summary
 
 _ALIKE = {"search.control": "false", "comparison.handcrafted": "()"}
 
@@ -119,7 +120,7 @@ def _run(
 ) -> tuple[Mapping[str, Any], float | None]:
     """The summary of a run, and the processor seconds that it took now; None where it was there."""
     path = options.workdir / place
-    if (path / "summary.json").exists():
+    if has_summary(path):
         return jaxloss.open_run(path).summary, None
     data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
     alike = {"execution.mode": options.execution, "quiet": "true"}

@@ -18,6 +18,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.report.notebook import results_html
 from jaxloss.report.page import write_report
+from jaxloss.runs.claim import set_aside
 from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import ranking
@@ -114,7 +115,13 @@ class Results:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
 
 
-def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progress | None = None, command: str = "") -> Results:
+def run(
+    config: ml_collections.ConfigDict,
+    workdir: str | Path,
+    progress: Progress | None = None,
+    command: str = "",
+    restart: bool = False,
+) -> Results:
     """Carries a config out in a directory, or goes on where it was stopped; at the end the page `report.html` is there.
 
     Args:
@@ -122,6 +129,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
       workdir: directory of the run.
       progress: what is told while it works; by default a line on standard error, and in a notebook a bar.
       command: that repeats the run, for its page.
+      restart: whether a run that is there is set aside, as `workdir` with `.1` behind it, and this one begins anew.
 
     Raises:
       UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
@@ -132,9 +140,13 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
     plan = make_plan(config)
+    if restart and (aside := set_aside(workdir)):
+        progress.message(f"the run that was in {workdir} is in {aside} now")
     with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:
         if directory.resumed:
             progress.message(f"going on in {workdir}")
+        for remark in directory.remarks:
+            progress.message(remark)
         run_experiment(plan, directory, progress, command)
         write_report(workdir, plan.space)
     return Results(workdir, plan.space)

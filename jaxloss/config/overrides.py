@@ -10,7 +10,7 @@ import ml_collections
 from jaxloss.config.schema import keys, sections
 from jaxloss.config.unknown_keys import unknown_key
 from jaxloss.core.errors import UserError
-from jaxloss.runs.directory import flatten
+from jaxloss.runs.stored_config import flatten
 
 
 def apply_overrides(config: ml_collections.ConfigDict, overrides: Mapping[str, Any]) -> None:

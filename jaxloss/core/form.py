@@ -50,7 +50,10 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def write(self, expression: Expression) -> str:
-        """The inverse of `parse`."""
+        """The inverse of `parse`: what is read from the text has the same text, the same `key` and the same `canonical` form.
+
+        It need not be equal as an object, where the text does not say how an expression is built: see `graphs.formula.parse`.
+        """
 
     @abc.abstractmethod
     def encode(self, expression: Expression) -> PyTree:

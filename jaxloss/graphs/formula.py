@@ -3,6 +3,7 @@
 `str(graph)` writes it, see `graphs.graph`.
 """
 
+import collections
 import dataclasses
 import math
 import re
@@ -14,19 +15,23 @@ from jaxloss.graphs.operators.operator import OperatorSet
 
 MAX_NODES = 512
 MAX_DEPTH = 100
+# Characters: room for the largest graph with long names and numbers. What is longer is refused before it is looked at.
+MAX_LENGTH = 64 * MAX_NODES
 
 
 class FormulaError(UserError):
     """A formula that cannot be read. `position` counts characters from 0."""
 
     def __init__(self, message: str, text: str, position: int, whose: str = ""):
-        text = " ".join(text.split())
+        text = " ".join(text[: 2 * MAX_LENGTH].split())
         excerpt = text if len(text) <= 120 else text[:117] + "..."
         super().__init__(f"bad formula{whose} at character {position + 1}: {message} (in '{excerpt}')")
         self.position = position
 
 
-_TOKEN = re.compile(r"\s*(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),;=]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),;=]))"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +42,8 @@ class _Token:
 
 
 def _tokens(text: str, whose: str) -> Iterator[_Token]:
-    position = 0
-    while text[position:].strip():
+    position, end = 0, len(text.rstrip())
+    while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
             position += len(text[position:]) - len(text[position:].lstrip())
@@ -54,7 +59,9 @@ class _Reader:
 
     def __init__(self, text: str, operators: OperatorSet, inputs: Sequence[str], whose: str):
         self.text, self.operators, self.inputs, self.whose = text, operators, tuple(inputs), whose
-        self.tokens = list(_tokens(text, whose))
+        if len(text) > MAX_LENGTH:
+            raise FormulaError(f"longer than {MAX_LENGTH} characters", text, MAX_LENGTH, whose)
+        self.tokens = collections.deque(_tokens(text, whose))
         self.nodes: list[Node] = []
         self.named: dict[str, int] = {}
         self.unused: dict[str, _Token] = {}
@@ -63,7 +70,7 @@ class _Reader:
         raise FormulaError(message, self.text, token.position, self.whose)
 
     def take(self, mark: str) -> None:
-        token = self.tokens.pop(0)
+        token = self.tokens.popleft()
         if token.text != mark or token.kind != "mark":
             self.fail(f"expected '{mark}' but found '{token.text}'", token)
 
@@ -74,7 +81,7 @@ class _Reader:
         return len(self.nodes) - 1
 
     def expression(self, depth: int = 0) -> int:
-        token = self.tokens.pop(0)
+        token = self.tokens.popleft()
         if depth > MAX_DEPTH:
             self.fail(f"nested deeper than {MAX_DEPTH}", token)
         if token.kind == "number":
@@ -113,7 +120,7 @@ class _Reader:
         if self.tokens[0].kind == "end":
             self.fail("the formula is empty", self.tokens[0])
         while self.tokens[0].kind == "name" and self.tokens[1].text == "=":
-            token = self.tokens.pop(0)
+            token = self.tokens.popleft()
             if token.text in self.inputs:
                 self.fail(f"'{token.text}' is an input and cannot be assigned", token)
             if token.text in self.named:
@@ -132,6 +139,10 @@ class _Reader:
 
 def parse(text: str, operators: OperatorSet, inputs: Sequence[str], whose: str = "") -> Graph:
     """Reads the text form; the inverse of `str(graph)`.
+
+    What is read from `str(graph)` is the same loss: its text, its key, and its `merged` and `canonical` graphs are equal. As an
+    object it need not be equal to `graph`: an input or a number stands in a formula wherever it is used, and each of these places
+    is read as a leaf of its own, where a graph may have one leaf for several. Compare `graph.merged()`, or keys.
 
     Args:
       text: for example `Neg(Mul(target, Log(prediction)))`.

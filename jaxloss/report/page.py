@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import unwritable
 from jaxloss.report.candidates import candidate_data
 from jaxloss.report.curves import search_curve
 from jaxloss.report.figures import search_figure
@@ -40,8 +41,9 @@ from jaxloss.report.words import (
 )
 from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
-from jaxloss.runs.directory import Run, flatten, open_for_reading
+from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.shown import SHEET
+from jaxloss.runs.stored_config import flatten
 from jaxloss.search.restarts import LEFT_OUT, label_of
 from jaxloss.spaces.base import Space
 
@@ -75,7 +77,7 @@ def write_report(path: str | Path, space: Space | None = None, renewed: float | 
     try:
         atomic.write_text(target, page)
     except OSError as error:
-        raise UserError(f"cannot write '{target}': {error.strerror}") from error
+        raise unwritable(f"cannot write '{target}'", error) from error
     return target
 
 
@@ -134,7 +136,9 @@ def _named_gaps(path: Path) -> Iterator[None]:
         yield
     except (KeyError, jinja2.UndefinedError) as error:
         lacks = f"has no {error}" if isinstance(error, KeyError) else f"lacks a key: {error}"
-        raise UserError(f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it") from error
+        raise UserError(
+            f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it: give the command of the run again"
+        ) from error
 
 
 def _searches(run: Run) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:

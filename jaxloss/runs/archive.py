@@ -16,16 +16,27 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import MAKE_ROOM
 from jaxloss.runs import json_text
 from jaxloss.runs.rows import BASELINE, CandidateRow, Row, TrainingRow, column_to_sql
 
 # Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
 _APPLICATION_ID = int.from_bytes(b"jxls", "big")
-_FORMAT = 3
+_FORMAT = 4
 # Of the earlier formats that can be read and upgraded: column of today -> what it was called. Columns have kept their places.
-_FORMER_NAMES: Mapping[int, Mapping[str, str]] = {2: {"division": "split"}}
+_FORMER_NAMES: Mapping[int, Mapping[str, str]] = {2: {"division": "split"}, 3: {}}
+# Those before format 4 hold no metrics, which only the file `metrics.jsonl` had.
+_METRICS = "CREATE TABLE metrics (step INTEGER PRIMARY KEY, json TEXT NOT NULL)"
+
+# The state that holds the config that was asked for, as nested dictionaries.
+CONFIG = "config"
 
 _BUSY_SECONDS = 60.0
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: MAKE_ROOM,
+    sqlite3.SQLITE_IOERR: "look whether the disk is full or failing, and give the same command again",
+    sqlite3.SQLITE_BUSY: "another process holds it: give the same command again when that has ended",
+}
 
 
 class Archive:
@@ -68,13 +79,15 @@ class Archive:
         candidates: Iterable[CandidateRow] = (),
         trainings: Iterable[TrainingRow] = (),
         state: Mapping[str, Any] | None = None,
+        metrics: Iterable[Mapping[str, Any]] = (),
     ) -> None:
-        """Adds rows and replaces the named states, all or nothing; it is on disk when this returns.
+        """Adds rows and lines and replaces the named states, all or nothing; it is on disk when this returns.
 
         Args:
           candidates: new rows.
           trainings: new rows.
           state: name -> anything that `json_text.dumps` can write; names that are not given stay as they are.
+          metrics: lines of the curves, see `metrics.metric_line`; a step that is there stays as it is.
 
         Raises:
           sqlite3.IntegrityError: a row's primary key is taken.
@@ -84,12 +97,14 @@ class Archive:
         additions = [(CandidateRow, [row.to_sql() for row in candidates]), (TrainingRow, [row.to_sql() for row in trainings])]
         given = {**self.every_commit(), **(state or {})}
         states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in given.items()]
+        lines = [(line["step"], json_text.dumps(line, sort_keys=False)) for line in metrics]
         with self._user_errors(), self._transaction():
             self._upgrade()
             for kind, records in additions:
                 places = ", ".join("?" * len(kind.columns()))
                 self._connection.executemany(f"INSERT INTO {kind.TABLE} VALUES ({places})", records)
             self._connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", states)
+            self._connection.executemany("INSERT OR IGNORE INTO metrics VALUES (?, ?)", lines)
 
     def candidates(self, search: str | None = None, reason: str | None = None) -> list[CandidateRow]:
         """The candidates of one search and one reason, or of all, in the order in which they were committed."""
@@ -133,14 +148,23 @@ class Archive:
             found = self._connection.execute("SELECT json FROM state WHERE name = ?", (name,)).fetchone()
         return json_text.loads(found[0]) if found else default
 
-    def comparable(self, ignore: Collection[str] = ("seconds",)) -> dict[str, Any]:
-        """Everything in the archive, ordered by primary key, without the columns and state keys named in `ignore`.
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of the curves, by their step; none of what was written by a version whose archive held no metrics."""
+        with self._user_errors():
+            if self._format() < _FORMAT:
+                return []
+            found = self._connection.execute("SELECT json FROM metrics ORDER BY step").fetchall()
+        return [json_text.loads(text) for (text,) in found]
 
-        Two runs did the same if and only if `json_text.dumps` of this is the same.
+    def comparable(self, ignore: Collection[str] = ("seconds",)) -> dict[str, Any]:
+        """All rows and states, ordered by primary key, without the columns and state keys named in `ignore`.
+
+        Two runs did the same if and only if `json_text.dumps` of this is the same. What was asked for (`CONFIG`) is no part of
+        it, and neither are the curves, which follow from the rows.
         """
         rows = {"candidates": self.candidates(), "trainings": self.trainings()}
         with self._user_errors():
-            states = self._connection.execute("SELECT name, json FROM state ORDER BY name").fetchall()
+            states = self._connection.execute("SELECT name, json FROM state WHERE name != ? ORDER BY name", (CONFIG,)).fetchall()
         content: dict[str, Any] = {name: [vars(row) for row in sorted(found, key=_primary_key)] for name, found in rows.items()}
         content["state"] = {name: json_text.loads(text) for name, text in states}
         return _without(content, frozenset(ignore))
@@ -162,40 +186,48 @@ class Archive:
     def _check(self, read_only: bool) -> None:
         """Makes the tables of a new file; refuses what is not ours, of another version, or damaged."""
 
-        def read(pragma: str) -> Any:
-            return self._connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-
-        empty = read("schema_version") == 0
-        if empty and not read_only:
+        empty = self._pragma("schema_version") == 0
+        if empty and read_only:
+            raise UserError(f"archive '{self.path}' is empty: nothing is stored in it; give the command of the run again")
+        if empty:
             with self._transaction():
                 for statement in (*CandidateRow.schema(), *TrainingRow.schema()):
                     self._connection.execute(statement)
                 self._connection.execute("CREATE TABLE state (name TEXT PRIMARY KEY, json TEXT NOT NULL)")
+                self._connection.execute(_METRICS)
                 self._connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        elif read("application_id") != _APPLICATION_ID:
+        elif self._pragma("application_id") != _APPLICATION_ID:
             raise UserError(f"'{self.path}' is no archive of jaxloss; use another directory")
-        elif (found := read("user_version")) not in (_FORMAT, *_FORMER_NAMES):
+        elif (found := self._format()) not in (_FORMAT, *_FORMER_NAMES):
             raise UserError(
                 f"archive '{self.path}' has format {found}, this jaxloss writes format {_FORMAT}; "
                 "use another directory, or the jaxloss that wrote it"
             )
-        damage = read("quick_check(1)")
+        damage = self._pragma("quick_check(1)")
         if damage != "ok":
             raise sqlite3.DatabaseError(damage)
 
+    def _pragma(self, name: str) -> Any:
+        return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    def _format(self) -> int:
+        """Of the file as it is now: another process may upgrade it at any time."""
+        return self._pragma("user_version")
+
     def _former_names(self) -> Mapping[str, str]:
-        """Column of today -> what it is called in the file, where that differs. Another process may upgrade it at any time."""
-        return _FORMER_NAMES.get(self._connection.execute("PRAGMA user_version").fetchone()[0], {})
+        """Column of today -> what it is called in the file, where that differs."""
+        return _FORMER_NAMES.get(self._format(), {})
 
     def _upgrade(self) -> None:
         """Brings a file of an earlier format to that of today; inside of a transaction."""
-        former_names = self._former_names()
-        if not former_names:
+        if self._format() == _FORMAT:
             return
+        former_names = self._former_names()
         for kind in (CandidateRow, TrainingRow):
             for name in kind.columns() & former_names.keys():
                 self._connection.execute(f"ALTER TABLE {kind.TABLE} RENAME COLUMN {former_names[name]} TO {name}")
+        self._connection.execute(_METRICS)
         self._connection.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def _select(self, kind: type[Row], **wanted: Any) -> list:
@@ -228,7 +260,10 @@ class Archive:
             raise
         except sqlite3.DatabaseError as error:
             problem = " ".join(str(error).split())
-            raise UserError(f"archive '{self.path}' cannot be used: {problem}; restore it, or use another directory") from error
+            # The low byte of the code is the kind of error. Errors that are raised here have none: the content is damaged.
+            kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            remedy = _REMEDIES.get(kind, "restore it, or use another directory")
+            raise UserError(f"archive '{self.path}' cannot be used: {problem}; {remedy}") from error
 
 
 def _primary_key(row: Row) -> tuple:

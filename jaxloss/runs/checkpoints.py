@@ -5,7 +5,9 @@ process that is killed while it saves leaves the old one.
 """
 
 import contextlib
+import errno
 import logging
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,9 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.files import unwritable
 
 if TYPE_CHECKING:
     import orbax.checkpoint
+
+# What orbax says of a full disk, in a ValueError.
+_FULL = os.strerror(errno.ENOSPC)
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -65,8 +71,11 @@ class Checkpoints:
             for entry in folder.iterdir():
                 if entry.name != str(version):
                     shutil.rmtree(entry)
-        except OSError as error:
-            raise UserError(f"cannot write checkpoint '{folder}': {error.strerror or error}; use another --workdir") from error
+        except (OSError, ValueError) as error:
+            if not isinstance(error, OSError) and _FULL not in str(error):
+                raise
+            problem = error if isinstance(error, OSError) else OSError(errno.ENOSPC, _FULL)
+            raise unwritable(f"cannot write checkpoint '{folder}'", problem, "use another --workdir") from error
 
     def load(self, name: str, like: Any = None) -> Any:
         """Loads the pytree that was saved under `name`.
@@ -138,13 +147,13 @@ def _form(leaf: Any) -> str:
 
 @contextlib.contextmanager
 def _checkpointer() -> Iterator["orbax.checkpoint.StandardCheckpointer"]:
-    """An orbax checkpointer that says nothing but errors; closed at the end."""
+    """An orbax checkpointer that says nothing: what goes wrong is raised. Closed at the end."""
     # Imported here: it takes two seconds, and not every run has checkpoints.
     import orbax.checkpoint
 
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         with orbax.checkpoint.StandardCheckpointer() as checkpointer:
             yield checkpointer

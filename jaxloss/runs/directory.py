@@ -1,7 +1,8 @@
 """The directory of a run: what was asked for, what was tried, and what came out.
 
+- `archive.sqlite`: candidates, trainings, search state, curves, and what was asked for: all other files can be made again, but
+  for the values in `config_history.json` and the checkpoints
 - `config.json`: what was asked for; `config_history.json`: the values that a resume has changed
-- `archive.sqlite`: candidates, trainings and search state
 - `checkpoints/`: networks, predictors, distributions
 - `metrics.jsonl`, `tensorboard/`: numbers over time
 - `summary.json`: what came out
@@ -9,25 +10,22 @@
 """
 
 import contextlib
-import datetime
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import unwritable
 from jaxloss.runs import atomic, json_text
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.checkpoints import Checkpoints
+from jaxloss.runs.claim import BEGIN_ANEW, refuse_foreign_files
+from jaxloss.runs.files import ARCHIVE_FILE, CONFIG_FILE, HISTORY_FILE, LOCK_FILE, SUMMARY_FILE, has_summary, read_json
 from jaxloss.runs.lock import Lock, LockHeldError
 from jaxloss.runs.metrics import MetricWriter, read_metrics
-
-_CONFIG = "config.json"
-_HISTORY = "config_history.json"
-_ARCHIVE = "archive.sqlite"
-_SUMMARY = "summary.json"
-_LOCK = "run.lock"
+from jaxloss.runs.stored_config import changes, flatten, is_of_another, store_config, stored_config
 
 
 class Run:
@@ -48,7 +46,8 @@ class Run:
 
     def read_summary(self) -> dict[str, Any] | None:
         """What came out, or None where no summary was written yet. Raises `UserError` where the file is damaged."""
-        return _read_json(self.path / _SUMMARY, dict) if (self.path / _SUMMARY).exists() else None
+        remedy = "give the command of the run again, which makes it again from the archive"
+        return read_json(self.path / SUMMARY_FILE, dict, remedy) if (self.path / SUMMARY_FILE).exists() else None
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl` as dictionaries; see `metrics.read_metrics`."""
@@ -73,12 +72,19 @@ def open_for_reading(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        found = (path / _CONFIG).is_file()
+        found = [name for name in (CONFIG_FILE, ARCHIVE_FILE) if (path / name).is_file()]
     except OSError as error:
         raise UserError(f"cannot read '{path}': {error.strerror}") from error
     if not found:
-        raise UserError(f"'{path}' is not the directory of a run: it has no {_CONFIG}")
-    return Run(path, _read_json(path / _CONFIG, dict), Archive(path / _ARCHIVE, read_only=True))
+        raise UserError(f"'{path}' is not the directory of a run: it has neither {CONFIG_FILE} nor {ARCHIVE_FILE}")
+    if ARCHIVE_FILE not in found:
+        read_json(path / CONFIG_FILE, dict)  # one of another program is another mistake
+    archive = Archive(path / ARCHIVE_FILE, read_only=True)
+    try:
+        return Run(path, stored_config(path, archive), archive)
+    except BaseException:
+        archive.close()
+        raise
 
 
 class RunDirectory(Run):
@@ -87,10 +93,12 @@ class RunDirectory(Run):
     Attributes:
       metrics: writer of numbers over time.
       resumed: whether the run was there before.
+      remarks: lines about files that were missing or damaged, and are made again.
     """
 
     metrics: MetricWriter
     resumed: bool
+    remarks: list[str]
 
     @classmethod
     def open(
@@ -110,8 +118,8 @@ class RunDirectory(Run):
           upgrade: `(dotted key -> value) -> the same`, brings a config that an earlier version stored to the keys of today.
 
         Raises:
-          UserError: the directory cannot be made or written, holds other files than a run's, is in use by another process,
-            or was begun with another config; the first differing key is named.
+          UserError: the directory cannot be made or written, holds other files than a run's, is in use by another process, has
+            lost its archive, or was begun with another config; the first differing key is named.
           TypeError: the config holds something that is no JSON.
         """
         given = json_text.loads(json_text.dumps(config))
@@ -121,35 +129,34 @@ class RunDirectory(Run):
         with contextlib.ExitStack() as on_failure:
             try:
                 path.mkdir(parents=True, exist_ok=True)
-                _refuse_foreign_files(path, given)
-                lock = Lock(path / _LOCK)
+                refuse_foreign_files(path, given)
+                lock = Lock(path / LOCK_FILE)
                 on_failure.callback(lock.release)
-                resumed = (path / _CONFIG).exists()
-                _remove_leftovers(path)
-                stored = _begun_with(path)
-                if stored is None:
-                    _forget_another_config(path, given)
-                    atomic.write_json(path / _CONFIG, given)
-                elif changes := _changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change):
-                    _store_changes(path, given, changes)
+                resumed = (path / CONFIG_FILE).exists() or (path / ARCHIVE_FILE).exists()
+                atomic.remove_leftovers(path)
+                archive = _open_archive(path, given, may_change, upgrade)
+                on_failure.callback(archive.close)
+                remarks = [*store_config(path, archive, given), *_drop_damaged_summary(path)]
             except LockHeldError as holder:
                 raise UserError(f"work directory '{path}' is in use by {holder}; wait for it, or use another --workdir") from None
             except OSError as error:
-                problem = "it is a file" if os.path.isfile(path) else error.strerror
-                raise UserError(f"cannot use work directory '{path}': {problem}; use another --workdir") from error
-            archive = Archive(path / _ARCHIVE)
-            on_failure.callback(archive.close)
+                if os.path.isfile(path):
+                    raise UserError(f"cannot use work directory '{path}': it is a file; use another --workdir") from error
+                raise unwritable(f"cannot use work directory '{path}'", error, "use another --workdir") from error
             run = cls(path, given, archive)
-            run.metrics, run.resumed, run._lock = MetricWriter(path), resumed, lock
+            run.metrics, run.resumed, run._lock = MetricWriter(path, archive.metrics()), resumed, lock
+            if run.metrics.num_restored:
+                remarks.append(f"{run.metrics.num_restored} lines that metrics.jsonl lacked are written again from the archive")
+            run.remarks = remarks
             on_failure.pop_all()
         return run
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Replaces `summary.json`. Raises `UserError` where it cannot be written, `TypeError` where it is no JSON."""
         try:
-            atomic.write_json(self.path / _SUMMARY, summary)
+            atomic.write_json(self.path / SUMMARY_FILE, summary)
         except OSError as error:
-            raise UserError(f"cannot write '{self.path / _SUMMARY}': {error.strerror}") from error
+            raise unwritable(f"cannot write '{self.path / SUMMARY_FILE}'", error) from error
 
     def close(self) -> None:
         """Closes every file and gives the lock back; a second call does nothing."""
@@ -165,113 +172,44 @@ class RunDirectory(Run):
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _refuse_foreign_files(path: Path, given: Mapping[str, Any]) -> None:
-    """A directory without an archive is new: it must hold nothing but what a run leaves that was killed as it began.
+def _open_archive(
+    path: Path,
+    given: dict[str, Any],
+    may_change: Collection[str],
+    upgrade: Callable[[dict[str, Any]], Mapping[str, Any]],
+) -> Archive:
+    """The archive of the run; what may change is written into the history.
 
-    Many programs write a file `config.json`: one without an archive beside it is a run's if it has the sections of ours.
+    One that holds nothing bars no other config: what little is in it may not hold for this one, so that it is made anew.
     """
-    entries = {entry.name: entry for entry in path.iterdir()}
-    if _ARCHIVE in entries and entries[_ARCHIVE].stat().st_size:
-        return
-    if _CONFIG in entries:
-        missing = sorted(given.keys() - _read_json(path / _CONFIG, dict).keys())
-        if missing:
-            raise UserError(
-                f"'{path / _CONFIG}' is not the config of a run: it has no key '{missing[0]}', and no {_ARCHIVE} is beside it; "
-                "use an empty or new --workdir"
-            )
-        if _SUMMARY in entries:
-            return
-    # A kill inside the first transaction leaves an empty archive and its journal.
-    own = (_CONFIG, _LOCK, _ARCHIVE, f"{_ARCHIVE}-journal")
-    foreign = sorted(
-        name for name, entry in entries.items() if name not in own and not entry.match(atomic.temporary_pattern(_CONFIG))
-    )
-    if foreign:
-        listed = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise UserError(f"work directory '{path}' holds other files ({listed}) and no {_ARCHIVE}; use an empty or new --workdir")
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Removes files that were not finished when a process was killed; the caller holds the lock."""
-    for name in (_CONFIG, _HISTORY, _SUMMARY):
-        for leftover in path.glob(atomic.temporary_pattern(name)):
-            leftover.unlink()
-
-
-def _begun_with(path: Path) -> dict[str, Any] | None:
-    """The stored config; None where there is none, or the run has done nothing: that does not bar a corrected config."""
-    stored = _read_json(path / _CONFIG, dict) if (path / _CONFIG).exists() else None
-    return stored if stored is not None and _has_begun(path) else None
-
-
-def _forget_another_config(path: Path, given: Mapping[str, Any]) -> None:
-    """Removes the archive of a run that has not begun with its config: what little is in it may not hold for this one."""
-    if (path / _CONFIG).exists() and _read_json(path / _CONFIG, dict) != given:
-        for name in (_ARCHIVE, f"{_ARCHIVE}-journal"):
-            (path / name).unlink(missing_ok=True)
-
-
-def _store_changes(path: Path, given: dict[str, Any], changes: Sequence[Mapping[str, Any]]) -> None:
-    """First the old values, then the new: a kill between the two loses neither."""
-    history = _read_json(path / _HISTORY, list) if (path / _HISTORY).exists() else []
-    atomic.write_json(path / _HISTORY, [*history, *changes])
-    atomic.write_json(path / _CONFIG, given)
-
-
-def _has_begun(path: Path) -> bool:
-    """Whether the archive holds anything; a missing one is that of a run that was killed as it began."""
-    if not (path / _ARCHIVE).exists():
-        return (path / _SUMMARY).exists()
-    with Archive(path / _ARCHIVE) as archive:
-        return archive.has_begun()
-
-
-def _changes(path: Path, stored: dict[str, Any], given: dict[str, Any], may_change: Collection[str]) -> list[dict[str, Any]]:
-    """The keys that differ, as entries of the history; refuses the first one that must not."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    changes = []
-    # The keys of the run as a whole first, its mode before all: others follow from them.
-    for key in sorted(stored.keys() | given.keys(), key=lambda key: (key.count(".") > 0, key != "mode", key)):
-        was, wanted = (_shown(values, key) for values in (stored, given))
-        if was == wanted or any(other.startswith(f"{key}.") for other in (stored | given)):
-            continue  # an empty dictionary beside a filled one, whose keys are what differs
-        if not any(key == allowed or key.startswith(f"{allowed}.") for allowed in may_change):
-            back = f"put back {key} = {was}" if key in stored else f"leave {key} out"
-            raise UserError(
-                f"this run was begun with {key} = {_short(was)}, not {_short(wanted)}, and it cannot change: "
-                f"use another --workdir than '{path}', or {_short(back, 120)}"
-            )
-        changes.append({"time": now, "key": key, "was": stored.get(key), "now": given.get(key)})
-    return changes
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one: dotted key -> value; lists and empty dictionaries are values."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        key = f"{prefix}{name}"
-        flat.update(flatten(value, f"{key}.") if isinstance(value, Mapping) and value else {key: value})
-    return flat
-
-
-def _shown(values: dict[str, Any], key: str) -> str:
-    """A value as JSON text, in which NaN equals itself and 1 differs from true."""
-    return json_text.dumps(values[key]) if key in values else "(not set)"
-
-
-def _short(text: str, length: int = 80) -> str:
-    return text if len(text) <= length else text[: length - 4] + " ..."
-
-
-def _read_json(path: Path, kind: type) -> Any:
-    """The content of a JSON file, which must be of the given kind."""
+    archive = Archive(path / ARCHIVE_FILE)
     try:
-        content = json_text.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read '{path}': {error.strerror}") from error
-    except ValueError:
-        content = None
-    if not isinstance(content, kind):
-        raise UserError(f"'{path}' is damaged; restore it, or use another directory")
-    return content
+        if archive.has_begun():
+            stored = stored_config(path, archive)
+            if changed := changes(path, dict(upgrade(flatten(stored))), flatten(given), may_change):
+                # First the old values, then the new: a kill between the two loses neither.
+                history = read_json(path / HISTORY_FILE, list) if (path / HISTORY_FILE).exists() else []
+                atomic.write_json(path / HISTORY_FILE, [*history, *changed])
+            return archive
+        if (path / SUMMARY_FILE).exists():
+            raise UserError(
+                f"the {ARCHIVE_FILE} of the run in '{path}' holds nothing of what its {SUMMARY_FILE} came from: restore it, or "
+                f"{BEGIN_ANEW}"
+            )
+        if not is_of_another(path, archive, given):
+            return archive
+    except BaseException:
+        archive.close()
+        raise
+    archive.close()
+    for name in (ARCHIVE_FILE, f"{ARCHIVE_FILE}-journal"):
+        (path / name).unlink(missing_ok=True)
+    return Archive(path / ARCHIVE_FILE)
+
+
+def _drop_damaged_summary(path: Path) -> list[str]:
+    """Removes a summary that cannot be read, so that it is made again; returns a line that says so."""
+    if not (path / SUMMARY_FILE).exists() or has_summary(path):
+        return []
+    (path / SUMMARY_FILE).unlink()
+    return [f"{SUMMARY_FILE} was damaged: it is made again from the archive"]

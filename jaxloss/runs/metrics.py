@@ -2,37 +2,74 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxloss.core.errors import UserError
-from jaxloss.runs import json_text
+from jaxloss.core.files import unwritable
+from jaxloss.runs import atomic, json_text
 
 _FILE = "metrics.jsonl"
 _EVENTS = "tensorboard"
 _RESERVED = ("step", "wall_time")
 
 
+def metric_line(step: int, values: Mapping[str, float]) -> dict[str, Any]:
+    """A line of the curves, as the archive keeps it and `MetricWriter` writes it.
+
+    Args:
+      step: a count of the run, for example trainings; steps rise from line to line.
+      values: name -> number, NaN and the infinities too.
+
+    Returns:
+      `step`, `wall_time` (seconds since 1970) and the values.
+
+    Raises:
+      ValueError: a value is called `step` or `wall_time`.
+    """
+    if taken := [name for name in _RESERVED if name in values]:
+        raise ValueError(f"a metric cannot be called '{taken[0]}'")
+    return {"step": int(step), "wall_time": time.time(), **{name: float(value) for name, value in values.items()}}
+
+
 class MetricWriter:
     """Appends one line per step to `metrics.jsonl`, and the same numbers to TensorBoard events.
 
-    A step is written once: after a resume the steps that are repeated are ignored, so write a step's metrics *before*
-    the commit to the archive that completes it; then a killed run has neither gaps nor duplicates.
+    The archive has every line first: commit it there, then write it here. What a kill between the two, or anybody else, took from
+    the file is made again from the archive when the run goes on; a step is written once.
+
+    Attributes:
+      path: of the lines.
+      num_restored: how many lines the file lacked that were given as stored.
     """
 
-    def __init__(self, directory: Path):
-        """Opens `directory/metrics.jsonl` (dropping a torn last line) and `directory/tensorboard/`.
+    def __init__(self, directory: Path, stored: Sequence[Mapping[str, Any]] = ()):
+        """Opens `directory/metrics.jsonl` and `directory/tensorboard/`, and writes what they lack.
+
+        Args:
+          directory: of the run.
+          stored: the lines that the archive has, by their step. Lines of other steps stay: those of an earlier version.
 
         Raises:
           UserError: the files cannot be read or written, or the lines are no metrics.
         """
         self.path = Path(directory) / _FILE
         try:
-            lines = self._whole_lines()
-            self._last_step = lines[-1]["step"] if lines else -1
-            self.path.touch()
-            self._events = _Events(Path(directory) / _EVENTS, self._last_step + 1)
+            found, size = _parse(self.path)
+            texts = {line["step"]: _text(line) for line in found}
+            wanted = dict(sorted({**texts, **{line["step"]: _text(line) for line in stored}}.items()))
+            self.num_restored = len(wanted.keys() - texts.keys())
+            is_whole = self.path.exists() and size == self.path.stat().st_size
+            if not is_whole or list(wanted.values()) != [_text(line) for line in found]:
+                atomic.write_text(self.path, "".join(f"{text}\n" for text in wanted.values()))
+            self._last_step = max(wanted, default=-1)
+            # From the first step that the file lacked on, the events are written again.
+            first = min((step for step, text in wanted.items() if texts.get(step) != text), default=self._last_step + 1)
+            self._events = _Events(Path(directory) / _EVENTS, first)
+            for step, text in wanted.items():
+                if step >= first:
+                    self._events.write(json_text.loads(text))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -41,35 +78,27 @@ class MetricWriter:
         """The highest step that was written, also before a resume; -1 where there is none."""
         return self._last_step
 
-    def write(self, step: int, values: Mapping[str, float]) -> bool:
-        """Writes the values of one step; it survives kill -9 when this returns.
+    def write(self, line: Mapping[str, Any]) -> bool:
+        """Writes one line, see `metric_line`; it survives kill -9 when this returns.
 
-        Args:
-          step: a count of the run, for example trainings; steps rise from call to call.
-          values: name -> number. NaN and the infinities go into the lines, not into the events, which cannot show them.
+        NaN and the infinities go into the lines, not into the events, which cannot show them.
 
         Returns:
           Whether it was written: False for a step that is not above `last_step`.
 
         Raises:
-          ValueError: a value is called `step` or `wall_time`.
           UserError: the disk is full, or the file cannot be written any more.
         """
-        if taken := [name for name in _RESERVED if name in values]:
-            raise ValueError(f"a metric cannot be called '{taken[0]}'")
-        if step <= self._last_step:
+        if line["step"] <= self._last_step:
             return False
-        numbers = {name: float(value) for name, value in values.items()}
-        wall_time = time.time()
-        line = json_text.dumps({"step": int(step), "wall_time": wall_time, **numbers}, sort_keys=False)
         try:
             # The line last: an event without a line is purged on a resume, a line without an event would stay one.
-            self._events.write(int(step), wall_time, numbers)
+            self._events.write(line)
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(_text(line) + "\n")
         except OSError as error:
             raise self._unwritable(error) from error
-        self._last_step = int(step)
+        self._last_step = line["step"]
         return True
 
     def close(self) -> None:
@@ -77,15 +106,7 @@ class MetricWriter:
         self._events.close()
 
     def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"cannot write metrics to '{self.path}': {error.strerror}; make room, or use another --workdir")
-
-    def _whole_lines(self) -> list[dict[str, Any]]:
-        """The lines that are there whole; cuts the file behind the last of them."""
-        lines, size = _parse(self.path)
-        if self.path.exists() and size < self.path.stat().st_size:
-            with open(self.path, "r+b") as file:
-                file.truncate(size)
-        return lines
+        return unwritable(f"cannot write metrics to '{self.path}'", error, "use another --workdir")
 
 
 class _Events:
@@ -103,12 +124,13 @@ class _Events:
         self._writer.write_event(Event(step=first_step, session_log=SessionLog(status=SessionLog.START)))
         self._closed = False
 
-    def write(self, step: int, wall_time: float, numbers: Mapping[str, float]) -> None:
+    def write(self, line: Mapping[str, Any]) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items() if math.isfinite(value)]
-        self._writer.write_event(Event(step=step, wall_time=wall_time, summary=Summary(value=values)))
+        numbers = {name: value for name, value in line.items() if name not in _RESERVED and math.isfinite(value)}
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._writer.write_event(Event(step=line["step"], wall_time=line["wall_time"], summary=Summary(value=values)))
         self._writer.flush()
 
     def close(self) -> None:
@@ -132,6 +154,10 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
         raise UserError(f"cannot read '{path}': {error.strerror}") from error
 
 
+def _text(line: Mapping[str, Any]) -> str:
+    return json_text.dumps(line, sort_keys=False)
+
+
 def _parse(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The whole lines of a file, and how many bytes they take."""
     if not path.exists():
@@ -144,5 +170,5 @@ def _parse(path: Path) -> tuple[list[dict[str, Any]], int]:
             lines.append(json_text.loads(line))
             int(lines[-1]["step"])
         except (ValueError, TypeError, KeyError):
-            raise UserError(f"line {number} of '{path}' is no metric; remove it, or use another directory") from None
+            raise UserError(f"line {number} of '{path}' is no metric; remove the line, and give the same command again") from None
     return lines, size

@@ -21,7 +21,7 @@ from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.checkpoints import Checkpoints
-from jaxloss.runs.metrics import MetricWriter
+from jaxloss.runs.metrics import MetricWriter, metric_line
 from jaxloss.runs.rounds import LockstepState, Round
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.records import DoneTrial, training_row
@@ -196,8 +196,11 @@ class LockstepLoop:
             self.checkpoints.save(checkpoint, copies.end)
             self._handle = copies.end
         self.state = LockstepState(learned, checkpoint, done.steps, failures, (*before.rounds, done))
-        self._write_curves(done)
-        self.archive.commit(copies.candidates, copies.trainings, {self.plan.name: self.state.to_json()})
+        lines = self._curves(done)
+        self.archive.commit(copies.candidates, copies.trainings, {self.plan.name: self.state.to_json()}, lines)
+        # Behind the commit: what a kill between the two keeps from the file is made again from the archive.
+        for line in lines:
+            self.metrics.write(line)
         if before.checkpoint not in (None, checkpoint):
             self.checkpoints.remove(before.checkpoint)
         self._tell(done)
@@ -210,10 +213,11 @@ class LockstepLoop:
 
     # --- what is told ----------------------------------------------------------------------------------------------------------
 
-    def _write_curves(self, done: Round) -> None:
-        """Before the commit: a step that is written again after a kill is ignored."""
-        if self.metrics is not None and done.best is not None:
-            self.metrics.write(done.number, {"score": done.best, "reward_mean": done.mean, "reward_best": done.best})
+    def _curves(self, done: Round) -> list[dict[str, float]]:
+        """The line of a round, where curves are drawn and it has left a copy."""
+        if self.metrics is None or done.best is None:
+            return []
+        return [metric_line(done.number, {"score": done.best, "reward_mean": done.mean, "reward_best": done.best})]
 
     def _tell(self, done: Round) -> None:
         if done.best is None:

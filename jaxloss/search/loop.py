@@ -18,7 +18,7 @@ from jaxloss.execution.base import Execution, Trial
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.equivalence import EQUIVALENT_TO_TRAINED, Known, LossMemory, joint_signature
 from jaxloss.runs.archive import Archive
-from jaxloss.runs.metrics import MetricWriter
+from jaxloss.runs.metrics import MetricWriter, metric_line
 from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.search.base import Individual, Search
 from jaxloss.search.budget import Counts, SearchBudget
@@ -55,6 +55,7 @@ class SearchLoop:
         self.chooser = chooser
         self.memory = LossMemory()
         self._rows: list[CandidateRow] = []
+        self._lines: list[dict[str, Any]] = []
         state = archive.state(search.label) or {}
         self.counts = Counts.from_json(state["counts"]) if state else Counts()
         self.pending = [Resolved.from_json(stored) for stored in state.get("pending", ())]
@@ -146,8 +147,7 @@ class SearchLoop:
             self._recall(rows)
             self._settle(rows)
             if result.trained:
-                # Before the commit, so that a kill between the two leaves no gap: a step that is written again is ignored.
-                self._write_curves(result.score)
+                self._draw_curves(result.score)
                 # The trainings of a race are there already, and its candidates are told together: who goes on depends on all.
                 if not self._races:
                     self._commit(training_rows(self.search.label, result))
@@ -255,13 +255,16 @@ class SearchLoop:
 
     def _commit(self, trainings: Sequence[TrainingRow] = ()) -> None:
         """One transaction. Individuals that were not trained wait for the next training: they can be told again for free."""
-        self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state())
-        self._rows = []
+        self.archive.commit(candidates=self._rows, trainings=trainings, state=self._state(), metrics=self._lines)
+        # Behind the commit: what a kill between the two keeps from the file is made again from the archive.
+        for line in self._lines:
+            self.metrics.write(line)
+        self._rows, self._lines = [], []
 
-    def _write_curves(self, score: float | None) -> None:
+    def _draw_curves(self, score: float | None) -> None:
         """One more step of the curves, where they are drawn; `score` is that of the individual that was just trained."""
         if self.metrics is not None:
-            self.metrics.write(self.counts.trainings, curves(self.search, self.counts, score))
+            self._lines.append(metric_line(self.counts.trainings, curves(self.search, self.counts, score)))
 
     # --- state -----------------------------------------------------------------------------------------------------------------
 

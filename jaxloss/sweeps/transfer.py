@@ -1,10 +1,10 @@
 """The losses of all runs of a sweep, trained on all of its tasks."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxloss.runs.files import SUMMARY_FILE, has_summary, read_json
 from jaxloss.sweeps.points import Point, points_of
 from jaxloss.sweeps.rows import Row
 
@@ -40,12 +40,12 @@ def transfer_matrix(points: Sequence[Point], workdir: Path) -> dict[str, Any]:
     tasks: list[str] = []
     scores: dict[str, dict[str, tuple[float, list[float]]]] = {}
     for point in points:
-        path = workdir / point.name / "summary.json"
-        if not path.exists():
+        path = workdir / point.name
+        if not has_summary(path):
             continue
         name = point.name.removeprefix(f"{_FOLDER}/")
         tasks.append(name)
-        for row in _rows(json.loads(path.read_text())):
+        for row in read_json(path / SUMMARY_FILE, dict).get("comparison", []):
             scores.setdefault(row.get("simplified") or row["name"], {})[name] = (
                 row["tuned"]["test_mean"],
                 row["tuned"]["test_ci95"],
@@ -55,7 +55,3 @@ def transfer_matrix(points: Sequence[Point], workdir: Path) -> dict[str, Any]:
         "losses": list(scores),
         "scores": [[found.get(task) for task in tasks] for found in scores.values()],
     }
-
-
-def _rows(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(summary.get("comparison", []))

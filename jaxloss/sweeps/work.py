@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from jaxloss.runs.files import has_summary
 from jaxloss.sweeps.points import Point
 
 _MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"
@@ -75,7 +76,7 @@ def work(
 
 def is_finished(workdir: Path, point: Point) -> bool:
     """Whether the run of a point is there, with its summary."""
-    return (workdir / point.name / "summary.json").exists()
+    return has_summary(workdir / point.name)
 
 
 def _start(command: Sequence[str], log: Path, parallel: int) -> subprocess.Popen:

@@ -1,11 +1,13 @@
 """The text form and the canonical key of graphs."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxloss.graphs.formula import MAX_DEPTH, MAX_NODES, FormulaError, parse
+from jaxloss.graphs.formula import MAX_DEPTH, MAX_LENGTH, MAX_NODES, FormulaError, parse
 from jaxloss.graphs.graph import Graph, Node, constant
 from tests.core.random_graphs import SETTINGS, graphs, random_graphs
 
@@ -44,6 +46,17 @@ def test_reading_inverts_writing(setting):
         assert str(again) == str(graph)
         assert again.merged() == graph.merged()
         assert again.key(setting.layout.operators) == graph.key(setting.layout.operators)
+        assert again.canonical(setting.layout.operators) == graph.canonical(setting.layout.operators)
+
+
+def test_a_leaf_that_two_read_is_read_as_two_leaves():
+    """The text does not tell them apart: equal are the merged graphs, see `parse`."""
+    graph = Graph.build([Node("cosine"), Node("Exp", (0,)), Node("Add", (1, 1)), Node("Add", (2, 0)), Node("Add", (3, 1))])
+    again = read(str(graph), GMS)
+    assert str(graph) == "t1 = Exp(cosine); Add(Add(Add(t1, t1), cosine), t1)"
+    assert again != graph
+    assert again == read(str(again), GMS)
+    assert again.merged() == graph.merged() == graph
 
 
 @every_setting
@@ -132,6 +145,10 @@ BAD = [
     ("t1 = Exp(target);", 17, "found 'the end'"),
     (";", 0, "found ';'"),
     ("Neg(" * (MAX_DEPTH + 2) + "target", 4 * MAX_DEPTH + 4, f"nested deeper than {MAX_DEPTH}"),
+    ("Add(target, ٣)", 12, "unexpected character '٣'"),
+    ("Add(target, 1٣)", 13, "unexpected character '٣'"),
+    ("Exp(1e٣)", 5, "expected ')' but found 'e٣'"),
+    ("Neg(" * 62_500 + "target", MAX_LENGTH, f"longer than {MAX_LENGTH} characters"),
     ("".join(f"t{n:04} = target; " for n in range(2 * MAX_NODES)), 16 * MAX_NODES + 8, f"more than {MAX_NODES} nodes"),
 ]
 
@@ -144,6 +161,15 @@ def test_bad_formula_is_located(text, position, message):
     assert caught.value.position == position
     assert f"character {position + 1}:" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_long_formula_is_refused_at_once():
+    """Its depth is found where it begins, and its length before anything else: neither takes time that grows with the square."""
+    for text in ("Neg(" * 62_500, "Neg(" * (MAX_LENGTH // 4), " " * 250_000, "1 " * (MAX_LENGTH // 2)):
+        began = time.process_time()
+        with pytest.raises(FormulaError):
+            read(text)
+        assert time.process_time() - began < 0.5
 
 
 def test_hidden_operators_cannot_be_written():

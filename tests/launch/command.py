@@ -8,8 +8,8 @@ REPOSITORY = Path(__file__).parents[2]
 TINY = "tests/configs/tiny.py"
 
 
-def run(workdir, *overrides, config=TINY):
-    arguments = [f"--config={config}", f"--workdir={workdir}", *(f"--config.{override}" for override in overrides)]
+def run(workdir, *overrides, config=TINY, flags=()):
+    arguments = [f"--config={config}", f"--workdir={workdir}", *(f"--config.{override}" for override in overrides), *flags]
     return launch.main(arguments)
 
 

@@ -54,6 +54,36 @@ def test_trainings_that_meet_nan_are_named(tmp_path, capsys, mode):
     assert "(4 of 4 trainings met NaN)" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_a_lost_archive_stops_the_run_until_it_is_to_begin_again(tmp_path, capsys):
+    arguments = (tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1")
+    assert run(*arguments) == 0
+    (tmp_path / "run" / "archive.sqlite").unlink()
+    kept = (tmp_path / "run" / "summary.json").read_bytes()
+    capsys.readouterr()
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "archive.sqlite of the run" in error
+    assert "give the same command with --restart" in error
+    assert (tmp_path / "run" / "summary.json").read_bytes() == kept
+    assert run(*arguments, "training.momentum=0.5", "seed=3", flags=["--restart"]) == 0
+    assert (tmp_path / "run.1" / "summary.json").read_bytes() == kept
+    with open_for_reading(tmp_path / "run") as opened:
+        assert opened.config["seed"] == 3
+        assert "--restart" not in opened.read_summary()["command"]
+
+
+def test_a_damaged_summary_is_made_again_by_the_same_command(tmp_path):
+    arguments = (tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1")
+    path = tmp_path / "run" / "summary.json"
+    assert run(*arguments) == 0
+    before = json.loads(path.read_text())
+    path.write_text("{}")
+    assert run(*arguments) == 0
+    clocks = dict.fromkeys(("seconds", "compilations"))
+    assert {**json.loads(path.read_text()), **clocks} == {**before, **clocks}
+
+
 def test_a_run_of_another_config_is_refused_and_kept(tmp_path, capsys):
     arguments = (tmp_path / "run", "mode=train", "loss=cross_entropy", "comparison.test_seeds=1")
     assert run(*arguments) == 0

@@ -5,10 +5,13 @@ import json
 
 import pytest
 
+from jaxloss import export
 from jaxloss.core.errors import UserError
 from jaxloss.report import __main__ as command
 from jaxloss.report.page import write_report
 from jaxloss.runs import RunDirectory
+from jaxloss.runs.archive import CONFIG as STORED_CONFIG
+from jaxloss.runs.archive import Archive
 from jaxloss.runs.directory import open_for_reading
 from tests.report.finished_run import CONFIG, make_run, summary_of
 
@@ -84,7 +87,7 @@ class TestSummaries:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            (lambda summary: summary.clear(), "has no 'task'"),
+            (lambda summary: summary.pop("task"), "has no 'task'"),
             (lambda summary: summary.pop("metric"), "lacks a key: 'dict object' has no attribute 'metric'"),
             (lambda summary: summary["comparison"][0].pop("tuned"), "has no 'tuned'"),
             (lambda summary: summary["comparison"][0]["tuned"].pop("learning_rate"), "has no attribute 'learning_rate'"),
@@ -97,7 +100,18 @@ class TestSummaries:
         error = capsys.readouterr().err
         assert error.startswith(f"error: the summary of '{run}' ")
         assert says in error
+        assert "give the command of the run again" in error
         assert error.count("\n") == 1
+
+    @pytest.mark.parametrize("content", ["{}", "[1]", '{"task": "dig', ""])
+    def test_what_is_no_summary_is_named_with_what_makes_it_again(self, tmp_path, capsys, content):
+        run = make_run(tmp_path / "run", mode="train")
+        (run / "summary.json").write_text(content)
+        for module in (command, export):
+            assert module.main([str(run)]) == 2
+            error = capsys.readouterr().err
+            assert f"'{run / 'summary.json'}' is damaged; give the command of the run again" in error
+            assert error.count("\n") == 1
 
     FACTS = ("device", "machine", "jaxloss", "jax", "space", "command", "task_details", "seconds", "compilations")
 
@@ -119,9 +133,8 @@ def test_a_module_that_ends_python_is_named(tmp_path, monkeypatch, capsys):
     run = make_run(tmp_path / "run", mode="train")
     (tmp_path / "leaving.py").write_text("import sys\n\nsys.exit(3)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    config = json.loads((run / "config.json").read_text())
-    config["space"] = {"name": "leaving:space", "options": {}}
-    (run / "config.json").write_text(json.dumps(config))
+    with Archive(run / "archive.sqlite") as archive:
+        archive.commit(state={STORED_CONFIG: {**archive.state(STORED_CONFIG), "space": {"name": "leaving:space", "options": {}}}})
     assert command.main([str(run)]) == 0
     error = capsys.readouterr().err
     assert "losses are not drawn" in error

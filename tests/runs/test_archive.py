@@ -13,7 +13,10 @@ import pytest
 from jaxloss.runs import (
     Archive,
     TrainingRow,
+    json_text,
 )
+from jaxloss.runs.archive import CONFIG
+from jaxloss.runs.metrics import metric_line
 from tests.errors import user_error
 from tests.runs.contents import candidate, training
 from tests.runs.processes import process
@@ -127,6 +130,50 @@ def test_foreign_damaged_and_newer_files_are_refused(tmp_path):
         newer.execute("PRAGMA user_version = 99")
     with user_error("format 99"):
         Archive(path, read_only=True)
+    path.write_bytes(b"")
+    with user_error(str(path), "is empty", "give the command of the run again"):
+        Archive(path, read_only=True)
+
+
+def test_a_full_disk_asks_for_room_and_loses_nothing(tmp_path, monkeypatch):
+    """SQLite keeps a file below a size: what it does beyond that is what it does on a full disk."""
+    connections = []
+
+    def connect(*arguments, original=sqlite3.connect, **options):
+        connections.append(original(*arguments, **options))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with Archive(tmp_path / "a.sqlite") as archive:
+        archive.commit([candidate(0)], metrics=[metric_line(1, {"score": 0.5})])
+        connections[0].execute("PRAGMA max_page_count = 1")
+        with user_error("a.sqlite", "full", "make room on the disk and give the same command again"):
+            archive.commit([candidate(number) for number in range(1, 500)], metrics=[metric_line(2, {"score": 0.5})])
+        assert archive.candidates() == [candidate(0)]
+        connections[0].execute("PRAGMA max_page_count = 1000000")
+        archive.commit([candidate(number) for number in range(1, 500)])
+        assert [line["step"] for line in archive.metrics()] == [1]
+
+
+def test_a_busy_archive_asks_for_patience(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxloss.runs.archive._BUSY_SECONDS", 0.01)
+    with Archive(tmp_path / "a.sqlite") as archive, contextlib.closing(sqlite3.connect(tmp_path / "a.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with user_error("locked", "another process holds it"):
+            archive.commit([candidate(0)])
+
+
+def test_lines_are_kept_as_they_are_and_change_nothing_else(tmp_path):
+    lines = [metric_line(step, {"score": 0.1 + 0.2, "spread": math.nan}) for step in (3, 1)]
+    with Archive(tmp_path / "a.sqlite") as archive:
+        archive.commit([candidate(0)])
+        before = archive.comparable(ignore=())
+        archive.commit(metrics=lines)
+        archive.commit(metrics=[metric_line(1, {"score": 9.0})])
+        archive.commit(state={CONFIG: {"seed": 1}})
+        assert [json_text.dumps(line) for line in archive.metrics()] == [json_text.dumps(line) for line in lines[::-1]]
+        assert archive.comparable(ignore=()) == before
+        assert archive.state(CONFIG) == {"seed": 1}
 
 
 COMMITS = """

@@ -13,6 +13,7 @@ from jaxloss.runs import (
     json_text,
     open_for_reading,
 )
+from jaxloss.runs.metrics import metric_line
 from tests.errors import user_error
 from tests.runs.contents import CONFIG, candidate
 
@@ -21,8 +22,9 @@ def test_a_run_is_made_read_and_resumed(tmp_path):
     path = tmp_path / "deep" / "run"
     with RunDirectory.open(path, CONFIG, may_change=()) as run:
         assert not run.resumed
-        run.archive.commit([candidate(0)], state={"next": 1})
-        run.metrics.write(0, {"score": 0.5})
+        line = metric_line(0, {"score": 0.5})
+        run.archive.commit([candidate(0)], state={"next": 1}, metrics=[line])
+        run.metrics.write(line)
         run.checkpoints.save("x", {"a": jnp.zeros(1)})
         assert run.read_summary() is None
         run.write_summary({"best": 0.1 + 0.2})
@@ -41,6 +43,9 @@ def test_a_run_is_made_read_and_resumed(tmp_path):
         assert [line["score"] for line in reader.read_metrics()] == [0.5]
     expected = {"config.json", "archive.sqlite", "metrics.jsonl", "tensorboard", "checkpoints", "summary.json", "run.lock"}
     assert set(os.listdir(path)) == expected
+
+
+HALF_A_CONFIG = f".config.json.{32 * 'a'}.tmp"
 
 
 def changed(**keys):
@@ -112,16 +117,20 @@ def test_allowed_differences_are_stored_and_the_old_values_kept(tmp_path):
 @pytest.mark.parametrize(
     "left",
     [
-        ("run.lock", ".config.json.0123.tmp"),
+        ("run.lock", HALF_A_CONFIG),
         ("run.lock", "config.json"),
         ("run.lock", "config.json", "archive.sqlite"),
         ("run.lock", "config.json", "archive.sqlite", "archive.sqlite-journal"),
     ],
 )
 def test_what_a_run_leaves_that_was_killed_as_it_began_is_its_own(tmp_path, left):
-    contents = {"config.json": json_text.dumps(CONFIG), ".config.json.0123.tmp": '{"se', "run.lock": "1 on host\n"}
+    contents = {
+        "config.json": json_text.dumps(CONFIG),
+        HALF_A_CONFIG: '{"se',
+        "run.lock": "1 on host\n",
+    }
     for name in left:
         (tmp_path / name).write_text(contents.get(name, ""))
     with RunDirectory.open(tmp_path, changed(seed=7)) as run:
         assert run.config["seed"] == 7
-    assert not (tmp_path / ".config.json.0123.tmp").exists()
+    assert not (tmp_path / HALF_A_CONFIG).exists()

@@ -94,7 +94,7 @@ def test_reading_what_is_no_run_is_refused(tmp_path):
         open_for_reading(tmp_path)
     with user_error("config.json", "damaged"):
         RunDirectory.open(tmp_path, CONFIG)
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"seed": 0}')
     with user_error("archive.sqlite"):
         open_for_reading(tmp_path)
     assert os.listdir(tmp_path) == ["config.json"]

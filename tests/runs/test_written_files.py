@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxloss.runs import atomic, json_text
+from tests.runs.processes import process
 
 
 def test_json_gives_every_float_back():
@@ -36,3 +37,36 @@ def test_atomic_write_replaces_all_or_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["report.html"]
     atomic.write_text(path, "Verlust \N{GREEK SMALL LETTER LAMDA}")
     assert path.read_text(encoding="utf-8") == "Verlust \N{GREEK SMALL LETTER LAMDA}"
+
+
+HALF = """
+import os, sys, time
+from jaxloss.runs import atomic
+
+def replace(*_):
+    print("half", flush=True)
+    time.sleep(60)
+
+os.replace = replace
+atomic.write_text(sys.argv[1], "new")
+"""
+
+
+def test_what_a_killed_write_leaves_is_removed_and_what_is_being_written_is_not(tmp_path):
+    (tmp_path / ".thesis.tex.tmp").write_text("mine")
+    with process(HALF, tmp_path / "report.html") as writer:
+        assert writer.stdout.readline() == "half\n"
+        (temporary,) = (name for name in os.listdir(tmp_path) if atomic.is_temporary(name))
+        atomic.remove_leftovers(tmp_path)
+        atomic.write_text(tmp_path / "report.html", "another")
+        assert temporary in os.listdir(tmp_path)
+    atomic.write_text(tmp_path / "summary.json", "of another file")
+    assert temporary in os.listdir(tmp_path)
+    atomic.write_text(tmp_path / "report.html", "old")
+    assert sorted(os.listdir(tmp_path)) == [".thesis.tex.tmp", "report.html", "summary.json"]
+    with process(HALF, tmp_path / "report.html") as writer:
+        writer.stdout.readline()
+    assert len(os.listdir(tmp_path)) == 4
+    atomic.remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".thesis.tex.tmp", "report.html", "summary.json"]
+    assert (tmp_path / "report.html").read_text() == "old"

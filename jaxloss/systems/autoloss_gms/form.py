@@ -79,12 +79,12 @@ class MarginForm(Form):
 
     def write(self, expression: MarginLoss) -> str:
         """See `Form.write`."""
-        return f"{OWN}: {expression.own} | {OTHER}: {expression.other} | {LOG2_SCALE}: {expression.log2_scale:g}"
+        return f"{OWN}: {expression.own} | {OTHER}: {expression.other} | {LOG2_SCALE}: {_write(expression.log2_scale)}"
 
     def key(self, expression: MarginLoss) -> str:
         """See `Form.key`."""
         operators = self.layout.operators
-        return f"{expression.own.key(operators)}/{expression.other.key(operators)}/{expression.log2_scale:g}"
+        return f"{expression.own.key(operators)}/{expression.other.key(operators)}/{_write(expression.log2_scale)}"
 
     def canonical(self, expression: MarginLoss) -> MarginLoss:
         """See `Form.canonical`."""
@@ -145,3 +145,9 @@ class MarginForm(Form):
             return jnp.broadcast_to(values, mask.shape).reshape(cosine.shape)
 
         return margin_softmax(on_positions(own, chosen), on_positions(other, ~chosen), scale, target)
+
+
+def _write(scale: float) -> str:
+    """Short where that is exact: a tuned scale has more digits than one of the space."""
+    short = f"{scale:g}"
+    return short if float(short) == scale else repr(float(scale))

@@ -1,0 +1,210 @@
+"""Kills short runs at their events, and compares what they end with to undisturbed ones.
+
+    python -m experiments.reliability --workdir DIR --seconds 600 --json experiments/results/reliability_cpu.json
+
+In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and killed
+by SIGKILL before the first event of one kind, carried on by the same command and killed before the first event of the next kind, and so
+on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the undisturbed
+run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit after the other.
+The same command goes on with the chains that are not done.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.benchmarks import common
+from jaxloss.runs import json_text, open_for_reading
+
+REPOSITORY = Path(__file__).parents[2]
+_SHORT = {
+    "quiet": "true",
+    "execution.mode": "serial",
+    "execution.workers": "1",
+    "training.num_epochs": "1",
+    "comparison.num_divisions": "1",
+    "comparison.tuning_trainings": "4",
+    "comparison.tuning_finalists": "2",
+    "comparison.tuning_seeds": "1",
+    "comparison.test_seeds": "2",
+    "comparison.handcrafted": "('cross_entropy',)",
+}
+_SEARCH = {
+    "search.num_trainings": "4",
+    "search.control": "false",
+    "filters.rejection.iterations": "50",
+    "comparison.rank_candidates": "2",
+    "comparison.rank_seeds": "1",
+    "comparison.num_found": "1",
+}
+_LOCKSTEP = {
+    "lockstep.num_samples": "3",
+    "lockstep.rate": "given",
+    "lockstep.random": "false",
+    "lockstep.longer": "false",
+    "lockstep.best_of": "false",
+    "training.num_epochs": "3",
+}
+_DIGITS, _LEARNED = "configs/autoloss_zero_digits.py", "configs/am_lfs_digits.py"
+# Mode -> the config, and what makes a run of it short.
+MODES = {
+    "search": (_DIGITS, {**_SHORT, **_SEARCH}),
+    "compare": (_DIGITS, {**_SHORT, "mode": "compare", "losses": "('cross_entropy', 'gce')"}),
+    "train": (_DIGITS, {**_SHORT, "mode": "train", "loss": "cross_entropy"}),
+    "lockstep": (_LEARNED, {**_SHORT, **_LOCKSTEP}),
+}
+_NOT_USED = {"compare": ("comparison.handcrafted",), "train": ("comparison.handcrafted", "comparison.tuning_trainings",
+             "comparison.tuning_finalists", "comparison.tuning_seeds")}  # fmt: skip
+# Parts of a summary that no two runs share.
+_CLOCKS = ("seconds", "compilations", "command")
+
+
+def arguments_of(mode: str, workdir: Path) -> list[str]:
+    """Of the launch command."""
+    config, overrides = MODES[mode]
+    used = {key: value for key, value in overrides.items() if key not in _NOT_USED.get(mode, ())}
+    return [f"--config={config}", f"--workdir={workdir}", *(f"--config.{key}={value}" for key, value in used.items())]
+
+
+def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None) -> int:
+    """Runs a mode, up to an event where one is given; returns how the process ended."""
+    target = [event[0], str(event[1])] if event else []
+    command = [sys.executable, "-m", "experiments.reliability.events", str(workdir), str(log), *target, "--"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [*command, *arguments_of(mode, workdir)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, -signal.SIGKILL):
+        print(f"{mode}: {done.stderr.strip()[-2000:]}", file=sys.stderr)
+    return done.returncode
+
+
+def content(workdir: Path) -> dict[str, str]:
+    """What a run ended with, part by part, as text; clocks aside."""
+    with open_for_reading(workdir) as run:
+        summary = {name: value for name, value in run.read_summary().items() if name not in _CLOCKS}
+        lines = [{name: value for name, value in line.items() if name != "wall_time"} for line in run.read_metrics()]
+        archive, config = run.archive.comparable(ignore=("seconds", "wall_time")), run.config
+    # Event files are named by the second in which they were begun, versions of a checkpoint by how often it was saved.
+    single = ("tensorboard", "checkpoints")
+    files = [path.relative_to(workdir) for path in workdir.rglob("*")]
+    names = {str(path) for path in files if path.parts[0] not in single or (len(path.parts) < 3 and path.parts[0] != single[0])}
+    best = {name: summary.get(name) for name in ("best", "headline")}
+    parts = {"rows": archive, "best": best, "summary": summary, "curves": lines, "config": config, "files": sorted(names)}
+    return {name: json_text.dumps(part) for name, part in parts.items()}
+
+
+def undisturbed(mode: str, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """What an undisturbed run ends with, and its events."""
+    workdir, log = folder / mode / "whole", folder / mode / "whole.events"
+    if not (workdir / "report.html").exists():
+        shutil.rmtree(workdir, ignore_errors=True)
+        log.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if carry_out(mode, workdir, log):
+            raise SystemExit(f"the undisturbed run of mode {mode} failed")
+    return content(workdir), log.read_text().splitlines()
+
+
+def chain(mode: str, folder: Path, targets: Iterable[tuple[str, int]], expected: dict[str, str], end: float) -> dict[str, Any]:
+    """One run that is killed at one target after the other, until it ends by itself or the time is over.
+
+    Args:
+      mode: of the run.
+      folder: of the campaign.
+      targets: (kind of event, number of its occurrence in a start).
+      expected: see `content`.
+      end: on the monotonic clock; later on the run is not disturbed any more.
+
+    Returns:
+      `{'mode', 'kills': [kind, ...], 'different': [part, ...]}`.
+    """
+    workdir, log = folder / mode / "killed", folder / mode / "killed.events"
+    shutil.rmtree(workdir, ignore_errors=True)
+    kills, code = [], -signal.SIGKILL
+    for target in targets:
+        if time.monotonic() > end:
+            break
+        log.unlink(missing_ok=True)
+        code = carry_out(mode, workdir, log, target)
+        if code != -signal.SIGKILL:
+            break
+        kills.append(target[0])
+        print(f"{mode}: killed before '{target[0]}' {target[1]}", flush=True)
+    if code == -signal.SIGKILL:
+        code = carry_out(mode, workdir, log)
+    if code:
+        return {"mode": mode, "kills": kills, "different": [f"exit code {code}"]}
+    found = content(workdir)
+    return {"mode": mode, "kills": kills, "different": [part for part in expected if found[part] != expected[part]]}
+
+
+def at_commits(total: int) -> Iterator[tuple[str, int]]:
+    """Before and behind commits in turn: each start does one or two of them, so that they all come up."""
+    for number in range(2 * total):
+        yield ("commit", 2) if number % 2 else ("committed", 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; exit code 1 where a run ended differently."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", type=Path, required=True, help="folder of the runs and of what was done")
+    parser.add_argument("--seconds", type=common.positive, default=600, help="after which no further run is killed")
+    parser.add_argument("--json", type=common.output_path, help="file to write")
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    wholes = {mode: undisturbed(mode, options.workdir) for mode in MODES}
+    done_file, end = options.workdir / "chains.jsonl", began + options.seconds
+    rows = [json.loads(line) for line in done_file.read_text().splitlines()] if done_file.exists() else []
+    by_commits = {row["mode"] for row in rows if row["by_commits"]}
+    while time.monotonic() < end:
+        waiting = {mode: missing(mode, events, rows) for mode, (_, events) in wholes.items()}
+        mode = next((mode for mode in MODES if waiting[mode]), None)
+        is_last = mode is None
+        mode = next((mode for mode in MODES if mode not in by_commits), None) if is_last else mode
+        if mode is None:
+            break
+        expected, events = wholes[mode]
+        targets = at_commits(events.count("commit")) if is_last else [(kind, 1) for kind in waiting[mode]]
+        row = {**chain(mode, options.workdir, targets, expected, end), "by_commits": is_last}
+        if is_last:
+            by_commits.add(mode)
+        rows.append(row)
+        with done_file.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{mode}: {len(row['kills'])} kills, {', '.join(row['different']) or 'and the same'}", flush=True)
+    bad = [row for row in rows if row["different"]]
+    print(f"{sum(len(row['kills']) for row in rows)} kills in {len(rows)} runs, of which {len(bad)} ended differently")
+    if options.json:
+        modes = {
+            mode: {
+                "events": len(events),
+                "kinds": len(set(events)),
+                "kinds_killed_at": len({kind for row in rows if row["mode"] == mode for kind in row["kills"]}),
+                "kinds_left": missing(mode, events, rows),
+                "kills": sum(len(row["kills"]) for row in rows if row["mode"] == mode),
+            }
+            for mode, (_, events) in wholes.items()
+        }
+        common.write_json(options.json, {"facts": common.facts(), "modes": modes, "chains": rows})
+    return 1 if bad else 0
+
+
+def missing(mode: str, events: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Kinds of events of a mode, in the order in which they come up, at which no run was killed yet."""
+    done = {kind for row in rows if row["mode"] == mode for kind in row["kills"]}
+    # A chain that was killed nowhere has nothing left to be killed at.
+    fruitless = any(row["mode"] == mode and not row["kills"] for row in rows)
+    return [] if fruitless else [kind for kind in dict.fromkeys(events) if kind not in done]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Runs the launch command, and kills it by SIGKILL before one of its events, or lists them all.
+
+    python -m experiments.reliability.events WORKDIR LOG [EVENT NUMBER] -- ARGUMENTS OF jaxloss.launch
+
+An event is what changes a file of the work directory: `open NAME` (for writing), `rename NAME`, `mkdir NAME`, `remove NAME`, and
+`commit` and `committed` around a transaction of the archive. Python's audit hooks tell of files before they are touched, and
+SQLite's connections are given a class of their own: no line of the product knows of it. Digits that differ from run to run stand
+as `#`.
+"""
+
+import os
+import re
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_WRITES = os.O_WRONLY | os.O_RDWR
+_VARYING = re.compile(r"[0-9a-f]{32}|\d+\.\S*|\d+")
+
+
+def watch(workdir: Path, happened: Callable[[str], None]) -> None:
+    """Tells of every event below the work directory, before it takes place."""
+    prefix = f"{workdir.absolute()}"
+
+    def name_of(path: Any) -> str | None:
+        if not isinstance(path, str | bytes | os.PathLike):
+            return None
+        text = os.path.abspath(os.fsdecode(path))
+        return _VARYING.sub("#", os.path.relpath(text, prefix)) if f"{text}/".startswith(f"{prefix}/") else None
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event == "open" and arguments[2] is not None and arguments[2] & _WRITES:
+            kind, path = "open", arguments[0]
+        elif event == "os.rename":
+            kind, path = "rename", arguments[1]
+        elif event in ("os.mkdir", "os.remove", "os.rmdir"):
+            kind, path = event.removeprefix("os."), arguments[0]
+        else:
+            return
+        if (name := name_of(path)) is not None:
+            happened(f"{kind} {name}")
+
+    class Connection(sqlite3.Connection):
+        def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+            if statement != "COMMIT":
+                return super().execute(statement, *arguments)
+            happened("commit")
+            result = super().execute(statement)
+            happened("committed")
+            return result
+
+    original = sqlite3.connect
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        return original(*arguments, **{"factory": Connection, **options})
+
+    sqlite3.connect = connect
+    sys.addaudithook(hook)
+
+
+def main() -> int:
+    """Runs the command to its end, or to the event."""
+    own, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
+    workdir, log, *target = own
+    fatal = (target[0], int(target[1])) if target else None
+    counts: Counter[str] = Counter()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+    def happened(event: str) -> None:
+        counts[event] += 1
+        os.write(descriptor, f"{event}\n".encode())
+        if (event, counts[event]) == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watch(Path(workdir), happened)
+    from jaxloss.launch import main as launch
+
+    return launch(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
