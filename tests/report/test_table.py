@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from jaxloss.report.notebook import results_html
 from jaxloss.report.table import print_summary
 from tests.report.finished_run import summary_of
 
@@ -95,3 +96,15 @@ class TestTerminal:
         assert "shift -0.25" in text
         assert "gap of the network that was kept: -0.5" in text
         assert re.search(r"worst\W*\n *found 1 +-\W", text.replace("|", " "))
+
+
+@pytest.mark.parametrize("mode", ["search", "compare", "train"])
+def test_a_notebook_shows_the_comparison(tmp_path, mode):
+    summary = summary_of(mode)
+    page = results_html(tmp_path, summary)
+    for row in summary["comparison"]:
+        assert f"{row['tuned']['test_mean']:.4f}" in page
+    assert ("GCE" in page) == (mode != "train")
+    assert "&lt;y &amp; z&gt;" in page or mode == "train", "formulas are text"
+    assert ("displaystyle" in page) == (mode == "search")
+    assert "unfinished" in results_html(tmp_path, None)
