@@ -3,10 +3,10 @@
     python -m experiments.reliability --workdir DIR --seconds 600 --json experiments/results/reliability_cpu.json
 
 In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and killed
-by SIGKILL before the first event of one kind, carried on by the same command and killed before the first event of the next kind, and so
-on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the undisturbed
-run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit after the other.
-The same command goes on with the chains that are not done.
+by SIGKILL before the first event of one kind, carried on by the same command and killed before the first event of the next kind,
+and so on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the
+undisturbed run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit
+after the other. The same command goes on with the chains that are not done.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -167,14 +168,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by_commits = {row["mode"] for row in rows if row["by_commits"]}
     while time.monotonic() < end:
         waiting = {mode: missing(mode, events, rows) for mode, (_, events) in wholes.items()}
-        mode = next((mode for mode in MODES if waiting[mode]), None)
+        chains = Counter(row["mode"] for row in rows)
+        mode = min((mode for mode in MODES if waiting[mode]), key=chains.__getitem__, default=None)
         is_last = mode is None
         mode = next((mode for mode in MODES if mode not in by_commits), None) if is_last else mode
         if mode is None:
             break
         expected, events = wholes[mode]
         targets = at_commits(events.count("commit")) if is_last else [(kind, 1) for kind in waiting[mode]]
-        row = {**chain(mode, options.workdir, targets, expected, end), "by_commits": is_last}
+        row = {**chain(mode, options.workdir, targets, expected, end), "by_commits": is_last, "commit": common.facts()["commit"]}
         if is_last:
             by_commits.add(mode)
         rows.append(row)

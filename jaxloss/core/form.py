@@ -82,6 +82,23 @@ class Form(abc.ABC):
         return {}
 
 
+def shortened(text: str, length: int = 120) -> str:
+    """What a message shows of a text that a user wrote, on one line."""
+    text = " ".join(text[: 10 * length].split()) + "..." * (len(text) > 10 * length)
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def read_number(text: str) -> float:
+    """The number that a text is: Python's decimal notation, digits 0 to 9.
+
+    Raises:
+      ValueError: it is none; digits of other alphabets, which Python would take, are no digits of a formula.
+    """
+    if not text.isascii():
+        raise ValueError(text)
+    return float(text)
+
+
 def split_parts(text: str, parts: Mapping[str, str], what: str) -> dict[str, str]:
     """Reads `name: text | name: text`, each name once, in any order.
 
@@ -96,5 +113,5 @@ def split_parts(text: str, parts: Mapping[str, str], what: str) -> dict[str, str
     given = [(name.strip(), part.strip()) for name, _, part in (part.partition(":") for part in text.split("|"))]
     if sorted(name for name, _ in given) != sorted(parts):
         form = " | ".join(f"{name}: {content}" for name, content in parts.items())
-        raise UserError(f"{what} has the form '{form}', not '{text}'")
+        raise UserError(f"{what} has the form '{form}', not '{shortened(text)}'")
     return dict(given)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from jaxloss.core.errors import UserError, did_you_mean
+from jaxloss.core.form import shortened
 from jaxloss.graphs.graph import Graph, Node, constant
 from jaxloss.graphs.operators.operator import OperatorSet
 
@@ -23,9 +24,7 @@ class FormulaError(UserError):
     """A formula that cannot be read. `position` counts characters from 0."""
 
     def __init__(self, message: str, text: str, position: int, whose: str = ""):
-        text = " ".join(text[: 2 * MAX_LENGTH].split())
-        excerpt = text if len(text) <= 120 else text[:117] + "..."
-        super().__init__(f"bad formula{whose} at character {position + 1}: {message} (in '{excerpt}')")
+        super().__init__(f"bad formula{whose} at character {position + 1}: {message} (in '{shortened(text)}')")
         self.position = position
 
 

@@ -168,6 +168,7 @@ def test_what_is_exported_is_the_loss(similarity):
             "b_tau must be 2 finite numbers with commas between them, not '0, x",
         ),
         ("a_t: 1, 1 | b_t: 0, 0 | a_tau: 1, 1, 1 | b_tau: 0, 0", "a_tau must be 2 finite numbers"),
+        ("a_t: 1, ٣ | b_t: 0, 0 | a_tau: 1, 1 | b_tau: 0, 0", "a_t must be 2 finite numbers"),
         ("a_t: 1, 1e99 | b_t: 0, 0 | a_tau: 1, 1 | b_tau: 0, 0", "a_t must be 2 finite numbers"),
     ],
 )

@@ -1,5 +1,8 @@
 """The text of a candidate: it comes back, and mistakes in it are one line."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from jaxloss.config.plan import make_contender
@@ -16,12 +19,42 @@ def test_text_form_comes_back(name):
     assert FORM.key(again) == FORM.key(FORM.canonical(expression))
 
 
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_tuned_scale_comes_back_with_all_its_digits(name):
+    expression = dataclasses.replace(FORM.parse(FORMULAS[name]), log2_scale=0.1 + 4.2)
+    assert FORM.parse(FORM.write(expression)).log2_scale == 0.1 + 4.2
+    assert FORM.write(dataclasses.replace(expression, log2_scale=4.0)).endswith("log2_s: 4")
+
+
+def test_offspring_come_back():
+    """Not as objects: an input that several operators read is read once for each."""
+    (branch,) = SPACE.branches
+    parents = [SPACE.sample(np.random.default_rng((1, number)), branch) for number in range(20)]
+    for number in range(400):
+        generator = np.random.default_rng((2, number))
+        child, _ = SPACE.offspring(generator, branch, [parents[index] for index in generator.integers(20, size=2)])
+        again = branch.form.parse(branch.form.write(child))
+        assert branch.form.write(again) == branch.form.write(child)
+        assert branch.form.key(again) == branch.form.key(child)
+        assert branch.form.canonical(again) == branch.form.canonical(child)
+        assert (again.own.merged(), again.other.merged()) == (child.own.merged(), child.other.merged())
+        parents[number % 20] = child
+
+
+def test_a_long_text_is_not_repeated_whole():
+    for text in ("Neg(" * 62_500, f"t: x | n: x | log2_s: {'9' * 100_000}"):
+        with pytest.raises(UserError) as error:
+            SPACE.parse(text)
+        assert len(str(error.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Minus(x, 0.2)", "has the form 't: FORMULA | n: FORMULA | log2_s: NUMBER', not 'Minus(x, 0.2)'"),
         ("t: x | n: x | log2_s: 12", "log2_s must be a number from 0.5 to 10, not '12'"),
         ("t: x | n: x | log2_s: many", "log2_s must be a number from 0.5 to 10, not 'many'"),
+        ("t: x | n: x | log2_s: ٣", "log2_s must be a number from 0.5 to 10, not '٣'"),
         ("t: Sin(y) | n: x | log2_s: 4", "unknown input 'y'; inputs are x"),
         ("t: x | n: Mull(x, x) | log2_s: 4", "Did you mean 'Mul'?"),
         ("t: Add(Mul(0.1, x), Add(0.2, 0.3)) | n: x | log2_s: 4", "2 different numbers"),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import Form, split_parts
+from jaxloss.core.form import Form, read_number, shortened, split_parts
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.margin_softmax import margin_softmax
 from jaxloss.systems.am_lfs.members import T_DOMAIN, TAU_DOMAIN
@@ -53,11 +53,12 @@ class PiecewiseForm(Form):
             try:
                 # What overflows float32 is no number of a loss.
                 with np.errstate(over="ignore"):
-                    row = np.array([float(part) for part in parts[name].split(",")], np.float32)
+                    row = np.array([read_number(part) for part in parts[name].split(",")], np.float32)
             except ValueError:
                 row = np.array([np.nan])
             if len(row) != count or not np.isfinite(row).all():
-                raise UserError(f"{name}{whose} must be {count} finite numbers with commas between them, not '{parts[name]}'")
+                given = shortened(parts[name])
+                raise UserError(f"{name}{whose} must be {count} finite numbers with commas between them, not '{given}'")
             rows.append(row)
         return as_theta(np.stack(rows))
 

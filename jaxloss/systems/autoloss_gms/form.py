@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.form import Form, split_parts
+from jaxloss.core.form import Form, read_number, shortened, split_parts
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.form import parse_fitting
@@ -68,12 +68,13 @@ class MarginForm(Form):
         named = {OWN: "FORMULA", OTHER: "FORMULA", LOG2_SCALE: "NUMBER"}
         parts = split_parts(text, named, f"a margin-based softmax loss{whose}")
         try:
-            log2_scale = float(parts[LOG2_SCALE])
+            log2_scale = read_number(parts[LOG2_SCALE])
         except ValueError:
             log2_scale = float("nan")
         low, high = self.log2_scales
         if not low <= log2_scale <= high:
-            raise UserError(f"{LOG2_SCALE} must be a number from {low:g} to {high:g}, not '{parts[LOG2_SCALE]}' (in '{text}')")
+            given = shortened(parts[LOG2_SCALE])
+            raise UserError(f"{LOG2_SCALE} must be a number from {low:g} to {high:g}, not '{given}' (in '{shortened(text)}')")
         own, other = (parse_fitting(parts[name], self.layout, f" of {name}{whose}") for name in (OWN, OTHER))
         return MarginLoss(own, other, log2_scale)
 
