@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jaxloss.core.abstract import is_array, outputs, written
 from jaxloss.core.errors import UserError
 from jaxloss.core.names import import_factory
+from jaxloss.core.settings import is_known_or
 from jaxloss.core.types import Array
 from jaxloss.tasks.metrics.classification import accuracy, macro_f1, mean_class_accuracy, worst_class_accuracy
-from jaxloss.tasks.metrics.probability import calibration, macro_auc
+from jaxloss.tasks.metrics.probability import calibration, macro_auc, macro_average_precision
 
 Metric = Callable[[Array, Array], Array]
 
@@ -24,8 +25,19 @@ METRICS: Mapping[str, Metric] = {
     "mean_class_accuracy": mean_class_accuracy,
     "macro_f1": macro_f1,
     "macro_auc": macro_auc,
+    "macro_average_precision": macro_average_precision,
     "calibration": calibration,
     "worst_class_accuracy": worst_class_accuracy,
+}
+# What they are called elsewhere.
+ALIASES: Mapping[str, str] = {
+    "balanced_accuracy": "mean_class_accuracy",
+    "f1_macro": "macro_f1",
+    "auc": "macro_auc",
+    "roc_auc": "macro_auc",
+    "average_precision": "macro_average_precision",
+    "ece": "calibration",
+    "expected_calibration_error": "calibration",
 }
 # Computed beside whatever is asked for: every archive has them, and they cost next to nothing.
 ALWAYS = (ACCURACY, "mean_class_accuracy")
@@ -36,14 +48,14 @@ def find_metrics(names: tuple[str, ...], num_classes: int) -> dict[str, Metric]:
     """Metrics by the names under which their scores are kept: those in `METRICS`, or the function of `module:function`.
 
     Args:
-      names: each in `METRICS`, or `module:function`.
+      names: each in `METRICS` or `ALIASES`, or `module:function`.
       num_classes: `C`, for looking at those from outside.
 
     Raises:
       UserError: for a metric that is not there, that does not give a scalar, or that has the name of another one.
     """
     found: dict[str, Metric] = {}
-    for name in names:
+    for name in dict.fromkeys(ALIASES.get(name, name) for name in names):
         function = METRICS[name] if name in METRICS else _from_outside(name, num_classes)
         kept_as = score_name(name)
         if found.get(kept_as, function) is not function or (name not in METRICS and kept_as in METRICS):
@@ -53,8 +65,13 @@ def find_metrics(names: tuple[str, ...], num_classes: int) -> dict[str, Metric]:
 
 
 def score_name(name: str) -> str:
-    """The name under which the scores of a metric are kept: `recall` for `module:recall`."""
-    return name.rpartition(":")[2]
+    """The name under which the scores of a metric are kept: `recall` for `module:recall`, the one of `METRICS` for an alias."""
+    return ALIASES.get(name, name).rpartition(":")[2]
+
+
+def check_metric(key: str, value: str | tuple[str, ...]) -> None:
+    """Refuses a name that no metric has, see `core.settings`."""
+    is_known_or([*METRICS, *ALIASES], "module:function")(key, value)
 
 
 def _from_outside(name: str, num_classes: int) -> Metric:
