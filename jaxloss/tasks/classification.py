@@ -27,9 +27,8 @@ from jaxloss.tasks.data.stream import STREAMED, place_split, take_rows
 from jaxloss.tasks.metrics.classification import correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.metrics.registry import ACCURACY, ALWAYS, Metric, find_metrics, score_name
-from jaxloss.tasks.models.network import Network, linen_network
-from jaxloss.tasks.models.outside import network_from_outside
-from jaxloss.tasks.models.registry import MODELS, make_model
+from jaxloss.tasks.models.by_name import network_by_name
+from jaxloss.tasks.models.network import Network
 from jaxloss.tasks.scored import Scored
 
 BRANCH = "classification"
@@ -67,10 +66,9 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
     References:
       Li et al., CVPR 2022, Eq. 3 (the rejection problem).
     """
-    if "dtype" in settings.model_options:
-        raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
     images = load_source(settings.source, context.data_dir, settings.download)
-    network = _make_network(settings, images.num_classes, images.train.images.shape[1:])
+    shape = images.train.images.shape[1:]
+    network = network_by_name(settings.model, images.num_classes, settings.model_options, settings.precision, shape)
     metric = score_name(settings.metric)
     also_shown = tuple(dict.fromkeys(score_name(name) for name in (ACCURACY, *settings.also_shown)))
     metrics = find_metrics((*ALWAYS, settings.metric, *settings.also_shown), images.num_classes)
@@ -175,14 +173,6 @@ def classification_of(
     )
     rejection_problem = _make_rejection_problem(predict, context.rejection_variable, context.rejection_minimum_gain)
     return build(settings.division)
-
-
-def _make_network(settings: ClassificationSettings, num_classes: int, image_shape: tuple[int, ...]) -> Network:
-    if settings.model not in MODELS:
-        return network_from_outside(settings.model, num_classes, settings.model_options, settings.precision, image_shape)
-    module = make_model(settings.model, num_classes, {**settings.model_options, "dtype": settings.precision})
-    # A native convolution inside a CPU loop is many times slower than outside.
-    return linen_network(module, getattr(module, "convolution", None) == "native")
 
 
 def _long_tailed(

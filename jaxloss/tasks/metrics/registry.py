@@ -4,7 +4,7 @@ A new metric is a function `(logits [N, C], labels int [N]) -> scalar in [0, 1]`
 in `METRICS`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -55,8 +55,9 @@ def find_metrics(names: tuple[str, ...], num_classes: int) -> dict[str, Metric]:
       UserError: for a metric that is not there, that does not give a scalar, or that has the name of another one.
     """
     found: dict[str, Metric] = {}
+    examples = jax.ShapeDtypeStruct((_EXAMPLES, num_classes), jnp.float32), jax.ShapeDtypeStruct((_EXAMPLES,), jnp.int32)
     for name in dict.fromkeys(ALIASES.get(name, name) for name in names):
-        function = METRICS[name] if name in METRICS else _from_outside(name, num_classes)
+        function = METRICS[name] if name in METRICS else import_metric(name, examples, METRICS)
         kept_as = score_name(name)
         if found.get(kept_as, function) is not function or (name not in METRICS and kept_as in METRICS):
             raise UserError(f"the metric '{name}' must not be called '{kept_as}', as another one is: give it another name")
@@ -74,11 +75,20 @@ def check_metric(key: str, value: str | tuple[str, ...]) -> None:
     is_known_or([*METRICS, *ALIASES], "module:function")(key, value)
 
 
-def _from_outside(name: str, num_classes: int) -> Metric:
-    function, what = import_factory("metric", name, METRICS), f"the metric '{name}'"
+def import_metric(name: str, examples: tuple[jax.ShapeDtypeStruct, ...], registered: Collection[str]) -> Metric:
+    """The metric `module:function`.
+
+    Args:
+      name: of it.
+      examples: shapes of what it is given: what a network gives, and the targets.
+      registered: names that could have been in its place.
+
+    Raises:
+      UserError: for a metric that is not there, or that does not give a scalar.
+    """
+    function, what = import_factory("metric", name, registered), f"the metric '{name}'"
     if not callable(function):
         raise UserError(f"{what} must be a function (logits [N, C], labels [N]) -> scalar, not {written(function)}")
-    examples = jax.ShapeDtypeStruct((_EXAMPLES, num_classes), jnp.float32), jax.ShapeDtypeStruct((_EXAMPLES,), jnp.int32)
     given = outputs(what, function, *examples)
     if not is_array(given) or given.shape or not jnp.issubdtype(given.dtype, jnp.floating):
         raise UserError(f"{what} must give a scalar, float32[], and gives {written(given)}")
