@@ -9,6 +9,7 @@ from jaxloss.api.losses import Loss, loss_of
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
+from jaxloss.config.given_task import refuse_another_task, with_given_task
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
@@ -20,7 +21,7 @@ from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import ranking
 from jaxloss.study.modes import run_experiment
-from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES
+from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
 
 class Results:
@@ -108,7 +109,13 @@ class Results:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
 
 
-def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progress | None = None, command: str = "") -> Results:
+def run(
+    config: ml_collections.ConfigDict,
+    workdir: str | Path,
+    progress: Progress | None = None,
+    command: str = "",
+    task: Task | None = None,
+) -> Results:
     """Carries a config out in a directory, or goes on where it was stopped; at the end the page `report.html` is there.
 
     Args:
@@ -116,16 +123,23 @@ def run(config: ml_collections.ConfigDict, workdir: str | Path, progress: Progre
       workdir: directory of the run.
       progress: what is told while it works; by default a line on standard error.
       command: that repeats the run, for its page.
+      task: in place of the one that the config names, see `make_task`; going on takes the same arrays, network and metric.
 
     Raises:
-      UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
+      UserError: for a mistake in the config, absent data, parts that do not fit together, a directory that cannot be used, and
+        a run that was begun with another task than the one that is given.
     """
     expect("config", config, ml_collections.ConfigDict, "a config, see jaxloss.load_config and jaxloss.default_config")
     expect_path("workdir", workdir, "the directory of the run")
+    if task is not None:
+        expect("task", task, Task, "a task, see jaxloss.make_task")
+        config = with_given_task(config, task)
     check_run(config)
+    if task is not None:
+        refuse_another_task(config, workdir)
     use_compilation_cache(config.compilation_cache)
     progress = progress or ConsoleProgress(quiet=config.quiet)
-    plan = make_plan(config)
+    plan = make_plan(config, task)
     with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:
         if directory.resumed:
             progress.message(f"going on in {workdir}")

@@ -13,10 +13,10 @@ from jaxloss.core.errors import UserError
 from jaxloss.runs.directory import open_for_reading
 from jaxloss.tasks.base import SPLITS, Task
 from jaxloss.tasks.check_fields import check_task_fields
+from jaxloss.tasks.context import GIVEN
 from jaxloss.tasks.data.stream import StreamedRows
 
-# The `task.name` of such a run. `task.options` then says what its task was, so that another one is told from it.
-GIVEN = "given"
+# What `task.options` say of such a task, so that another one is told from it.
 _OPTIONS = ("name", "metric", "network", "data")
 _WHAT = {"name": "task", "metric": "metric", "network": "network, by the shapes of its variables", "data": "data"}
 
@@ -68,8 +68,7 @@ def refuse_another_task(config: ml_collections.ConfigDict, workdir: str | Path) 
 def _facts(task: Task) -> dict[str, str]:
     variables = outputs(f"init of the task {task.name}", task.init, jax.random.key(0))
     shapes = [f"{jax.tree_util.keystr(path)} {written(leaf)}" for path, leaf in jax.tree_util.tree_leaves_with_path(variables)]
-    values = dict(zip(_OPTIONS, (task.name, task.metric, _digest(shapes), _data(task)), strict=True))
-    return values
+    return dict(zip(_OPTIONS, (task.name, task.metric, _digest(shapes), _data(task)), strict=True))
 
 
 def _data(task: Task) -> str:

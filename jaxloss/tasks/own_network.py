@@ -1,7 +1,6 @@
 """The network of a task that is made of a user's arrays: a module, or a function that makes one."""
 
 import dataclasses
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -18,7 +17,9 @@ from jaxloss.tasks.models.outside import checked_network
 _WHAT = "the network"
 
 
-def own_network(network: Any, num_outputs: int, shape: tuple[int, ...], stored_shape: tuple[int, ...], section: str) -> Network:
+def own_network(
+    network: Any, num_outputs: int, shape: tuple[int, ...], stored_shape: tuple[int, ...], section: str, gives: str
+) -> Network:
     """A network that is called with rows as they were given, and may give `[N]` where one output is wanted.
 
     Args:
@@ -27,6 +28,8 @@ def own_network(network: Any, num_outputs: int, shape: tuple[int, ...], stored_s
       shape: of an example as the user has given it.
       stored_shape: of one as the task keeps it.
       section: of the config, for messages about a network that is named.
+
+      gives: what its outputs are, for messages.
 
     Raises:
       UserError: it is something else, raises something, or gives other outputs.
@@ -47,7 +50,7 @@ def own_network(network: Any, num_outputs: int, shape: tuple[int, ...], stored_s
             f"lambda rngs: Net(rngs=rngs), which each training initialises anew; not {written(network)}"
         )
     made = _with_shapes(made, shape, num_outputs)
-    return checked_network(_WHAT, made, (2, num_outputs), stored_shape, "logits" if num_outputs > 1 else "outputs")
+    return checked_network(_WHAT, made, (2, num_outputs), stored_shape, gives)
 
 
 def _with_shapes(network: Network, shape: tuple[int, ...], num_outputs: int) -> Network:
@@ -58,7 +61,6 @@ def _with_shapes(network: Network, shape: tuple[int, ...], num_outputs: int) -> 
         is_row = num_outputs == 1 and isinstance(given, jax.Array) and given.ndim == 1
         return given[:, None] if is_row else given
 
-    @functools.wraps(network.init)
     def init(key: Array, rows: Array) -> Variables:
         return network.init(key, as_given(rows))
 
