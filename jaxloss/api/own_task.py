@@ -5,8 +5,10 @@ from typing import Any
 
 import ml_collections
 
+from jaxloss.config.check import named_in
+from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
-from jaxloss.config.schema import default_config
+from jaxloss.config.schema import default_config, keys, value_of
 from jaxloss.core.arguments import expect
 from jaxloss.spaces.handcrafted_regression import REGRESSION_FAMILIES
 from jaxloss.tasks.base import Task
@@ -17,8 +19,9 @@ _LOGITS = "logits"
 def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
     """A config with which a small network of one's own is searched on for minutes, for `run(config, workdir, task=task)`.
 
-    AutoLoss-Zero's space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have:
-    those of a softmax where there are logits, those of regression for a prediction and a target, else none.
+    The default space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have: those of
+    a softmax where there are logits, those of regression for a prediction and a target, else none. What is changed in it later
+    has to act in the run, as with a config that was loaded.
 
     Args:
       task: see `make_task`; any other will do.
@@ -30,9 +33,9 @@ def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_col
     expect("task", task, Task, "a task, see jaxloss.make_task")
     overrides = {} if overrides is None else overrides
     expect("overrides", overrides, Mapping, "a mapping dotted key -> value")
-    config = default_config()
-    config.space.autoloss_zero.branches = tuple(task.offers)
-    config.space.autoloss_zero.branch_weights = (1.0,) * len(task.offers)
+    config = LoadedConfig(default_config())
+    of_space = config.space[config.space.name]
+    of_space.branches, of_space.branch_weights = tuple(task.offers), (1.0,) * len(task.offers)
     if not all(_LOGITS in names for names in task.offers.values()):
         config.comparison.handcrafted = ("huber", "mse", *sorted({*REGRESSION_FAMILIES} - {"huber"}))
         if any({"prediction", "target"} - {*names} for names in task.offers.values()):
@@ -48,4 +51,5 @@ def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_col
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1
     apply_overrides(config, overrides)
+    config.remember({key: value_of(config, key) for key in keys() if not named_in(key, overrides)})
     return config

@@ -56,9 +56,7 @@ def make_task(config: Config) -> Task:
     """
     name = config.task.name
     if name == GIVEN:
-        raise UserError(
-            "the task of this run was handed over by a program: go on with it by jaxloss.run(config, workdir, task=...)"
-        )
+        raise UserError("task.name=given is the task that a program hands over: jaxloss.run(config, workdir, task=...)")
     if name not in TASKS:
         factory, options = import_factory("task", name, TASKS), config.task.options.to_dict()
         if "context" in options:

@@ -77,8 +77,8 @@ def _classification(
         labelled_images(inputs.reshape(-1, *stored), labels, f"{name} ({which})") for (inputs, labels), which in _named(parts)
     ]
     source = make_source(name, sets[0], sets[1] if len(sets) > 1 else None, class_names)
-    made = own_network(network, source.num_classes, shape, stored, settings.section, "logits")
     scored = scored_by(CLASSIFICATION, metrics, source.num_classes)
+    made = own_network(network, source.num_classes, shape, stored, settings.section, "logits")
     return _titled(classification_of(source, made, scored, settings), network)
 
 
@@ -86,8 +86,9 @@ def _regression(name: str, parts: list[Arrays], network: Any, metrics: tuple[Any
     sets = [measured(*part, f"{name} ({which})") for part, which in _named(parts)]
     source = make_measured_source(name, sets[0], sets[1] if len(sets) > 1 else None)
     shape, num_targets = source.train.inputs.shape[1:], source.train.targets.shape[1]
+    scored = scored_by(REGRESSION, metrics, num_targets)
     made = own_network(network, num_targets, shape, shape, settings.section, "predictions")
-    return _titled(regression_of(source, made, scored_by(REGRESSION, metrics, num_targets), settings), network)
+    return _titled(regression_of(source, made, scored, settings), network)
 
 
 def _titled(task: Task, network: Any) -> Task:

@@ -84,7 +84,7 @@ def test_own_arrays_and_images_are_read_from_a_file(tmp_path):
     random = np.random.default_rng(0)
     images, targets = random.integers(0, 256, (30, 4, 4, 1)).astype(np.uint8), random.normal(size=(30, 3))
     np.savez(tmp_path / "a.npz", train_inputs=images, train_targets=targets, test_inputs=images, test_targets=targets)
-    settings = RegressionSettings("npz:a.npz", model="small_cnn", model_options={"features": (2,)})
+    settings = RegressionSettings(source="npz:a.npz", model="small_cnn", model_options={"features": (2,)})
     task = make_regression(settings, TaskContext(data_dir=str(tmp_path)))
     assert task.details["num_test"] == 30
     assert task.details["num_targets"] == 3
@@ -94,16 +94,14 @@ def test_own_arrays_and_images_are_read_from_a_file(tmp_path):
     assert branches["regression"].arrays["prediction"].shape == (task.details["num_train"], 1, 1, 3)
     np.savez(tmp_path / "b.npz", train_inputs=images)
     with user_error("b.npz lacks train_targets"):
-        make_regression(RegressionSettings("npz:b.npz"), TaskContext(data_dir=str(tmp_path)))
+        make_regression(RegressionSettings(source="npz:b.npz"), TaskContext(data_dir=str(tmp_path)))
     np.savez(tmp_path / "c.npz", train_inputs=images[:3], train_targets=[1.0, np.nan, 2.0])
     with user_error("c.npz (train): 1 of the targets hold NaN or infinity, the first is number 1"):
-        make_regression(RegressionSettings("npz:c.npz"), TaskContext(data_dir=str(tmp_path)))
+        make_regression(RegressionSettings(source="npz:c.npz"), TaskContext(data_dir=str(tmp_path)))
 
 
 def test_mistakes_are_one_line_each():
-    with user_error(
-        "task.regression.metric has to rise as networks get better: in place of 'mean_absolute_error' take inverse_mae"
-    ):
+    with user_error("task.regression.metric has to rise", "in place of 'mean_absolute_error' take inverse_mae"):
         RegressionSettings(metric="mean_absolute_error")
     with user_error("unknown data source 'diabets'", "Did you mean 'diabetes'?"):
         make(source="diabets")
