@@ -113,6 +113,10 @@ class Loss:
             raise UserError(f"the hand-crafted loss '{self.name}' has no formula")
         return describe([self.reading])[0]
 
+    def _repr_latex_(self) -> str | None:
+        latex = self.latex if self.reading is not None else None
+        return f"$\\displaystyle {latex}$" if latex else None
+
     def __repr__(self) -> str:
         arrays = " | ".join(", ".join(names) for names in self.inputs.values())
         return f"Loss({self.name!r}: {arrays})"

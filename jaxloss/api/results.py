@@ -1,11 +1,13 @@
 """Runs a config, and gives what came out as records and functions."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import ml_collections
 
 from jaxloss.api.losses import Loss, loss_of
+from jaxloss.api.notebook import results_html
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
@@ -14,7 +16,7 @@ from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
-from jaxloss.core.errors import UserError
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.progress import Progress
 from jaxloss.report.page import write_report
 from jaxloss.runs.directory import RunDirectory, open_for_reading
@@ -104,6 +106,28 @@ class Results:
     def report(self) -> Path:
         """Writes the page of the run again, and returns where it is."""
         return write_report(self.path, self.space)
+
+    def frame(self, table: str = "candidates") -> Any:
+        """A table of the run as a pandas DataFrame.
+
+        Args:
+          table: `candidates`, `trainings`, `comparison` or `ranking`: a row for each record of the method of this name.
+
+        Raises:
+          UserError: for another table, and where pandas is not installed: the methods give the records without it.
+        """
+        tables = {one.__name__: one for one in (self.candidates, self.trainings, self.comparison, self.ranking)}
+        if table not in tables:
+            raise unknown("table", table, tables)
+        if importlib.util.find_spec("pandas") is None:
+            raise UserError(f"frame needs pandas, which is not installed: pip install pandas, or take results.{table}()")
+        import pandas
+
+        return pandas.DataFrame(tables[table]())
+
+    def _repr_html_(self) -> str:
+        summary = self.summary
+        return results_html(str(self.path), summary, [] if summary else self.ranking())
 
     def __repr__(self) -> str:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
