@@ -27,6 +27,9 @@ _PUBLIC = {
     "loss": "jaxloss.api.losses",
     "make_space": "jaxloss.api.losses",
     "Loss": "jaxloss.api.losses",
+    # Your own data, network and metric.
+    "make_task": "jaxloss.tasks.own_task",
+    "config_for": "jaxloss.api.own_task",
     # Your own task.
     "Task": "jaxloss.tasks.base",
     "LossInputs": "jaxloss.core.types",

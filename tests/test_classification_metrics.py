@@ -20,7 +20,8 @@ from jaxloss.tasks.metrics.classification import (
     correct,
     mean_class_accuracy_from_counts,
 )
-from jaxloss.tasks.metrics.registry import ALWAYS, METRICS
+from jaxloss.tasks.metrics.registry import ALIASES, ALWAYS, METRICS
+from tests.errors import user_error
 from tests.noisy_digits import digits, digits_variables
 
 
@@ -52,6 +53,12 @@ def taken(logits):
     return np.where(np.isnan(logits).any(axis=1), 5, np.argmax(np.nan_to_num(logits), axis=1))
 
 
+def average_precision(own, scores, broken):
+    """Of one class, of which those with NaN are not found, by scikit-learn: the others alone, as a share of all."""
+    rows = ~(own & broken)
+    return sklearn.metrics.average_precision_score(own[rows], scores[rows]) * own[rows].sum() / own.sum()
+
+
 def reference(name, logits, labels):
     """What scikit-learn says, where it knows the metric."""
     present = np.unique(labels)
@@ -67,6 +74,9 @@ def reference(name, logits, labels):
     if name == "macro_auc":
         probabilities = np.where(broken[:, None], np.where(np.eye(5)[labels] == 1, -1.0, 2.0), np.round(probabilities, 12))
         return np.mean([sklearn.metrics.roc_auc_score(labels == index, probabilities[:, index]) for index in present])
+    if name == "macro_average_precision":
+        placed = np.where(broken[:, None], 2.0, np.round(probabilities, 12))
+        return np.mean([average_precision(labels == index, placed[:, index], broken) for index in present])
     assert name == "calibration"
     confidence = np.where(broken, 1.0, probabilities.max(axis=1))
     right = taken(logits) == labels
@@ -95,9 +105,18 @@ def test_metrics_at_the_ends(name):
     right, broken = 50 * np.eye(5)[labels], np.full((40, 5), np.nan)
     assert computed(name, right, labels) == pytest.approx(1.0, abs=1e-6)
     assert computed(name, broken, labels) == pytest.approx(0.0, abs=1e-6)
-    assert computed(name, 50 * np.eye(5)[(labels + 1) % 5], labels) == pytest.approx(
-        0.375 if name == "macro_auc" else 0.0, abs=1e-5
-    )
+    # Of the ranked ones, the classes behind the wrong one are tied.
+    at_worst = {"macro_auc": 0.375, "macro_average_precision": 0.2}
+    assert computed(name, 50 * np.eye(5)[(labels + 1) % 5], labels) == pytest.approx(at_worst.get(name, 0.0), abs=1e-5)
+
+
+def test_customary_names_are_taken():
+    for alias, name in ALIASES.items():
+        task = with_metrics(alias, (name,))
+        assert task.metric == name
+        assert task.also_shown == ("accuracy",)
+    with user_error("unknown task.classification.metric 'balanced_acuracy'. Did you mean 'balanced_accuracy'?"):
+        ClassificationSettings(metric="balanced_acuracy")
 
 
 def test_equal_scores_are_half_an_area_and_wholly_calibrated():

@@ -57,7 +57,8 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ),
         (
             {"task.name": "fast", "data_dir": "somewhere"},
-            "it is read by task.name=classification or task.name=detection or task.name=pose or task.name=retrieval",
+            "it is read by task.name=classification or task.name=detection or task.name=pose or task.name=regression or "
+            "task.name=retrieval",
         ),
         ({"losses": "('mae',)"}, "it is read with mode=compare, and this run has mode=search"),
         ({"loss": "mae"}, "it is read with mode=train, and this run has mode=search"),

@@ -115,7 +115,7 @@ class Loss:
 
     def _repr_latex_(self) -> str | None:
         """For notebooks; None where nothing can be written so, and the name is shown."""
-        latex = self.reading and self.latex
+        latex = self.latex if self.reading is not None else None
         return f"$\\displaystyle {latex}$" if latex else None
 
     def __repr__(self) -> str:

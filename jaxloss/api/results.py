@@ -1,5 +1,6 @@
 """Runs a config, and gives what came out as records and functions."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
+from jaxloss.config.given_task import refuse_another_task, with_given_task
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
-from jaxloss.core.errors import UserError
+from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.progress import Progress
 from jaxloss.report.notebook import results_html
 from jaxloss.report.page import write_report
@@ -23,7 +25,7 @@ from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import ranking
 from jaxloss.study.modes import run_experiment
-from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES
+from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
 
 class Results:
@@ -107,9 +109,28 @@ class Results:
         """Writes the page of the run again, and returns where it is."""
         return write_report(self.path, self.space)
 
+    def frame(self, table: str = "candidates") -> Any:
+        """A table of the run as a pandas DataFrame.
+
+        Args:
+          table: `candidates`, `trainings`, `comparison` or `ranking`: a row for each record of the method of this name.
+
+        Raises:
+          UserError: for another table, and where pandas is not installed: the methods give the records without it.
+        """
+        tables = {one.__name__: one for one in (self.candidates, self.trainings, self.comparison, self.ranking)}
+        if table not in tables:
+            raise unknown("table", table, tables)
+        if importlib.util.find_spec("pandas") is None:
+            raise UserError(f"frame needs pandas, which is not installed: pip install pandas, or take results.{table}()")
+        import pandas
+
+        return pandas.DataFrame(tables[table]())
+
     def _repr_html_(self) -> str:
         """For notebooks."""
-        return results_html(self.path, self.summary)
+        summary = self.summary
+        return results_html(self.path, summary, [] if summary else self.ranking())
 
     def __repr__(self) -> str:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"
@@ -121,6 +142,7 @@ def run(
     progress: Progress | None = None,
     command: str = "",
     restart: bool = False,
+    task: Task | None = None,
 ) -> Results:
     """Carries a config out in a directory, or goes on where it was stopped; at the end the page `report.html` is there.
 
@@ -130,16 +152,23 @@ def run(
       progress: what is told while it works; by default a line on standard error, and in a notebook a bar.
       command: that repeats the run, for its page.
       restart: whether a run that is there is set aside, as `workdir` with `.1` behind it, and this one begins anew.
+      task: in place of the one that the config names, see `make_task`; going on takes the same arrays, network and metric.
 
     Raises:
-      UserError: for a mistake in the config, absent data, parts that do not fit together, and a directory that cannot be used.
+      UserError: for a mistake in the config, absent data, parts that do not fit together, a directory that cannot be used, and
+        a run that was begun with another task than the one that is given.
     """
     expect("config", config, ml_collections.ConfigDict, "a config, see jaxloss.load_config and jaxloss.default_config")
     expect_path("workdir", workdir, "the directory of the run")
+    if task is not None:
+        expect("task", task, Task, "a task, see jaxloss.make_task")
+        config = with_given_task(config, task)
     check_run(config)
+    if task is not None:
+        refuse_another_task(config, workdir)
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
-    plan = make_plan(config)
+    plan = make_plan(config, task)
     if restart and (aside := set_aside(workdir)):
         progress.message(f"the run that was in {workdir} is in {aside} now")
     with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:

@@ -12,7 +12,7 @@ from jaxloss.core.conditions import SPACE, TASK, Asked, Condition
 from jaxloss.core.errors import UserError
 from jaxloss.core.names import import_factory, takes
 from jaxloss.systems.registry import SYSTEMS
-from jaxloss.tasks.context import CONTEXT_KEYS
+from jaxloss.tasks.context import CONTEXT_KEYS, GIVEN
 from jaxloss.tasks.registry import TASKS
 
 
@@ -91,6 +91,8 @@ def _read_by_task(config: ml_collections.ConfigDict) -> frozenset[str]:
     name = config.task.name
     if name in TASKS:
         return frozenset(TASKS[name].settings.reads)
+    if name == GIVEN:
+        return frozenset()
     try:
         return frozenset(CONTEXT_KEYS if takes(import_factory("task", name, TASKS), "context") else ())
     except UserError:

@@ -53,8 +53,8 @@ _OTHER_LOSSES = {
 }
 
 
-def make_plan(config: ml_collections.ConfigDict) -> Plan:
-    """Builds what the config names.
+def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None) -> Plan:
+    """Builds what the config names; the task may be given in place of one that it names, see `config.given_task`.
 
     The config of the plan has the values of its preset, see `config.presets`, and the seeds that follow from its own, see
     `config.drawn`.
@@ -75,7 +75,7 @@ def make_plan(config: ml_collections.ConfigDict) -> Plan:
     if config.mode == "lockstep":
         check_lockstep(config, space)
     contenders = _contenders(config, space)
-    task = with_fixed_losses(wiring.make_task(config), space.fixed_losses)
+    task = with_fixed_losses(given_task or wiring.make_task(config), space.fixed_losses)
     task = on_division(task, config.comparison.divisions[0])
     _check_parts(config, space, task)
     calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None

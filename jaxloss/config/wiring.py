@@ -38,7 +38,7 @@ from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
 from jaxloss.tasks.check_problem import problem_errors
-from jaxloss.tasks.context import TaskContext
+from jaxloss.tasks.context import GIVEN, TaskContext
 from jaxloss.tasks.registry import TASKS
 from jaxloss.tasks.settings import TrainingSettings
 
@@ -55,6 +55,8 @@ def make_task(config: Config) -> Task:
       UserError: for an unknown name, absent data, or a wrong option.
     """
     name = config.task.name
+    if name == GIVEN:
+        raise UserError("task.name=given is the task that a program hands over: jaxloss.run(config, workdir, task=...)")
     if name not in TASKS:
         factory, options = import_factory("task", name, TASKS), config.task.options.to_dict()
         if "context" in options:

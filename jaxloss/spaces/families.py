@@ -13,6 +13,7 @@ from jaxloss.spaces.handcrafted_heatmap import HEATMAP_FAMILIES
 from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
+from jaxloss.spaces.handcrafted_regression import REGRESSION_FAMILIES
 from jaxloss.spaces.handcrafted_structure import STRUCTURE_FAMILIES
 
 FAMILIES: Mapping[str, HandcraftedFamily] = {
@@ -24,6 +25,7 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     **DETECTION_FAMILIES,
     **HARMONISED_FAMILIES,
     **HEATMAP_FAMILIES,
+    **REGRESSION_FAMILIES,
 }
 
 

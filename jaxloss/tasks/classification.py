@@ -21,15 +21,15 @@ from jaxloss.tasks.data.imbalance import class_frequencies, long_tail_counts, lo
 from jaxloss.tasks.data.load import load_source
 from jaxloss.tasks.data.noise import noisy_labels
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS, standardise
-from jaxloss.tasks.data.source import LabelledImages
+from jaxloss.tasks.data.source import LabelledImages, Source
 from jaxloss.tasks.data.split import split_source, sure_counts, with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, place_split, take_rows
 from jaxloss.tasks.metrics.classification import correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
 from jaxloss.tasks.metrics.registry import ACCURACY, ALWAYS, Metric, find_metrics, score_name
-from jaxloss.tasks.models.network import Network, linen_network
-from jaxloss.tasks.models.outside import network_from_outside
-from jaxloss.tasks.models.registry import MODELS, make_model
+from jaxloss.tasks.models.by_name import network_by_name
+from jaxloss.tasks.models.network import Network
+from jaxloss.tasks.scored import Scored
 
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits", "prior")
@@ -66,18 +66,38 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
     References:
       Li et al., CVPR 2022, Eq. 3 (the rejection problem).
     """
-    if "dtype" in settings.model_options:
-        raise UserError("model_options has no dtype: what the network computes in is task.classification.precision")
+    images = load_source(settings.source, context.data_dir, settings.download)
+    shape = images.train.images.shape[1:]
+    network = network_by_name(settings.model, images.num_classes, settings.model_options, settings.precision, shape)
+    metric = score_name(settings.metric)
+    also_shown = tuple(dict.fromkeys(score_name(name) for name in (ACCURACY, *settings.also_shown)))
+    metrics = find_metrics((*ALWAYS, settings.metric, *settings.also_shown), images.num_classes)
+    scored = Scored(metric, tuple(name for name in also_shown if name != metric), metrics)
+    return classification_of(images, network, scored, settings, context)
+
+
+def classification_of(
+    images: Source, network: Network, scored: Scored, settings: ClassificationSettings, context: TaskContext = NO_RUN
+) -> Task:
+    """The same from parts that are made already.
+
+    Args:
+      images: with labels; divided here.
+      network: gives logits.
+      scored: what by; metrics of the host take probabilities in place of logits.
+      settings: all of them but where data, network and metrics come from; `model` is the name of the network.
+      context: see `make_classification`.
+
+    Raises:
+      UserError: for settings that do not suit the data.
+    """
     # A run has filled in what follows from its seed; who makes a task by themselves has that of seed 0.
     settings = settings.drawn(0)
     fractions, streamed = settings.fractions, settings.training_data == STREAMED
     limits = tuple(limit or None for limit in (settings.train_limit, settings.search_eval_limit, settings.test_limit))
-    images = with_held_out_test(load_source(settings.source, context.data_dir, settings.download), fractions, settings.test_seed)
+    images = with_held_out_test(images, fractions, settings.test_seed)
     num_classes, image_shape = images.num_classes, images.train.images.shape[1:]
-    network = _make_network(settings, num_classes, image_shape)
     prepare = functools.partial(standardise, mean=settings.pixel_mean, deviation=settings.pixel_deviation)
-    also_shown = (*(() if settings.metric == ACCURACY else (ACCURACY,)), *settings.also_shown)
-    metrics = find_metrics(tuple(dict.fromkeys((*ALWAYS, settings.metric, *also_shown))), num_classes)
 
     def init(key: Array) -> PyTree:
         return network.init(key, prepare(jnp.zeros((1, *image_shape), jnp.float32)))
@@ -108,12 +128,13 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
         arrays[TRAIN] |= {"label": labels, "prior": prior}
         return Task(
             name=name,
-            metric=score_name(settings.metric),
-            also_shown=tuple(dict.fromkeys(score_name(name) for name in also_shown if name != settings.metric)),
+            metric=scored.metric,
+            also_shown=scored.also_shown,
             offers={BRANCH: OFFERS},
             init=init,
             forward=forward,
             scores=scores,
+            host_metrics=host_metrics,
             augment=AUGMENTATIONS[settings.augmentation],
             problems={PREDICTIONS: rejection_problem},
             data={name: place_split(part, streamed=streamed and name == TRAIN) for name, part in arrays.items()},
@@ -144,17 +165,14 @@ def make_classification(settings: ClassificationSettings, context: TaskContext =
         )
 
     forward = _make_forward(network, prepare)
-    scores = _make_scores(predict, metrics, settings.evaluation_batch, unroll=network.native_convolution)
+    scores = _make_scores(predict, scored.metrics, settings.evaluation_batch, unroll=network.native_convolution)
+    host_metrics = scored.host_metrics(
+        lambda variables, examples: jax.nn.softmax(predict(variables, examples["image"])),
+        lambda examples: examples["label"],
+        settings.evaluation_batch,
+    )
     rejection_problem = _make_rejection_problem(predict, context.rejection_variable, context.rejection_minimum_gain)
     return build(settings.division)
-
-
-def _make_network(settings: ClassificationSettings, num_classes: int, image_shape: tuple[int, ...]) -> Network:
-    if settings.model not in MODELS:
-        return network_from_outside(settings.model, num_classes, settings.model_options, settings.precision, image_shape)
-    module = make_model(settings.model, num_classes, {**settings.model_options, "dtype": settings.precision})
-    # A native convolution inside a CPU loop is many times slower than outside.
-    return linen_network(module, getattr(module, "convolution", None) == "native")
 
 
 def _long_tailed(

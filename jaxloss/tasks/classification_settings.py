@@ -12,7 +12,7 @@ from jaxloss.tasks.data.noise import NOISES
 from jaxloss.tasks.data.preprocess import AUGMENTATIONS
 from jaxloss.tasks.data.stream import DEVICE, TRAINING_DATA
 from jaxloss.tasks.division_settings import DIVISIONS
-from jaxloss.tasks.metrics.registry import ACCURACY, METRICS
+from jaxloss.tasks.metrics.registry import ACCURACY, METRICS, check_metric
 from jaxloss.tasks.models.registry import MODELS, PRECISIONS
 
 READS = ("data_dir", "filters.rejection.variable", "filters.rejection.minimum_gain")
@@ -22,7 +22,7 @@ IMBALANCED = (unless("task.classification.imbalance_ratio", 1.0),)
 
 def _are_metrics(key: str, names: Sequence[str]) -> None:
     are_different("metrics")(key, names)
-    is_known_or(METRICS, "module:function")(key, names)
+    check_metric(key, names)
 
 
 def _drawn_seed(settings: "ClassificationSettings", seed: int) -> int:
@@ -104,9 +104,9 @@ class ClassificationSettings(Settings, section="task.classification", reads=READ
     )
     metric: str = setting(
         ACCURACY,
-        f"What the search maximises: one of {', '.join(METRICS)}, or module:function; where it is another one, accuracy is "
-        "shown beside it",
-        check=is_known_or(METRICS, "module:function"),
+        f"What the search maximises: one of {', '.join(METRICS)} (customary names, such as balanced_accuracy, roc_auc and ece, "
+        "stand for them; calibration is one minus the error), or module:function; accuracy is shown beside another one",
+        check=check_metric,
     )
     also_shown: tuple[str, ...] = setting((), "Metrics that are computed and shown beside it, named likewise", check=_are_metrics)
     evaluation_batch: int = setting(

@@ -32,5 +32,8 @@ class TaskContext:
 # Keys of other sections that act only through a task that looks at them here.
 CONTEXT_KEYS = ("data_dir", "filters.rejection.variable")
 
+# The `task.name` of a run whose task a program has handed over, made already: it looks at no key.
+GIVEN = "given"
+
 # For those who make a task by themselves.
 NO_RUN = TaskContext()

@@ -14,6 +14,7 @@ from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.detection.settings import DetectionSettings
 from jaxloss.tasks.fast import FastSettings
 from jaxloss.tasks.pose.settings import PoseSettings
+from jaxloss.tasks.regression.settings import RegressionSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
 from jaxloss.tasks.two_stage_detection.settings import TwoStageDetectionSettings
@@ -36,6 +37,7 @@ TASKS: dict[str, RegisteredTask] = {
     "detection": RegisteredTask(DetectionSettings, later("jaxloss.tasks.detection.task:make_detection")),
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
     "pose": RegisteredTask(PoseSettings, later("jaxloss.tasks.pose.task:make_pose")),
+    "regression": RegisteredTask(RegressionSettings, later("jaxloss.tasks.regression.task:make_regression")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),
     "segmentation": RegisteredTask(SegmentationSettings, later("jaxloss.tasks.segmentation.task:make_segmentation")),
     "two_stage_detection": RegisteredTask(

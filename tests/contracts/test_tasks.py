@@ -60,7 +60,13 @@ def _registered(name, folder):
     return TASKS[name].make(settings(**options), context)
 
 
-OUTSIDE = {"a line (outside)": a_line, "two branches (outside)": two_branches}
+def arrays():
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(60, 4))
+    return jaxloss.make_task(inputs, np.arange(60) % 3, "mlp", "balanced_accuracy")
+
+
+OUTSIDE = {"a line (outside)": a_line, "two branches (outside)": two_branches, "arrays": arrays}
 
 
 @pytest.fixture(scope="module", params=[*TASKS, *OUTSIDE])

@@ -44,6 +44,37 @@ def macro_auc(logits: Array, labels: Array) -> Array:
     return jnp.where(judged, areas, 0.0).sum() / jnp.maximum(judged.sum(), 1)
 
 
+def macro_average_precision(logits: Array, labels: Array) -> Array:
+    """Mean over the classes of the average precision of one class against the rest, without interpolation.
+
+    That of a class is the mean, over its examples, of the share that is right among all with as large a probability of the class
+    or a larger one. Classes without examples are left out. In a row with NaN the right class is not found, and all others come
+    first.
+
+    Args:
+      logits: `[N, C]`.
+      labels: int `[N]`.
+
+    Returns:
+      A scalar in [0, 1]; 0 where there are no examples.
+    """
+    scores = jax.nn.log_softmax(logits, axis=-1)
+    broken = jnp.any(jnp.isnan(scores), axis=-1)
+
+    def precision(scores: Array, own: Array) -> tuple[Array, Array]:
+        """Of one class, and how many examples it has."""
+        # A row with NaN stands before all others, or, where it is of the class, before none.
+        placed = jnp.where(broken, jnp.where(own, -jnp.inf, jnp.inf), scores)
+        taken = len(placed) - jnp.searchsorted(jnp.sort(placed), placed, side="left")
+        found = jnp.sort(jnp.where(own & ~broken, placed, -jnp.inf))
+        right = len(placed) - jnp.searchsorted(found, placed, side="left")
+        return jnp.where(own & ~broken, right / jnp.maximum(taken, 1), 0.0).sum() / jnp.maximum(own.sum(), 1), own.sum()
+
+    own = labels[:, None] == jnp.arange(logits.shape[-1])
+    precisions, counts = jax.vmap(precision, in_axes=1)(scores, own)
+    return precisions.sum() / jnp.maximum((counts > 0).sum(), 1)
+
+
 def calibration(logits: Array, labels: Array) -> Array:
     """`1 - ECE`: one minus the expected calibration error, so that higher is better.
 

@@ -72,7 +72,7 @@ def network_from_outside(
             raise UserError(f"{what} must be a Linen module, or an NNX module whose factory takes rngs, not {written(module)}")
         network = linen_network(module)
     shape = (_EXAMPLES, *(image_shape[:2] if is_dense else ()), num_classes)
-    return _checked(what, network, shape, image_shape)
+    return checked_network(what, network, shape, image_shape)
 
 
 def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -84,14 +84,28 @@ def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str,
             raise unknown(kind, key, sorted(known.keys() - {"self", "parent", "name", "num_classes", "dtype", "rngs"}))
 
 
-def _checked(what: str, network: Network, shape: tuple[int, ...], image_shape: tuple[int, ...]) -> Network:
+def checked_network(
+    what: str, network: Network, shape: tuple[int, ...], image_shape: tuple[int, ...], gives: str = "logits"
+) -> Network:
+    """A network that was looked at, and gives float32.
+
+    Args:
+      what: it is, for messages.
+      network: to look at, by shapes alone.
+      shape: that it has to give for two images, `[2, ...]`.
+      image_shape: of one of them.
+      gives: what it gives, for messages.
+
+    Raises:
+      UserError: it raises something, or gives another shape.
+    """
     key, images = jax.random.key(0), jax.ShapeDtypeStruct((_EXAMPLES, *image_shape), jnp.float32)
     variables = outputs(f"init of {what}", network.init, key, images)
     in_training = outputs(what, network.train, variables, images, key)
     for logits in (outputs(what, network.predict, variables, images), in_training[0]):
         if not is_float(logits) or logits.shape != shape:
             wanted = f"float32[{', '.join(map(str, shape))}] for {_EXAMPLES} images"
-            raise UserError(f"{what} must give logits, {wanted}, and gives {written(logits)}")
+            raise UserError(f"{what} must give {gives}, {wanted}, and gives {written(logits)}")
     program = str(jax.make_jaxpr(network.predict)(variables, images))
 
     def predict(variables: Variables, images: Array) -> Array:
