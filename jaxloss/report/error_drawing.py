@@ -15,8 +15,8 @@ _TARGETS, _ROLES = (-1.0, 0.0, 1.0), (OTHER, WHOLE, OWN)
 _NUM_POINTS, _LARGEST = 121, 3.0
 _NOTE = (
     "ŷ is the prediction, y the target, ε = 10<sup>−12</sup>. The curves are drawn over the error <i>ŷ − y</i> of one "
-    "prediction, a batch of its own, where the target is −1, 0 and 1; a loss of the error alone has one and the same for all. Left: the "
-    "loss, right: its derivative. Poles are cut off."
+    "prediction, a batch of its own, where the target is −1, 0 and 1; a loss of the error alone has one and the same for all. "
+    "Left: the loss, right: its derivative. Poles are cut off."
 )
 _SQUARED_ERROR = Reference(
     "Square(Add(prediction, Neg(target)))", "Squared error, for reference", r"\left(\hat{y} - y\right)^{2}"
