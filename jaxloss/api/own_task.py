@@ -50,6 +50,8 @@ def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_col
     config.filters.equivalence.signed = True
     config.comparison.learning_rate_low = 0.001
     config.comparison.learning_rate_high = 0.1
+    # Intervals over two divisions are as wide as the scale.
+    config.comparison.num_divisions = 4
     apply_overrides(config, overrides)
     config.remember({key: value_of(config, key) for key in keys() if not named_in(key, overrides)})
     return config

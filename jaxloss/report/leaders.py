@@ -7,12 +7,14 @@ from markupsafe import Markup
 
 from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
+from jaxloss.report.error_drawing import error_drawing_of
 from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
 from jaxloss.runs.directory import Run
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
+from jaxloss.tasks.base import STORED_RANGES
 
 _NUM_UNFINISHED = 10
 _EMPTY = {
@@ -37,7 +39,7 @@ def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]
     found = [
         {**_EMPTY, **row, "math": math_of(row), "minimal": minimal_of(row), "name": names.get(row["formula"])} for row in rows
     ]
-    drawing = _drawing_of(space)
+    drawing = _drawing_of(space, run.archive.state(STORED_RANGES))
     if drawing is None or not found:
         return {"leaders": found, "drawing_note": None}
     return {"leaders": _drawn(found, drawing, space), "drawing_note": Markup(drawing.note)}
@@ -80,10 +82,14 @@ def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _drawing_of(space: Space | None) -> Drawing | None:
+def _drawing_of(space: Space | None, ranges: Mapping[str, Any] | None) -> Drawing | None:
     if space is None:
         return None
-    return space.drawing or drawing_of(space)
+    if space.drawing is not None:
+        return space.drawing
+    # Predictions that may be any number are no probabilities. Runs of early versions did not store what theirs may be.
+    is_any_number = ranges is not None and not any(ranges.get(branch.name) for branch in space.branches)
+    return error_drawing_of(space) if is_any_number else drawing_of(space)
 
 
 def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> list[dict[str, Any]]:
