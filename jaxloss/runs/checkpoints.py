@@ -105,6 +105,20 @@ class Checkpoints:
         if _NAME.fullmatch(name):
             shutil.rmtree(self._directory / name, ignore_errors=True)
 
+    def remove_leftovers(self) -> None:
+        """Removes what kills inside `save` and `remove` have left; nobody else may be saving.
+
+        Raises:
+          OSError: it cannot be removed.
+        """
+        for folder in self._directory.iterdir() if self._directory.is_dir() else ():
+            if versions := self._versions(folder.name):
+                for entry in folder.iterdir():
+                    if entry.name != str(max(versions)):
+                        shutil.rmtree(entry)
+            elif _NAME.fullmatch(folder.name) and folder.is_dir():
+                shutil.rmtree(folder)
+
     def _versions(self, name: str) -> list[int]:
         """The complete versions of a checkpoint: orbax gives a folder its plain name when all is written."""
         folder = self._directory / name

@@ -7,11 +7,11 @@ from typing import Any
 
 from jaxloss.core.errors import UserError
 from jaxloss.runs import atomic
-from jaxloss.runs.files import ARCHIVE_FILE, CONFIG_FILE, LOCK_FILE, SUMMARY_FILE, read_json
+from jaxloss.runs.files import ARCHIVE_FILE, CHECKPOINTS, CONFIG_FILE, LOCK_FILE, SUMMARY_FILE, read_json
 from jaxloss.runs.lock import Lock, LockHeldError
 
 # What a run has only when its archive holds something.
-_BEGUN = (SUMMARY_FILE, "metrics.jsonl", "checkpoints")
+_BEGUN = (SUMMARY_FILE, "metrics.jsonl", CHECKPOINTS)
 
 BEGIN_ANEW = "give the same command with --restart, which sets this directory aside and begins again"
 

@@ -22,7 +22,16 @@ from jaxloss.runs import atomic, json_text
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.runs.claim import BEGIN_ANEW, refuse_foreign_files
-from jaxloss.runs.files import ARCHIVE_FILE, CONFIG_FILE, HISTORY_FILE, LOCK_FILE, SUMMARY_FILE, has_summary, read_json
+from jaxloss.runs.files import (
+    ARCHIVE_FILE,
+    CHECKPOINTS,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    LOCK_FILE,
+    SUMMARY_FILE,
+    has_summary,
+    read_json,
+)
 from jaxloss.runs.lock import Lock, LockHeldError
 from jaxloss.runs.metrics import MetricWriter, read_metrics
 from jaxloss.runs.stored_config import changes, flatten, is_of_another, store_config, stored_config
@@ -42,7 +51,7 @@ class Run:
         self.path = path
         self.config = config
         self.archive = archive
-        self.checkpoints = Checkpoints(path / "checkpoints")
+        self.checkpoints = Checkpoints(path / CHECKPOINTS)
 
     def read_summary(self) -> dict[str, Any] | None:
         """What came out, or None where no summary was written yet. Raises `UserError` where the file is damaged."""
@@ -134,6 +143,7 @@ class RunDirectory(Run):
                 on_failure.callback(lock.release)
                 resumed = (path / CONFIG_FILE).exists() or (path / ARCHIVE_FILE).exists()
                 atomic.remove_leftovers(path)
+                Checkpoints(path / CHECKPOINTS).remove_leftovers()
                 archive = _open_archive(path, given, may_change, upgrade)
                 on_failure.callback(archive.close)
                 remarks = [*store_config(path, archive, given), *_drop_damaged_summary(path)]

@@ -11,6 +11,7 @@ HISTORY_FILE = "config_history.json"
 ARCHIVE_FILE = "archive.sqlite"
 SUMMARY_FILE = "summary.json"
 LOCK_FILE = "run.lock"
+CHECKPOINTS = "checkpoints"
 
 
 def read_json(path: Path, kind: type, remedy: str = "restore it, or use another directory") -> Any:

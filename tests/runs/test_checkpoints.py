@@ -77,6 +77,22 @@ def test_checkpoints_are_replaced_and_leftovers_are_nothing(tmp_path):
     assert len(os.listdir(tmp_path / "x")) == 1
 
 
+def test_what_kills_have_left_is_removed(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.remove_leftovers()
+    checkpoints.save("x", {"a": jnp.ones(4)})
+    # A kill inside `save`: before the first version had its name, before the second had, and before the first was gone.
+    (tmp_path / "checkpoints" / "y" / "1.orbax-checkpoint-tmp").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "x" / "2.orbax-checkpoint-tmp").mkdir()
+    (tmp_path / "checkpoints" / "x" / "0").mkdir()
+    # And inside `remove`.
+    (tmp_path / "checkpoints" / "z").mkdir()
+    checkpoints.remove_leftovers()
+    assert os.listdir(tmp_path / "checkpoints") == ["x"]
+    assert os.listdir(tmp_path / "checkpoints" / "x") == ["1"]
+    assert checkpoints.load("x")["a"].tolist() == [1.0] * 4
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save("x", {"a": {"w": jnp.zeros(3)}})
