@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -49,7 +50,13 @@ class Loss:
     reading: Reading | None = None
     meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
-    def __call__(self, *arrays, mask: Array | None = None, weights: Array | None = None, **named: Array) -> Array:
+    def __call__(
+        self,
+        *arrays: Array | Mapping[str, Mapping[str, Array]],
+        mask: Array | None = None,
+        weights: Array | None = None,
+        **named: Array,
+    ) -> Array:
         """The loss, a scalar.
 
         Args:
@@ -123,7 +130,7 @@ class Loss:
         return f"Loss({self.name!r}: {arrays})"
 
 
-def make_space(name: str = DEFAULT, **settings) -> Space:
+def make_space(name: str = DEFAULT, **settings: Any) -> Space:
     """The search space of a system, for example to draw from it, or to build another one on it.
 
     Args:
@@ -147,7 +154,7 @@ def make_space(name: str = DEFAULT, **settings) -> Space:
 
 
 def parse(
-    formula: str, space: str | Space = DEFAULT, ranges: Mapping[str, tuple[float, float]] | None = None, **settings
+    formula: str, space: str | Space = DEFAULT, ranges: Mapping[str, tuple[float, float]] | None = None, **settings: Any
 ) -> Loss:
     """Reads a formula.
 
