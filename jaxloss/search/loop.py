@@ -25,7 +25,7 @@ from jaxloss.search.budget import Counts, SearchBudget
 from jaxloss.search.chooser import NOT_PROMISING, Chooser
 from jaxloss.search.curves import curves
 from jaxloss.search.racing import Race
-from jaxloss.search.records import DoneTrial, Result, candidate_rows, search_training_row, training_rows
+from jaxloss.search.records import DoneTrial, Result, candidate_rows, scores_by_proposal, search_training_row, training_rows
 from jaxloss.search.screening import Resolved, resolve
 from jaxloss.search.selection import select
 from jaxloss.tasks.base import SEARCH_EVAL
@@ -63,7 +63,7 @@ class SearchLoop:
         if _ALGORITHM in state:
             search.restore(state[_ALGORITHM])
         self._race = Race(budget.rungs, budget.factor)
-        scores = self._stored_scores() if self._races else {}
+        scores = scores_by_proposal(archive.trainings(search.label)) if self._races else {}
         self._num_trainings = {number: len(of_one) for number, of_one in scores.items()}
         self._recall(archive.candidates(search=search.label))
         for one in search.individuals:
@@ -277,14 +277,6 @@ class SearchLoop:
                 trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
                 own = (row.score, row.training, passed_over, trainings, row.gain)
                 self.search.tell(Individual(row.proposal, row.formula, *own))
-
-    def _stored_scores(self) -> dict[int, list[float | None]]:
-        """By the number of the proposal, the scores of its stored trainings."""
-        scores: dict[int, list[float | None]] = collections.defaultdict(list)
-        for row in self.archive.trainings():
-            if row.stage == self.search.label:
-                scores[row.hyperparameters["proposal"]].append(row.score)
-        return scores
 
     def _remember(self, row: CandidateRow) -> None:
         """Keeps what a row says of losses that were rejected or trained, where it says anything."""

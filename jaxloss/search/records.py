@@ -1,7 +1,8 @@
 """The rows of the archive, made from what became of a proposal. Nothing is decided here, and nothing stored."""
 
+import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxloss.core.verdicts import ACCEPTED, Reason
@@ -120,3 +121,11 @@ def _attempt_row(search: str, resolved: Resolved, attempt: Attempt) -> Candidate
         signature=attempt.signature,
         sketch=attempt.sketch,
     )
+
+
+def scores_by_proposal(rows: Iterable[TrainingRow]) -> dict[int, list[float | None]]:
+    """Number of the proposal -> the scores of its trainings, from the rows of one search."""
+    scores: dict[int, list[float | None]] = collections.defaultdict(list)
+    for row in rows:
+        scores[row.hyperparameters["proposal"]].append(row.score)
+    return scores

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import itertools
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -45,6 +45,7 @@ from jaxloss.study.statistics import FACTORS
 from jaxloss.study.tables import result_row
 from jaxloss.study.trainings import Job
 from jaxloss.study.tuning import best_rival
+from jaxloss.study.undone import undone
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_MEANINGS, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
@@ -181,7 +182,7 @@ class Experiment:
             loop = self._make_loop(name, restart, chooser=self._make_chooser())
         else:
             loop = self._make_loop(name, restart, self.run.metrics, self.chooser)
-        for text in _idle(loop, restart):
+        for text in undone(loop, restart):
             self.progress.message(text)
         return loop
 
@@ -289,14 +290,3 @@ class Experiment:
             "margin": self.config.comparison.margin,
             "compilations": compilations,
         }
-
-
-def _idle(loop: SearchLoop, restart: int) -> Iterator[str]:
-    """Lines about what a search leaves undone, and what its curves lack; what is so of each search is said of the first."""
-    name, budget, done = loop.search.label, loop.budget.num_trainings, loop.counts.trainings
-    if not restart and loop.chooser is not None and loop.chooser.candidates(budget // loop.budget.rungs[0] - 1) == 1:
-        yield "search.num_trainings ends before the chooser has seen enough to begin: nothing will be chosen"
-    if loop.metrics is not None and loop.metrics.last_step < done:
-        yield f"metrics.jsonl lacks trainings of {name}, and this archive, of an earlier version, does not hold their lines"
-    if budget < done:
-        yield f"{name} has done {done} trainings, more than search.num_trainings={budget}: they stay, and it does no more"
