@@ -13,7 +13,7 @@
 # %% [markdown]
 # # A first search
 #
-# Seven of ten labels of the training images are wrong. Which loss trains a small network best, all the same? jaxloss looks for it: it
+# Seven of ten training labels are replaced by random ones. Which loss trains a small network best, all the same? jaxloss looks for it: it
 # makes up formulas, throws the hopeless ones out, trains the network with the others, and compares what it found with losses from the
 # literature, all of them tuned alike.
 #

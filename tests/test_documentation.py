@@ -12,6 +12,7 @@ from jaxloss import command
 from jaxloss.config.schema import keys
 from jaxloss.core.files import shipped_configs
 from jaxloss.study.export import FORMATS
+from tests.errors import user_error
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -25,6 +26,28 @@ def code_of(arguments):
         return command.main(arguments)
     except SystemExit as end:
         return end.code or 0
+
+
+def commands_of(text):
+    """Every command of a page, as a list of words."""
+    for _, block in BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("jaxloss "):
+                yield shlex.split(line, comments=True)
+
+
+def load(command_line):
+    """Reads the config of a command with what the command overrides, where it has one that comes with jaxloss."""
+    names = [word.removeprefix("--config=") for word in command_line if word.startswith("--config=")]
+    overrides = dict(word.removeprefix("--config.").split("=", 1) for word in command_line if word.startswith("--config."))
+    for name in set(names) - GIVEN:
+        jaxloss.load_config(name, overrides)
+
+
+def test_what_a_config_does_not_take_is_found():
+    (words,) = commands_of("```\njaxloss search --config=quickstart \\\n    --config.task.classification.noise_kind=\n```\n")
+    with user_error("task.classification.noise_kind"):
+        load(words)
 
 
 def test_every_page_is_in_the_navigation():
@@ -50,12 +73,13 @@ class TestPage:
             assert name in FORMATS, name
 
     def test_commands_can_be_read(self, page, capsys):
-        for _, block in BLOCK.findall(page.read_text()):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("jaxloss "):
-                    word = shlex.split(line, comments=True)[1]
-                    assert code_of([word, "--help"]) == 0
+        for _, word, *_ in commands_of(page.read_text()):
+            assert code_of([word, "--help"]) == 0
         capsys.readouterr()
+
+    def test_configs_take_what_commands_override(self, page):
+        for command_line in commands_of(page.read_text()):
+            load(command_line)
 
     def test_python_compiles(self, page):
         for language, block in BLOCK.findall(page.read_text()):
