@@ -31,6 +31,7 @@ class Form(abc.ABC):
       latex: `(expression) -> text without dollar signs`, for a form without graphs.
       smaller: `(expression) -> expressions` in which something is left out or gives way to something simpler, the smallest
         first; each is smaller than what it was made from, so that nobody makes them for ever.
+      ablated: `(expression) -> {text of a top-level term: the expression without it}`, by which a term's share of the work is told.
     """
 
     inputs: tuple[str, ...]
@@ -43,6 +44,7 @@ class Form(abc.ABC):
     blank: Callable[[], Expression] | None = None
     latex: Callable[[Expression], str] | None = None
     smaller: Callable[[Expression], Iterable[Expression]] | None = None
+    ablated: Callable[[Expression], Mapping[str, Expression]] | None = None
 
     @abc.abstractmethod
     def parse(self, text: str, whose: str = "") -> Expression:

@@ -12,6 +12,7 @@ from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, Program, encode, fits
 from jaxloss.graphs.smaller import smaller_graphs
+from jaxloss.graphs.terms import without_terms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,10 @@ class GraphForm(Form):
     def smaller(self, expression: Graph) -> list[Graph]:
         """See `Form.smaller`."""
         return smaller_graphs(expression, self.layout)
+
+    def ablated(self, expression: Graph) -> dict[str, Graph]:
+        """See `Form.ablated`."""
+        return without_terms(expression, self.layout)
 
     def blank(self) -> Graph:
         """See `Form.blank`."""

@@ -21,6 +21,10 @@ _GIVEN: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a dict {name: (Graph, Layout)}",
     ),
     "curves": (lambda given: isinstance(given, tuple | list) and _are(Graph, given), "a tuple of Graphs"),
+    "ablated": (
+        lambda given: isinstance(given, Mapping) and _are(str, given),
+        "a dict {text of a term: the expression without it}",
+    ),
     "numbers": (lambda given: isinstance(given, Mapping) and _are(_NUMBER, given.values()), "a dict {name: number}"),
 }
 _NUMBER = int | float | np.number

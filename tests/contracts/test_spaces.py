@@ -68,6 +68,18 @@ class TestSpaces:
                     assert branch.form.key(branch.form.parse(branch.form.write(one))) == branch.form.key(one)
                     assert branch.form.key(one) != branch.form.key(expression)
 
+    def test_a_loss_without_one_of_its_terms_is_another_and_can_be_computed(self, space):
+        for branch in space.branches:
+            if branch.form.ablated is None:
+                continue
+            for seed in range(5):
+                expression = space.sample(np.random.default_rng(seed), branch)
+                for term, left in branch.form.ablated(expression).items():
+                    assert term
+                    branch.form.encode(left)
+                    assert branch.form.key(branch.form.parse(branch.form.write(left))) == branch.form.key(left)
+                    assert branch.form.key(left) != branch.form.key(expression)
+
     def test_the_encoded_loss_is_the_compiled_one_and_nothing_is_compiled_for_a_candidate(self, space):
         candidates = [draw(space, seed) for seed in range(4)]
         inputs = inputs_for(space)

@@ -18,6 +18,7 @@ from jaxloss.graphs.form import parse_fitting
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, encode
+from jaxloss.graphs.terms import without_terms
 from jaxloss.spaces.margin_softmax import INPUTS, LOG2_SCALE, margin_softmax
 
 # The input of both graphs.
@@ -107,6 +108,14 @@ class MarginForm(Form):
     def curves(self, expression: MarginLoss) -> tuple[Graph, Graph]:
         """`t` and `n`."""
         return expression.own, expression.other
+
+    def ablated(self, expression: MarginLoss) -> dict[str, MarginLoss]:
+        """See `Form.ablated`; each curve has terms of its own."""
+        found = {}
+        for field, name in (("own", OWN), ("other", OTHER)):
+            for term, left in without_terms(getattr(expression, field), self.layout).items():
+                found[f"{name}: {term}"] = dataclasses.replace(expression, **{field: left})
+        return found
 
     def blank(self) -> MarginLoss:
         """See `Form.blank`."""
