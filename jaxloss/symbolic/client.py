@@ -30,10 +30,10 @@ class SimplificationWorker:
         self._unread = b""
 
     def ask(self, request: Mapping[str, Any], time_limit: float) -> tuple[list[tuple[str, str]], str]:
-        """Returns the proposals (method, SymPy text), and why there may be fewer than there could be: '' if all came.
+        """Returns the answers (method, SymPy text), and why there may be fewer than there could be: '' if all came.
 
         Args:
-          request: the arguments of `proposals.propose`.
+          request: the arguments of `proposals.propose`; with `question`, those of another of `worker.QUESTIONS`.
           time_limit: seconds for this request, the start of the process not counted. What came until then is returned.
         """
         proposals: list[tuple[str, str]] = []
