@@ -31,7 +31,7 @@ class Form(abc.ABC):
       latex: `(expression) -> text without dollar signs`, for a form without graphs.
       smaller: `(expression) -> expressions` in which something is left out or gives way to something simpler, the smallest
         first; each is smaller than what it was made from, so that nobody makes them for ever.
-      ablated: `(expression) -> {text of a top-level term: the expression without it}`, by which a term's share of the work is told.
+      ablated: `(expression) -> {text of a top-level term: the expression without it}`: which term does the work?
     """
 
     inputs: tuple[str, ...]

@@ -119,6 +119,18 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
         may_change=True,
         acts_when=(in_mode("search", "lockstep", is_preset=False),),
     )
+    diagnosis: bool = setting(
+        True,
+        "The report says what the best loss does, and its best rival: poles, where it falls, what it weighs; takes some seconds",
+        may_change=True,
+        acts_when=(in_mode("search", "compare", "train"),),
+    )
+    term_ablation: bool = setting(
+        False,
+        "Train the best loss without each of its top-level terms, too: as many trainings for a term as the test has for a loss",
+        may_change=True,
+        acts_when=COMPARED,
+    )
     best_rival_trainings: int = setting(
         0,
         "The best rival takes part once more, tuned with so many trainings, such as those of a whole search; 0: it does not",

@@ -9,6 +9,7 @@ from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
 from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
+from jaxloss.study.diagnosis.section import diagnosed
 from jaxloss.study.experiment import TUNED, Experiment
 from jaxloss.study.lockstep import lockstep_mode
 from jaxloss.study.plan import Plan
@@ -51,7 +52,8 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     best = best_of_kind(compared.tuned, FOUND)[0]
     _show(experiment, TUNED, best, compared.tuned)
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
-    return search_summary(experiment, main, control, compared, final_scores)
+    summary = search_summary(experiment, main, control, compared, final_scores)
+    return {**summary, **diagnosed(experiment, best, compared.tuned)}
 
 
 def compare_mode(experiment: Experiment) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def compare_mode(experiment: Experiment) -> dict[str, Any]:
     experiment.check_baseline()
     compared = experiment.compare(experiment.plan.contenders)
     _show(experiment, TUNED, compared.tuned[0], compared.tuned)
-    return compare_summary(experiment, compared)
+    return {**compare_summary(experiment, compared), **diagnosed(experiment, compared.tuned[0], compared.tuned)}
 
 
 def train_mode(experiment: Experiment) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     point = contender.default(experiment.config.training.learning_rate)
     (result,) = experiment.comparison.test([contender], [point], [math.nan], TRAIN, show=True)
     _show(experiment, TRAIN, result, [result])
-    return train_summary(experiment, result, _kept_network_scores(experiment, contender, point))
+    summary = train_summary(experiment, result, _kept_network_scores(experiment, contender, point))
+    return {**summary, **diagnosed(experiment, result)}
 
 
 MODE_FUNCTIONS: Mapping[str, Callable[[Experiment], dict[str, Any]]] = {

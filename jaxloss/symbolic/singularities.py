@@ -1,7 +1,7 @@
 """Where a formula, read with every epsilon as 0, has no finite value or no finite slope. Imports SymPy only, as `proposals` does.
 
-Candidates are the zeros of what stands in a logarithm, in a denominator or under a root; each is tried close by, with many digits.
-What neighbouring values give (a mean, a maximum) counts as some number that does not change.
+Candidates are the zeros of what stands in a logarithm, in a denominator or under a root; each is tried close by, with many
+digits. What neighbouring values give (a mean, a maximum) counts as some number that does not change.
 """
 
 from collections.abc import Iterator, Mapping

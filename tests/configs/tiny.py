@@ -19,6 +19,7 @@ def get_config():
     config.training.num_epochs = 4.0
     config.execution.workers = 1
 
+    config.comparison.diagnosis = False
     config.comparison.handcrafted = ("cross_entropy", "focal")
     config.comparison.rank_candidates = 2
     config.comparison.rank_seeds = 2

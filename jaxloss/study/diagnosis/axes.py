@@ -54,7 +54,7 @@ class Axis:
 
     @property
     def expected(self) -> np.ndarray:
-        """`[G]`, the sign that the slope of a loss should have: it falls as a probability or a cosine grows, or an error gets less."""
+        """`[G]`, the sign that the slope should have: losses fall as a probability or a cosine grows, or an error gets less."""
         return np.sign(self.grid) if self.kind == ERROR else np.full(len(self.grid), -1.0)
 
     def moved(self, inputs: BranchInputs, x: Array) -> BranchInputs:

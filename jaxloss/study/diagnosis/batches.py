@@ -1,4 +1,4 @@
-"""What a loss does to whole batches of a task's made-up outputs: against cross-entropy, and when the batch or the classes grow."""
+"""What a loss does to whole batches of a task's made-up outputs: beside cross-entropy, and when batch or classes double."""
 
 import dataclasses
 import math
