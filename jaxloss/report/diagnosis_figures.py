@@ -94,10 +94,11 @@ def rates_figure(curves: Sequence[RateCurve], metric: str) -> Markup:
         axes.grid(axis="y", color=RULE, linewidth=0.5)
         axes.set_xscale("log")
         for curve in reversed(curves):
-            style = {**_STYLES[curve.role]}
-            axes.plot(*zip(*curve.best, strict=True), **style)
-            if curve.role != REFERENCE:
-                axes.plot(*zip(*curve.points, strict=True), ".", color=style["color"], markersize=5, alpha=0.4)
+            if curve.role == REFERENCE:
+                axes.plot(*zip(*curve.best, strict=True), color=MUTED, linewidth=0.8, alpha=0.6)
+                continue
+            axes.plot(*zip(*curve.best, strict=True), **_STYLES[curve.role])
+            axes.plot(*zip(*curve.points, strict=True), ".", color=_STYLES[curve.role]["color"], markersize=5, alpha=0.4)
         scores = [score for curve in curves for _, score in curve.best]
         low, high = min(scores), max(scores)
         axes.set_ylim(low - 0.05 * (high - low) - 1e-3, high + 0.05 * (high - low) + 1e-3)

@@ -12,6 +12,7 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.files import unwritable
 from jaxloss.report.candidates import candidate_data
 from jaxloss.report.curves import search_curve
+from jaxloss.report.diagnosis import diagnosis_section
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
 from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
@@ -104,6 +105,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
             "learned": lockstep_section(run, summary, space),
             **leaders(run, summary, list(searches), space),
             **_comparison(summary or {}),
+            "diagnosed": diagnosis_section(run, summary),
             "sheet": run.archive.state(SHEET) if summary is not None else None,
             "stages": stages,
             "settings": {key: value for key, value in sorted(flatten(run.config).items()) if value not in ("", {}, None)},
