@@ -1,4 +1,4 @@
-"""The command that writes the page of a run again: `python -m jaxloss.report WORKDIR`."""
+"""The command that shows a run: `python -m jaxloss.report WORKDIR` writes its page again, `--terminal` shows it here."""
 
 import shlex
 import sys
@@ -12,6 +12,8 @@ from jaxloss.core.errors import UserError
 from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_interrupts
 
 _LEAST_SECONDS = 1.0
+# Between two pages, or two looks on the terminal, where the user does not say it.
+_PAGE_SECONDS, _TERMINAL_SECONDS = 10.0, 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,14 +21,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         options = _parser().parse_args(arguments)
-        if options.follow is not None and options.follow < _LEAST_SECONDS:
+        if options.follow is True:
+            options.follow = _TERMINAL_SECONDS if options.terminal else _PAGE_SECONDS
+        if options.follow is not None and not options.follow >= _LEAST_SECONDS:
             raise UserError(f"--follow takes {_LEAST_SECONDS:g} seconds or more, not {options.follow:g}")
+        if options.terminal and options.csv is not None:
+            raise UserError("--csv writes a file, --terminal shows the run here: give one of them")
         raise_interrupts()
         with interrupts_wait():
             from jaxloss.report.page import write_report
 
         if options.csv is not None:
             print(_write_csv(options.workdir, options.csv))
+            return 0
+        if options.terminal:
+            _show(options.workdir, options.follow)
             return 0
         space = _space_of(options.workdir)
         print(write_report(options.workdir, space, options.follow), flush=True)
@@ -47,9 +56,36 @@ def _parser() -> Parser:
     parser.add_argument("workdir", metavar="WORKDIR", help="of the run")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--csv", type=Path, metavar="FILE", help="write all candidates of the archive as a table, and no page")
-    seconds = "write the page again and again while the run goes on; an open page renews itself. SECONDS between: 10"
-    what.add_argument("--follow", type=float, nargs="?", const=10.0, metavar="SECONDS", help=seconds)
+    seconds = "write the page again and again while the run goes on; an open page renews itself. SECONDS between: 10, and 2 for "
+    seconds += "--terminal"
+    what.add_argument("--follow", type=float, nargs="?", const=True, metavar="SECONDS", help=seconds)
+    shown = "show the run here, and write nothing: the best so far, where the draws went, the course of the search, the time left"
+    parser.add_argument("--terminal", action="store_true", help=shown)
     return parser
+
+
+def _show(workdir: str, seconds: float | None) -> None:
+    """Shows a run on the terminal, once, or again and again until it is finished."""
+    from rich.live import Live
+
+    from jaxloss.report.table import standard_output
+    from jaxloss.report.terminal import frame
+    from jaxloss.report.timing import Pace
+    from jaxloss.runs.directory import open_for_reading
+
+    console, pace = standard_output(), Pace()
+
+    def look():
+        with open_for_reading(workdir) as run:
+            return frame(run, pace, time.monotonic(), console)
+
+    if seconds is None:
+        console.print(look())
+        return
+    with Live(look(), console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        while not _is_finished(workdir):
+            time.sleep(seconds)
+            live.update(look(), refresh=True)
 
 
 def _is_finished(workdir: str) -> bool:

@@ -11,6 +11,7 @@ from jaxloss.report.error_drawing import error_drawing_of
 from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
+from jaxloss.report.searches import best_candidates
 from jaxloss.runs.directory import Run
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
@@ -33,7 +34,7 @@ def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]
       searches: names of those that have begun, controls aside.
       space: of the losses; None draws nothing.
     """
-    rows = _rows(run, summary, searches)
+    rows = leading_rows(run, summary, searches)
     # Random search may have found the same loss: it stands behind in the table, and its name gives way.
     names = {row["formula"]: row["name"] for row in reversed((summary or {}).get("comparison", []))}
     found = [
@@ -58,18 +59,13 @@ def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**minimal, "math": math_of(minimal)}
 
 
-def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]) -> list[dict[str, Any]]:
+def leading_rows(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]) -> list[dict[str, Any]]:
     """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
     if summary is not None:
         return list(summary.get("ranking") or _given(summary))
-    if not searches:
-        return []
-    rows = (row for name in searches for row in run.archive.candidates(search=name))
-    scored = [row for row in rows if row.training and row.score is not None]
-    best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
     return [
         {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
-        for index, row in enumerate(best)
+        for index, row in enumerate(best_candidates(run, searches, _NUM_UNFINISHED))
     ]
 
 

@@ -20,6 +20,7 @@ from jaxloss.report.intervals import difference_axis, score_axis
 from jaxloss.report.leaders import leaders, math_of, minimal_of
 from jaxloss.report.lockstep import lockstep_section
 from jaxloss.report.score_tables import metric_matrix, part_tables
+from jaxloss.report.searches import left_out_of, searches_of
 from jaxloss.report.words import (
     FORMER_INTERVALS,
     INTERVALS,
@@ -45,7 +46,6 @@ from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.shown import SHEET
 from jaxloss.runs.stored_config import flatten
-from jaxloss.search.restarts import LEFT_OUT, label_of
 from jaxloss.spaces.base import Space
 
 _REPORT = "report.html"
@@ -85,7 +85,7 @@ def write_report(path: str | Path, space: Space | None = None, renewed: float | 
 def render_report(run: Run, space: Space | None = None, renewed: float | None = None) -> str:
     """The page as text; sections that the run has nothing for are left out. See `write_report`."""
     summary = run.read_summary()
-    searches, controls = _searches(run)
+    searches, controls = searches_of(run)
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
     funnels = [(name, make_funnel(counts, filters)) for name, counts in (searches | controls).items() if counts["proposed"]]
     stages = _stages(run)
@@ -101,7 +101,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),
-            "left_out": _left_out(run),
+            "left_out": left_out_of(run),
             "learned": lockstep_section(run, summary, space),
             **leaders(run, summary, list(searches), space),
             **_comparison(summary or {}),
@@ -141,27 +141,6 @@ def _named_gaps(path: Path) -> Iterator[None]:
         raise UserError(
             f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it: give the command of the run again"
         ) from error
-
-
-def _searches(run: Run) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
-    """Name -> counts of the searches that have begun, and of the controls."""
-    states = [{label: run.archive.state(label) for label in labels} for labels in _labels(run)]
-    main, control = ({label: state["counts"] for label, state in found.items() if state} for found in states)
-    return main, control
-
-
-def _labels(run: Run) -> tuple[list[str], list[str]]:
-    """Names of the searches that a run may have, and of their controls."""
-    search = run.config.get("search", {})
-    main, restarts = search.get("name", ""), range(search.get("restarts", 1))
-    control = [label_of(RANDOM_SEARCH, restart) for restart in restarts]
-    return [label_of(main, restart) for restart in restarts], control if main != RANDOM_SEARCH else []
-
-
-def _left_out(run: Run) -> dict[str, str]:
-    """Name -> why, of the searches of this run that came to nothing; earlier it may have had more of them."""
-    labels = [label for listed in _labels(run) for label in listed]
-    return {label: why for label, why in (run.archive.state(LEFT_OUT) or {}).items() if label in labels}
 
 
 def _curves(run: Run, searches: Iterable[str], controls: Iterable[str], summary: Mapping[str, Any] | None):

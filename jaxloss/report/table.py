@@ -37,7 +37,7 @@ def print_summary(summary: Mapping[str, Any], console: Console | None = None) ->
       summary: of any mode.
       console: where to; by default standard output, 116 columns wide where it is no terminal.
     """
-    console = console or _standard_output()
+    console = console or standard_output()
     names = _short_names(summary.get("comparison", []))
     best = summary.get("best")
     _line(console, "")
@@ -80,7 +80,8 @@ def judged_in_words(summary: Mapping[str, Any]) -> Iterator[str]:
             yield f"{words(row)}: {difference(row['mean'])} [{low}, {high}]"
 
 
-def _standard_output() -> Console:
+def standard_output() -> Console:
+    """The console that a run is shown on: as wide as the terminal, and 116 columns where there is none."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 

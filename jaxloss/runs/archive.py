@@ -30,6 +30,8 @@ _METRICS = "CREATE TABLE metrics (step INTEGER PRIMARY KEY, json TEXT NOT NULL)"
 
 # The state that holds the config that was asked for, as nested dictionaries.
 CONFIG = "config"
+# The state that holds the wall time of a run over all its starts: `{'seconds': number}`.
+CLOCK = "clock"
 
 _BUSY_SECONDS = 60.0
 _REMEDIES = {

@@ -3,9 +3,8 @@
 import time
 from typing import Any
 
+from jaxloss.runs.archive import CLOCK
 from jaxloss.runs.directory import RunDirectory
-
-CLOCK = "clock"  # the state in a run's archive that holds it
 
 
 class Clock:

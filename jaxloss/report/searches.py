@@ -1,0 +1,37 @@
+"""The searches of a run, as far as they have begun."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxloss.report.headline import RANDOM_SEARCH
+from jaxloss.runs.directory import Run
+from jaxloss.runs.rows import CandidateRow
+from jaxloss.search.restarts import LEFT_OUT, label_of
+
+
+def searches_of(run: Run) -> tuple[dict[str, Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
+    """Name -> counts of the searches that have begun, and of the controls."""
+    states = [{label: run.archive.state(label) for label in labels} for labels in labels_of(run.config)]
+    main, control = ({label: state["counts"] for label, state in found.items() if state} for found in states)
+    return main, control
+
+
+def labels_of(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Names of the searches that a run of this config may have, and of their controls."""
+    search = config.get("search", {})
+    main, restarts = search.get("name", ""), range(search.get("restarts", 1))
+    control = [label_of(RANDOM_SEARCH, restart) for restart in restarts]
+    return [label_of(main, restart) for restart in restarts], control if main != RANDOM_SEARCH else []
+
+
+def left_out_of(run: Run) -> dict[str, str]:
+    """Name -> why, of the searches of this run that came to nothing; earlier it may have had more of them."""
+    labels = [label for listed in labels_of(run.config) for label in listed]
+    return {label: why for label, why in (run.archive.state(LEFT_OUT) or {}).items() if label in labels}
+
+
+def best_candidates(run: Run, searches: Iterable[str], most: int) -> list[CandidateRow]:
+    """The candidates of some searches with the best single scores, best first."""
+    rows = (row for name in searches for row in run.archive.candidates(search=name))
+    scored = [row for row in rows if row.training and row.score is not None]
+    return sorted(scored, key=lambda row: (-row.score, row.proposal))[:most]
