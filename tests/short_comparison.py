@@ -8,4 +8,5 @@ SHORT_COMPARISON = {
     "comparison.tuning_finalists": "2",
     "comparison.tuning_seeds": "1",
     "comparison.test_seeds": "1",
+    "comparison.diagnosis": "false",
 }

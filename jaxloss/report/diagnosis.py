@@ -124,7 +124,9 @@ def _courses(one: Mapping[str, Any]) -> list[str]:
         spans = {
             name: ", ".join(f"{_point(kind, low)} to {_point(kind, high)}" for low, high in courses[name]) for name in courses
         }
-        if not spans["as it should"] and not spans["the wrong way"]:
+        if not any(spans.values()):
+            text = "nowhere: it has no finite slope"
+        elif not spans["as it should"] and not spans["the wrong way"]:
             text = "hardly changes at all"
         elif not spans["the wrong way"] and not spans["flat"]:
             text = f"everywhere {_OF_KIND[kind]}"
@@ -160,6 +162,8 @@ def _against(one: Mapping[str, Any]) -> list[str]:
 
 def _across(one: Mapping[str, Any]) -> list[str]:
     change = one["scale"]["others"]
+    if one["looks_across"] is None and change is None:
+        return []
     if one["looks_across"] is False or (change is not None and change < 1e-6):
         return ["change nothing"]
     if change is None:
@@ -209,7 +213,9 @@ def _figures(losses: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _missing(losses: Sequence[Mapping[str, Any]], ablation: Mapping[str, Any] | None) -> list[str]:
     """What the section lacks, and why."""
     sentences = []
-    if losses and losses[0]["without_axis"]:
+    if losses and not losses[0]["has_outputs"]:
+        sentences.append("This task makes up no outputs of a network (output_samples), on which the loss could be looked at.")
+    elif losses and losses[0]["without_axis"]:
         named = " and ".join(losses[0]["without_axis"])
         sentences.append(
             f"Of {named} nothing is drawn: its losses read neither the probability of a class, nor a cosine, nor an error."

@@ -26,6 +26,7 @@ def get_config():
     config.training.learning_rate = 0.05
     config.execution.workers = 1
 
+    config.comparison.diagnosis = False
     config.comparison.handcrafted = ("giou", "ciou")
     config.comparison.rank_candidates = 2
     config.comparison.rank_seeds = 1

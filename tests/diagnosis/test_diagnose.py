@@ -164,4 +164,7 @@ class TestOtherInputs:
         found = diagnose(contender, contender.default(0.1), task)
         assert (found["sweeps"], found["without_axis"]) == ([], ["regression"])
         task.output_samples = None
-        assert diagnose(contender, contender.default(0.1), task) is None
+        alone = diagnose(contender, contender.default(0.1), task)
+        assert (alone["has_outputs"], alone["sweeps"], alone["samples"]) == (False, [], None)
+        assert set(alone["scale"].values()) == {None}
+        assert alone["poles"] == {"points": [], "note": ""}

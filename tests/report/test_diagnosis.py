@@ -84,6 +84,14 @@ class TestWords:
         assert rows["twice as many classes"][1] == "changes nothing"
         assert [len(figure["names"]) for figure in section["figures"]] == [2, 2]
 
+    def test_of_a_loss_without_a_finite_slope(self, tmp_path, losses):
+        nowhere = copy.deepcopy(losses[0])
+        nowhere["sweeps"][0]["courses"] = dict.fromkeys(("as it should", "the wrong way", "flat"), [])
+        nowhere["sweeps"][0]["runaways"] = [["value not finite", 0.0, 1.0]]
+        rows = dict(section_of(run_with(tmp_path / "run", diagnosis=[nowhere]))["rows"])
+        assert rows["falls"] == [["nowhere: it has no finite slope"]]
+        assert rows["runs away"] == [["value not finite at every probability"]]
+
     def test_a_constant_is_the_rate_unless_the_optimiser_divides_it_out(self):
         assert "learning rate" in constant_in_words({"optimiser": "sgd"})
         adam = constant_in_words({"optimiser": "adam", "weight_decay": 1e-4, "clip_norm": 1.0})
@@ -102,6 +110,8 @@ class TestWords:
         assert any("Of boxes nothing is drawn" in sentence for sentence in section["missing"])
         assert any("no formulas" in sentence for sentence in section["missing"])
         assert section["figures"] == []
+        no_outputs = section_of(run_with(tmp_path / "another", diagnosis=[{**without_graph, "has_outputs": False}]))
+        assert any("makes up no outputs" in sentence for sentence in no_outputs["missing"])
         with_terms = section_of(run_with(tmp_path / "other", diagnosis=losses))
         assert any("--config.comparison.term_ablation=true" in sentence for sentence in with_terms["missing"])
 

@@ -15,7 +15,7 @@ from jaxloss.core.family import BranchInputs
 from jaxloss.spaces.base import Space
 from jaxloss.study.contender import Contender, TuningPoint
 from jaxloss.study.diagnosis.axes import PROBABILITY, axes_of
-from jaxloss.study.diagnosis.batches import OnSamples, batch_inputs, on_samples, scale
+from jaxloss.study.diagnosis.batches import OnSamples, Scale, batch_inputs, on_samples, scale
 from jaxloss.study.diagnosis.poles import poles_of
 from jaxloss.study.diagnosis.sweep import Loss, Sweep, sweeps
 from jaxloss.symbolic.reading import reading_of
@@ -27,8 +27,8 @@ _DIGITS = 5
 _MOST_SAMPLES = 400
 
 
-def diagnose(contender: Contender, point: TuningPoint, task: Task) -> dict[str, Any] | None:
-    """What there is to be said of one loss, as JSON values; None where the task makes up no outputs.
+def diagnose(contender: Contender, point: TuningPoint, task: Task) -> dict[str, Any]:
+    """What there is to be said of one loss, as JSON values.
 
     Args:
       contender: the loss.
@@ -36,15 +36,23 @@ def diagnose(contender: Contender, point: TuningPoint, task: Task) -> dict[str, 
       task: whose outputs are made up.
 
     Returns:
-      `name` and `formula`; `poles`, see `poles.poles_of`; `sweeps`, one for each branch that has an axis, and `without_axis`, the
-      names of the others; `samples`, its gradient on the task's samples beside cross-entropy's, or None where the loss is not
-      of one branch over probabilities; `scale`, see `batches.Scale`; `looks_across`, or None where it cannot be said.
+      `name` and `formula`; `poles`, see `poles.poles_of`; `has_outputs`, whether the task makes up outputs, without which there
+      is nothing more; `sweeps`, one for each branch that has an axis, and `without_axis`, the names of the others; `samples`, its
+      gradient on the task's samples beside cross-entropy's, or None where the loss is not of one branch over probabilities;
+      `scale`, see `batches.Scale`; `looks_across`, or None where it cannot be said.
 
     Raises:
       UserError: where the space or the task makes a mistake.
     """
+    said = {
+        "name": contender.label,
+        "formula": contender.formula,
+        "poles": _poles(contender, point, task),
+        "has_outputs": task.output_samples is not None,
+        "looks_across": _looks_across(contender),
+    }
     if task.output_samples is None:
-        return None
+        return {**said, "sweeps": [], "without_axis": list(task.offers), "samples": None, "scale": _scale_json(Scale())}
     loss = _function(contender, point)
     with named_errors(f"the diagnosis of {contender.label}"), float64_on_cpu():
         samples, inputs = batch_inputs(task.output_samples())
@@ -53,16 +61,8 @@ def diagnose(contender: Contender, point: TuningPoint, task: Task) -> dict[str, 
         is_comparable = len(task.offers) == len(axes) == 1 and axes[0].kind == PROBABILITY
         compared = _samples_json(on_samples(loss, samples, axes[0])) if is_comparable else None
         sizes = scale(loss, samples, inputs, axes)
-    return {
-        "name": contender.label,
-        "formula": contender.formula,
-        "poles": _poles(contender, point, task),
-        "sweeps": looked_at,
-        "without_axis": [branch for branch in task.offers if branch not in {axis.branch for axis in axes}],
-        "samples": compared,
-        "scale": {name: _rounded(value) for name, value in dataclasses.asdict(sizes).items()},
-        "looks_across": _looks_across(contender),
-    }
+    without_axis = [branch for branch in task.offers if branch not in {axis.branch for axis in axes}]
+    return {**said, "sweeps": looked_at, "without_axis": without_axis, "samples": compared, "scale": _scale_json(sizes)}
 
 
 def _function(contender: Contender, point: TuningPoint) -> Loss:
@@ -104,6 +104,10 @@ def _sweep_json(sweep: Sweep, inputs: BranchInputs) -> dict[str, Any]:
         "largest_by_logits": _rounded(sweep.largest_by_logits),
         "curves": {name: [_rounded(value) for value in values[inner]] for name, values in curves.items()},
     }
+
+
+def _scale_json(scale: Scale) -> dict[str, float | None]:
+    return {name: _rounded(value) for name, value in dataclasses.asdict(scale).items()}
 
 
 def _samples_json(found: OnSamples) -> dict[str, Any]:

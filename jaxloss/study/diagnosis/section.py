@@ -29,8 +29,7 @@ def diagnosed(experiment: Experiment, first: TestResult, results: Sequence[TestR
     if settings.diagnosis:
         rivals = [one for one in results if one is not first and (one.contender.kind in RIVALS or first.contender.kind != FOUND)]
         looked_at = (_diagnosis(experiment, one) for one in [first, *best_first(rivals)[:1]])
-        if listed := [one for one in looked_at if one is not None]:
-            found["diagnosis"] = listed
+        found["diagnosis"] = [one for one in looked_at if one is not None]
     if settings.term_ablation and results and (ablation := _ablation(experiment, first)) is not None:
         found["ablation"] = ablation
     return found
