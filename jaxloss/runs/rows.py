@@ -139,7 +139,7 @@ class TrainingRow(Row):
 
     Attributes:
       stage: part of the run: the name of a search (`evolution`, `random_search`), `baseline`, `rank`, `rank random_search`,
-        `tune`, `test untuned`, `test tuned`, or `train`.
+        `tune`, `test untuned`, `test tuned`, `ablation`, or `train`.
       loss: its formula, where it has one, else what it is called in tables.
       hyperparameters: name -> JSON value: the loss's hyperparameters; `proposal` alone in the stage of a search.
       learning_rate: the rate it was trained with.

@@ -86,7 +86,7 @@ class TestWords:
 
     def test_of_a_loss_without_a_finite_slope(self, tmp_path, losses):
         nowhere = copy.deepcopy(losses[0])
-        nowhere["sweeps"][0]["courses"] = dict.fromkeys(("as it should", "the wrong way", "flat"), [])
+        nowhere["sweeps"][0]["courses"] = {key: [] for key in ("as it should", "the wrong way", "flat")}
         nowhere["sweeps"][0]["runaways"] = [["value not finite", 0.0, 1.0]]
         rows = dict(section_of(run_with(tmp_path / "run", diagnosis=[nowhere]))["rows"])
         assert rows["falls"] == [["nowhere: it has no finite slope"]]
