@@ -48,7 +48,9 @@ def test_a_smaller_budget_than_what_was_done_is_one_line(tmp_path, capsys):
         assert run(tmp_path / "run", *SEARCH_ALONE, f"search.num_trainings={number}", "quiet=false") == 0
         with open_for_reading(tmp_path / "run") as opened:
             trainings = len(opened.archive.trainings("evolution"))
-        return trainings, [line for line in capsys.readouterr().err.splitlines() if "search.num_trainings" in line]
+        return trainings, [
+            line for line in capsys.readouterr().err.splitlines() if "search.num_trainings" in line or "lacks" in line
+        ]
 
     assert said(4) == (4, [])
     lines = [
