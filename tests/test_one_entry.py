@@ -58,6 +58,15 @@ def test_it_is_said_wherever_the_loss_is_shown(results):
     assert results.loss(rank).formula == PLAIN
 
 
+def test_the_best_is_diagnosed_beside_its_best_rival(results):
+    first, rival = results.summary["diagnosis"]
+    assert (first["name"], rival["name"]) == (
+        results.summary["best"]["name"],
+        results.summary["headline"]["best_rival"]["second"],
+    )
+    assert "What the loss does" in (results.path / "report.html").read_text()
+
+
 @pytest.mark.slow
 def test_a_comparison_names_what_does_nothing(tmp_path):
     given = f"Add({READS_THE_BATCH}, MaxPool3x3(prediction))"

@@ -89,6 +89,13 @@ class TestCourses:
         assert courses["as it should"] == courses["the wrong way"] == []
         assert len(courses["flat"]) == 1
 
+    def test_rounding_is_no_gradient(self):
+        """The mean over the classes of a softmax is a constant."""
+        found = diagnosis_of("Mean_c(Mul(prediction, 1))")
+        assert found["samples"]["against"] is None
+        assert found["scale"]["batch_gradient"] is found["scale"]["others"] is None
+        assert sweep_of("Mean_c(Mul(prediction, 1))")["courses"]["the wrong way"] == []
+
 
 class TestBesideCrossEntropy:
     def test_cross_entropy_is_itself(self):

@@ -16,6 +16,8 @@ from jaxloss.study.diagnosis.axes import PROBABILITY, Axis
 from jaxloss.study.diagnosis.sweep import Loss, compiled
 
 _TINY = 1e-12
+# What is left of a gradient that a softmax cancels is rounding, which points anywhere.
+ROUNDING = 1e-12
 # Arrays that a made-up row of more classes can be given.
 _KNOWN = {"prediction", "target", "logits", "prior"}
 _PROBABILITIES = np.linspace(0.05, 0.95, 19)
@@ -134,6 +136,7 @@ def _when_the_batch_doubles(loss: Loss, samples: OutputSamples) -> tuple[float, 
     twice, mixed = 2 * doubled[:, :num_samples]
     with np.errstate(all="ignore"):
         sizes = np.linalg.norm(twice, axis=-1)
+        sizes = np.where(sizes > ROUNDING, sizes, np.nan)
         change = np.linalg.norm(mixed - twice, axis=-1) / sizes
         return float(value_twice / value), _median(sizes / np.linalg.norm(alone, axis=-1)), _median(change)
 

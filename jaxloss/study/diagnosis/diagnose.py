@@ -15,7 +15,7 @@ from jaxloss.core.family import BranchInputs
 from jaxloss.spaces.base import Space
 from jaxloss.study.contender import Contender, TuningPoint
 from jaxloss.study.diagnosis.axes import PROBABILITY, axes_of
-from jaxloss.study.diagnosis.batches import OnSamples, Scale, batch_inputs, on_samples, scale
+from jaxloss.study.diagnosis.batches import ROUNDING, OnSamples, Scale, batch_inputs, on_samples, scale
 from jaxloss.study.diagnosis.poles import poles_of
 from jaxloss.study.diagnosis.sweep import Loss, Sweep, sweeps
 from jaxloss.symbolic.reading import reading_of
@@ -111,7 +111,7 @@ def _scale_json(scale: Scale) -> dict[str, float | None]:
 
 
 def _samples_json(found: OnSamples) -> dict[str, Any]:
-    judged = np.isfinite(found.agreement) & np.isfinite(found.ratio)
+    judged = np.isfinite(found.agreement) & np.isfinite(found.ratio) & (found.ratio > ROUNDING)
     chosen = np.flatnonzero(judged)[:: max(1, int(judged.sum()) // _MOST_SAMPLES)]
     return {
         "number": len(found.right),
