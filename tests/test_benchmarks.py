@@ -238,7 +238,7 @@ def test_a_population_that_does_not_fit_is_not_run(tmp_path, monkeypatch):
 def test_dense_training_compares_the_ways_of_a_step(tmp_path):
     file = tmp_path / "dense.json"
     dense_training.main(
-        ["--height", "8", "--width", "8", "--classes", "3", "--steps", "2", "--repetitions", "1", "--json", str(file)]
+        ["--height", "17", "--width", "17", "--classes", "3", "--steps", "2", "--repetitions", "1", "--json", str(file)]
     )
     rows = json.loads(file.read_text())["rows"]
     assert [row["dispatch"] for row in rows] == ["steps"] * 4 + ["parts"] * 3
