@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import common, everything, interpreter, population, rejection, simulation
+from experiments.benchmarks import common, dense_training, everything, interpreter, population, rejection, simulation
 from experiments.equivalence import memory
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
@@ -232,3 +232,13 @@ def test_a_population_that_does_not_fit_is_not_run(tmp_path, monkeypatch):
     assert not row["fits"]
     assert row["memory_mib"] > row["free_mib"]
     assert "step_ms" not in row
+
+
+@pytest.mark.slow
+def test_dense_training_compares_the_ways_of_a_step(tmp_path):
+    file = tmp_path / "dense.json"
+    dense_training.main(
+        ["--height", "17", "--width", "17", "--classes", "3", "--steps", "2", "--repetitions", "1", "--json", str(file)]
+    )
+    rows = json.loads(file.read_text())["rows"]
+    assert [row["dispatch"] for row in rows] == ["steps"] * 4 + ["parts"] * 3

@@ -18,7 +18,12 @@ from tests.launch.command import run
 
 WITH_PRIOR = autoloss_zero(AutoLossZeroSettings(inputs=("prediction", "target", "prior")))
 # The hyper-parameters at which the formulas are written.
-WRITTEN = {"focal": {"gamma": 2.0}, "gce": {"q": 0.5}, "sce": {"alpha": 1.0, "beta": 0.25}}
+WRITTEN = {
+    "focal": {"gamma": 2.0},
+    "gce": {"q": 0.5},
+    "sce": {"alpha": 1.0, "beta": 0.25},
+    **{name: {"scale": 1.0} for name in ("log_cosh", "cauchy", "welsch")},
+}
 
 
 @pytest.mark.parametrize("name", WITH_PRIOR.known_losses)
@@ -76,3 +81,10 @@ def test_a_known_loss_that_does_not_fit_is_named():
         remark.startswith("search.prior_knowledge: the known loss 'focal' of the space autoloss_zero") for remark in left_out
     )
     assert not any("'mae'" in remark for remark in left_out)
+
+
+def test_they_are_those_of_the_task():
+    asked = {"search.preset": "paper", "search.prior_knowledge": "true"}
+    plan = make_plan(load_config("configs/autoloss_zero_regression.py", asked))
+    assert plan.space.known_losses["mse"] in plan.seeds
+    assert plan.space.known_losses["cross_entropy"] not in plan.seeds

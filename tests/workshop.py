@@ -24,7 +24,7 @@ class Workshop:
     def loop(self, archive, execution=None, chooser=None, **changes):
         config = self.config.copy_and_resolve_references()
         config.update_from_flattened_dict({f"search.{key}": value for key, value in changes.items()})
-        search = wiring.make_search(config, self.plan.space, config.search.name)
+        search = wiring.make_search(config, self.plan.space, self.plan.seeds, config.search.name)
         budget = wiring.make_budget(config)
         return SearchLoop(
             search, self.cascades, execution or self.execution, archive, budget, ConsoleProgress(quiet=True), None, chooser

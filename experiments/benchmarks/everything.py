@@ -22,6 +22,7 @@ def commands(accelerator: bool) -> dict[str, list[str]]:
         "population": ["population"],
         "lockstep": ["lockstep"],
         "interpreter": ["interpreter"],
+        "dense_training": ["dense_training"],
         "retrieval": ["retrieval"],
         "reranking": ["retrieval", "--rerank", "--queries", "3368", "--gallery", "15913"],
     }

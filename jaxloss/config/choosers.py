@@ -33,7 +33,7 @@ def make_chooser(
       UserError: where two are asked for, or the search keeps the best of a generation; and where the space makes a mistake.
     """
     own = _chooser_of(config, space, cascades, checkpoints)
-    if own is not None and make_search(config, space, config.search.name).kept is not None:
+    if own is not None and make_search(config, space, (), config.search.name).kept is not None:
         raise UserError(
             f"search.name={config.search.name} keeps the best of a generation by its filters, and the space {space.name} chooses "
             "what is trained too: let one of them choose"

@@ -15,6 +15,7 @@ from jaxloss.config.fixed import refuse_independent, with_fixed_losses
 from jaxloss.config.lockstep import check_lockstep
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
+from jaxloss.config.seeds import given_seeds, seeds_of, unwritable
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.names import import_factory
@@ -68,7 +69,7 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
     config = drawn_config(config)
     space = wiring.make_space(config)
     if config.mode == "search":
-        wiring.make_search(config, space, config.search.name)
+        wiring.make_search(config, space, given_seeds(config, space), config.search.name)
         for name in config.filters.also:
             import_factory("filter", name, ())
         wiring.make_sections(config, space)
@@ -95,6 +96,7 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
         # A preset is for any task.
         config.search.surrogate.candidates = 1
         by_preset.remove(_CHOICE)
+    seeds = seeds_of(config, space, task)
     return Plan(
         config,
         task,
@@ -105,10 +107,10 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
         choose_parallelism=functools.partial(wiring.choose_parallelism, config, space, task),
         make_execution=functools.partial(wiring.make_execution, config, task),
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
-        make_search=functools.partial(wiring.make_search, config, space),
+        make_search=functools.partial(wiring.make_search, config, space, seeds),
         make_chooser=functools.partial(make_chooser, config, space, own_first=_CHOICE in by_preset),
         calibration=calibration,
-        seeds=wiring.seeds_of(config, space),
+        seeds=seeds,
         lockstep=read(config, LockstepSettings),
         make_longer_execution=functools.partial(wiring.make_longer_execution, config, task),
         remarks=tuple(_remarks(config, space, task, by_preset)),
@@ -124,9 +126,9 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_pre
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
     # A preset is for any space.
     asked = config.search.prior_knowledge and "search.prior_knowledge" not in by_preset
-    if config.mode == "search" and asked and not space.known_losses:
-        yield f"search.prior_knowledge: the space {space.name} has no known_losses to begin with"
-    for name, why in wiring.unwritable(config, space).items() if config.mode == "search" else ():
+    if config.mode == "search" and asked and not seeds_of(config, space, task):
+        yield f"search.prior_knowledge: the space {space.name} knows no loss of the task {task.name} to begin with"
+    for name, why in unwritable(config, space, task).items() if config.mode == "search" else ():
         yield f"search.prior_knowledge: the known loss '{name}' of the space {space.name} is left out: {why}"
     if config.mode == "search" and config.search.name == Generations.name:
         kept, size = config.search.generations.kept, config.search.generation_size

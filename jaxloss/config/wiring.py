@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 
 from jaxloss.config.schema import read, sections
+from jaxloss.config.seeds import parse_seed
 from jaxloss.core.abstract import named_errors, written
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.form import Expression
@@ -27,13 +28,12 @@ from jaxloss.filters.context import FilterContext
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.filters.settings import EquivalenceSettings, FilterSettings
 from jaxloss.filters.standard import standard_filters
-from jaxloss.graphs.formula import MAX_NODES
 from jaxloss.search.base import Search
 from jaxloss.search.budget import SearchBudget
 from jaxloss.search.racing import rungs
 from jaxloss.search.registry import SEARCHES
 from jaxloss.search.restarts import label_of, seed_of
-from jaxloss.spaces.base import Branch, Candidate, Space
+from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
@@ -93,8 +93,15 @@ def make_space(config: Config) -> Space:
     return system.make_space(read(config, system.settings))
 
 
-def make_search(config: Config, space: Space, name: str, restart: int = 0) -> Search:
-    """A search algorithm by name, with the seeds and settings of the config; `restart` counts the searches of a run.
+def make_search(config: Config, space: Space, seeds: Sequence[str], name: str, restart: int = 0) -> Search:
+    """A search algorithm by name, with the settings of the config.
+
+    Args:
+      config: of the run.
+      space: what is searched.
+      seeds: the formulas that it begins with.
+      name: of the algorithm.
+      restart: counts the searches of a run.
 
     Raises:
       UserError: for an unknown name, and for a seed formula that cannot be read.
@@ -103,52 +110,10 @@ def make_search(config: Config, space: Space, name: str, restart: int = 0) -> Se
         raise unknown("search", name, SEARCHES)
     kind = SEARCHES[name]
     settings = None if kind.settings_class is None else read(config, kind.settings_class)
-    for text in config.search.seeds:
-        _check_given(space, text)
-    seeds = [_seed(space, text) for text in seeds_of(config, space)]
-    search = kind(space, seed_of(config.seed, restart), config.search.generation_size, settings, seeds)
+    first = [parse_seed(space, text) for text in seeds]
+    search = kind(space, seed_of(config.seed, restart), config.search.generation_size, settings, first)
     search.label = label_of(name, restart)
     return search
-
-
-def seeds_of(config: Config, space: Space) -> tuple[str, ...]:
-    """The formulas that a search begins with."""
-    known = space.known_losses if config.search.prior_knowledge else {}
-    left_out = unwritable(config, space)
-    given = (space.known_losses.get(text, text) for text in config.search.seeds)
-    return (*given, *(text for name, text in known.items() if name not in left_out))
-
-
-def _check_given(space: Space, text: str) -> None:
-    """Whether a seed of the config is the name of a known loss, or a formula."""
-    try:
-        _seed(space, space.known_losses.get(text, text))
-    except UserError as error:
-        if text.isidentifier() and space.known_losses:
-            listed = ", ".join(one.name for one in space.branches)
-            raise unknown(f"loss in search.seeds, for the branch {listed},", text, space.known_losses) from None
-        raise UserError(f"config key search.seeds: {error}") from None
-
-
-def unwritable(config: Config, space: Space) -> dict[str, str]:
-    """Known losses that a search was to begin with and that do not fit into the space as it is set: name -> why."""
-    found = {}
-    for name, text in (space.known_losses if config.search.prior_knowledge else {}).items():
-        try:
-            _seed(space, text)
-        except UserError as error:
-            found[name] = str(error)
-    return found
-
-
-def _seed(space: Space, text: str) -> Candidate:
-    candidate = space.parse(text)
-    for branch in space.branches:
-        graphs = branch.form.graphs(candidate[branch.name]).values() if branch.form.graphs else ()
-        if sum(graph.tree_size for graph, _ in graphs) > MAX_NODES:
-            # Mutations work on trees, in which every use of a shared node is a node of its own.
-            raise UserError(f"the seed '{text}' has more than {MAX_NODES} nodes when its shared parts are written out")
-    return candidate
 
 
 def sections_read(space: Space) -> frozenset[str]:
@@ -214,7 +179,7 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
     """
     most_lanes = None
     if config.mode == "search":
-        search = make_search(config, space, config.search.name)
+        search = make_search(config, space, (), config.search.name)
         most_lanes = (search.kept or search.generation_size) * config.search.seeds_per_candidate
     elif config.mode == "lockstep":
         most_lanes = config.lockstep.num_samples

@@ -15,6 +15,7 @@ from jaxloss.execution.base import Trial
 from jaxloss.execution.serial import SerialExecution
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.data.stream import is_streamed, resident_arrays
+from jaxloss.tasks.dispatch import WHOLE
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, TrainState
@@ -66,7 +67,7 @@ class DataParallelTraining(Training):
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """See `Training.advance`; all arguments but the last have a leading axis `[D]`."""
-        if self.dispatch == "whole":
+        if self.dispatch == WHOLE:
             return self._whole(state, encoded, rate, train, replicate(jnp.int32(num_steps), self.num_devices))
         return super().advance(state, encoded, rate, train, num_steps)
 

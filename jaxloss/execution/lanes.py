@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxloss.core.devices import first_device, memory_needed, over_devices, replicate
 from jaxloss.core.types import Array, PyTree
 from jaxloss.graphs.stacking import encoded_axes
-from jaxloss.tasks.dispatch import dispatch_steps
+from jaxloss.tasks.dispatch import WHOLE, dispatch_steps
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.state import TrainState, with_key_data
 from jaxloss.tasks.train import Training
@@ -136,7 +136,7 @@ class LaneTraining:
 
     def advance(self, states: TrainState, encoded: PyTree, rates: Array, train: PyTree, num_steps: int) -> TrainState:
         """At most `num_steps` further steps of every lane; the host does not wait for them. `states` is given away."""
-        if self.training.dispatch == "whole":
+        if self.training.dispatch == WHOLE:
             ends = jnp.full((self.preparation.num_devices,), num_steps, jnp.int32)
             return self._block(states, encoded, rates, train, ends)
         return dispatch_steps(lambda states: self._step(states, encoded, rates, train), states, num_steps)
@@ -155,7 +155,7 @@ class LaneTraining:
         compilations = self.compilations
         seeds = jax.ShapeDtypeStruct(rates.shape, jnp.uint32)
         states = jax.eval_shape(self.preparation.begin, seeds, train)
-        if self.training.dispatch == "whole":
+        if self.training.dispatch == WHOLE:
             ends = jnp.zeros((self.preparation.num_devices,), jnp.int32)
             needed = memory_needed(self._block, states, encoded, rates, train, ends)
         else:

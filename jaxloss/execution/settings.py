@@ -4,6 +4,7 @@ import dataclasses
 
 from jaxloss.core.conditions import when
 from jaxloss.core.settings import Settings, setting
+from jaxloss.tasks.dispatch import DISPATCHES
 
 AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = "auto", "serial", "vmap", "pmap", "data_parallel", "measure"
 EXECUTION_MODES = (AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE)
@@ -35,5 +36,8 @@ class ExecutionSettings(Settings, section="execution"):
         may_change=True,
     )
     dispatch: str = setting(
-        "auto", "One call per training (whole), one per step (steps), or what suits", choices=("auto", "whole", "steps")
+        "auto",
+        "whole: one call per training. steps: one per step. parts: three per step, with the loss compiled for its candidate "
+        "(serial alone; else as steps). auto: what suits",
+        choices=DISPATCHES,
     )

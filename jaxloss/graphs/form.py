@@ -10,7 +10,7 @@ from jaxloss.graphs.compile import compile_graph
 from jaxloss.graphs.formula import parse
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
-from jaxloss.graphs.program import Layout, Program, encode, fits
+from jaxloss.graphs.program import Layout, Program, decode, encode, fits
 from jaxloss.graphs.smaller import smaller_graphs
 from jaxloss.graphs.terms import without_terms
 
@@ -76,6 +76,10 @@ class GraphForm(Form):
     def encode(self, expression: Graph) -> Program:
         """See `Form.encode`."""
         return encode(expression, self.layout)
+
+    def decode(self, encoded: Program) -> Graph:
+        """See `Form.decode`."""
+        return decode(encoded, self.layout)
 
     def values(self, encoded: Program, inputs: LossInputs, axis_name: str | None = None) -> Array:
         """See `Form.values`."""

@@ -118,6 +118,12 @@ class Space:
 
         return loss
 
+    def specialised(self, encoded: Mapping[str, PyTree]) -> Callable[..., Array] | None:
+        """The loss of one encoded candidate as a function of its own, see `compile`; None where a form cannot be decoded."""
+        if any(branch.form.decode is None for branch in self.branches):
+            return None
+        return self.compile({branch.name: branch.form.decode(encoded[branch.name]) for branch in self.branches})
+
     def _reduce(self, values: Mapping[str, Array], inputs: BranchInputs, axis_name: str | None) -> Array:
         terms = [branch.weight * mean_loss(values[branch.name], inputs[branch.name], axis_name) for branch in self.branches]
         return sum(terms[1:], terms[0])

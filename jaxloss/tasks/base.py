@@ -75,6 +75,8 @@ class Task:
       meanings: branch -> input -> what it is, in words for those who use a loss elsewhere, see `core.meanings`.
       independent_classes: branches whose classes are a question each, as with sigmoids: their predictions do not sum to one, and
         losses of a softmax, which would never hear of background, are refused there.
+      customary_losses: names of hand-crafted losses that people train such a task with: a search with prior knowledge begins with
+        those that its space can write (`Space.known_losses`); empty for all that the space knows.
       output_samples: `() -> OutputSamples`, made-up outputs of the network, the same at every call and for every division, whose
         gradients tell which losses are one on this task; every offered branch is in their inputs. None tells losses apart by
         their scores.
@@ -104,6 +106,7 @@ class Task:
     ranges: Mapping[str, Mapping[str, tuple[float, float]]] = dataclasses.field(default_factory=dict)
     meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     independent_classes: tuple[str, ...] = ()
+    customary_losses: tuple[str, ...] = ()
     output_samples: Callable[[], OutputSamples] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -34,6 +34,7 @@ from jaxloss.tasks.scored import Scored
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits", "prior")
 RANGES = {"prediction": (0.0, 1.0), "target": (0.0, 1.0), "prior": (0.0, 1.0)}
+CUSTOMARY_LOSSES = ("cross_entropy", "focal", "mae", "gce", "sce", "weighted_cross_entropy", "balanced_softmax")
 MEANINGS = {
     "prediction": meanings.SOFTMAX,
     "target": meanings.ONE_HOT,
@@ -142,6 +143,7 @@ def classification_of(
             native_convolution=network.native_convolution,
             ranges={BRANCH: RANGES},
             meanings={BRANCH: MEANINGS},
+            customary_losses=CUSTOMARY_LOSSES,
             output_samples=functools.partial(_output_samples, frequencies),
             details={
                 "num_train": len(splits[TRAIN]),

@@ -13,6 +13,9 @@ from jaxloss.core.types import Array
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.data.stream import is_streamed
 
+# One call per training, one per step, or three per step with a loss that is compiled for its candidate (`step_in_parts`).
+AUTO, WHOLE, STEPS, PARTS = DISPATCHES = ("auto", "whole", "steps", "parts")
+
 # So often the host asks for the flag of a step.
 STEPS_BETWEEN_FLAGS = 20
 
@@ -33,14 +36,14 @@ def resolve_dispatch(dispatch: str, task: Task) -> str:
       UserError: for `whole` where the training data are streamed: a loop on the device cannot fetch them.
     """
     if is_streamed(task.data):
-        if dispatch == "whole":
+        if dispatch == WHOLE:
             raise UserError(
                 "execution.dispatch=whole needs the training data on the device, and those of the task "
                 f"{task.name} are streamed: choose steps or auto"
             )
-        return "steps"
+        return STEPS if dispatch == AUTO else dispatch
     slow_loop = task.native_convolution and jax.default_backend() == "cpu"
-    return ("steps" if slow_loop else "whole") if dispatch == "auto" else dispatch
+    return (STEPS if slow_loop else WHOLE) if dispatch == AUTO else dispatch
 
 
 def dispatch_steps(step: Callable[[State], State], state: State, num_steps: int, most_ahead: int | None = None) -> State:

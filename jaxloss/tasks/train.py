@@ -7,7 +7,7 @@ outcome = training.run(encoded, learning_rate=0.1, start=0, data=task.data, eval
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +18,11 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_range
 from jaxloss.tasks.data.stream import StreamedRows, resident_arrays
-from jaxloss.tasks.dispatch import dispatch_steps, resolve_dispatch
+from jaxloss.tasks.dispatch import AUTO, PARTS, STEPS, WHOLE, dispatch_steps, resolve_dispatch
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, StateHandle, TrainState, with_key_data
+from jaxloss.tasks.step_in_parts import StepInParts
 from jaxloss.tasks.train_step import TrainStep
 
 
@@ -41,14 +42,18 @@ class Training(TrainStep):
         task: gives network, batches and scores; of its `data` it only matters whether they are streamed.
         family: a space, or a family of hand-crafted losses.
         settings: everything but the learning rate.
-        dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), or `auto`, see
-          `dispatch.resolve_dispatch`.
+        dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), `parts` (three calls,
+          with a loss compiled for its candidate; as `steps` where the family cannot, or over several devices), or `auto`:
+          `parts` where the loss's inputs are large and it would be `steps`, else see `dispatch.resolve_dispatch`.
         preparation: shared by the families of one task; its own by default.
         axis_name: device axis of a data-parallel training, whose batches are divided over the devices; None for one device.
         """
         super().__init__(task, family, settings, preparation or Preparation(task, settings), axis_name)
         self.dispatch = resolve_dispatch(dispatch, task)
         self.compilations = 0
+        specialised = getattr(family, "specialised", None) if axis_name is None else None
+        may_divide = specialised is not None and (self.dispatch == PARTS or (self.dispatch == STEPS and dispatch == AUTO))
+        self._parts = StepInParts(self, specialised, self._count) if may_divide else None
 
     def run(
         self,
@@ -133,11 +138,22 @@ class Training(TrainStep):
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """At most `num_steps` further steps: fewer where the training ends or is stopped before. `state` is given away."""
-        if self.dispatch == "whole":
+        if self.dispatch == WHOLE:
             return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
         if isinstance(train, StreamedRows):
             return self._advance_streamed(state, encoded, rate, train, num_steps)
-        return dispatch_steps(lambda state: self._step(state, encoded, rate, train), state, num_steps, self._most_ahead)
+        step = self._step_of(state, encoded, train)
+        return dispatch_steps(lambda state: step(state, encoded, rate, train), state, num_steps, self._most_ahead)
+
+    def _step_of(
+        self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None
+    ) -> Callable[..., TrainState]:
+        """One step, in one call or in parts."""
+        parts = self._parts
+        if parts is None or not parts.can(encoded):
+            return self._step
+        pays = self.dispatch == PARTS or parts.pays(state, train, streamed, self.preparation.num_steps(train))
+        return parts if pays else self._step
 
     def _advance_streamed(
         self, state: TrainState, encoded: PyTree, rate: Array, train: StreamedRows, num_steps: int
@@ -148,7 +164,8 @@ class Training(TrainStep):
         with train.batches(rows) as batches:
 
             def step(state: TrainState) -> TrainState:
-                return self._step(state, encoded, rate, train.resident, self._to_devices(next(batches)))
+                batch = self._to_devices(next(batches))
+                return self._step_of(state, encoded, train.resident, batch)(state, encoded, rate, train.resident, batch)
 
             # The batches of steps that wait are held on the device.
             return dispatch_steps(step, state, len(rows), min(train.prefetch, self._most_ahead or train.prefetch))
@@ -175,6 +192,10 @@ class Training(TrainStep):
         check_range(self.task, scores, "a trained network")
         return Outcome(scores[self.task.metric], scores, int(step), finite, end)
 
+    def _count(self) -> None:
+        """While tracing: once per compilation."""
+        self.compilations += 1
+
     # --- compiled --------------------------------------------------------------------------------------------------------------
 
     def _compile(self, function, **options):
@@ -187,7 +208,7 @@ class Training(TrainStep):
     @functools.cached_property
     def _whole(self):
         def whole(state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, num_steps: Array) -> TrainState:
-            self.compilations += 1  # counted while tracing: once per compilation
+            self._count()
             end = state.step + num_steps
             return jax.lax.while_loop(
                 lambda state: self.preparation.running(state, train) & (state.step < end),
@@ -202,7 +223,7 @@ class Training(TrainStep):
         def step(
             state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, streamed: PyTree | None = None
         ) -> TrainState:
-            self.compilations += 1  # counted while tracing: once per compilation
+            self._count()
             return self.step(state, encoded, learning_rate, train, streamed)
 
         return self._compile(step, donate_argnums=0)

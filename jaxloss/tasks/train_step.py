@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +63,12 @@ class TrainStep:
           train: what of the training data lies on the device.
           streamed: the examples of this step, where they do not lie there.
         """
-        loss, gradients, variables = self.gradients(state, encoded, train, streamed)
+        return self.after(state, *self.gradients(state, encoded, train, streamed), learning_rate, train)
+
+    def after(
+        self, state: TrainState, loss: Array, gradients: PyTree, variables: PyTree, learning_rate: Array, train: PyTree
+    ) -> TrainState:
+        """The state after a step whose loss, gradient and updated statistics are known, see `gradients`."""
         gradients = jax.tree.map(lambda leaf: leaf * state.loss_scale, gradients)
         running = self.preparation.running(state, train)
         healthy = jnp.isfinite(loss) & jnp.isfinite(gradient_norm(gradients))
@@ -104,8 +109,8 @@ class TrainStep:
         batch, forward_key = self.batch(state, train, streamed)
 
         def loss_of(params: PyTree) -> tuple[Array, PyTree]:
-            inputs, variables = self._forward({**state.variables, "params": params}, batch, forward_key)
-            return self._loss(encoded, inputs), variables
+            inputs, variables = self.forward(state, params, batch, forward_key)
+            return self.loss(functools.partial(self.family.loss, encoded), inputs), variables
 
         (loss, variables), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.variables["params"])
         if self.axis_name is None:
@@ -114,10 +119,14 @@ class TrainStep:
         loss, gradients = jax.lax.psum((loss, gradients), self.axis_name)
         return loss, gradients, {**variables, **jax.lax.pmean(statistics, self.axis_name)}
 
-    def _loss(self, encoded: PyTree, inputs: Mapping[str, LossInputs]) -> Array:
-        """The candidate's loss, and the losses that the task trains every candidate beside."""
+    def forward(self, state: TrainState, params: PyTree, batch: PyTree, key: Array) -> tuple[Mapping[str, LossInputs], PyTree]:
+        """What the network of the state with these parameters makes of a batch, and its updated statistics."""
+        return self._forward({**state.variables, "params": params}, batch, key)
+
+    def loss(self, function: Callable[..., Array], inputs: Mapping[str, LossInputs]) -> Array:
+        """The candidate's loss `(inputs, axis_name) -> scalar`, and the losses that the task trains every candidate beside."""
         auxiliary = self.task.auxiliary_losses
-        loss = self.family.loss(encoded, {name: one for name, one in inputs.items() if name not in auxiliary}, self.axis_name)
+        loss = function({name: one for name, one in inputs.items() if name not in auxiliary}, self.axis_name)
         return sum((function(inputs[name], self.axis_name) for name, function in auxiliary.items()), loss)
 
     def batch(self, state: TrainState, train: PyTree, streamed: PyTree | None = None) -> tuple[PyTree, Array]:

@@ -60,6 +60,7 @@ def config_of(path, data_dir, overrides):
 def test_each_config_passes_the_checks_of_a_run(data_dir, path, overrides):
     plan = make_plan(config_of(path, data_dir, overrides))
     assert plan.task.offers.keys() == {"segmentation"}
+    assert (plan.space.known_losses["dice"] in plan.seeds) == plan.config.search.prior_knowledge
     assert plan.task.metric == overrides.get("task.segmentation.metric", "mean_iou")
 
 

@@ -104,6 +104,7 @@ def make_pose(settings: PoseSettings, context: TaskContext = NO_RUN) -> Task:
             meanings=MEANINGS,
             independent_classes=tuple(OFFERS),
             pictures=pictures,
+            customary_losses=("mse", "absolute_error"),
             output_samples=functools.partial(heatmap_samples, inputs),
             details={
                 **{f"num_{name}": len(splits[name]) for name in SPLITS},

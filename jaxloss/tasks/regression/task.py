@@ -100,6 +100,7 @@ def regression_of(source: MeasuredSource, network: Network, scored: Scored, sett
             with_division=build,
             native_convolution=network.native_convolution,
             meanings=MEANINGS,
+            customary_losses=("mse", "absolute_error", "log_cosh", "cauchy", "welsch"),
             output_samples=functools.partial(output_samples, num_targets),
             details={
                 **{f"num_{name}": len(splits[name][TARGET]) for name in SPLITS},

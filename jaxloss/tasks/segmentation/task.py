@@ -98,6 +98,7 @@ def make_segmentation(settings: SegmentationSettings, context: TaskContext = NO_
             native_convolution=network.native_convolution,
             ranges={BRANCH: RANGES},
             meanings={BRANCH: inputs.meanings},
+            customary_losses=("cross_entropy", "weighted_cross_entropy", "focal", "dice", "soft_jaccard"),
             output_samples=functools.partial(dense_samples, inputs, frequencies),
             details={
                 **{f"num_{name}": len(part) for name, part in splits.items()},
