@@ -11,6 +11,7 @@ from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
+from jaxloss.config.execution import prepare_process
 from jaxloss.config.given_task import refuse_another_task, with_given_task
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
@@ -166,6 +167,7 @@ def run(
     check_run(config)
     if task is not None:
         refuse_another_task(config, workdir)
+    prepare_process(config)
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
     plan = make_plan(config, task)

@@ -78,7 +78,12 @@ class ExecutionFactory:
 
 
 def choose(
-    mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], factory: ExecutionFactory
+    mode: str,
+    lanes: int,
+    most_lanes: int | None,
+    examples: Sequence[Trial],
+    factory: ExecutionFactory,
+    most_devices: int | None = None,
 ) -> tuple[Parallelism, Mapping[str, Any]]:
     """The parallelism of a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
 
@@ -89,12 +94,14 @@ def choose(
       most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
       examples: trials of the kind that is to come.
       factory: of the executions.
+      most_devices: that an execution may take, None for all of this process.
 
     Raises:
       UserError: for a mode that needs several devices where there is one, or the training data on the device where they are
         streamed.
     """
-    devices, streamed = jax.local_device_count(), is_streamed(factory.task.data)
+    devices = min(jax.local_device_count(), most_devices or jax.local_device_count())
+    streamed = is_streamed(factory.task.data)
     if mode == AUTO:
         mode = SERIAL if streamed or jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
     if mode in (PMAP, DATA_PARALLEL) and devices < 2:

@@ -99,7 +99,7 @@ class DataParallelExecution(SerialExecution):
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
-        self._check(trials)
+        self.check(trials)
         return map(self._run_one, trials)
 
     def _fresh(self, seed: int, train: PyTree) -> TrainState:

@@ -3,10 +3,14 @@
 import dataclasses
 
 from jaxloss.core.conditions import when
+from jaxloss.core.errors import UserError
 from jaxloss.core.settings import Settings, setting
 
 AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE = "auto", "serial", "vmap", "pmap", "data_parallel", "measure"
 EXECUTION_MODES = (AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE)
+# Where the trainings are carried out.
+LOCAL, RAY = "local", "ray"
+EXECUTORS = (LOCAL, RAY)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,8 @@ class ExecutionSettings(Settings, section="execution"):
     )
     workers: int = setting(
         0,
-        "Trainings side by side (serial); 0: one per core, at most 4. The results do not depend on it",
+        "Trainings side by side (serial); 0: one per core, at most 4. With executor=ray: workers; 0: one per accelerator of "
+        "the cluster, or per core where it has none. The results do not depend on it",
         low=0,
         high=1_024,
         may_change=True,
@@ -37,3 +42,24 @@ class ExecutionSettings(Settings, section="execution"):
     dispatch: str = setting(
         "auto", "One call per training (whole), one per step (steps), or what suits", choices=("auto", "whole", "steps")
     )
+    executor: str = setting(
+        LOCAL,
+        "local: trainings in this process. ray: on workers of a Ray cluster, each with one device of its own and carrying "
+        "trainings out by execution.mode. On devices of one kind the results do not depend on it",
+        choices=EXECUTORS,
+        may_change=True,
+    )
+    address: str = setting(
+        "",
+        "Of the Ray cluster: HOST:PORT of its head, auto for the one that this machine belongs to; empty starts one here",
+        may_change=True,
+        acts_when=(when("execution.executor", RAY),),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.executor == RAY and self.mode in (PMAP, DATA_PARALLEL):
+            raise UserError(
+                f"execution.executor=ray gives each worker one device, and execution.mode={self.mode} needs several: choose "
+                "serial, vmap, measure or auto"
+            )
