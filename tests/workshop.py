@@ -16,8 +16,8 @@ TINY = Path(__file__).parent / "configs/tiny.py"
 class Workshop:
     """The compiled parts of a search, shared by all searches of a test."""
 
-    def __init__(self, config=TINY):
-        self.plan = make_plan(load_config(str(config)))
+    def __init__(self, config=TINY, overrides=None):
+        self.plan = make_plan(load_config(str(config), overrides))
         self.config = self.plan.config
         self.execution = make_execution(self.config, self.plan.task)
         self.cascades = self.plan.make_cascades()
