@@ -14,11 +14,18 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is absent: pip install jaxloss[ray]"),
 ]
+SHORT = ("--config.search.control=False", "--config.search.num_trainings=3", "--config.comparison.tuning_trainings=1")
 ONE, OTHER = "seed=0,learning_rate=0.03", "seed=1,learning_rate=0.03"
 
 
 def start(workdir, *arguments):
-    command = ["--config=tests/configs/tiny_sweep.py", f"--workdir={workdir}", "--where=learning_rate=0.03", "--parallel=2"]
+    command = [
+        "--config=tests/configs/tiny_sweep.py",
+        f"--workdir={workdir}",
+        "--where=learning_rate=0.03",
+        "--parallel=2",
+        *SHORT,
+    ]
     return subprocess.Popen(
         [sys.executable, "-m", "jaxloss.sweep", *command, *arguments],
         stderr=subprocess.PIPE,
