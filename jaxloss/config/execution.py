@@ -5,20 +5,25 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 
 from jaxloss.config import wiring
+from jaxloss.config.check_run import set_beside_its_file
+from jaxloss.config.drawn import drawn_config
+from jaxloss.config.presets import with_preset
 from jaxloss.config.schema import read
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import ExecutionFactory, Parallelism, check_lanes, choose
+from jaxloss.execution.followers import LeadingExecution, follow
 from jaxloss.execution.ray_execution import RayExecution
-from jaxloss.execution.settings import PMAP, RAY, VMAP
+from jaxloss.execution.settings import ALONE, DATA_PARALLEL, GIVEN, PMAP, RAY, VMAP, DistributedSettings
 from jaxloss.execution.worker import Recipe
 from jaxloss.spaces.base import Space
+from jaxloss.tasks import context
 from jaxloss.tasks.base import SEARCH_EVAL, Task
-from jaxloss.tasks.context import GIVEN
 from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
@@ -64,12 +69,44 @@ def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parall
 
 
 def prepare_process(config: Config) -> None:
-    """Sets what JAX reads as it looks for its devices; affects the whole process.
+    """What comes before JAX looks for its devices; affects the whole process.
 
-    A worker of this machine may have the same accelerator: neither takes its memory in advance.
+    Under Ray, a worker of this machine may have the same accelerator: neither takes its memory in advance.
+
+    Raises:
+      UserError: the other processes of the run cannot be found.
     """
     if config.execution.executor == RAY:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    settings = read(config, DistributedSettings)
+    if settings.start != ALONE and not jax.distributed.is_initialized():
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        given = (settings.coordinator, settings.num_processes, settings.process_id) if settings.start == GIVEN else ()
+        try:
+            jax.distributed.initialize(*given)
+        except (RuntimeError, ValueError) as error:
+            why = (str(error).splitlines() or [""])[0]
+            raise UserError(f"execution.distributed.start={settings.start} finds no other processes: {why}") from error
+
+
+def follows(config: Config) -> bool:
+    """Whether this process follows process 0 of a run, and has no archive; asked after `prepare_process`."""
+    return config.execution.distributed.start != ALONE and jax.process_index() > 0
+
+
+def follow_leader(config: Config) -> None:
+    """Does what process 0 does until it is done.
+
+    Raises:
+      UserError: a part of the config cannot be made here.
+    """
+    config = drawn_config(with_preset(config, set_beside_its_file(config) or ()))
+
+    def make(task: Task, settings: TrainingSettings, dispatch: str) -> Execution:
+        factory = ExecutionFactory(task, settings, 1, dispatch)
+        return factory.make(Parallelism(DATA_PARALLEL, devices=jax.device_count()))
+
+    follow(Recipe(_MAKER, config.to_dict(), config.execution.dispatch), make)
 
 
 def refuse_elsewhere(config: Config) -> None:
@@ -78,7 +115,7 @@ def refuse_elsewhere(config: Config) -> None:
     Raises:
       UserError: it does, and they are.
     """
-    if config.execution.executor == RAY and config.task.name == GIVEN:
+    if config.execution.executor == RAY and config.task.name == context.GIVEN:
         raise UserError(
             "execution.executor=ray makes the task on other machines, from its name, and a task that a program hands over has "
             "none: name a factory of yours in its place, task.name=module:factory"
@@ -86,6 +123,8 @@ def refuse_elsewhere(config: Config) -> None:
 
 
 def _make(config: Config, factory: ExecutionFactory, parallelism: Parallelism) -> Execution:
+    if parallelism.mode == DATA_PARALLEL and jax.process_count() > 1:
+        return LeadingExecution(*factory.data_parallel(parallelism))
     local = factory.make(parallelism)
     if config.execution.executor != RAY:
         return local

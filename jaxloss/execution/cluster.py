@@ -89,7 +89,7 @@ def _check_answers(address: str) -> None:
 def _local(places: int) -> dict[str, Any]:
     """Arguments of `ray.init` for a cluster of this machine, of the devices that JAX has here."""
     # They do the work that this process would do: by default, Ray has its workers yield to all others of the machine.
-    os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ.setdefault("RAY_worker_niceness", str(os.nice(0)) if hasattr(os, "nice") else "0")
     on_gpu = jax.default_backend() == "gpu"
     num_gpus = min(places or math.inf, jax.local_device_count()) if on_gpu else 0
     num_cpus = max(places or min(4, os.cpu_count() or 1), num_gpus)

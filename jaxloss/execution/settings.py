@@ -11,6 +11,51 @@ EXECUTION_MODES = (AUTO, SERIAL, VMAP, PMAP, DATA_PARALLEL, MEASURE)
 # Where the trainings are carried out.
 LOCAL, RAY = "local", "ray"
 EXECUTORS = (LOCAL, RAY)
+# How the processes of one run find each other.
+ALONE, GIVEN, AUTOMATIC = "alone", "given", "automatic"
+
+
+@dataclasses.dataclass(frozen=True)
+class DistributedSettings(Settings, section="execution.distributed", acts_when=(when("execution.mode", DATA_PARALLEL),)):
+    """Several processes that carry out each training together, with a share of the batch each."""
+
+    start: str = setting(
+        ALONE,
+        "alone: one process. given: by the keys below. automatic: what JAX finds on TPU pods, under SLURM and Open MPI",
+        choices=(ALONE, GIVEN, AUTOMATIC),
+        may_change=True,
+    )
+    coordinator: str = setting(
+        "",
+        "HOST:PORT of process 0, which holds the archive",
+        may_change=True,
+        acts_when=(when("execution.distributed.start", GIVEN),),
+    )
+    num_processes: int = setting(
+        1, "How many there are", low=1, high=100_000, may_change=True, acts_when=(when("execution.distributed.start", GIVEN),)
+    )
+    process_id: int = setting(
+        0,
+        "The number of this one, from 0",
+        low=0,
+        high=99_999,
+        may_change=True,
+        acts_when=(when("execution.distributed.start", GIVEN),),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.start != GIVEN:
+            return
+        host, _, port = self.coordinator.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise UserError(
+                f"config key {self.key('coordinator')} must be HOST:PORT of the machine of process 0, not '{self.coordinator}'"
+            )
+        if self.process_id >= self.num_processes:
+            raise UserError(
+                f"config key {self.key('process_id')} must be below num_processes, {self.num_processes}, not {self.process_id}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +100,8 @@ class ExecutionSettings(Settings, section="execution"):
         may_change=True,
         acts_when=(when("execution.executor", RAY),),
     )
+
+    distributed: DistributedSettings = dataclasses.field(default_factory=DistributedSettings)
 
     def __post_init__(self):
         super().__post_init__()
