@@ -104,6 +104,7 @@ def test_what_may_change_when_a_run_is_continued():
         "quiet",
         "compilation_cache",
     }
+    others |= {f"execution.distributed.{name}" for name in default_config().execution.distributed}
     assert set(MAY_CHANGE) == comparison | others
     assert len(MAY_CHANGE) == len(set(MAY_CHANGE))
 

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is absent: pip install jaxloss[ray]"),
 ]
-SHORT = ("--config.search.control=False", "--config.search.num_trainings=3", "--config.comparison.tuning_trainings=1")
+SHORT = ("--config.search.control=False", "--config.search.num_trainings=3")
 ONE, OTHER = "seed=0,learning_rate=0.03", "seed=1,learning_rate=0.03"
 
 
