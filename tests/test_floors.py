@@ -38,7 +38,7 @@ THIRD_PARTIES = {
     "spaces": {"jax", "numpy"},
     "filters": {"jax", "numpy", "optax"},
     "search": {"numpy"},
-    "execution": {"jax", "ray"},
+    "execution": {"jax", "numpy", "ray"},
     "systems": {"jax", "numpy", "flax", "optax", "scipy"},
 }
 # Loaded only inside the function that needs them.
