@@ -135,8 +135,13 @@ def _run(path: str, overrides: dict[str, str], workdir: str, command: str, resta
     with interrupts_wait():
         from jaxloss.api.results import run
         from jaxloss.cli.progress import ConsoleProgress
+        from jaxloss.config.execution import follow_leader, follows, prepare_process
         from jaxloss.report.table import print_summary
 
+    prepare_process(config)
+    if follows(config):
+        follow_leader(config)
+        return 0
     progress = ConsoleProgress(quiet=config.quiet)
     results = run(config, workdir, progress, command, restart)
     print_summary(results.summary)

@@ -11,7 +11,7 @@ from jaxloss.core.interrupts import INTERRUPTED, interrupts_wait, leave, raise_i
 
 USAGE = (
     "usage: python -m jaxloss.sweep --config=FILE --workdir=DIR [--parallel=N] [--where=KEY=VALUE] [--transfer] [--show] "
-    "[--config.KEY=VALUE ...]"
+    "[--executor=ray] [--address=ADDRESS] [--config.KEY=VALUE ...]"
 )
 HELP = f"""{USAGE}
 
@@ -19,9 +19,14 @@ HELP = f"""{USAGE}
                {{key: value}}
   --workdir    folder of the runs; what is finished there is not done again, and what was stopped goes on
   --parallel   how many runs at a time, 1 by default
+  --executor   local (by default), or ray: on the machines of a Ray cluster, which share the folder of the runs
+  --address    of that cluster: HOST:PORT of its head, or auto; by default one of this machine alone is started
   --where      only the runs with this value, such as --where=seed=0; several times for several keys
   --transfer   afterwards, all losses that were found are compared on all tasks of the sweep
   --show       runs nothing: the table, the page and the CSV of what is there"""
+
+_ARGUMENTS = ("config", "workdir", "parallel", "executor", "address", "where", "transfer", "show")
+_EXECUTORS = ("local", "ray")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,8 +60,8 @@ def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], di
         elif name == "where" and "=" in value:
             key, _, wanted = value.partition("=")
             where[key] = wanted
-        elif name not in ("config", "workdir", "parallel", "where", "transfer", "show"):
-            raise unknown("argument", f"--{name}", ("--config", "--workdir", "--parallel", "--where", "--transfer", "--show"))
+        elif name not in _ARGUMENTS:
+            raise unknown("argument", f"--{name}", [f"--{known}" for known in _ARGUMENTS])
         elif not value or name in ("where", "transfer", "show"):
             raise UserError(f"the argument '{argument}' is not complete. {USAGE}")
         else:
@@ -66,6 +71,10 @@ def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], di
             raise UserError(f"--{name} is missing. {USAGE}")
     if not single.get("parallel", "1").isdecimal() or int(single.get("parallel", "1")) < 1:
         raise UserError(f"--parallel must be a whole number above 0, not '{single['parallel']}'")
+    if single.get("executor", "local") not in _EXECUTORS:
+        raise unknown("--executor", single["executor"], _EXECUTORS)
+    if "address" in single and single.get("executor") != "ray":
+        raise UserError("--address is that of a Ray cluster: it needs --executor=ray")
     return single, where, overrides, switches
 
 
@@ -78,7 +87,8 @@ def _run(given: Sequence[str], command: str) -> int:
     def message(text: str) -> None:
         print(text, file=sys.stderr)
 
-    sweep = Sweep(single["config"], Path(single["workdir"]), int(single.get("parallel", "1")), overrides, message)
+    parallel, place = int(single.get("parallel", "1")), (single.get("executor", "local"), single.get("address", ""))
+    sweep = Sweep(single["config"], Path(single["workdir"]), parallel, overrides, message, *place)
     points, across, failed = sweep.points(where), [], {}
     if "show" not in switches:
         failed = sweep.run(points)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.benchmarks import common, dense_training, everything, interpreter, population, rejection, simulation
+from experiments.benchmarks import cluster, common, dense_training, everything, interpreter, population, rejection, simulation
 from experiments.equivalence import memory
 from jaxloss.core.errors import UserError
 from jaxloss.execution.base import Trial
@@ -140,6 +140,22 @@ def test_memory_of_rejected_losses(tmp_path, capsys):
     assert 200 > results["with_inputs"] >= results["with_gradient"] > results["passing"] > 0
     assert {row["memory"] for row in results["rows"]} >= {"norms, 2 digits", "signed sketch, 4 digits"}
     assert "have a gradient" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is absent: pip install jaxloss[ray]")
+def test_cluster(tmp_path, capsys, monkeypatch):
+    """Threads and workers give the same scores."""
+    monkeypatch.setattr(cluster, "_REPEATS", 1)
+    monkeypatch.setattr(cluster, "WAYS", ((cluster.LOCAL, 1), (cluster.RAY, 2)))
+    cluster.main(["--trainings", "3", "--epochs", "1", "--json", str(tmp_path / "out.json")])
+    results = json.loads((tmp_path / "out.json").read_text())
+    assert results.keys() > FACTS
+    assert [(row["executor"], row["workers"], row["same_scores"]) for row in results["rows"]] == [
+        ("local", 1, True),
+        ("ray", 2, True),
+    ]
+    assert "ray 2: " in capsys.readouterr().out
 
 
 def test_everything_names_existing_benchmarks(tmp_path, capsys):

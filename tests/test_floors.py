@@ -38,11 +38,11 @@ THIRD_PARTIES = {
     "spaces": {"jax", "numpy"},
     "filters": {"jax", "numpy", "optax"},
     "search": {"numpy"},
-    "execution": {"jax"},
+    "execution": {"jax", "numpy", "ray"},
     "systems": {"jax", "numpy", "flax", "optax", "scipy"},
 }
 # Loaded only inside the function that needs them.
-NEVER_AT_IMPORT = {"grain", "torch", "tensorflow", "tensorflow_datasets"}
+NEVER_AT_IMPORT = {"grain", "ray", "torch", "tensorflow", "tensorflow_datasets"}
 
 
 def modules():

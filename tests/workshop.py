@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config import wiring
+from jaxloss.config.execution import make_execution
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.runs import Archive
@@ -15,10 +16,10 @@ TINY = Path(__file__).parent / "configs/tiny.py"
 class Workshop:
     """The compiled parts of a search, shared by all searches of a test."""
 
-    def __init__(self, config=TINY):
-        self.plan = make_plan(load_config(str(config)))
+    def __init__(self, config=TINY, overrides=None):
+        self.plan = make_plan(load_config(str(config), overrides))
         self.config = self.plan.config
-        self.execution = wiring.make_execution(self.config, self.plan.task)
+        self.execution = make_execution(self.config, self.plan.task)
         self.cascades = self.plan.make_cascades()
 
     def loop(self, archive, execution=None, chooser=None, **changes):

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 
 from jaxloss.api.losses import Loss, loss_of
@@ -11,6 +12,7 @@ from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
+from jaxloss.config.execution import follows, prepare_process
 from jaxloss.config.given_task import refuse_another_task, with_given_task
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
@@ -166,6 +168,12 @@ def run(
     check_run(config)
     if task is not None:
         refuse_another_task(config, workdir)
+    prepare_process(config)
+    if follows(config):
+        raise UserError(
+            f"process {jax.process_index()} of several only follows process 0: start each with python -m jaxloss.launch, "
+            "in place of run"
+        )
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
     plan = make_plan(config, task)

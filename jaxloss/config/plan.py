@@ -7,15 +7,16 @@ import jax
 import ml_collections
 import numpy as np
 
-from jaxloss.config import wiring
+from jaxloss.config import execution, wiring
 from jaxloss.config.check_run import set_beside_its_file
 from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
-from jaxloss.config.fixed import refuse_independent, with_fixed_losses
+from jaxloss.config.fixed import refuse_independent
 from jaxloss.config.lockstep import check_lockstep
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.config.seeds import given_seeds, seeds_of, unwritable
+from jaxloss.config.worker import make_trained_task
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.names import import_factory
@@ -37,7 +38,7 @@ from jaxloss.study.plan import Plan
 from jaxloss.symbolic.reading import check_reading
 from jaxloss.systems.registry import PUBLISHED as PUBLISHED_FORMULAS
 from jaxloss.tasks.base import TRAIN, Task
-from jaxloss.tasks.check import check_task, on_division
+from jaxloss.tasks.check import check_task
 from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
@@ -67,6 +68,7 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
     config = with_preset(given, set_beside_its_file(given) or ())
     by_preset = set_by_preset(given, config) if config.search.preset != PAPER else []
     config = drawn_config(config)
+    execution.refuse_elsewhere(config)
     space = wiring.make_space(config)
     if config.mode == "search":
         wiring.make_search(config, space, given_seeds(config, space), config.search.name)
@@ -76,8 +78,7 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
     if config.mode == "lockstep":
         check_lockstep(config, space)
     contenders = _contenders(config, space)
-    task = with_fixed_losses(given_task or wiring.make_task(config), space.fixed_losses)
-    task = on_division(task, config.comparison.divisions[0])
+    task = make_trained_task(config, space, given_task)
     _check_parts(config, space, task)
     calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
     for contender in (*contenders, *([calibration] if calibration else [])):
@@ -104,15 +105,15 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
         contenders,
         budget=wiring.make_budget(config),
         comparison=read(config, ComparisonSettings),
-        choose_parallelism=functools.partial(wiring.choose_parallelism, config, space, task),
-        make_execution=functools.partial(wiring.make_execution, config, task),
+        choose_parallelism=functools.partial(execution.choose_parallelism, config, space, task),
+        make_execution=functools.partial(execution.make_execution, config, task),
         make_cascades=functools.partial(wiring.make_cascades, config, space, task),
         make_search=functools.partial(wiring.make_search, config, space, seeds),
         make_chooser=functools.partial(make_chooser, config, space, own_first=_CHOICE in by_preset),
         calibration=calibration,
         seeds=seeds,
         lockstep=read(config, LockstepSettings),
-        make_longer_execution=functools.partial(wiring.make_longer_execution, config, task),
+        make_longer_execution=functools.partial(execution.make_longer_execution, config, task),
         remarks=tuple(_remarks(config, space, task, by_preset)),
     )
 

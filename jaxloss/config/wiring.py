@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 import ml_collections
@@ -18,9 +17,6 @@ from jaxloss.core.form import Expression
 from jaxloss.core.names import call_factory, import_factory, takes
 from jaxloss.core.problem import RejectionProblem
 from jaxloss.core.settings import Settings
-from jaxloss.execution.base import Execution, Trial
-from jaxloss.execution.choice import ExecutionFactory, Parallelism, check_lanes, choose
-from jaxloss.execution.settings import PMAP, VMAP
 from jaxloss.filters.base import Filter, Screened
 from jaxloss.filters.cascade import Cascade
 from jaxloss.filters.check import ask, check_filter, check_names
@@ -36,16 +32,12 @@ from jaxloss.search.restarts import label_of, seed_of
 from jaxloss.spaces.base import Branch, Space
 from jaxloss.spaces.check_fields import check_space_fields
 from jaxloss.systems.registry import SYSTEMS
-from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task
+from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check_problem import problem_errors
 from jaxloss.tasks.context import GIVEN, TaskContext
 from jaxloss.tasks.registry import TASKS
-from jaxloss.tasks.settings import TrainingSettings
 
 Config = ml_collections.ConfigDict
-
-# Random candidates on which executions are tried.
-_EXAMPLES = 16
 
 
 def make_task(config: Config) -> Task:
@@ -158,44 +150,6 @@ def _starts(config: Config) -> Iterator[tuple[int, int]]:
         )
     for index in range(search.seeds_per_candidate):
         yield config.seed + index, divisions[index % search.divisions_per_candidate]
-
-
-def make_execution(config: Config, task: Task, parallelism: Parallelism | None = None) -> Execution:
-    """How trainings are carried out; `parallelism` is what the run has pinned, if it has."""
-    return _execution_factory(config, task).make(parallelism or choose_parallelism(config, make_space(config), task)[0])
-
-
-def make_longer_execution(config: Config, task: Task, parallelism: Parallelism, factor: float) -> Execution:
-    """An execution whose trainings are so many times longer, see `TrainingSettings.longer`."""
-    factory = _execution_factory(config, task)
-    return dataclasses.replace(factory, settings=factory.settings.longer(factor)).make(parallelism)
-
-
-def choose_parallelism(config: Config, space: Space, task: Task) -> tuple[Parallelism, Mapping[str, Any]]:
-    """The parallelism of a new run, and what was measured to find it, see `execution.choice.choose`.
-
-    Raises:
-      UserError: for a mode that needs more devices than there are.
-    """
-    most_lanes = None
-    if config.mode == "search":
-        search = make_search(config, space, (), config.search.name)
-        most_lanes = (search.kept or search.generation_size) * config.search.seeds_per_candidate
-    elif config.mode == "lockstep":
-        most_lanes = config.lockstep.num_samples
-    generator = np.random.default_rng(config.seed)
-    drawn = [space.draw(generator) for _ in range(_EXAMPLES)]
-    rate, division = config.training.learning_rate, config.comparison.divisions[0]
-    examples = [Trial(space, space.encode(candidate), rate, config.seed, division, SEARCH_EVAL) for candidate in drawn]
-    factory, lanes = _execution_factory(config, task), config.execution.lanes
-    if config.mode == "lockstep" and lanes and config.execution.mode in (VMAP, PMAP):
-        check_lanes(lanes, examples[0], factory)
-    return choose(config.execution.mode, lanes, most_lanes, examples, factory)
-
-
-def _execution_factory(config: Config, task: Task) -> ExecutionFactory:
-    workers = config.execution.workers or min(4, os.cpu_count() or 1)
-    return ExecutionFactory(task, read(config, TrainingSettings), workers, config.execution.dispatch)
 
 
 def make_problems(config: Config, task: Task) -> Callable[[str], Mapping[str, RejectionProblem]]:

@@ -62,14 +62,20 @@ def memory_needed(compiled: Callable[..., PyTree], *arguments: PyTree) -> int:
     return held + analysis.temp_size_in_bytes
 
 
-def over_devices(function: Callable[..., PyTree], num_devices: int, **options) -> Callable[..., PyTree]:
+def over_devices(
+    function: Callable[..., PyTree], num_devices: int, across_processes: bool = False, **options
+) -> Callable[..., PyTree]:
     """Compiles a function for arguments and results with a leading axis `[num_devices]`, one slice for each device.
 
     Args:
       function: pure, of the slices.
       num_devices: 1 is a plain `jit`, more is a `pmap`, in which `DEVICE_AXIS` names the devices.
+      across_processes: whether `DEVICE_AXIS` runs over the devices of all processes that were started together, each of which
+        calls this with slices for its own `num_devices`.
       options: of both, such as `donate_argnums`.
     """
+    if across_processes:
+        return jax.pmap(function, DEVICE_AXIS, **options)
     if num_devices > 1:
         # Arguments have to lie on the devices from the first call on, see `spread`: others would be compiled for once more.
         return jax.pmap(function, DEVICE_AXIS, devices=jax.local_devices()[:num_devices], **options)

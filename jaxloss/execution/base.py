@@ -77,6 +77,9 @@ class Execution(Protocol):
             handle does not fit.
         """
 
+    def check(self, trials: Sequence[Trial]) -> None:
+        """Raises a UserError for the first trial that cannot be carried out."""
+
     @property
     def compilations(self) -> dict[str, int]:
         """`training FAMILY` -> how often its training was compiled."""
@@ -144,8 +147,8 @@ class Resources:
         """See `Execution.steps_per_epoch`."""
         return self._preparation.steps_per_epoch(self._train_shapes(division))
 
-    def _check(self, trials: Sequence[Trial]) -> None:
-        """Raises a UserError for the first trial that cannot be carried out."""
+    def check(self, trials: Sequence[Trial]) -> None:
+        """See `Execution.check`."""
         for trial in trials:
             if isinstance(trial.start, StateHandle):
                 trial.start.check(self.handle_like(trial.division))

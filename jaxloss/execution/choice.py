@@ -67,18 +67,32 @@ class ExecutionFactory:
         if parallelism.mode == SERIAL:
             return SerialExecution(self.task, self.settings, self.workers, self.dispatch)
         if parallelism.mode == DATA_PARALLEL:
-            if parallelism.devices > jax.local_device_count():
-                raise UserError(
-                    f"this run divides its batches over {parallelism.devices} devices, and there are {jax.local_device_count()}: "
-                    "go on where there are as many"
-                )
-            return DataParallelExecution(self.task, self.settings, parallelism.devices, self.workers, self.dispatch)
+            return DataParallelExecution(*self.data_parallel(parallelism))
         devices = jax.local_device_count() if parallelism.mode == PMAP else 1
         return PopulationExecution(self.task, self.settings, parallelism.lanes, devices, self.workers, self.dispatch)
 
+    def data_parallel(self, parallelism: Parallelism) -> tuple[Any, ...]:
+        """The arguments of a `DataParallelExecution`, over all processes that were started together.
+
+        Raises:
+          UserError: when there are fewer devices than it was chosen for; of several processes, another number.
+        """
+        processes, wanted = jax.process_count(), parallelism.devices
+        if wanted > jax.device_count() or (processes > 1 and wanted != jax.device_count()):
+            raise UserError(
+                f"this run divides its batches over {wanted} devices, and there are {jax.device_count()}: go on where there are "
+                "as many"
+            )
+        return self.task, self.settings, wanted // processes, self.workers, self.dispatch, processes
+
 
 def choose(
-    mode: str, lanes: int, most_lanes: int | None, examples: Sequence[Trial], factory: ExecutionFactory
+    mode: str,
+    lanes: int,
+    most_lanes: int | None,
+    examples: Sequence[Trial],
+    factory: ExecutionFactory,
+    most_devices: int | None = None,
 ) -> tuple[Parallelism, Mapping[str, Any]]:
     """The parallelism of a new run, and for `measure` what was measured: mode -> seconds for one step of one training.
 
@@ -89,12 +103,14 @@ def choose(
       most_lanes: trainings that are ever asked for at a time, where that is known: further lanes would stay empty.
       examples: trials of the kind that is to come.
       factory: of the executions.
+      most_devices: that an execution may take, None for all of this process.
 
     Raises:
       UserError: for a mode that needs several devices where there is one, or the training data on the device where they are
         streamed.
     """
-    devices, streamed = jax.local_device_count(), is_streamed(factory.task.data)
+    devices = min(jax.device_count(), most_devices or jax.device_count())
+    streamed = is_streamed(factory.task.data)
     if mode == AUTO:
         mode = SERIAL if streamed or jax.default_backend() == "cpu" else PMAP if devices > 1 else VMAP
     if mode in (PMAP, DATA_PARALLEL) and devices < 2:
@@ -118,7 +134,7 @@ def _of_mode(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[T
         devices = jax.local_device_count() if mode == PMAP else 1
         most = MOST_LANES if most_lanes is None else -(-most_lanes // devices)
         return Parallelism(mode, lanes or derived_lanes(most, examples[0], factory))
-    return Parallelism(mode, devices=jax.local_device_count() if mode == DATA_PARALLEL else 1)
+    return Parallelism(mode, devices=jax.device_count() if mode == DATA_PARALLEL else 1)
 
 
 def derived_lanes(most: int, example: Trial, factory: ExecutionFactory) -> int:

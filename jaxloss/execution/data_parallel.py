@@ -25,9 +25,9 @@ from jaxloss.tasks.train import Training
 class _Preparation(Preparation):
     """The same state on every device."""
 
-    def __init__(self, task: Task, settings: TrainingSettings, num_devices: int):
+    def __init__(self, task: Task, settings: TrainingSettings, num_devices: int, num_processes: int):
         super().__init__(task, settings)
-        self.num_devices = num_devices
+        self.num_devices, self.num_processes = num_devices, num_processes
 
     @functools.cached_property
     def begin(self):
@@ -48,8 +48,9 @@ class DataParallelTraining(Training):
 
     def __init__(self, task: Task, family: LossFamily, settings: TrainingSettings, dispatch: str, preparation: _Preparation):
         """See `Training`."""
-        self.num_devices = preparation.num_devices
-        super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if self.num_devices > 1 else None)
+        self.num_devices, self.across = preparation.num_devices, preparation.num_processes > 1
+        divided = self.across or self.num_devices > 1
+        super().__init__(task, family, settings, dispatch, preparation, DEVICE_AXIS if divided else None)
 
     @property
     def _most_ahead(self) -> int | None:
@@ -72,35 +73,44 @@ class DataParallelTraining(Training):
         return super().advance(state, encoded, rate, train, num_steps)
 
     def _compile(self, function, **options):
-        return over_devices(function, self.num_devices, **options)
+        return over_devices(function, self.num_devices, self.across, **options)
 
 
 class DataParallelExecution(SerialExecution):
     """Trains one network after the other, each on all devices."""
 
-    def __init__(self, task: Task, settings: TrainingSettings, num_devices: int, workers: int = 1, dispatch: str = "auto"):
+    def __init__(
+        self,
+        task: Task,
+        settings: TrainingSettings,
+        num_devices: int,
+        workers: int = 1,
+        dispatch: str = "auto",
+        num_processes: int = 1,
+    ):
         """Args:
         task: what is trained.
         settings: everything but the learning rate.
-        num_devices: `D`, over which a batch is divided.
+        num_devices: `D`, of this process, over which a batch is divided.
         workers: threads for the filters.
         dispatch: see `Training`.
+        num_processes: that carry the same trainings out, each with `D` devices of its own; the batch is divided over them all.
 
         Raises:
           UserError: when a batch cannot be divided evenly.
         """
-        self.num_devices = num_devices
+        self.num_devices, self.num_processes = num_devices, num_processes
         super().__init__(task, settings, workers, dispatch)
-        batch_size = self._preparation.batch_size(resident_arrays(task.data[TRAIN]))
-        if batch_size % num_devices:
+        batch_size, number = self._preparation.batch_size(resident_arrays(task.data[TRAIN])), num_devices * num_processes
+        if batch_size % number:
             raise UserError(
-                f"execution.mode=data_parallel divides a batch over {num_devices} devices, but the batch has {batch_size} "
+                f"execution.mode=data_parallel divides a batch over {number} devices, but the batch has {batch_size} "
                 "examples: choose a training.batch_size that can be divided"
             )
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. In this thread: two trainings that wait for all devices would wait for each other."""
-        self._check(trials)
+        self.check(trials)
         return map(self._run_one, trials)
 
     def _fresh(self, seed: int, train: PyTree) -> TrainState:
@@ -116,7 +126,7 @@ class DataParallelExecution(SerialExecution):
         return DataParallelTraining(self._task, family, self._settings, self._dispatch, self._preparation)
 
     def _make_preparation(self, task: Task, settings: TrainingSettings) -> Preparation:
-        return _Preparation(task, settings, self.num_devices)
+        return _Preparation(task, settings, self.num_devices, self.num_processes)
 
     def _train_shapes(self, division: int) -> PyTree:
         return slice_shapes(super()._train_shapes(division))

@@ -63,7 +63,7 @@ class PopulationExecution(Resources):
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. Trials of one family, division and evaluation run together; the seconds are a trial's share."""
-        self._check(trials)
+        self.check(trials)
         groups: dict[tuple, list[int]] = {}
         for index, trial in enumerate(trials):
             groups.setdefault((trial.family.name, trial.division, trial.evaluate_on), []).append(index)

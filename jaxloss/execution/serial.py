@@ -34,7 +34,7 @@ class SerialExecution(Resources):
 
     def run(self, trials: Sequence[Trial]) -> Iterator[tuple[Outcome, float]]:
         """See `Execution.run`. Trials that wait are dropped when the caller stops iterating."""
-        self._check(trials)
+        self.check(trials)
         futures = collections.deque(self.pool.submit(self._run_one, trial) for trial in trials)
         try:
             while futures:

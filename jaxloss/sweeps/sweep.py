@@ -1,5 +1,6 @@
 """A sweep as the command carries it out: what is checked, run and shown, one after the other."""
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -8,13 +9,16 @@ from typing import Any
 
 from jaxloss.config.file import load_config, load_sweep
 from jaxloss.core.errors import UserError
+from jaxloss.execution.cluster import connect
+from jaxloss.execution.settings import LOCAL, RAY
 from jaxloss.runs import atomic
+from jaxloss.sweeps.on_cluster import on_cluster
 from jaxloss.sweeps.page import write_page
 from jaxloss.sweeps.points import Point, chosen_points, points_of
 from jaxloss.sweeps.rows import Row, row_of
 from jaxloss.sweeps.table import as_csv, print_rows
 from jaxloss.sweeps.transfer import transfer_matrix, transfer_points
-from jaxloss.sweeps.work import work
+from jaxloss.sweeps.work import here, work
 
 CSV = "sweep.csv"
 # Overrides that say how losses are searched for mean nothing to a comparison of given ones.
@@ -31,6 +35,8 @@ class Sweep:
       parallel: how many run at a time.
       overrides: dotted key -> text, of all runs.
       message: is told what begins and ends.
+      executor: where: `local` or `ray`.
+      address: of the Ray cluster, see `execution.cluster.connect`.
     """
 
     path: str
@@ -38,6 +44,8 @@ class Sweep:
     parallel: int
     overrides: Mapping[str, str]
     message: Callable[[str], None]
+    executor: str = LOCAL
+    address: str = ""
 
     def points(self, where: Mapping[str, str]) -> list[Point]:
         """The points of the file that have these values.
@@ -51,7 +59,7 @@ class Sweep:
         """Runs what is not finished; name of each point that failed -> why.
 
         Raises:
-          UserError: for a contradiction in any of them, before the first one begins.
+          UserError: for a contradiction in any of them, before the first one begins, and a cluster that cannot be reached.
           KeyboardInterrupt: see `work`.
         """
         for point in points:
@@ -61,7 +69,10 @@ class Sweep:
                 raise UserError(f"{point.name}: {error}") from error
         for point in points:
             (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
-        return work(points, self._command, self.workdir, self.parallel, self.message)
+        if self.executor != RAY:
+            return work(points, self._command, self.workdir, self.parallel, self.message, here(self.parallel))
+        with contextlib.closing(connect(self.address, self.parallel)) as cluster:
+            return work(points, self._command, self.workdir, self.parallel, self.message, on_cluster(cluster))
 
     def compare(self, points: Sequence[Point], rows: Sequence[Row]) -> tuple["Sweep", list[Point]]:
         """The sweep that compares all losses that were found on all tasks, and its points."""

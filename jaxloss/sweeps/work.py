@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from jaxloss.runs.files import has_summary
 from jaxloss.sweeps.points import Point
@@ -17,12 +18,30 @@ _LOOK_EVERY = 0.2
 _SIGNAL_OF_DEAD_PARENT = 1
 
 
+class Process(Protocol):
+    """A run at work, on this machine (`subprocess.Popen`) or on another."""
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it works."""
+
+    def send_signal(self, number: int) -> None:
+        """Asks it to stop."""
+
+    def wait(self) -> int:
+        """Waits for its end."""
+
+
+# `(command, log) -> Process`: starts a command whose output goes into a file.
+Start = Callable[[Sequence[str], Path], Process]
+
+
 def work(
     points: Sequence[Point],
     command: Callable[[Point], Sequence[str]],
     workdir: Path,
     parallel: int,
     message: Callable[[str], None],
+    start: Start,
 ) -> dict[str, str]:
     """Runs all points that are not finished. What a run prints stands in `NAME.log` beside its directory.
 
@@ -34,6 +53,7 @@ def work(
       workdir: folder of the runs.
       parallel: how many run at a time.
       message: is told what begins and ends.
+      start: how, and where: `here`, or on a cluster.
 
     Returns:
       Name of each point that failed -> the last line that it printed.
@@ -43,12 +63,12 @@ def work(
     """
     waiting = [point for point in points if not is_finished(workdir, point)]
     total, seconds, failed = len(waiting), [], {}
-    running: list[tuple[Point, subprocess.Popen, float]] = []
+    running: list[tuple[Point, Process, float]] = []
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 point = waiting.pop(0)
-                running.append((point, _start(command(point), workdir / f"{point.name}.log", parallel), time.monotonic()))
+                running.append((point, start(command(point), workdir / f"{point.name}.log"), time.monotonic()))
                 message(f"{point.name}: begins")
             time.sleep(_LOOK_EVERY)
             for one in list(running):
@@ -79,11 +99,17 @@ def is_finished(workdir: Path, point: Point) -> bool:
     return has_summary(workdir / point.name)
 
 
-def _start(command: Sequence[str], log: Path, parallel: int) -> subprocess.Popen:
+def here(parallel: int) -> Start:
+    """Starts runs on this machine, so many at a time."""
     environment: Mapping[str, str] = os.environ
     if parallel > 1 and _MEMORY not in os.environ:
         # Each process would take three quarters of an accelerator's memory.
         environment = {**os.environ, _MEMORY: f"{0.9 / parallel:.3f}"}
+    return lambda command, log: start_process(command, log, environment)
+
+
+def start_process(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> subprocess.Popen:
+    """Starts a command that ends with this process, or this thread."""
     with log.open("w") as output:
         # In a session of its own: a Ctrl-C of the terminal reaches it once, through us.
         return subprocess.Popen(

@@ -48,6 +48,8 @@ def test_what_is_there_is_shown(tmp_path, capsys):
         ([f"--config={CONFIG}"], "--workdir is missing"),
         (["--config=tests/configs/tiny.py", "--workdir=x"], "'tests/configs/tiny.py' needs a function get_sweep() that returns"),
         (command("x", "--paralel=2"), "unknown argument '--paralel'. Did you mean '--parallel'"),
+        (command("x", "--executor=rya"), "unknown --executor 'rya'. Did you mean 'ray'?"),
+        (command("x", "--address=auto"), "--address is that of a Ray cluster: it needs --executor=ray"),
         (command("x", "--parallel=0"), "--parallel must be a whole number above 0, not '0'"),
         (command("x", "--where=seed"), "the argument '--where=seed' is not complete"),
         (command("x", "--show=1"), "the argument '--show=1' is not complete"),
