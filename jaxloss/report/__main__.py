@@ -1,5 +1,6 @@
 """The command that writes the page of a run again: `python -m jaxloss.report WORKDIR`."""
 
+import math
 import shlex
 import sys
 import time
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         options = _parser().parse_args(arguments)
-        if options.follow is not None and options.follow < _LEAST_SECONDS:
+        if options.follow is not None and not _LEAST_SECONDS <= options.follow < math.inf:
             raise UserError(f"--follow takes {_LEAST_SECONDS:g} seconds or more, not {options.follow:g}")
         raise_interrupts()
         with interrupts_wait():
