@@ -120,7 +120,9 @@ def _of_mode(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[T
         if lanes > MOST_LANES:
             check_lanes(lanes, examples[0], factory)
             if lanes > max(most, MOST_LANES):
-                raise UserError(f"execution.lanes={lanes}: {most} fit what is trained at a time here, or 0 for as many as suit it")
+                raise UserError(
+                    f"execution.lanes={lanes}: {most} fit what is trained at a time here, or 0 for as many as suit it"
+                )
         return Parallelism(mode, lanes or derived_lanes(most, examples[0], factory))
     return Parallelism(mode, devices=jax.local_device_count() if mode == DATA_PARALLEL else 1)
 

@@ -76,6 +76,8 @@ def _classification(
     parts, class_names = _numbered(parts)
     shape = parts[0][0].shape[1:]
     stored = _stored_shape(shape)
+    if (of_test := parts[-1][0].shape[1:]) != shape:
+        raise UserError(f"{name}: inputs of the test set are {list(of_test)}, those of training {list(shape)}")
     sets = [
         labelled_images(inputs.reshape(-1, *stored), labels, f"{name} ({which})") for (inputs, labels), which in _named(parts)
     ]
@@ -146,7 +148,9 @@ def _settings(kind: type[Settings], given: dict[str, Any]) -> Any:
         for condition in declarations(kind)[name].acts_when:
             if isinstance(condition, When) and condition.other in values and not condition.holds(values[condition.other]):
                 other = condition.other.rpartition(".")[2]
-                raise UserError(f"the argument {name} of make_task does nothing: give {other} too, which is {getattr(made, other)!r}")
+                raise UserError(
+                    f"the argument {name} of make_task does nothing: give {other} too, which is {getattr(made, other)!r}"
+                )
     return made
 
 

@@ -83,9 +83,7 @@ def _archives(folder: Path) -> None:
         archive.writestr("train_images", "no array")
         archive.writestr("train_labels.npy", "neither")
     huge = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        huge, {"descr": "|u1", "fortran_order": False, "shape": (100_000, 1_000, 1_000, 1)}
-    )
+    np.lib.format.write_array_header_1_0(huge, {"descr": "|u1", "fortran_order": False, "shape": (100_000, 1_000, 1_000, 1)})
     with zipfile.ZipFile(folder / "lying.npz", "w") as archive:
         archive.writestr("train_images.npy", huge.getvalue() + b"few")
     # What it says of the unpacked size is in the directory at the end: 100 GB of zeros need no 100 GB to be claimed.

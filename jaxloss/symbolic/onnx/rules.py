@@ -72,6 +72,12 @@ def _concatenate(graph: Graph, equation: Any, given: list[str]) -> str:
     return graph.add("Concat", *given, axis=equation.params["dimension"])
 
 
+def _stack(graph: Graph, equation: Any, given: list[str]) -> str:
+    axis = equation.params["axis"]
+    place = graph.constant([axis], np.int64)
+    return graph.add("Concat", *(graph.add("Unsqueeze", one, place) for one in given), axis=axis)
+
+
 def _slice(graph: Graph, equation: Any, given: list[str]) -> str:
     params, rank = equation.params, len(_aval(equation).shape)
     steps = params["strides"] or (1,) * rank
@@ -177,7 +183,11 @@ def _gather(graph: Graph, equation: Any, given: list[str]) -> str:
         starts = [graph.add("Gather", found, places[axis]) if axis in places else zero for axis in range(len(shape))]
         part = _part(graph, given[0], graph.add("Concat", *starts, axis=0), shape, sizes)
         return graph.add("Reshape", part, graph.shape(_result(equation).shape))
-    if numbers.operand_batching_dims or len(numbers.start_index_map) != 1 or numbers.collapsed_slice_dims != numbers.start_index_map:
+    if (
+        numbers.operand_batching_dims
+        or len(numbers.start_index_map) != 1
+        or numbers.collapsed_slice_dims != numbers.start_index_map
+    ):
         raise NotImplementedError("a selection along several axes")
     (axis,), behind = numbers.start_index_map, len(_aval(equation, 1).shape) - 1
     others = [one for one in range(len(_result(equation).shape)) if not axis <= one < axis + behind]
@@ -221,6 +231,7 @@ RULES: Mapping[str, Rule] = {
     "broadcast_in_dim": _broadcast,
     "transpose": _transpose,
     "concatenate": _concatenate,
+    "stack": _stack,
     "slice": _slice,
     "pad": _pad,
     "select_n": _select,

@@ -148,7 +148,9 @@ def make_source(
     labels = np.concatenate([part.labels for part in parts])
     if class_names is None:
         if len(labels) and labels.min() > 0:
-            raise UserError(f"{origin}: labels run from {labels.min()} to {labels.max()}; {_NUMBER_FROM_0}, or name them in class_names")
+            raise UserError(
+                f"{origin}: labels run from {labels.min()} to {labels.max()}; {_NUMBER_FROM_0}, or name them in class_names"
+            )
         if len(train) and labels.max() >= len(train):
             # Identifiers of another kind: a network would get an output for every number up to the largest.
             raise UserError(
