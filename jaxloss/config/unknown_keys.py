@@ -16,7 +16,8 @@ WHERE = "python -m jaxloss.launch --help=all lists all keys"
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """Names the key, and the nearest of those that could have stood there."""
     known = sorted(known)
-    alike = [f"'{one}'" for one in known if one.lower().endswith(f".{key.lower()}")]
+    same = [f"'{one}'" for one in known if one.lower() == key.lower()]
+    alike = same or [f"'{one}'" for one in known if one.lower().endswith(f".{key.lower()}")]
     meant = f" Did you mean {' or '.join(alike)}?" if alike else _moved(key) or did_you_mean(key, known)
     return f"unknown config key '{key}'.{meant} {WHERE}"
 

@@ -141,7 +141,8 @@ def _texts(folder: Path) -> None:
         "    config = default_config()\n    config.sead = 1\n    return config\n",
         "no_sweep": "from tests.configs.tiny import get_config  # noqa: F401\n",
         "sweep_of_text": "from tests.configs.tiny import get_config  # noqa: F401\n\n\ndef get_sweep():\n    return 'seed'\n",
-        "sweep_of_unknown": "from tests.configs.tiny import get_config  # noqa: F401\n\n\ndef get_sweep():\n    return {'sead': [1]}\n",
+        "sweep_of_unknown": "from tests.configs.tiny import get_config  # noqa: F401\n\n\n"
+        "def get_sweep():\n    return {'sead': [1]}\n",
         "empty_sweep": "from tests.configs.tiny import get_config  # noqa: F401\n\n\ndef get_sweep():\n    return {'seed': []}\n",
     }
     for name, text in texts.items():
