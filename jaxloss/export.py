@@ -33,7 +33,7 @@ def _run(arguments: Sequence[str]) -> None:
     with interrupts_wait():
         from jaxloss.config.stored import stored_space
         from jaxloss.runs import atomic
-        from jaxloss.study.export import DEFAULT_TIME_LIMIT, FORMATS, export
+        from jaxloss.study.export import DEFAULT_TIME_LIMIT, FORMATS, ONNX, export
 
     parser = Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
     parser.add_argument("workdir", help="directory of a run")
@@ -42,12 +42,15 @@ def _run(arguments: Sequence[str]) -> None:
     parser.add_argument("--output", help="file to write; standard output by default")
     parser.add_argument("--time_limit", type=float, default=DEFAULT_TIME_LIMIT, help="seconds for the simplification")
     options = parser.parse_args(arguments)
+    if options.format == ONNX and not options.output:
+        raise UserError("the format onnx is no text: name a file to write with --output=FILE.onnx")
     text = export(options.workdir, stored_space(options.workdir), options.rank, options.format, options.time_limit)
     if not options.output:
         sys.stdout.write(text)
         return
     try:
-        atomic.write_text(options.output, text)
+        write = atomic.write_bytes if isinstance(text, bytes) else atomic.write_text
+        write(options.output, text)
     except OSError as error:
         raise unwritable(f"cannot write '{options.output}'", error) from error
 

@@ -18,6 +18,7 @@ from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
+from jaxloss.core.devices import check_devices
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.progress import Progress
 from jaxloss.report.notebook import results_html
@@ -165,6 +166,7 @@ def run(
     if task is not None:
         expect("task", task, Task, "a task, see jaxloss.make_task")
         config = with_given_task(config, task)
+    check_devices()
     check_run(config)
     if task is not None:
         refuse_another_task(config, workdir)

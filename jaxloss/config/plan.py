@@ -1,7 +1,7 @@
 """What a config names, built and checked before a run directory is made: a mistake in it costs and leaves nothing."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import ml_collections
@@ -13,12 +13,13 @@ from jaxloss.config.choosers import make_chooser
 from jaxloss.config.drawn import drawn_config
 from jaxloss.config.fixed import refuse_independent
 from jaxloss.config.lockstep import check_lockstep
+from jaxloss.config.loss_names import unknown_loss
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.config.seeds import given_seeds, seeds_of, unwritable
 from jaxloss.config.worker import make_trained_task
 from jaxloss.core.abstract import named_errors, shapes
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.errors import UserError
 from jaxloss.core.names import import_factory
 from jaxloss.execution.population import refuse_streamed
 from jaxloss.execution.settings import PMAP, VMAP
@@ -77,10 +78,10 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
         wiring.make_sections(config, space)
     if config.mode == "lockstep":
         check_lockstep(config, space)
-    contenders = _contenders(config, space)
     task = make_trained_task(config, space, given_task)
+    contenders = _contenders(config, space, task)
     _check_parts(config, space, task)
-    calibration = _calibration(config, space) if config.mode == "search" and config.search.calibration_trainings else None
+    calibration = _calibration(config, space, task) if config.mode == "search" and config.search.calibration_trainings else None
     for contender in (*contenders, *([calibration] if calibration else [])):
         if contender.kind == HANDCRAFTED:
             _check_handcrafted(contender, task, config.mode)
@@ -161,11 +162,11 @@ def _check_parts(config: ml_collections.ConfigDict, space: Space, task: Task) ->
     check_reading(space, space.draw(np.random.default_rng(config.seed)))
 
 
-def _contenders(config: ml_collections.ConfigDict, space: Space) -> tuple[Contender, ...]:
+def _contenders(config: ml_collections.ConfigDict, space: Space, task: Task) -> tuple[Contender, ...]:
     """The losses that the config names; beside a search, those that people have."""
     make = make_rival if config.mode in _SEARCHING else make_contender
     texts = _losses(config)
-    contenders = [make(text, space) for text in texts]
+    contenders = [make(text, space, task.offers) for text in texts]
     _refuse_twins(_KEYS[config.mode], texts, contenders, space)
     return tuple(contenders)
 
@@ -182,7 +183,7 @@ def _losses(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     return (config.loss,)
 
 
-def _calibration(config: ml_collections.ConfigDict, space: Space) -> Contender:
+def _calibration(config: ml_collections.ConfigDict, space: Space, task: Task) -> Contender:
     """The loss with which the rate of the search is found."""
     name = config.search.calibration_loss or next(iter(config.comparison.handcrafted), "")
     if not name:
@@ -190,7 +191,7 @@ def _calibration(config: ml_collections.ConfigDict, space: Space) -> Contender:
             "search.calibration_trainings needs a hand-crafted loss: name it in search.calibration_loss, or one in "
             "comparison.handcrafted"
         )
-    return make_rival(name, space)
+    return make_rival(name, space, task.offers)
 
 
 def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Contender], space: Space) -> None:
@@ -205,16 +206,21 @@ def _refuse_twins(config_key: str, texts: Sequence[str], contenders: Sequence[Co
         first[key] = text
 
 
-def make_rival(text: str, space: Space) -> Contender:
+def make_rival(text: str, space: Space, offers: Mapping[str, Sequence[str]] | None = None) -> Contender:
     """A contender from a name: of a published loss, or of hand-crafted ones, one for each branch, see `families.branch_families`.
+
+    Args:
+      text: the name.
+      space: of the run.
+      offers: branch -> inputs of the task, whose losses are listed for an unknown name; None lists all.
 
     Raises:
       UserError: for an unknown name or branch.
     """
     if published_formula(text) != text:
-        return make_contender(text, space)
+        return make_contender(text, space, offers)
     if text not in FAMILIES and single_words(text, len(space.branches)) == [text]:
-        raise unknown("hand-crafted loss", text, [*FAMILIES, *PUBLISHED_FORMULAS])
+        raise unknown_loss("hand-crafted loss", text, space, PUBLISHED_FORMULAS, offers)
     made = branch_families(text, {branch.name: branch.weight for branch in space.branches})
     return Contender(made.name, HANDCRAFTED, made)
 
@@ -229,14 +235,14 @@ def published_formula(text: str) -> str:
     return " | ".join(f"{branch.strip()}: {PUBLISHED_FORMULAS.get(name.strip(), name.strip())}" for branch, _, name in parts)
 
 
-def make_contender(text: str, space: Space) -> Contender:
-    """A contender from the name of a hand-crafted or published loss, or from a formula.
+def make_contender(text: str, space: Space, offers: Mapping[str, Sequence[str]] | None = None) -> Contender:
+    """A contender from the name of a hand-crafted or published loss, or from a formula; arguments as of `make_rival`.
 
     Raises:
       UserError: when the text is neither.
     """
     if names_family(text, len(space.branches)):
-        return make_rival(text, space)
+        return make_rival(text, space, offers)
     formula = published_formula(text)
     try:
         candidate = space.parse(formula)
@@ -244,7 +250,7 @@ def make_contender(text: str, space: Space) -> Contender:
         words = single_words(text, len(space.branches))
         if formula is text and words:
             # A single word is a mistyped name rather than a formula.
-            raise unknown("loss", words[0], [*FAMILIES, *PUBLISHED_FORMULAS]) from None
+            raise unknown_loss("loss", words[0], space, PUBLISHED_FORMULAS, offers) from None
         raise
     for branch in space.branches:
         if branch.form.reads is None:

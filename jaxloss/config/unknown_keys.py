@@ -15,7 +15,11 @@ WHERE = "python -m jaxloss.launch --help=all lists all keys"
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """Names the key, and the nearest of those that could have stood there."""
-    return f"unknown config key '{key}'.{_moved(key) or did_you_mean(key, known)} {WHERE}"
+    known = sorted(known)
+    same = [f"'{one}'" for one in known if one.lower() == key.lower()]
+    alike = same or [f"'{one}'" for one in known if one.lower().endswith(f".{key.lower()}")]
+    meant = f" Did you mean {' or '.join(alike)}?" if alike else _moved(key) or did_you_mean(key, known)
+    return f"unknown config key '{key}'.{meant} {WHERE}"
 
 
 def not_found(error: BaseException) -> str | None:

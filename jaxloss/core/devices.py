@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.host_memory import free_host_memory
 from jaxloss.core.types import PyTree
 
@@ -20,6 +21,22 @@ _UNTUNED = {"xla_gpu_autotune_level": 0}
 # One name for all functions: to one with another name, an array that comes from the first would look like a new kind of
 # argument, and it would be compiled again.
 DEVICE_AXIS = "devices"
+
+
+def check_devices() -> None:
+    """Asks JAX for its devices, before anything is computed.
+
+    Raises:
+      UserError: there are none of the kind that JAX was told to use.
+    """
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        # Where a plugin is installed and its hardware is absent, JAX fails by an assertion that says nothing.
+        why = f" ({str(error).splitlines()[0].rstrip('. ')})" if str(error) else ""
+        asked = jax.config.jax_platforms
+        remedy = f"JAX_PLATFORMS={asked} asks for one that is not here; unset it, or set cpu" if asked else "see jax.devices()"
+        raise UserError(f"JAX finds no device{why}: {remedy}") from error
 
 
 def free_memory() -> int:

@@ -13,9 +13,10 @@ class UserError(ValueError):
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the nearest choice, or an empty string."""
-    near = difflib.get_close_matches(str(name), [str(choice) for choice in choices], n=1, cutoff=0.5)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    """Returns ` Did you mean 'x'?` for the nearest choice, in capitals or not, or an empty string."""
+    texts = {str(choice).lower(): str(choice) for choice in choices}
+    near = difflib.get_close_matches(str(name).lower(), texts, n=1, cutoff=0.5)
+    return f" Did you mean '{texts[near[0]]}'?" if near else ""
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:

@@ -133,6 +133,12 @@ def _of_mode(mode: str, lanes: int, most_lanes: int | None, examples: Sequence[T
     if mode in (VMAP, PMAP):
         devices = jax.local_device_count() if mode == PMAP else 1
         most = MOST_LANES if most_lanes is None else -(-most_lanes // devices)
+        if lanes > MOST_LANES:
+            check_lanes(lanes, examples[0], factory)
+            if lanes > max(most, MOST_LANES):
+                raise UserError(
+                    f"execution.lanes={lanes}: {most} fit what is trained at a time here, or 0 for as many as suit it"
+                )
         return Parallelism(mode, lanes or derived_lanes(most, examples[0], factory))
     return Parallelism(mode, devices=jax.device_count() if mode == DATA_PARALLEL else 1)
 
@@ -172,10 +178,12 @@ def check_lanes(lanes: int, example: Trial, factory: ExecutionFactory, budget: i
       UserError: they do not; names the most that fit.
     """
     budget, needed = free_memory() if budget is None else budget, _needed_by(example, factory)
-    if (bytes_needed := needed(lanes)) <= budget:
+    # To lay out very many takes long by itself, and memory grows with them.
+    tried = min(lanes, MOST_LANES)
+    if (bytes_needed := needed(tried) * lanes // tried) <= budget:
         return
     most = lanes * budget // bytes_needed
-    while most > 0 and needed(most) > budget:
+    while 0 < most <= MOST_LANES and needed(most) > budget:
         most = most * 9 // 10
     raise UserError(
         f"execution.lanes={lanes}: so many trainings side by side need {bytes_needed / 2**30:.2f} GiB on a device, and "

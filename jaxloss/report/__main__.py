@@ -1,5 +1,6 @@
 """The command that shows a run: `python -m jaxloss.report WORKDIR` writes its page again, `--terminal` shows it here."""
 
+import math
 import shlex
 import sys
 import time
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         if options.follow is True:
             options.follow = _TERMINAL_SECONDS if options.terminal else _PAGE_SECONDS
-        if options.follow is not None and not options.follow >= _LEAST_SECONDS:
+        if options.follow is not None and not _LEAST_SECONDS <= options.follow < math.inf:
             raise UserError(f"--follow takes {_LEAST_SECONDS:g} seconds or more, not {options.follow:g}")
         if options.terminal and options.csv is not None:
             raise UserError("--csv writes a file, --terminal shows the run here: give one of them")

@@ -124,19 +124,19 @@ def _short_names(rows: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _comparison(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> Table:
-    title = f"{summary['metric']} on test, mean and 95% interval"
+    title = Text(f"{summary['metric']} on test, mean and 95% interval", style="table.title")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     tuned_too = summary["mode"] != "train"
     table.add_column("loss", overflow="fold", min_width=16)
     for heading in ("untuned", "tuned") if tuned_too else (summary["metric"],):
-        table.add_column(heading, no_wrap=True, min_width=15)
+        table.add_column(Text(heading), no_wrap=True, min_width=15)
     table.add_column("rate", no_wrap=True, justify="right", min_width=6)
     table.add_column("hyper-parameters", overflow="fold")
     for row in _best_first(summary):
         results = (row["untuned"], row["tuned"]) if tuned_too else (row["tuned"],)
         cells, tuned = [_interval(result, console) for result in results], row["tuned"]
         cells += [number(tuned["learning_rate"]), hyperparameters(tuned["hyperparameters"])]
-        table.add_row(Text(names[row["name"]]), *map(_ascii, cells))
+        table.add_row(Text(names[row["name"]]), *(Text(_ascii(cell)) for cell in cells))
     return table
 
 
@@ -149,7 +149,7 @@ def _other_metrics(summary: Mapping[str, Any], names: Mapping[str, str]) -> Tabl
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="means of other metrics", title_justify="left")
     table.add_column("loss", overflow="fold", min_width=16)
     for name in summary["also_shown"]:
-        table.add_column(name.replace("_", " "), justify="right", min_width=6)
+        table.add_column(Text(name.replace("_", " ")), justify="right", min_width=6)
     for row in _best_first(summary):
         means = row["tuned"].get("test_means", {})
         table.add_row(Text(names[row["name"]]), *(_ascii(score(means.get(name))) for name in summary["also_shown"]))

@@ -36,7 +36,12 @@ def remove_leftovers(directory: str | os.PathLike, name: str | None = None) -> N
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Replaces the file at `path` by `text` (UTF-8); a reader sees the old or the new content, never a part.
+    """Replaces the file at `path` by `text` (UTF-8), see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Replaces the file at `path`; a reader sees the old or the new content, never a part.
 
     What a killed call has left for the same file is removed.
 
@@ -48,11 +53,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         remove_leftovers(path.parent, path.name)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with open(temporary, "x", encoding="utf-8") as file:
+        with open(temporary, "xb") as file:
             # Says that somebody is at work on it. File systems without locks have none to say it with.
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(text)
+            file.write(content)
             file.flush()
             # Without this a power cut may leave the new name on an empty file.
             os.fsync(file.fileno())
@@ -66,6 +71,6 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
     Raises:
       TypeError: `value` holds something that is no JSON; the old file is then untouched.
-      OSError: as `write_text`.
+      OSError: as `write_bytes`.
     """
     write_text(path, json_text.dumps(value, indent=2) + "\n")

@@ -12,11 +12,13 @@ from jaxloss.study.provenance import of_its_class, provenance
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.frameworks.registry import DIALECTS
 from jaxloss.symbolic.frameworks.write import write
+from jaxloss.symbolic.onnx.write import write_onnx
 from jaxloss.symbolic.reading import reading_of
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT
 from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES
 
-FORMATS = ("python", *DIALECTS, "latex", "sympy", "text")
+ONNX = "onnx"
+FORMATS = ("python", *DIALECTS, ONNX, "latex", "sympy", "text")
 
 
 def ranking(run: Run) -> list[dict[str, Any]]:
@@ -38,8 +40,8 @@ def ranking(run: Run) -> list[dict[str, Any]]:
 
 def export(
     workdir: str | Path, space: Space, rank: int = 1, format: str = "python", time_limit: float = DEFAULT_TIME_LIMIT
-) -> str:
-    """The text of one loss of a run.
+) -> str | bytes:
+    """The text of one loss of a run; of `onnx` the bytes of the file.
 
     Args:
       workdir: the run's directory.
@@ -62,10 +64,12 @@ def export(
         raise UserError(f"there is no rank {rank}: the run in '{workdir}' has {len(ranked)} ranked losses, counted from 1")
     entry = ranked[rank - 1]
     (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
-    if format == "python" or format in DIALECTS:
+    if format in ("python", ONNX, *DIALECTS):
         found = provenance(space, workdir, f"rank {rank} of {len(ranked)}", entry, summary, meanings)
         if format == "python":
             return description.python(found)
+        if format == ONNX:
+            return write_onnx(description, found)
         return write(description, DIALECTS[format], found, meanings)
     text = _other(description, format)
     return "\n".join([text, *of_its_class(entry)] if format == "text" else [text]) + "\n"

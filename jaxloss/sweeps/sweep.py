@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxloss.config.file import load_config, load_sweep
 from jaxloss.core.errors import UserError
+from jaxloss.core.files import unwritable
 from jaxloss.execution.cluster import connect
 from jaxloss.execution.settings import LOCAL, RAY
 from jaxloss.runs import atomic
@@ -59,16 +60,22 @@ class Sweep:
         """Runs what is not finished; name of each point that failed -> why.
 
         Raises:
-          UserError: for a contradiction in any of them, before the first one begins, and a cluster that cannot be reached.
+          UserError: for a contradiction in any of them, before the first one begins, for an override of what the points set, for
+            a folder that cannot be made, and a cluster that cannot be reached.
           KeyboardInterrupt: see `work`.
         """
+        if both := sorted(self.overrides.keys() & {key for point in points for key in point.overrides}):
+            raise UserError(f"--config.{both[0]} would do nothing: get_sweep() sets {both[0]}; choose points of it with --where")
         for point in points:
             try:
                 load_config(self.path, {**self.overrides, **point.overrides})
             except UserError as error:
                 raise UserError(f"{point.name}: {error}") from error
-        for point in points:
-            (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            for point in points:
+                (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(f"cannot use work directory '{self.workdir}'", error, "use another --workdir") from error
         if self.executor != RAY:
             return work(points, self._command, self.workdir, self.parallel, self.message, here(self.parallel))
         with contextlib.closing(connect(self.address, self.parallel)) as cluster:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jaxloss.report.words import difference, duration, half_width, score
 from jaxloss.sweeps.rows import Row, found_often
@@ -24,14 +25,16 @@ def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
         table.add_column(title, justify="right", overflow="fold")
     for row in rows:
         if row.test_mean is None:
-            table.add_row(row.name, f"[dim]{row.state}[/dim]", "", "", "")
+            table.add_row(Text(row.name), Text(row.state, style="dim"), "", "", "")
             continue
         lead = f"{difference(row.lead)} ± {half_width(row.lead_ci95)} ({row.rival})" if row.rival else ""
         result = f"{score(row.test_mean)} ± {half_width(row.test_ci95)}"
-        table.add_row(row.name, row.loss, result, lead, duration(row.seconds) if row.seconds is not None else "")
+        table.add_row(
+            Text(row.name), Text(row.loss), result, Text(lead), duration(row.seconds) if row.seconds is not None else ""
+        )
     console.print(table)
     for loss, names in found_often(rows):
-        console.print(f"found by {len(names)} runs: {loss}", highlight=False)
+        console.print(f"found by {len(names)} runs: {loss}", highlight=False, markup=False)
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -33,7 +33,9 @@ def scored_by(kind: str, metrics: tuple[Any, ...], num_outputs: int) -> Scored:
     is_classification = of_kind is classification
     compiled: dict[str, Callable[[Array, Array], Array]] = {}
     on_host: dict[str, HostFunction] = {}
-    for metric in metrics:
+    for place, metric in enumerate(metrics):
+        if metric in metrics[1:place]:
+            raise UserError(f"also_shown has the metric '{metric if isinstance(metric, str) else _name_of(metric)}' twice")
         if isinstance(metric, str):
             of_kind.check_metric("metric", metric)
             if ":" in metric:

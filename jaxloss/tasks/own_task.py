@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from jaxloss.core.abstract import named_errors
 from jaxloss.core.arguments import expect
+from jaxloss.core.conditions import When
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.core.settings import Settings, declarations
+from jaxloss.core.settings import Settings, declarations, defaults
 from jaxloss.tasks.base import Task
 from jaxloss.tasks.classification import classification_of
 from jaxloss.tasks.classification_settings import ClassificationSettings
-from jaxloss.tasks.data.source import labelled_images, make_source
+from jaxloss.tasks.data.source import labelled_images, make_source, refuse_untrained_classes
 from jaxloss.tasks.own_metric import scored_by
 from jaxloss.tasks.own_network import network_title, own_network
 from jaxloss.tasks.regression.settings import RegressionSettings
@@ -59,6 +61,7 @@ def make_task(
       UserError: names the argument that is wrong.
     """
     expect("name", name, str, "text, a name for the data")
+    expect("also_shown", also_shown, (tuple, list), "a list of metrics")
     parts = [_arrays("inputs", inputs, targets), *([] if test is None else [_arrays("test", *_pair(test))])]
     kind = _kind(kind, parts[0][1])
     kinds = {CLASSIFICATION: (ClassificationSettings, _classification), REGRESSION: (RegressionSettings, _regression)}
@@ -73,10 +76,13 @@ def _classification(
     parts, class_names = _numbered(parts)
     shape = parts[0][0].shape[1:]
     stored = _stored_shape(shape)
+    if (of_test := parts[-1][0].shape[1:]) != shape:
+        raise UserError(f"{name}: inputs of the test set are {list(of_test)}, those of training {list(shape)}")
     sets = [
         labelled_images(inputs.reshape(-1, *stored), labels, f"{name} ({which})") for (inputs, labels), which in _named(parts)
     ]
     source = make_source(name, sets[0], sets[1] if len(sets) > 1 else None, class_names)
+    refuse_untrained_classes(source, name)
     scored = scored_by(CLASSIFICATION, metrics, source.num_classes)
     made = own_network(network, source.num_classes, shape, stored, settings.section, "logits")
     return _titled(classification_of(source, made, scored, settings), network)
@@ -132,7 +138,20 @@ def _settings(kind: type[Settings], given: dict[str, Any]) -> Any:
     known = [field for field in declarations(kind) if field not in _SAID]
     if wrong := [key for key in given if key not in known and key != "model"]:
         raise unknown("argument of make_task", wrong[0], ["test", "kind", "also_shown", "name", *known])
-    return kind(**given)
+    for key, default in defaults(kind).items():
+        if isinstance(default, tuple) and not isinstance(given.get(key, default), tuple | list):
+            raise UserError(f"the argument {key} of make_task takes a tuple such as {default}, not {given[key]!r}")
+    with named_errors("an argument of make_task"):
+        made = kind(**given)
+    values = {made.key(name): getattr(made, name) for name in declarations(kind)}
+    for name in given:
+        for condition in declarations(kind)[name].acts_when:
+            if isinstance(condition, When) and condition.other in values and not condition.holds(values[condition.other]):
+                other = condition.other.rpartition(".")[2]
+                raise UserError(
+                    f"the argument {name} of make_task does nothing: give {other} too, which is {getattr(made, other)!r}"
+                )
+    return made
 
 
 def _numbered(parts: list[Arrays]) -> tuple[list[Arrays], tuple[str, ...] | None]:

@@ -51,14 +51,15 @@ def self_check(
 
 
 def _case(module: types.ModuleType, name: str, ranges: Mapping[str, ValueRange], shape: tuple[int, ...]) -> str:
-    arrays = _arrays(ranges, shape)
+    arrays = arrays_of(ranges, shape)
     first, function = next(iter(arrays)), getattr(module, name)
     value, gradient = jax.value_and_grad(lambda array: function(**{**arrays, first: array}))(jnp.asarray(arrays[first]))
     written = ", ".join(f'"{key}": {_written(array)}' for key, array in arrays.items())
     return f"    ({name}, {{{written}}}, {_written(value)}, {_written(gradient)}),"
 
 
-def _arrays(ranges: Mapping[str, ValueRange], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+def arrays_of(ranges: Mapping[str, ValueRange], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Arrays of one shape that a loss may be given, float64: numbers inside the range of each input, and a one-hot `target`."""
     random = np.random.default_rng(1)
     arrays = {}
     for name, (low, high) in ranges.items():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from jaxloss.core.errors import UserError, unknown
+from jaxloss.tasks.data.class_folders import load_class_folders
 from jaxloss.tasks.data.digits import load_digits
 from jaxloss.tasks.data.npz import load_npz
 from jaxloss.tasks.data.source import Source
@@ -12,6 +13,7 @@ from jaxloss.tasks.data.tfds import load_tfds
 SOURCES: Mapping[str, Callable[[str, str | None, bool], Source]] = {
     "digits": load_digits,
     "npz:FILE": load_npz,
+    "folder:FOLDER": load_class_folders,
     "tfds:NAME": load_tfds,
 }
 

@@ -90,7 +90,8 @@ def open_splits(builder, name: str) -> tuple[Sequence[Mapping[str, np.ndarray]],
         train = builder.as_data_source("train")
     except (NotImplementedError, KeyError, ValueError, OSError, AssertionError) as error:
         raise UserError(
-            f"tfds data set '{name}' is not prepared in {builder.data_dir}: prepare it with --config.download=true, or "
+            f"tfds data set '{name}' is not prepared in {builder.data_dir}: prepare it with the key download "
+            "of its task, such as --config.task.classification.download=true, or "
             f"tfds build {name} --file_format=array_record (preparing images needs TensorFlow: pip install jaxloss[tfds])"
         ) from error
     splits = builder.info.splits

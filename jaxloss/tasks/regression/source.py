@@ -78,12 +78,15 @@ def make_measured_source(name: str, train: Measured, test: Measured | None) -> M
     """Joins both parts.
 
     Raises:
-      UserError: a test set has inputs or targets of another shape or type.
+      UserError: a test set has inputs or targets of another shape or type, or a target of train is one and the same number.
     """
     for what in ("inputs", "targets") if test is not None else ():
         kinds = [f"{one.dtype} {list(one.shape[1:])}" for one in (getattr(train, what), getattr(test, what))]
         if kinds[0] != kinds[1]:
             raise UserError(f"{name}: {what} of train are {kinds[0]}, those of test {kinds[1]}")
+    if len(train) > 1 and (np.ptp(train.targets, axis=0) == 0).any():
+        column = int(np.argmin(np.ptp(train.targets, axis=0)))
+        raise UserError(f"{name}: all targets of train are {train.targets[0, column]:g}; there is nothing to learn")
     return MeasuredSource(name, train, test)
 
 
