@@ -61,16 +61,17 @@ def numbered_classes(parts: list[Arrays]) -> tuple[list[Arrays], tuple[str, ...]
       parts: those of training, and perhaps of the test; targets are integers, also as floats, text or truth values.
 
     Raises:
-      UserError: for targets of another shape, a class that the test alone has, integers that leave a class out, and a single class.
+      UserError: for targets of another shape, a class that the test alone has, integers that leave a class out, and a single
+        class.
     """
     labels = [_one_for_each(targets) for _, targets in parts]
-    if all(one.dtype.kind == "f" and (one == one.round()).all() or one.dtype.kind in "iu" for one in labels):
+    if all((one.dtype.kind == "f" and (one == one.round()).all()) or one.dtype.kind in "iu" for one in labels):
         labels, names = [one.astype(np.int64) for one in labels], None
         classes = np.unique(labels[0])
         if not np.array_equal(classes, np.arange(len(classes))) and len(classes) > 1:
             raise UserError(
-                f"targets are {', '.join(map(str, classes[:8]))}{', ...' * (len(classes) > 8)}: number the classes from 0 and leave "
-                "none out, as np.unique(targets, return_inverse=True)[1] does; say kind='regression' where they are no classes"
+                f"targets are {', '.join(map(str, classes[:8]))}{', ...' * (len(classes) > 8)}: number the classes from 0 and "
+                "leave none out, as np.unique(targets, return_inverse=True)[1] does; or say kind='regression'"
             )
     else:
         labels = [one.astype(str) if one.dtype.kind != "S" else np.char.decode(one, "utf-8", "replace") for one in labels]

@@ -70,7 +70,8 @@ def measured(inputs: np.ndarray, targets: np.ndarray, origin: str) -> Measured:
             broken = np.flatnonzero(~np.isfinite(array.astype(np.float32).reshape(len(array), -1)).all(axis=1))
         if len(broken):
             raise UserError(
-                f"{origin}: {len(broken)} of the {what} hold NaN, infinity or more than float32 does, the first is number {broken[0]}"
+                f"{origin}: {len(broken)} of the {what} hold NaN, infinity or more than float32 does, the first is number "
+                f"{broken[0]}"
             )
     if len(inputs) != len(targets) or not len(inputs):
         raise UserError(f"{origin}: {len(inputs)} inputs and {len(targets)} targets; as many of both were expected, one at least")
