@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxloss.spaces.base import Space
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH
 
 
 def provenance(
@@ -20,12 +21,13 @@ def provenance(
     Args:
       space: of the run.
       workdir: its directory.
-      place: of the loss among those of the run: `rank 1 of 3`.
+      place: of the loss among those of the run: `rank 1 of 3`, or its name there.
       entry: the loss in the ranking.
       summary: of the run; None where it is unfinished. Those of earlier versions lack some of what is read.
       meanings: see `Task.meanings`.
     """
-    lines = [f"Found by jaxloss in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
+    origin = "Found by jaxloss" if entry.get("kind", FOUND) in (FOUND, RANDOM_SEARCH) else "A loss"
+    lines = [f"{origin} in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
     if summary and "task" in summary:
         lines.append(f"Task: {summary['task']}, {summary['metric']}.")
     # A loss that was not trained again has the single score of the search only.
@@ -36,7 +38,7 @@ def provenance(
     if tuned := entry.get("tuned"):
         values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
+        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss before that.")
     lines += of_its_class(entry)
     if len(space.branches) > 1:
         lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")

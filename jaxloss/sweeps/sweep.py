@@ -9,16 +9,21 @@ from typing import Any
 from jaxloss.config.file import load_config, load_sweep
 from jaxloss.core.errors import UserError
 from jaxloss.runs import atomic
+from jaxloss.runs.files import has_summary
 from jaxloss.sweeps.page import write_page
 from jaxloss.sweeps.points import Point, chosen_points, points_of
 from jaxloss.sweeps.rows import Row, row_of
 from jaxloss.sweeps.table import as_csv, print_rows
-from jaxloss.sweeps.transfer import transfer_matrix, transfer_points
+from jaxloss.sweeps.transfer import is_compared, transfer_matrix, transfer_points
 from jaxloss.sweeps.work import work
 
 CSV = "sweep.csv"
 # Overrides that say how losses are searched for mean nothing to a comparison of given ones.
 _OF_SEARCHES = ("search.", "filters.")
+
+
+def _has_summary(workdir: Path, point: Point) -> bool:
+    return has_summary(workdir / point.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Sweep:
       parallel: how many run at a time.
       overrides: dotted key -> text, of all runs.
       message: is told what begins and ends.
+      is_finished: `(workdir, point)`: whether nothing is left to do for it.
     """
 
     path: str
@@ -38,6 +44,7 @@ class Sweep:
     parallel: int
     overrides: Mapping[str, str]
     message: Callable[[str], None]
+    is_finished: Callable[[Path, Point], bool] = _has_summary
 
     def points(self, where: Mapping[str, str]) -> list[Point]:
         """The points of the file that have these values.
@@ -59,14 +66,15 @@ class Sweep:
                 load_config(self.path, {**self.overrides, **point.overrides})
             except UserError as error:
                 raise UserError(f"{point.name}: {error}") from error
-        for point in points:
+        left = [point for point in points if not self.is_finished(self.workdir, point)]
+        for point in left:
             (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
-        return work(points, self._command, self.workdir, self.parallel, self.message)
+        return work(left, self._command, self.workdir, self.parallel, self.message)
 
     def compare(self, points: Sequence[Point], rows: Sequence[Row]) -> tuple["Sweep", list[Point]]:
-        """The sweep that compares all losses that were found on all tasks, and its points."""
+        """The sweep that compares all losses that were found on all tasks, and its points; it grows with what is found."""
         kept = {key: value for key, value in self.overrides.items() if not key.startswith(_OF_SEARCHES)}
-        return dataclasses.replace(self, overrides=kept), transfer_points(points, rows)
+        return dataclasses.replace(self, overrides=kept, is_finished=is_compared), transfer_points(points, rows)
 
     def rows(self, points: Sequence[Point]) -> list[Row]:
         """What has come out so far."""
