@@ -47,7 +47,7 @@ _AREAS = ("intersection", "union", "enclosing")
 _STAGES = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn_regression")
 # Of the space in which they are formulas, where that is not the default one.
 SETTINGS_OF_LOSS = {
-    **dict.fromkeys(AUTOLOSS_ZERO_BOX_FORMULAS, {"branches": ("regression",), "branch_inputs": {"regression": _AREAS}}),
+    **{name: {"branches": ("regression",), "branch_inputs": {"regression": _AREAS}} for name in AUTOLOSS_ZERO_BOX_FORMULAS},
     "autoloss_zero_detection": {
         "branches": _STAGES,
         "branch_weights": (1.0,) * len(_STAGES),
