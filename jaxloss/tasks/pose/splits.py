@@ -28,7 +28,7 @@ def load_source(settings: PoseSettings, context: TaskContext) -> KeypointSource:
         raise UserError(f"{SECTION}.oks_area=annotated needs areas, and {settings.source} has none: set it to extent")
     source = with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
     for name, part in (("training", source.train), ("test", source.test)):
-        if not part.examples[VISIBLE].any():
+        if len(part) and not part.examples[VISIBLE].any():
             raise UserError(f"{settings.source}: no keypoint of the {name} images is visible")
     return source
 
