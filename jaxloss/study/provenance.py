@@ -35,7 +35,7 @@ def provenance(
         if isinstance(entry.get(key), (int, float)):
             lines.append(f"{words.capitalize()}: {entry[key]:.6g}.")
     lines += _on_test(entry, summary or {})
-    if tuned := entry.get("tuned"):
+    if (tuned := entry.get("tuned")) and entry.get("search_eval", 0) is not None:
         values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss before that.")
@@ -64,7 +64,9 @@ def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
         return []
     tuned = row["tuned"]
     low, high = tuned["test_ci95"]
-    lines = [f"On the test split, tuned: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
+    # A loss that a run only trains with is as it was given.
+    words = "On the test split" if tuned.get("search_eval", 0) is None else "On the test split, tuned"
+    lines = [f"{words}: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
     rival = (summary.get("headline") or {}).get("best_rival")
     if rival and rival["first"] == row["name"]:
         low, high = rival["ci95"]

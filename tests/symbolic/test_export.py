@@ -141,7 +141,11 @@ def test_a_loss_that_a_run_trains_with_is_its_first(tmp_path, capsys):
     path = tmp_path / "run"
     assert train(path, "mode=train", f"loss={CROSS_ENTROPY}", "comparison.test_seeds=1", "training.num_epochs=1.0") == 0
     assert export.main([str(path), "--format=numpy"]) == 0
-    assert "A loss in the space autoloss_zero: rank 1 of 1 in the run 'run'.\n" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "A loss in the space autoloss_zero: rank 1 of 1 in the run 'run'.\n" in printed
+    # Nothing was tuned.
+    assert "On the test split: " in printed
+    assert "Tuned for" not in printed
 
 
 @pytest.mark.parametrize(
