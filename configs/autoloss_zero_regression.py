@@ -2,6 +2,8 @@
 
     python -m jaxloss.launch --config=configs/autoloss_zero_regression.py --workdir=runs/autoloss_zero_regression
 
+With `--config.search.preset=strong` a search begins with squared and absolute errors and their bounded relatives.
+
 Scikit-learn's diabetes data, errors added to a fifth of the training targets, a small network; R2 on the others is maximised.
 """
 

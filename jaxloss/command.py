@@ -14,7 +14,7 @@ _COMMANDS = {
     "compare": ("jaxloss.launch", ("--config.mode=compare",), "tunes and tests the losses of --config.losses alike"),
     "train": ("jaxloss.launch", ("--config.mode=train",), "trains with --config.loss and tests"),
     "sweep": ("jaxloss.sweep", (), "carries out many runs of one config"),
-    "export": ("jaxloss.export", (), "writes a found loss as code or formula"),
+    "export": ("jaxloss.export", (), "writes a loss of a run as code or formula"),
     "report": ("jaxloss.report.__main__", (), "writes the page of a run"),
 }
 _WIDTH = max(map(len, _COMMANDS))

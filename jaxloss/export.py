@@ -1,4 +1,4 @@
-"""Writes a found loss as Python, LaTeX, SymPy or text: `python -m jaxloss.export WORKDIR --rank=1 --format=python`.
+"""Writes a loss of a run as Python, LaTeX, SymPy or text: `python -m jaxloss.export WORKDIR --rank=1 --format=python`.
 
 In a notebook, `jaxloss.open_run(WORKDIR).loss(RANK)` is the loss itself, with `python()`, `latex`, `simplified` and `formula`.
 """
@@ -35,16 +35,20 @@ def _run(arguments: Sequence[str]) -> None:
         from jaxloss.runs import atomic
         from jaxloss.study.export import DEFAULT_TIME_LIMIT, FORMATS, ONNX, export
 
-    parser = Parser(prog="python -m jaxloss.export", description="Writes a found loss as code or formula.")
+    parser = Parser(prog="python -m jaxloss.export", description="Writes a loss of a run as code or formula.")
     parser.add_argument("workdir", help="directory of a run")
-    parser.add_argument("--rank", type=int, default=1, help="1 is the best (default)")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--rank", type=int, help="1 is the best (default)")
+    which.add_argument("--name", help="of a loss in the table of the comparison, or its formula, in place of a rank")
     parser.add_argument("--format", default="python", help=f"{', '.join(FORMATS)} (default: python)")
     parser.add_argument("--output", help="file to write; standard output by default")
     parser.add_argument("--time_limit", type=float, default=DEFAULT_TIME_LIMIT, help="seconds for the simplification")
     options = parser.parse_args(arguments)
     if options.format == ONNX and not options.output:
         raise UserError("the format onnx is no text: name a file to write with --output=FILE.onnx")
-    text = export(options.workdir, stored_space(options.workdir), options.rank, options.format, options.time_limit)
+    space = stored_space(options.workdir)
+    rank = 1 if options.rank is None else options.rank
+    text = export(options.workdir, space, rank, options.format, options.time_limit, options.name)
     if not options.output:
         sys.stdout.write(text)
         return

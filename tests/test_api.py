@@ -12,6 +12,7 @@ import pytest
 from ml_collections import ConfigDict
 
 import jaxloss
+from jaxloss.systems.registry import PUBLISHED
 from tests.test_own_space import REPOSITORY
 
 PREDICTION = jnp.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
@@ -78,6 +79,16 @@ class TestLosses:
         published = jaxloss.loss("autoloss_gms_d")
         assert np.isfinite(published(cosine=PREDICTION, target=TARGET))
         assert published.formula.startswith("t: ")
+
+    @pytest.mark.parametrize("name", PUBLISHED)
+    def test_every_published_loss_is_a_function_of_what_it_reads(self, name):
+        loss = jaxloss.loss(name)
+        arrays = {
+            branch: {one: jnp.full((2, 3), value) for value, one in zip((0.2, 0.7, 0.9), names, strict=False)}
+            for branch, names in loss.inputs.items()
+        }
+        given = arrays if len(arrays) > 1 else next(iter(arrays.values()))
+        assert np.isfinite(loss(given) if len(arrays) > 1 else loss(**given))
 
     @pytest.mark.parametrize(
         ("call", "message"),

@@ -88,7 +88,8 @@ def test_npz_is_found_in_each_place(npz_file, tmp_path, monkeypatch):
         ({"train_images": np.zeros((12, 4), np.uint8)}, "images must be uint8 or float"),
         ({"test_images": np.zeros((6, 5, 5, 1), np.uint8)}, "test images uint8"),
         ({"train_images": np.array([None] * 12)}, "cannot be read"),
-        ({"train_images": np.full((12, 4, 4, 1), np.nan)}, "12 images hold NaN or infinity, the first is number 0"),
+        ({"train_images": np.full((12, 4, 4, 1), np.nan)}, "12 images hold NaN, infinity or more than float32 does, the first"),
+        ({"train_images": np.full((12, 4, 4, 1), 1e300)}, "12 images hold NaN, infinity or more than float32 does, the first"),
     ],
 )
 def test_npz_that_is_wrong(npz_file, change, message):

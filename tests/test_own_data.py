@@ -99,6 +99,23 @@ def test_classes_may_be_text_and_test_arrays_are_kept_for_the_end():
     assert sorted(np.asarray(task.data["test"]["label"])) == sorted(CLASSES[60:])
 
 
+@pytest.mark.parametrize(
+    ("inputs", "targets"),
+    [
+        (POINTS.astype(object), CLASSES.astype(object)),
+        (jnp.asarray(POINTS, jnp.bfloat16), CLASSES.astype(float)),
+        (POINTS.tolist(), CLASSES[:, None]),
+    ],
+)
+def test_arrays_of_any_numbers_will_do(inputs, targets):
+    """Pandas makes objects of columns that may lack values, and floats of integers that lack some."""
+    task = jaxloss.make_task(inputs, targets, Network(), "accuracy", kind="classification")
+    assert task.details["class_names"] == ["0", "1", "2"]
+    expected = jaxloss.make_task(POINTS, CLASSES, Network(), "accuracy").data["train"]
+    np.testing.assert_array_equal(task.data["train"]["label"], expected["label"])
+    np.testing.assert_allclose(task.data["train"]["image"], expected["image"], rtol=1e-2)
+
+
 def test_images_come_as_they_are():
     seen = []
 
@@ -121,10 +138,42 @@ def test_images_come_as_they_are():
         ({"metric": 3}, "a metric must be a name, or a function (predictions, targets) -> number, not an int"),
         ({"metric": lambda one, other: one / "a"}, "the metric 'metric' raises"),
         ({"metric": lambda one, other: one}, "the metric 'metric' must give a number, and gives float32[64, 3]"),
-        ({"network": Network(5)}, "the network must give logits, float32[2, 3] for 2 images, and gives float32[2, 5]"),
+        ({"network": Network(5)}, "the network must give logits, float32[2, 3] for 2 examples, and gives float32[2, 5]"),
         ({"network": nnx.Linear(4, 3, rngs=nnx.Rngs(0))}, "lambda rngs: Net(rngs=rngs), which each training initialises anew"),
         ({"targets": CLASSES[:4]}, "inputs: 90 inputs and targets of shape [4]; one target for each is wanted"),
-        ({"inputs": POINTS[:, 0]}, "inputs must be an array [M, D], [M, H, W] or [M, H, W, channels], not of shape [90]"),
+        ({"inputs": POINTS[:, 0]}, "a single feature [M] as inputs[:, None], not of shape [90]"),
+        (
+            {"inputs": POINTS.astype(float) * 1e300},
+            "inputs: 90 of 90 examples hold NaN, infinity or more than float32 does, the first is number 0",
+        ),
+        ({"inputs": POINTS + 1j}, "inputs must be numbers, not complex64"),
+        ({"inputs": np.array([["1", "x"]] * 90)}, "inputs must be numbers, not 'x'"),
+        ({"inputs": [[1.0], [1.0, 2.0]]}, "inputs must be an array, in which all examples are of one shape"),
+        ({"targets": CLASSES + 1}, "targets are 1, 2, 3: number the classes from 0 and leave none out"),
+        ({"targets": 2 * CLASSES}, "targets are 0, 2, 4: number the classes from 0 and leave none out"),
+        ({"targets": 0 * CLASSES}, "the targets are of a single class"),
+        ({"targets": np.eye(3, dtype=int)[CLASSES]}, "of one-hot rows give targets.argmax(axis=1)"),
+        ({"targets": [None, *CLASSES[1:]]}, "1 of 90 targets are missing or not finite, the first is number 0"),
+        ({"targets": [*["a", "b"] * 44, "a", None]}, "1 of 90 targets are missing or not finite, the first is number 89"),
+        (
+            {"targets": NUMBERS},
+            "the metric 'accuracy' is one of classification, and these targets make a regression: say kind='cl",
+        ),
+        (
+            {"metric": "r2"},
+            "the metric 'r2' is one of regression, and these targets make a classification: say kind='regression'",
+        ),
+        ({"targets": np.full(90, 0.5), "metric": "r2"}, "target 0 is 0.5 for all examples of train: there is nothing to predict"),
+        ({"targets": NUMBERS * 1e300, "metric": "r2"}, "targets: 90 of 90 examples hold NaN, infinity or more than float32 does"),
+        ({"network": Network}, "which each training initialises anew; not the class Network"),
+        ({"model": "mlp"}, "unknown argument of make_task 'model'"),
+        ({"also_shown": "macro_f1"}, "also_shown must be a list of metrics, not 'macro_f1'"),
+        ({"fractions": "half"}, "fractions must be three numbers (train, search_eval, test) that sum to 1, not 'half'"),
+        ({"test": (POINTS[:9, :3], CLASSES[:9])}, "inputs are [4] each, those of test [3]"),
+        (
+            {"targets": CLASSES % 2, "test": (POINTS, CLASSES)},
+            "the class '2' of the test targets is not among those of training: 0, 1",
+        ),
         ({"kind": "regresion"}, "unknown kind 'regresion'. Did you mean 'regression'?"),
         ({"noise_rat": 0.1}, "unknown argument of make_task 'noise_rat'. Did you mean 'noise_rate'?"),
         ({"test": POINTS}, "test must be (inputs, targets), two arrays"),

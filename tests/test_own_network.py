@@ -189,8 +189,8 @@ class Broken(nn.Module):
         (NNX, {"num_pixels": 7}, "the model 'examples.own_network:BottleneckModel' raises"),
         (f"{__name__}:no_network", {}, "must be a Linen module, or an NNX module whose factory takes rngs, not an int"),
         (f"{__name__}:without_rngs", {}, "or an NNX module whose factory takes rngs, not a BottleneckModel"),
-        (f"{__name__}:wrong_shape", {}, "must give logits, float32[2, 10] for 2 images, and gives float32[2, 11]"),
-        (f"{__name__}:TwoOutputs", {}, "must give logits, float32[2, 10] for 2 images, and gives (float32[2, 10], float32"),
+        (f"{__name__}:wrong_shape", {}, "must give logits, float32[2, 10] for 2 examples, and gives float32[2, 11]"),
+        (f"{__name__}:TwoOutputs", {}, "must give logits, float32[2, 10] for 2 examples, and gives (float32[2, 10], float32"),
         (f"{__name__}:Broken", {}, "raises ValueError: no layers"),
     ],
 )

@@ -20,12 +20,16 @@ def test_the_example_runs_through_the_command_line(tmp_path, monkeypatch, capsys
         "search.seeds": "Square(Add(prediction, Neg(target)))",
         "search.control": "false",
         "search.num_trainings": "4",
+        "quiet": "false",
         "training.num_epochs": "20.0",
         **SHORT_COMPARISON,
     }
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'run'}"]
     assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0
-    assert "a line" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "a line" in printed.out
+    # Nor has a run that is new any curves to miss.
+    assert "metrics.jsonl lacks trainings" not in printed.err
     with open_for_reading(tmp_path / "run") as run:
         summary = run.read_summary()
     assert summary["metric"] == "closeness"

@@ -95,6 +95,7 @@ def test_what_parts_read_elsewhere_are_keys():
 def test_what_may_change_when_a_run_is_continued():
     comparison = {f"comparison.{name}" for name in default_config().comparison if name != "divisions"}
     others = {
+        "losses",
         "search.num_trainings",
         "search.restarts",
         "execution.workers",

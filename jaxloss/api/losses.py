@@ -202,7 +202,8 @@ def loss(name: str, **hyperparameters: float) -> Loss:
         if name in system.published:
             if hyperparameters:
                 raise UserError(f"the published loss '{name}' is a formula: it takes no hyper-parameters")
-            return dataclasses.replace(loss_of(make_space(system.name), system.published[name]), name=name)
+            space = system.make_space(system.settings(**system.published_settings.get(name, {})))
+            return dataclasses.replace(loss_of(space, system.published[name]), name=name)
     raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
 
 

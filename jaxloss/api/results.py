@@ -26,7 +26,7 @@ from jaxloss.report.page import write_report
 from jaxloss.runs.claim import set_aside
 from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
-from jaxloss.study.export import ranking
+from jaxloss.study.export import loss_in, ranking
 from jaxloss.study.modes import run_experiment
 from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
@@ -74,7 +74,7 @@ class Results:
         return list((self.summary or {}).get("comparison", []))
 
     def ranking(self) -> list[dict[str, Any]]:
-        """The losses of the search, best first; of an unfinished run by their score in the search."""
+        """The losses of the run that have a formula, best first; of an unfinished search by their score in it."""
         with open_for_reading(self.path) as run:
             return ranking(run)
 
@@ -89,19 +89,21 @@ class Results:
             self._space = stored_space(self.path)
         return self._space
 
-    def loss(self, rank: int = 1) -> Loss:
-        """One of the losses of the ranking, as a function.
+    def loss(self, rank: int = 1, name: str | None = None) -> Loss:
+        """One of the losses of the run, as a function.
+
+        Args:
+          rank: 1 is the best.
+          name: of a loss in the table of the comparison, or its formula, in place of a rank.
 
         Raises:
-          UserError: for a rank that there is not.
+          UserError: for a loss that there is not, or that has no formula.
         """
         expect_whole_number("rank", rank)
-        ranked = self.ranking()
-        if not 1 <= rank <= len(ranked):
-            raise UserError(f"there is no rank {rank}: the run in '{self.path}' has {len(ranked)} ranked losses, counted from 1")
         with open_for_reading(self.path) as run:
+            entry, _ = loss_in(run, rank, name)
             ranges, meanings = run.archive.state(STORED_RANGES), run.archive.state(STORED_MEANINGS)
-        return loss_of(self.space, ranked[rank - 1]["formula"], ranges, meanings)
+        return loss_of(self.space, entry["formula"], ranges, meanings)
 
     @property
     def best(self) -> Loss:
@@ -200,14 +202,15 @@ def open_run(workdir: str | Path) -> Results:
     return Results(workdir)
 
 
-def load_loss(workdir: str | Path, rank: int = 1) -> Loss:
+def load_loss(workdir: str | Path, rank: int = 1, name: str | None = None) -> Loss:
     """A loss of a run, as a function of arrays.
 
     Args:
       workdir: directory of the run.
       rank: 1 is the best.
+      name: in place of a rank, see `Results.loss`.
 
     Raises:
-      UserError: there is no run in `workdir`, or no such rank.
+      UserError: there is no run in `workdir`, or no such loss.
     """
-    return open_run(workdir).loss(rank)
+    return open_run(workdir).loss(rank, name)

@@ -22,13 +22,17 @@ FORMATS = ("python", *DIALECTS, ONNX, "latex", "sympy", "text")
 
 
 def ranking(run: Run) -> list[dict[str, Any]]:
-    """The losses of a run, best first, each with `formula` and `search_eval` or `search_score`.
+    """The losses of a run that have a formula, best first, each with `formula` and `search_eval` or `search_score`.
 
-    They come from the summary; a run that is not finished is ranked by the scores in its archive.
+    They come from the summary: what a search ranked, or what was compared or trained with. A run that is not finished is ranked
+    by the scores in its archive.
     """
-    summary = run.read_summary()
-    if summary and summary.get("ranking"):
+    summary = run.read_summary() or {}
+    if summary.get("ranking"):
         return list(summary["ranking"])
+    if compared := [_as_entry(row) for row in summary.get("comparison", []) if row.get("formula")]:
+        # A loss that was trained with, and nothing else, has no score on search_eval.
+        return sorted(compared, key=lambda entry: math.inf if entry["search_eval"] is None else -entry["search_eval"])
     best: dict[str, dict[str, Any]] = {}
     for row in run.archive.candidates():
         if row.branch != WHOLE or row.score is None or not math.isfinite(row.score):
@@ -38,8 +42,54 @@ def ranking(run: Run) -> list[dict[str, Any]]:
     return sorted(best.values(), key=lambda entry: -entry["search_score"])
 
 
+def loss_in(run: Run, rank: int = 1, name: str | None = None) -> tuple[dict[str, Any], str]:
+    """A loss of a run, as an entry of the ranking, and where it stands there.
+
+    Args:
+      run: to read.
+      rank: 1 is the best.
+      name: of a loss in the table of the comparison, or its formula, in place of a rank.
+
+    Raises:
+      UserError: there is no such loss, or it has no formula.
+    """
+    if name is not None:
+        return _named(run, name), f"'{name}'"
+    ranked = ranking(run)
+    if not 1 <= rank <= len(ranked):
+        raise UserError(f"there is no rank {rank}: the run in '{run.path}' has {len(ranked)} ranked losses, counted from 1")
+    return ranked[rank - 1], f"rank {rank} of {len(ranked)}"
+
+
+def _named(run: Run, name: str) -> dict[str, Any]:
+    rows = (run.read_summary() or {}).get("comparison", [])
+    if not rows:
+        raise UserError(f"there is no loss '{name}': the run in '{run.path}' has compared nothing yet; take a rank")
+    row = next((one for one in rows if name in (one["name"], one["formula"])), None)
+    with_formula = [one["name"] for one in rows if one["formula"]]
+    if row is None:
+        raise unknown("loss in the comparison of this run", name, with_formula)
+    if row["formula"] is None:
+        listed = f"those that have one: {', '.join(with_formula)}" if with_formula else "none of this run has one"
+        raise UserError(
+            f"the loss '{name}' is hand-crafted, and has no formula that could be written: in Python it is "
+            f"jaxloss.loss('{name}'); {listed}"
+        )
+    return _as_entry(row)
+
+
+def _as_entry(row: dict[str, Any]) -> dict[str, Any]:
+    """A line of the comparison as the ranking has its own."""
+    return {**row, "search_eval": row["tuned"]["search_eval"]}
+
+
 def export(
-    workdir: str | Path, space: Space, rank: int = 1, format: str = "python", time_limit: float = DEFAULT_TIME_LIMIT
+    workdir: str | Path,
+    space: Space,
+    rank: int = 1,
+    format: str = "python",
+    time_limit: float = DEFAULT_TIME_LIMIT,
+    name: str | None = None,
 ) -> str | bytes:
     """The text of one loss of a run; of `onnx` the bytes of the file.
 
@@ -49,23 +99,21 @@ def export(
       rank: 1 is the best.
       format: one of `FORMATS`.
       time_limit: seconds that SymPy may think about each formula.
+      name: in place of a rank, see `loss_in`.
 
     Raises:
-      UserError: no such run, rank or format, or no time at all.
+      UserError: no such run, loss or format, or no time at all.
     """
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if not 0 < time_limit < math.inf:
         raise UserError(f"time_limit must be a number of seconds above 0, not {time_limit:g}")
     with open_for_reading(workdir) as run:
-        ranked, ranges, summary = ranking(run), run.archive.state(STORED_RANGES), run.read_summary()
+        (entry, place), ranges, summary = loss_in(run, rank, name), run.archive.state(STORED_RANGES), run.read_summary()
         meanings = run.archive.state(STORED_MEANINGS) or {}
-    if not 1 <= rank <= len(ranked):
-        raise UserError(f"there is no rank {rank}: the run in '{workdir}' has {len(ranked)} ranked losses, counted from 1")
-    entry = ranked[rank - 1]
     (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
     if format in ("python", ONNX, *DIALECTS):
-        found = provenance(space, workdir, f"rank {rank} of {len(ranked)}", entry, summary, meanings)
+        found = provenance(space, workdir, place, entry, summary, meanings)
         if format == "python":
             return description.python(found)
         if format == ONNX:

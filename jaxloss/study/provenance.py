@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxloss.spaces.base import Space
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH
 
 
 def provenance(
@@ -20,12 +21,13 @@ def provenance(
     Args:
       space: of the run.
       workdir: its directory.
-      place: of the loss among those of the run: `rank 1 of 3`.
+      place: of the loss among those of the run: `rank 1 of 3`, or its name there.
       entry: the loss in the ranking.
       summary: of the run; None where it is unfinished. Those of earlier versions lack some of what is read.
       meanings: see `Task.meanings`.
     """
-    lines = [f"Found by jaxloss in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
+    origin = "Found by jaxloss" if entry.get("kind", FOUND) in (FOUND, RANDOM_SEARCH) else "A loss"
+    lines = [f"{origin} in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
     if summary and "task" in summary:
         lines.append(f"Task: {summary['task']}, {summary['metric']}.")
     # A loss that was not trained again has the single score of the search only.
@@ -33,10 +35,10 @@ def provenance(
         if isinstance(entry.get(key), (int, float)):
             lines.append(f"{words.capitalize()}: {entry[key]:.6g}.")
     lines += _on_test(entry, summary or {})
-    if tuned := entry.get("tuned"):
+    if (tuned := entry.get("tuned")) and entry.get("search_eval", 0) is not None:
         values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss as the search left it.")
+        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss before that.")
     lines += of_its_class(entry)
     if len(space.branches) > 1:
         lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
@@ -62,7 +64,9 @@ def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
         return []
     tuned = row["tuned"]
     low, high = tuned["test_ci95"]
-    lines = [f"On the test split, tuned: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
+    # A loss that a run only trains with is as it was given.
+    words = "On the test split" if tuned.get("search_eval", 0) is None else "On the test split, tuned"
+    lines = [f"{words}: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
     rival = (summary.get("headline") or {}).get("best_rival")
     if rival and rival["first"] == row["name"]:
         low, high = rival["ci95"]

@@ -43,7 +43,8 @@ class RunSettings(Settings, section=""):
     )
     losses: tuple[str, ...] = setting(
         ("cross_entropy",),
-        "Formulas and names of losses",
+        "Formulas and names of losses; a finished comparison goes on with further ones",
+        may_change=True,
         check=are_different("formulas or names"),
         acts_when=(in_mode(COMPARE, is_preset=False),),
     )

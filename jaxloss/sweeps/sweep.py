@@ -13,17 +13,22 @@ from jaxloss.core.files import unwritable
 from jaxloss.execution.cluster import connect
 from jaxloss.execution.settings import LOCAL, RAY
 from jaxloss.runs import atomic
+from jaxloss.runs.files import has_summary
 from jaxloss.sweeps.on_cluster import on_cluster
 from jaxloss.sweeps.page import write_page
 from jaxloss.sweeps.points import Point, chosen_points, points_of
 from jaxloss.sweeps.rows import Row, row_of
 from jaxloss.sweeps.table import as_csv, print_rows
-from jaxloss.sweeps.transfer import transfer_matrix, transfer_points
+from jaxloss.sweeps.transfer import is_compared, transfer_matrix, transfer_points
 from jaxloss.sweeps.work import here, work
 
 CSV = "sweep.csv"
 # Overrides that say how losses are searched for mean nothing to a comparison of given ones.
 _OF_SEARCHES = ("search.", "filters.")
+
+
+def _has_summary(workdir: Path, point: Point) -> bool:
+    return has_summary(workdir / point.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Sweep:
       message: is told what begins and ends.
       executor: where: `local` or `ray`.
       address: of the Ray cluster, see `execution.cluster.connect`.
+      is_finished: `(workdir, point)`: whether nothing is left to do for it.
     """
 
     path: str
@@ -47,6 +53,7 @@ class Sweep:
     message: Callable[[str], None]
     executor: str = LOCAL
     address: str = ""
+    is_finished: Callable[[Path, Point], bool] = _has_summary
 
     def points(self, where: Mapping[str, str]) -> list[Point]:
         """The points of the file that have these values.
@@ -71,20 +78,21 @@ class Sweep:
                 load_config(self.path, {**self.overrides, **point.overrides})
             except UserError as error:
                 raise UserError(f"{point.name}: {error}") from error
+        left = [point for point in points if not self.is_finished(self.workdir, point)]
         try:
-            for point in points:
+            for point in left:
                 (self.workdir / point.name).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(f"cannot use work directory '{self.workdir}'", error, "use another --workdir") from error
         if self.executor != RAY:
-            return work(points, self._command, self.workdir, self.parallel, self.message, here(self.parallel))
+            return work(left, self._command, self.workdir, self.parallel, self.message, here(self.parallel))
         with contextlib.closing(connect(self.address, self.parallel)) as cluster:
-            return work(points, self._command, self.workdir, self.parallel, self.message, on_cluster(cluster))
+            return work(left, self._command, self.workdir, self.parallel, self.message, on_cluster(cluster))
 
     def compare(self, points: Sequence[Point], rows: Sequence[Row]) -> tuple["Sweep", list[Point]]:
-        """The sweep that compares all losses that were found on all tasks, and its points."""
+        """The sweep that compares all losses that were found on all tasks, and its points; it grows with what is found."""
         kept = {key: value for key, value in self.overrides.items() if not key.startswith(_OF_SEARCHES)}
-        return dataclasses.replace(self, overrides=kept), transfer_points(points, rows)
+        return dataclasses.replace(self, overrides=kept, is_finished=is_compared), transfer_points(points, rows)
 
     def rows(self, points: Sequence[Point]) -> list[Row]:
         """What has come out so far."""

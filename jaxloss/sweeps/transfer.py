@@ -1,5 +1,6 @@
 """The losses of all runs of a sweep, trained on all of its tasks."""
 
+import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,28 @@ def transfer_points(points: Sequence[Point], rows: Sequence[Row]) -> list[Point]
       points: of the sweep.
       rows: of its finished runs.
     """
-    losses = tuple(dict.fromkeys(row.formula for row in rows if row.formula))
+    # Two runs may have found one loss under two formulas, which no comparison takes.
+    by_key: dict[str | None, str] = {}
+    for row in rows:
+        if row.formula:
+            by_key.setdefault(row.key, row.formula)
     tasks = [{key: value for key, value in point.overrides.items() if key.startswith(_TAKEN_OVER)} for point in points]
     different = [task for number, task in enumerate(tasks) if task not in tasks[:number]]
-    compared = {"mode": "compare", "losses": repr(losses)}
+    compared = {"mode": "compare", "losses": repr(tuple(by_key.values()))}
     return [Point(f"{_FOLDER}/{one.name}", {**one.overrides, **compared}) for one in points_of(different)]
+
+
+def is_compared(workdir: Path, point: Point) -> bool:
+    """Whether the comparison on a task is finished, with all losses that the sweep has found by now.
+
+    Args:
+      workdir: folder of the sweep.
+      point: see `transfer_points`.
+    """
+    if not has_summary(workdir / point.name):
+        return False
+    rows = read_json(workdir / point.name / SUMMARY_FILE, dict).get("comparison", [])
+    return {*ast.literal_eval(point.overrides["losses"])} <= {row["formula"] for row in rows}
 
 
 def transfer_matrix(points: Sequence[Point], workdir: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from jaxloss.runs.files import has_summary
 from jaxloss.sweeps.points import Point
 
 _MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"
@@ -43,7 +42,7 @@ def work(
     message: Callable[[str], None],
     start: Start,
 ) -> dict[str, str]:
-    """Runs all points that are not finished. What a run prints stands in `NAME.log` beside its directory.
+    """Runs all points. What a run prints stands in `NAME.log` beside its directory.
 
     A Ctrl-C stops the runs as it would stop each of them, and all go on with the same command.
 
@@ -61,7 +60,7 @@ def work(
     Raises:
       KeyboardInterrupt: after all runs have stopped.
     """
-    waiting = [point for point in points if not is_finished(workdir, point)]
+    waiting = list(points)
     total, seconds, failed = len(waiting), [], {}
     running: list[tuple[Point, Process, float]] = []
     try:
@@ -92,11 +91,6 @@ def work(
             process.wait()
         raise
     return failed
-
-
-def is_finished(workdir: Path, point: Point) -> bool:
-    """Whether the run of a point is there, with its summary."""
-    return has_summary(workdir / point.name)
 
 
 def here(parallel: int) -> Start:

@@ -18,6 +18,8 @@ class System:
       make_space: `(settings) -> Space`.
       sections: the classes of further config sections; a space names those that it reads.
       published: name -> formula of its space.
+      published_settings: name -> attributes of `settings`, of those that are no formulas of the space as it is by default: of the
+        branches and the inputs that they are for.
       search_presets: name in `search.presets` -> dotted key -> value: what it adds to a way to search.
       preset: dotted key -> value: the numbers of its paper where they differ from the defaults, see `config.default_config`.
     """
@@ -27,5 +29,6 @@ class System:
     make_space: Callable[[Any], Space]
     sections: tuple[type[Settings], ...] = ()
     published: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    published_settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     search_presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)

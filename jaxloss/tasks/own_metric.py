@@ -29,14 +29,17 @@ def scored_by(kind: str, metrics: tuple[Any, ...], num_outputs: int) -> Scored:
     Raises:
       UserError: for an unknown name, two metrics of one name, and a function that does not give a number.
     """
-    of_kind = classification if kind == "classification" else regression
-    is_classification = of_kind is classification
+    is_classification = kind == "classification"
+    of_kind, of_other = (classification, regression) if is_classification else (regression, classification)
     compiled: dict[str, Callable[[Array, Array], Array]] = {}
     on_host: dict[str, HostFunction] = {}
     for place, metric in enumerate(metrics):
         if metric in metrics[1:place]:
             raise UserError(f"also_shown has the metric '{metric if isinstance(metric, str) else _name_of(metric)}' twice")
         if isinstance(metric, str):
+            if metric in {**of_other.METRICS, **of_other.ALIASES}:
+                other = "regression" if is_classification else "classification"
+                raise UserError(f"the metric '{metric}' is one of {other}, and these targets make a {kind}: say kind='{other}'")
             of_kind.check_metric("metric", metric)
             if ":" in metric:
                 raise UserError(f"metric '{metric}': give the function itself")

@@ -28,7 +28,6 @@ def own_network(
       shape: of an example as the user has given it.
       stored_shape: of one as the task keeps it.
       section: of the config, for messages about a network that is named.
-
       gives: what its outputs are, for messages.
 
     Raises:
@@ -47,7 +46,7 @@ def own_network(
     else:
         raise UserError(
             f"{_WHAT} must be a Linen module, such as Net(), or a function of rngs that makes an NNX module, such as "
-            f"lambda rngs: Net(rngs=rngs), which each training initialises anew; not {written(network)}"
+            f"lambda rngs: Net(rngs=rngs), which each training initialises anew; not {_seen(network)}"
         )
     made = _with_shapes(made, shape, num_outputs)
     return checked_network(_WHAT, made, (2, num_outputs), stored_shape, gives)
@@ -72,6 +71,10 @@ def _with_shapes(network: Network, shape: tuple[int, ...], num_outputs: int) -> 
         return columns(given), updated
 
     return dataclasses.replace(network, init=init, predict=predict, train=train)
+
+
+def _seen(network: Any) -> str:
+    return f"the class {network.__name__}" if isinstance(network, type) else written(network)
 
 
 def network_title(network: Any) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxloss import launch
@@ -35,6 +36,13 @@ MOUSE = Path(__file__).parents[2] / "configs" / "autoloss_zero_mouse_pose.py"
 def test_mistakes_are_one_line(folder, options, message):
     with user_error(message):
         make(folder, **options)
+
+
+def test_images_without_a_visible_keypoint_are_refused(tmp_path):
+    _, _, visible = puppets.puppets(8)
+    puppets.write(tmp_path, 8, visible=np.zeros_like(visible))
+    with user_error("npz:puppets.npz: no keypoint of the training images is visible"):
+        make(tmp_path)
 
 
 def test_a_run_on_broken_data_ends_with_one_line_and_exit_code_2(tmp_path, capsys):

@@ -96,7 +96,7 @@ def test_own_arrays_and_images_are_read_from_a_file(tmp_path):
     with user_error("b.npz lacks train_targets"):
         make_regression(RegressionSettings(source="npz:b.npz"), TaskContext(data_dir=str(tmp_path)))
     np.savez(tmp_path / "c.npz", train_inputs=images[:3], train_targets=[1.0, np.nan, 2.0])
-    with user_error("c.npz (train): 1 of the targets hold NaN or infinity, the first is number 1"):
+    with user_error("c.npz (train): 1 of the targets hold NaN, infinity or more than float32 does, the first is number 1"):
         make_regression(RegressionSettings(source="npz:c.npz"), TaskContext(data_dir=str(tmp_path)))
 
 

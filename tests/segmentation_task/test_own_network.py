@@ -58,12 +58,12 @@ def test_a_network_keeps_the_contract_and_learns(folder, model, options):
     ("changed", "expected"),
     [
         ({"model": "light_unett", "model_options": {}}, "Did you mean 'light_unet'?"),
-        ({"model": f"{__name__}:Whole", "model_options": {}}, "must give logits, float32[2, 24, 32, 3] for 2 images"),
+        ({"model": f"{__name__}:Whole", "model_options": {}}, "must give logits, float32[2, 24, 32, 3] for 2 examples"),
         ({"model": f"{__name__}:Whole", "model_options": {"widht": 3}}, "option"),
         (
             {"model": f"{__name__}:fixed_size", "model_options": {}, "augmentation": "scale_crop_flip",
              "augmentation_options": {"crop_size": (16, 16)}},
-            "must give logits, float32[2, 16, 16, 3] for 2 images",
+            "must give logits, float32[2, 16, 16, 3] for 2 examples",
         ),
         ({"model": f"{__name__}:Whole", "model_options": {}, "precision": "bfloat16"}, "task.segmentation.precision=bfloat16"),
     ],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxloss
 from examples.own_weights import polynomials
 from jaxloss import export
 from jaxloss.config import default_config
@@ -17,6 +18,7 @@ from jaxloss.runs.rows import CandidateRow
 from jaxloss.search.loop import WHOLE
 from jaxloss.symbolic import symbols
 from jaxloss.tasks.base import STORED_RANGES
+from tests.launch.command import run as train
 from tests.symbolic.formulas import RANGES
 from tests.symbolic.source import load
 
@@ -96,9 +98,60 @@ def test_export_says_what_was_merged_and_what_does_nothing(run, tmp_path, capsys
     assert not set(lines) & set(capsys.readouterr().out.splitlines())
 
 
+def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys):
+    names = {"gce": None, "published": SECOND, CROSS_ENTROPY: CROSS_ENTROPY, "untested": "Abs(target)"}
+    scores = {"published": 0.6, CROSS_ENTROPY: 0.8, "untested": None}
+    rows = [
+        {
+            "name": name,
+            "kind": "handcrafted" if formula is None else "published",
+            "formula": formula,
+            "tuned": {
+                "search_eval": scores.get(name),
+                "learning_rate": 0.1,
+                "hyperparameters": {},
+                "test_mean": 0.5,
+                "test_ci95": [0.4, 0.6],
+            },
+        }
+        for name, formula in names.items()
+    ]
+    (run / "summary.json").write_text(json.dumps({"comparison": rows}))
+    for number, formula in enumerate((CROSS_ENTROPY, SECOND, "Abs(target)"), start=1):
+        assert export.main([str(run), f"--rank={number}", "--format=text"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == formula
+    for name, formula in (("published", SECOND), (CROSS_ENTROPY, CROSS_ENTROPY)):
+        assert export.main([str(run), f"--name={name}"]) == 0
+        module = load(capsys.readouterr().out, tmp_path)
+        assert f"Formula: {formula}" in module.__doc__
+        assert f"A loss in the space autoloss_zero: '{name}' in the run 'run'." in module.__doc__
+        assert jaxloss.load_loss(run, name=name).formula == formula
+    for arguments, says in (
+        (["--name=gce"], "the loss 'gce' is hand-crafted, and has no formula that could be written"),
+        (["--name=publishd"], "unknown loss in the comparison of this run 'publishd'. Did you mean 'published'?"),
+        (["--name=published", "--rank=1"], "not allowed with argument"),
+    ):
+        assert export.main([str(run), *arguments]) == 2
+        error = capsys.readouterr().err
+        assert says in error
+        assert error.count("\n") == 1
+
+
+def test_a_loss_that_a_run_trains_with_is_its_first(tmp_path, capsys):
+    path = tmp_path / "run"
+    assert train(path, "mode=train", f"loss={CROSS_ENTROPY}", "comparison.test_seeds=1", "training.num_epochs=1.0") == 0
+    assert export.main([str(path), "--format=numpy"]) == 0
+    printed = capsys.readouterr().out
+    assert "A loss in the space autoloss_zero: rank 1 of 1 in the run 'run'.\n" in printed
+    # Nothing was tuned.
+    assert "On the test split: " in printed
+    assert "Tuned for" not in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--name=gce"], "there is no loss 'gce': the run in"),
         (["--rank=3"], "has 2 ranked losses"),
         (["--rank=0"], "has 2 ranked losses"),
         (["--format=pyton"], "unknown format 'pyton'. Did you mean 'python'?"),

@@ -43,6 +43,18 @@ AUTOLOSS_ZERO_STAGE_FORMULAS = {
     ),
 }
 
+_AREAS = ("intersection", "union", "enclosing")
+_STAGES = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn_regression")
+# Of the space in which they are formulas, where that is not the default one.
+SETTINGS_OF_LOSS = {
+    **{name: {"branches": ("regression",), "branch_inputs": {"regression": _AREAS}} for name in AUTOLOSS_ZERO_BOX_FORMULAS},
+    "autoloss_zero_detection": {
+        "branches": _STAGES,
+        "branch_weights": (1.0,) * len(_STAGES),
+        "branch_inputs": {"rpn_regression": _AREAS, "rcnn_regression": _AREAS},
+    },
+}
+
 # Loss -> the metric of segmentation that it was found for, as `tasks.metrics.segmentation` names it. Those of the two boundary
 # metrics were trained with the boundaries of the labels as targets.
 METRIC_OF_LOSS = {

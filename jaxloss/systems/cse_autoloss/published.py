@@ -35,6 +35,10 @@ _BEGUN_WITH = {
     f"cse_autoloss_giou_{REGRESSION}": GIOU,
 }
 CSE_AUTOLOSS_FORMULAS = {**_FOUND, **_BEGUN_WITH}
+# Of the space in which they are formulas.
+SETTINGS_OF_LOSS = {
+    name: {"branches": (branch,)} for name in CSE_AUTOLOSS_FORMULAS for branch in BRANCHES if name.endswith(branch)
+}
 
 # Those of a branch that a search may begin with, by name.
 _KNOWN = {

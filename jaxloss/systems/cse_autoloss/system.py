@@ -6,7 +6,7 @@ P. Liu et al.: Loss Function Discovery for Object Detection via Convergence-Simu
 from jaxloss.core.later import later
 from jaxloss.systems.base import System
 from jaxloss.systems.cse_autoloss.preset import PRESET
-from jaxloss.systems.cse_autoloss.published import CSE_AUTOLOSS_FORMULAS
+from jaxloss.systems.cse_autoloss.published import CSE_AUTOLOSS_FORMULAS, SETTINGS_OF_LOSS
 from jaxloss.systems.cse_autoloss.settings import CSEAutoLossSettings, VerificationSettings
 
 CSE_AUTOLOSS_SYSTEM = System(
@@ -15,5 +15,6 @@ CSE_AUTOLOSS_SYSTEM = System(
     later("jaxloss.systems.cse_autoloss.space:cse_autoloss"),
     sections=(VerificationSettings,),
     published=CSE_AUTOLOSS_FORMULAS,
+    published_settings=SETTINGS_OF_LOSS,
     preset=PRESET,
 )

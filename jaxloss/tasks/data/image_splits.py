@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN
+from jaxloss.tasks.data.fractions import checked_fractions
 from jaxloss.tasks.division_settings import DivisionSettings
 
 
@@ -113,9 +114,7 @@ def split_images(
 
 def _divided(source: ImageSource, fractions: Sequence[float], seed: int, block: int) -> dict[str, np.ndarray]:
     """Rows of the training set by split."""
-    fractions = tuple(float(fraction) for fraction in fractions)
-    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
-        raise UserError(f"fractions must be three numbers (train, search_eval, test) that sum to 1, not {fractions}")
+    fractions = checked_fractions(fractions)
     if seed < 0 or block < 1:
         raise UserError(f"a division needs a seed of 0 or more and blocks of 1 or more, not {seed} and {block}")
     count = len(source.train)

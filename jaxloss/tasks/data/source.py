@@ -76,10 +76,14 @@ def checked_images(images: np.ndarray, origin: str) -> np.ndarray:
         )
     if images.ndim != 4 or not (images.dtype == np.uint8 or np.issubdtype(images.dtype, np.floating)):
         raise UserError(f"{origin}: images must be uint8 or float [M, H, W, C], not {images.dtype} {list(images.shape)}")
-    images = images if images.dtype == np.uint8 else images.astype(np.float32)
+    # What is too large for float32 becomes infinite there.
+    with np.errstate(over="ignore"):
+        images = images if images.dtype == np.uint8 else images.astype(np.float32)
     broken = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3))) if images.dtype != np.uint8 else ()
     if len(broken):
-        raise UserError(f"{origin}: {len(broken)} images hold NaN or infinity, the first is number {broken[0]}")
+        raise UserError(
+            f"{origin}: {len(broken)} images hold NaN, infinity or more than float32 does, the first is number {broken[0]}"
+        )
     if 0 in images.shape[1:]:
         raise UserError(f"{origin}: images of shape {list(images.shape)} have no pixels")
     if images.dtype != np.uint8 and images[..., :1].shape[1:] != (1, 1, 1) and _are_levels(images):

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxloss.core.errors import UserError
 from jaxloss.tasks.base import SEARCH_EVAL, SPLITS, TEST, TRAIN
+from jaxloss.tasks.data.fractions import checked_fractions
 from jaxloss.tasks.data.source import LabelledImages, Source
 
 
@@ -81,9 +82,7 @@ def split_source(
     Raises:
       UserError: for fractions that are none, and for a split that would be empty.
     """
-    fractions = tuple(float(fraction) for fraction in fractions)
-    if len(fractions) != 3 or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
-        raise UserError(f"fractions must be three numbers (train, search_eval, test) that sum to 1, not {fractions}")
+    fractions = checked_fractions(fractions)
     if seed < 0:
         raise UserError(f"the seed of a split must not be negative, not {seed}")
     generator = np.random.default_rng(seed)

@@ -92,7 +92,7 @@ def checked_network(
     Args:
       what: it is, for messages.
       network: to look at, by shapes alone.
-      shape: that it has to give for two images, `[2, ...]`.
+      shape: that it has to give for two examples, `[2, ...]`.
       image_shape: of one of them.
       gives: what it gives, for messages.
 
@@ -104,7 +104,7 @@ def checked_network(
     in_training = outputs(what, network.train, variables, images, key)
     for logits in (outputs(what, network.predict, variables, images), in_training[0]):
         if not is_float(logits) or logits.shape != shape:
-            wanted = f"float32[{', '.join(map(str, shape))}] for {_EXAMPLES} images"
+            wanted = f"float32[{', '.join(map(str, shape))}] for {_EXAMPLES} examples"
             raise UserError(f"{what} must give {gives}, {wanted}, and gives {written(logits)}")
     program = str(jax.make_jaxpr(network.predict)(variables, images))
 

@@ -58,16 +58,21 @@ def measured(inputs: np.ndarray, targets: np.ndarray, origin: str) -> Measured:
       origin: where the arrays come from, for the error line.
 
     Raises:
-      UserError: for other shapes or types, for numbers that are not finite, or where there are not as many of both.
+      UserError: for other shapes or types, for numbers that are not finite as float32, or where there are not as many of both.
     """
     inputs, targets = np.asarray(inputs), np.asarray(targets)
     for what, array, ranks in (("inputs", inputs, (2, 3, 4)), ("targets", targets, (1, 2))):
         if array.ndim not in ranks or not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
             wanted = "[M, D], [M, H, W] or [M, H, W, C]" if what == "inputs" else "[M] or [M, K]"
             raise UserError(f"{origin}: {what} must be numbers {wanted}, not {array.dtype} {list(array.shape)}")
-        broken = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+        # What is too large for float32 becomes infinite there.
+        with np.errstate(over="ignore"):
+            broken = np.flatnonzero(~np.isfinite(array.astype(np.float32).reshape(len(array), -1)).all(axis=1))
         if len(broken):
-            raise UserError(f"{origin}: {len(broken)} of the {what} hold NaN or infinity, the first is number {broken[0]}")
+            raise UserError(
+                f"{origin}: {len(broken)} of the {what} hold NaN, infinity or more than float32 does, the first is number "
+                f"{broken[0]}"
+            )
     if len(inputs) != len(targets) or not len(inputs):
         raise UserError(f"{origin}: {len(inputs)} inputs and {len(targets)} targets; as many of both were expected, one at least")
     targets = targets.reshape(len(targets), -1).astype(np.float32)
@@ -78,8 +83,11 @@ def make_measured_source(name: str, train: Measured, test: Measured | None) -> M
     """Joins both parts.
 
     Raises:
-      UserError: a test set has inputs or targets of another shape or type, or a target of train is one and the same number.
+      UserError: a test set has inputs or targets of another shape or type, or a target is the same for all of train.
     """
+    if len(constant := np.flatnonzero(np.ptp(train.targets, axis=0) == 0)):
+        value = train.targets[0, constant[0]]
+        raise UserError(f"{name}: target {constant[0]} is {value:g} for all examples of train: there is nothing to predict")
     for what in ("inputs", "targets") if test is not None else ():
         kinds = [f"{one.dtype} {list(one.shape[1:])}" for one in (getattr(train, what), getattr(test, what))]
         if kinds[0] != kinds[1]:
