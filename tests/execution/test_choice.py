@@ -37,13 +37,13 @@ def test_automatic_choices(monkeypatch):
     assert chosen("vmap", most_lanes=2)[0] == Parallelism("vmap", 2)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     for devices, mode in ((1, "vmap"), (2, "pmap")):
-        monkeypatch.setattr(jax, "local_device_count", lambda count=devices: count)
+        monkeypatch.setattr(jax, "device_count", lambda count=devices: count)
         assert chosen("auto", lanes=5)[0] == Parallelism(mode, 5)
 
 
 @pytest.mark.parametrize("mode", ["pmap", "data_parallel"])
 def test_one_device_is_not_several(monkeypatch, mode):
-    monkeypatch.setattr(jax, "local_device_count", lambda: 1)
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
     with pytest.raises(UserError, match=f"execution.mode={mode} needs several devices, and there is one"):
         chosen(mode)
 
