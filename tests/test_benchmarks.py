@@ -257,4 +257,4 @@ def test_dense_training_compares_the_ways_of_a_step(tmp_path):
         ["--height", "17", "--width", "17", "--classes", "3", "--steps", "2", "--repetitions", "1", "--json", str(file)]
     )
     rows = json.loads(file.read_text())["rows"]
-    assert [row["dispatch"] for row in rows] == ["steps"] * 4 + ["parts"] * 3
+    assert [row["dispatch"] for row in rows] == ["whole"] * 4 + ["steps"] * 3 + ["parts"] * 3

@@ -1,7 +1,5 @@
 """A step as three calls, the loss compiled for its candidate: the same training, and no compilation of the network for it."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -77,8 +75,6 @@ def test_a_loss_with_numbers_as_arguments_stays_one_program():
 
 @pytest.mark.parametrize(("least", "asked"), [(0, True), (10**9, False)])
 def test_it_is_chosen_where_the_inputs_of_a_loss_are_large(monkeypatch, least, asked):
-    """And where steps are dispatched one by one: the network of the task is said to be slow in a loop."""
-
     class Watched:
         name, loss = SPACE.name, staticmethod(SPACE.loss)
         used = False
@@ -93,7 +89,6 @@ def test_it_is_chosen_where_the_inputs_of_a_loss_are_large(monkeypatch, least, a
             return loss
 
     monkeypatch.setattr(step_in_parts, "LEAST_ELEMENTS", least)
-    task = dataclasses.replace(TASK, native_convolution=True)
     watched = Watched()
-    assert run(Training(task, watched, SETTINGS), CROSS_ENTROPY).steps == NUM_STEPS
+    assert run(Training(TASK, watched, SETTINGS), CROSS_ENTROPY).steps == NUM_STEPS
     assert watched.used == asked

@@ -1,4 +1,4 @@
-"""Seconds of a training step on images, one call with the interpreter against three with a compiled loss.
+"""Seconds of a training step on images: the interpreter in a loop or call by call, against three calls with a compiled loss.
 
     python -m experiments.benchmarks.dense_training --json dense_training.json
 
@@ -23,7 +23,7 @@ from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.dispatch import PARTS, STEPS
+from jaxloss.tasks.dispatch import PARTS, STEPS, WHOLE
 from jaxloss.tasks.segmentation.settings import SegmentationSettings
 from jaxloss.tasks.segmentation.task import make_segmentation
 from jaxloss.tasks.settings import TrainingSettings
@@ -79,7 +79,8 @@ def _rows(task: Task, steps: int, repetitions: int) -> Iterator[dict[str, Any]]:
     candidates = {name: space.encode(space.parse(text)) for name, text in FORMULAS.items()}
     alone = None
     for dispatch, of, encoded in [
-        (STEPS, handcrafted, {HANDCRAFTED: handcrafted.encode(handcrafted.defaults)}),
+        (WHOLE, handcrafted, {HANDCRAFTED: handcrafted.encode(handcrafted.defaults)}),
+        (WHOLE, space, candidates),
         (STEPS, space, candidates),
         (PARTS, space, candidates),
     ]:

@@ -6,6 +6,7 @@ images, that takes longer than the network. A loss alone is compiled in about a 
 
 import collections
 import dataclasses
+import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class StepInParts:
         """
         self._train_step, self._specialised, self._count = step, specialised, count
         self._losses: collections.OrderedDict[bytes, CompiledLoss | None] = collections.OrderedDict()
+        self._lock = threading.Lock()
         self._pays: bool | None = None
         self._forward, self._finish = jax.jit(self._network), jax.jit(step.after)
 
@@ -93,10 +95,11 @@ class StepInParts:
 
     def _loss_of(self, encoded: PyTree) -> CompiledLoss | None:
         key = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(encoded))
-        found = self._losses.pop(key) if key in self._losses else self._compiled(encoded)
-        self._losses[key] = found
-        if len(self._losses) > KEPT:
-            self._losses.popitem(last=False)
+        with self._lock:
+            found = self._losses.pop(key) if key in self._losses else self._compiled(encoded)
+            self._losses[key] = found
+            if len(self._losses) > KEPT:
+                self._losses.popitem(last=False)
         return found
 
     def _compiled(self, encoded: PyTree) -> CompiledLoss | None:
@@ -107,7 +110,18 @@ class StepInParts:
         def loss(arrays: PyTree, rest: PyTree) -> Array:
             return self._train_step.loss(function, _joined(arrays, rest))
 
-        return jax.jit(jax.value_and_grad(loss))
+        return _once(jax.jit(jax.value_and_grad(loss)))
+
+
+def _once(function: CompiledLoss) -> CompiledLoss:
+    """Two threads that meet an uncompiled function would both compile it: the second one waits."""
+    first = threading.Lock()
+
+    def called(arrays: PyTree, rest: PyTree) -> tuple[Array, PyTree]:
+        with first:
+            return function(arrays, rest)
+
+    return called
 
 
 @jax.jit

@@ -7,7 +7,7 @@ outcome = training.run(encoded, learning_rate=0.1, start=0, data=task.data, eval
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import TRAIN, Task
 from jaxloss.tasks.check import check_range
 from jaxloss.tasks.data.stream import StreamedRows, resident_arrays
-from jaxloss.tasks.dispatch import AUTO, PARTS, STEPS, WHOLE, dispatch_steps, resolve_dispatch
+from jaxloss.tasks.dispatch import AUTO, PARTS, WHOLE, dispatch_steps, resolve_dispatch
 from jaxloss.tasks.preparation import Preparation
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, StateHandle, TrainState, with_key_data
@@ -44,16 +44,14 @@ class Training(TrainStep):
         settings: everything but the learning rate.
         dispatch: `whole` (one call per training, a loop inside), `steps` (one call per step, from Python), `parts` (three calls,
           with a loss compiled for its candidate; as `steps` where the family cannot, or over several devices), or `auto`:
-          `parts` where the loss's inputs are large and it would be `steps`, else see `dispatch.resolve_dispatch`.
+          `parts` where the loss's inputs are large, on a CPU, else see `dispatch.resolve_dispatch`.
         preparation: shared by the families of one task; its own by default.
         axis_name: device axis of a data-parallel training, whose batches are divided over the devices; None for one device.
         """
         super().__init__(task, family, settings, preparation or Preparation(task, settings), axis_name)
         self.dispatch = resolve_dispatch(dispatch, task)
         self.compilations = 0
-        specialised = getattr(family, "specialised", None) if axis_name is None else None
-        may_divide = specialised is not None and (self.dispatch == PARTS or (self.dispatch == STEPS and dispatch == AUTO))
-        self._parts = StepInParts(self, specialised, self._count) if may_divide else None
+        self._parts = self._make_parts(dispatch)
 
     def run(
         self,
@@ -138,22 +136,25 @@ class Training(TrainStep):
 
     def advance(self, state: TrainState, encoded: PyTree, rate: Array, train: PyTree, num_steps: int) -> TrainState:
         """At most `num_steps` further steps: fewer where the training ends or is stopped before. `state` is given away."""
-        if self.dispatch == WHOLE:
-            return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
         if isinstance(train, StreamedRows):
             return self._advance_streamed(state, encoded, rate, train, num_steps)
-        step = self._step_of(state, encoded, train)
+        in_parts = self._in_parts(state, encoded, train)
+        if self.dispatch == WHOLE and not in_parts:
+            return self._whole(state, encoded, rate, train, jnp.int32(num_steps))
+        step = self._parts if in_parts else self._step
         return dispatch_steps(lambda state: step(state, encoded, rate, train), state, num_steps, self._most_ahead)
 
-    def _step_of(
-        self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None
-    ) -> Callable[..., TrainState]:
-        """One step, in one call or in parts."""
+    def _make_parts(self, dispatch: str) -> StepInParts | None:
+        """Of one device; where nobody chose, on a CPU, where it was measured."""
+        specialised = getattr(self.family, "specialised", None)
+        wanted = dispatch == PARTS or (dispatch == AUTO and jax.default_backend() == "cpu")
+        return StepInParts(self, specialised, self._count) if wanted and specialised and self.axis_name is None else None
+
+    def _in_parts(self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None) -> bool:
         parts = self._parts
         if parts is None or not parts.can(encoded):
-            return self._step
-        pays = self.dispatch == PARTS or parts.pays(state, train, streamed, self.preparation.num_steps(train))
-        return parts if pays else self._step
+            return False
+        return self.dispatch == PARTS or parts.pays(state, train, streamed, self.preparation.num_steps(train))
 
     def _advance_streamed(
         self, state: TrainState, encoded: PyTree, rate: Array, train: StreamedRows, num_steps: int
@@ -165,7 +166,8 @@ class Training(TrainStep):
 
             def step(state: TrainState) -> TrainState:
                 batch = self._to_devices(next(batches))
-                return self._step_of(state, encoded, train.resident, batch)(state, encoded, rate, train.resident, batch)
+                step = self._parts if self._in_parts(state, encoded, train.resident, batch) else self._step
+                return step(state, encoded, rate, train.resident, batch)
 
             # The batches of steps that wait are held on the device.
             return dispatch_steps(step, state, len(rows), min(train.prefetch, self._most_ahead or train.prefetch))
