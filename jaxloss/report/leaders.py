@@ -12,6 +12,7 @@ from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
 from jaxloss.runs.directory import Run
+from jaxloss.runs.rows import CandidateRow
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
 from jaxloss.tasks.base import STORED_RANGES
@@ -24,16 +25,18 @@ _EMPTY = {
 }
 
 
-def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str], space: Space | None) -> dict[str, Any]:
+def leaders(
+    run: Run, summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow], space: Space | None
+) -> dict[str, Any]:
     """The losses of the page, `leaders`, and what is to be said of their drawings, `drawing_note`.
 
     Args:
       run: that is reported.
       summary: of it, or None while it is unfinished.
-      searches: names of those that have begun, controls aside.
+      candidates: the rows of whole candidates of all searches, controls aside.
       space: of the losses; None draws nothing.
     """
-    rows = _rows(run, summary, searches)
+    rows = _rows(summary, candidates)
     # Random search may have found the same loss: it stands behind in the table, and its name gives way.
     names = {row["formula"]: row["name"] for row in reversed((summary or {}).get("comparison", []))}
     found = [
@@ -58,14 +61,11 @@ def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**minimal, "math": math_of(minimal)}
 
 
-def _rows(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]) -> list[dict[str, Any]]:
+def _rows(summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
     """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
     if summary is not None:
         return list(summary.get("ranking") or _given(summary))
-    if not searches:
-        return []
-    rows = (row for name in searches for row in run.archive.candidates(search=name))
-    scored = [row for row in rows if row.training and row.score is not None]
+    scored = [row for row in candidates if row.training and row.score is not None]
     best = sorted(scored, key=lambda row: (-row.score, row.proposal))[:_NUM_UNFINISHED]
     return [
         {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
