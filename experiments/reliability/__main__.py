@@ -2,11 +2,11 @@
 
     python -m experiments.reliability --workdir DIR --seconds 600 --json experiments/results/reliability_cpu.json
 
-In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and stopped
-by a signal, SIGKILL or one of those that `--signal` names, before the first event of one kind, carried on by the same command and stopped before the first event of the next kind,
-and so on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the
-undisturbed run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit
-after the other. The same command goes on with the chains that are not done.
+In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and
+stopped before the first event of one kind, by SIGKILL or what `--signal` names, carried on by the same command and stopped before
+the first event of the next kind, and so on, until it comes to its end. Rows, states, summary, curves, config and the names of all
+files have to be those of the undisturbed run, clocks aside. Kinds that did not come up again get a chain of their own; a last
+chain is stopped at one commit after the other. The same command goes on with the chains that are not done.
 """
 
 import argparse

@@ -88,6 +88,7 @@ def main() -> NoReturn:
             os.kill(os.getpid(), signals[0])
 
     watch(Path(workdir), happened)
+    from jaxloss.core.interrupts import leave
     from jaxloss.launch import main as launch
 
     leave(launch(arguments))
