@@ -3,9 +3,9 @@
     python -m experiments.reliability.disk --workdir DIR --json experiments/results/reliability_disk_cpu.json
 
 Everything that a run stores is stored, without its trainings: config, rows, states, curves, a checkpoint, summary and report.
-`full` gives it a file system in memory (root may mount one) of every size up to what it needs; `refused` has the system refuse
-one file after the other, as a disk that is full, over its quota, read-only or failing does. Each has to end in one line, and to
-end as an undisturbed run once the same is stored again with room. Exit code 1 where something ends otherwise.
+`full` gives it a file system in memory (root may mount one) of one size after the other up to what it needs; `refused` has the
+system refuse one file after the other, as a disk that is full, over its quota, read-only or failing does. Each has to end in one
+line, and to end as an undisturbed run once the same is stored again with room. Exit code 1 where something ends otherwise.
 """
 
 import argparse
@@ -36,7 +36,8 @@ from tests.report.finished_run import summary_of
 
 _SEARCH = "evolution"
 _PROPOSALS, _DRAWS = 4, 3
-_PAGE = 4096
+# Bytes by which the file systems grow.
+_STEP = 4096
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES)
 NAMES = ("with space", "line\nbreak", "Ω 数据 данные", "%20?#&;'\"$(x)", "-dash", "n" * 200)
 FORMULAS = ("Neg(Mul(target, Log(prediction)))",)
@@ -107,9 +108,9 @@ def file_system(path: Path, size: int) -> Iterator[None]:
 
 
 def full(folder: Path, expected: dict[str, str], listener: Listener) -> Iterator[tuple[str, str]]:
-    """Every size from one page on, until everything has room."""
+    """Size after size, until everything has room."""
     del listener
-    size = _PAGE
+    size = _STEP
     while True:
         with file_system(folder / "full", size):
             said = try_to_store(folder / "full" / "run")
@@ -118,7 +119,7 @@ def full(folder: Path, expected: dict[str, str], listener: Listener) -> Iterator
             yield f"{size} bytes", judged(said, "make room on the disk", folder / "full" / "run", expected)
         if not said:
             return
-        size += _PAGE
+        size += _STEP
 
 
 def judged(said: str, wanted: str, path: Path, expected: dict[str, str]) -> str:
@@ -187,6 +188,7 @@ def clock(folder: Path, expected: dict[str, str], listener: Listener) -> Iterato
 def copies(folder: Path, expected: dict[str, str], listener: Listener) -> Iterator[tuple[str, str]]:
     """A copy of the directory at every event; each of them opens, and goes on to the same end."""
     path, kept, made = folder / "run", folder / "kept", []
+    shutil.rmtree(folder, ignore_errors=True)  # of a campaign that was stopped
     kept.mkdir(parents=True)
 
     def happened(event: str) -> None:
