@@ -1,9 +1,15 @@
-"""The campaign of kills: which events it sees, and that it compares what it says."""
+"""The campaigns of reliability: which events they see, and that they compare what they say."""
 
 import json
 
+import pytest
+
+from experiments.reliability import disk, scale, text_checks
 from experiments.reliability.__main__ import content, missing
-from jaxloss.runs import RunDirectory
+from experiments.reliability.graphs import read_rows, summary
+from jaxloss.core.errors import UserError
+from jaxloss.graphs.graph import Graph, Node
+from jaxloss.runs import Archive, RunDirectory
 from jaxloss.runs.metrics import metric_line
 from tests.runs.contents import CONFIG, candidate
 from tests.runs.processes import process
@@ -65,3 +71,59 @@ def test_a_kind_of_event_is_missing_until_a_run_was_killed_at_it():
     rows = [{"mode": "train", "kills": ["commit"]}, {"mode": "search", "kills": ["open a"]}]
     assert missing("train", events, rows) == ["open a", "rename b"]
     assert missing("train", events, [*rows, {"mode": "train", "kills": []}]) == []
+
+
+# --- graphs ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["autoloss_zero", "autoloss_gms", "cse_autoloss published"])
+def test_losses_come_back_from_text_and_program(name):
+    digest, wrong = text_checks.check_texts(name, 0, 0, 60)
+    assert wrong == []
+    assert text_checks.check_texts(name, 0, 0, 60)[0] == digest
+    assert text_checks.check_texts(name, 0, 1, 60)[0] != digest
+
+
+def test_a_program_that_is_decoded_wrongly_is_found(monkeypatch):
+    monkeypatch.setattr(text_checks, "decode", lambda program, layout: Graph((Node(layout.inputs[0]),)))
+    _, wrong = text_checks.check_texts("autoloss_zero", 0, 0, 9)
+    assert any("decoded it has another key" in problem for problem in wrong)
+
+
+def test_what_two_processes_find_is_compared(tmp_path):
+    rows = [{"chunk": n, "space": "s", "losses": 5, "wrong": [], "digest": f"d{n}", "mebibytes": 100 + n} for n in range(4)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"chunk": 4, "sp')
+    assert read_rows(path) == rows
+    assert path.read_text().count("\n") == 4
+    found = summary("texts", {1: rows, 2: [rows[0], {**rows[1], "digest": "other", "wrong": ["it differs"]}]})
+    assert (found["losses"], found["in_both_processes"], found["wrong"]) == (20, 10, 1)
+    assert found["chunks_that_differ_between_processes"] == [1]
+    assert found["memory"][0] == {"at_a_quarter": 101, "at_the_end": 103, "chunks": 4}
+
+
+# --- scale and disk ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_is_built_as_large_as_it_is_asked_for(tmp_path):
+    built = scale.build(tmp_path / "run", 150)
+    with Archive(tmp_path / "run" / "archive.sqlite", read_only=True) as archive:
+        assert len(archive.candidates()) == 150
+        assert len(list(archive.stopped("evolution"))) == 144
+        assert archive.state("evolution")["counts"]["trained"] == len(archive.trainings()) == 6
+    assert built["archive_bytes"] == (tmp_path / "run" / "archive.sqlite").stat().st_size
+
+
+def test_what_is_no_single_line_is_wrong(tmp_path, monkeypatch):
+    def stores(error):
+        def store(path):
+            raise error
+
+        monkeypatch.setattr(disk, "store", store)
+        return disk.try_to_store(tmp_path)
+
+    assert stores(UserError("make room on the disk")) == "make room on the disk"
+    assert stores(UserError("a\nb")).startswith("WRONG: more than a line")
+    assert stores(OSError(28, "No space left")) == "WRONG: OSError: [Errno 28] No space left"
+    assert disk.judged("WRONG: so", "", tmp_path, {}) == "WRONG: so"
+    assert disk.judged("permission denied", "make room on the disk", tmp_path, {}) == "permission denied"

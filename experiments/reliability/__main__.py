@@ -1,17 +1,18 @@
-"""Kills short runs at their events, and compares what they end with to undisturbed ones.
+"""Stops short runs at their events, and compares what they end with to undisturbed ones.
 
     python -m experiments.reliability --workdir DIR --seconds 600 --json experiments/results/reliability_cpu.json
 
-In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and killed
-by SIGKILL before the first event of one kind, carried on by the same command and killed before the first event of the next kind,
-and so on, until it comes to its end. Rows, states, summary, curves, config and the names of all files have to be those of the
-undisturbed run, clocks aside. Kinds that did not come up again get a chain of their own; a last chain is killed at one commit
-after the other. The same command goes on with the chains that are not done.
+In each mode one run goes to its end, and its events are listed (`events.py`). Then a run is begun in another directory and
+stopped before the first event of one kind, by SIGKILL or what `--signal` names, carried on by the same command and stopped before
+the first event of the next kind, and so on, until it comes to its end. Rows, states, summary, curves, config and the names of all
+files have to be those of the undisturbed run, clocks aside. Kinds that did not come up again get a chain of their own; a last
+chain is stopped at one commit after the other. The same command goes on with the chains that are not done.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import common
+from experiments.reliability.events import SIGNALS
+from jaxloss.core.interrupts import INTERRUPTED
 from jaxloss.runs import json_text, open_for_reading
 
 REPOSITORY = Path(__file__).parents[2]
@@ -75,15 +78,21 @@ def arguments_of(mode: str, workdir: Path) -> list[str]:
     return [f"--config={config}", f"--workdir={workdir}", *(f"--config.{key}={value}" for key, value in used.items())]
 
 
-def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None) -> int:
-    """Runs a mode, up to an event where one is given; returns how the process ended."""
-    target = [event[0], str(event[1])] if event else []
+def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None, how: str = "kill") -> int:
+    """Runs a mode, up to an event where one is given; returns how the process ended.
+
+    Raises:
+      SystemExit: a run that was interrupted said more of it than one line.
+    """
+    target = [event[0], str(event[1]), how] if event else []
     command = [sys.executable, "-m", "experiments.reliability.events", str(workdir), str(log), *target, "--"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [*command, *arguments_of(mode, workdir)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
     )
-    if done.returncode not in (0, -signal.SIGKILL):
+    if done.returncode == INTERRUPTED and not re.fullmatch(r"(.*\n)?stopped; .*: python -m jaxloss.launch .*\n", done.stderr):
+        raise SystemExit(f"{mode}, {how} before {event}: {done.stderr}")
+    if done.returncode not in (0, -signal.SIGKILL, INTERRUPTED):
         print(f"{mode}: {done.stderr.strip()[-2000:]}", file=sys.stderr)
     return done.returncode
 
@@ -115,8 +124,10 @@ def undisturbed(mode: str, folder: Path) -> tuple[dict[str, str], list[str]]:
     return content(workdir), log.read_text().splitlines()
 
 
-def chain(mode: str, folder: Path, targets: Iterable[tuple[str, int]], expected: dict[str, str], end: float) -> dict[str, Any]:
-    """One run that is killed at one target after the other, until it ends by itself or the time is over.
+def chain(
+    mode: str, folder: Path, targets: Iterable[tuple[str, int]], expected: dict[str, str], end: float, how: str = "kill"
+) -> dict[str, Any]:
+    """One run that is stopped at one target after the other, until it ends by itself or the time is over.
 
     Args:
       mode: of the run.
@@ -124,23 +135,25 @@ def chain(mode: str, folder: Path, targets: Iterable[tuple[str, int]], expected:
       targets: (kind of event, number of its occurrence in a start).
       expected: see `content`.
       end: on the monotonic clock; later on the run is not disturbed any more.
+      how: a key of `events.SIGNALS`.
 
     Returns:
       `{'mode', 'kills': [kind, ...], 'different': [part, ...]}`.
     """
     workdir, log = folder / mode / "killed", folder / mode / "killed.events"
     shutil.rmtree(workdir, ignore_errors=True)
-    kills, code = [], -signal.SIGKILL
+    stopped = -signal.SIGKILL if how == "kill" else INTERRUPTED
+    kills, code = [], stopped
     for target in targets:
         if time.monotonic() > end:
             break
         log.unlink(missing_ok=True)
-        code = carry_out(mode, workdir, log, target)
-        if code != -signal.SIGKILL:
+        code = carry_out(mode, workdir, log, target, how)
+        if code != stopped:
             break
         kills.append(target[0])
-        print(f"{mode}: killed before '{target[0]}' {target[1]}", flush=True)
-    if code == -signal.SIGKILL:
+        print(f"{mode}: {how} before '{target[0]}' {target[1]}", flush=True)
+    if code == stopped:
         code = carry_out(mode, workdir, log)
     if code:
         return {"mode": mode, "kills": kills, "different": [f"exit code {code}"]}
@@ -159,24 +172,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", type=Path, required=True, help="folder of the runs and of what was done")
     parser.add_argument("--seconds", type=common.positive, default=600, help="after which no further run is killed")
+    parser.add_argument("--signal", choices=SIGNALS, default="kill", help="what a run is stopped by")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="of the runs")
     parser.add_argument("--json", type=common.output_path, help="file to write")
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    wholes = {mode: undisturbed(mode, options.workdir) for mode in MODES}
+    wholes = {mode: undisturbed(mode, options.workdir) for mode in options.modes}
     done_file, end = options.workdir / "chains.jsonl", began + options.seconds
     rows = [json.loads(line) for line in done_file.read_text().splitlines()] if done_file.exists() else []
+    rows = [row for row in rows if row.get("signal", "kill") == options.signal]
     by_commits = {row["mode"] for row in rows if row["by_commits"]}
     while time.monotonic() < end:
         waiting = {mode: missing(mode, events, rows) for mode, (_, events) in wholes.items()}
         chains = Counter(row["mode"] for row in rows)
-        mode = min((mode for mode in MODES if waiting[mode]), key=chains.__getitem__, default=None)
+        mode = min((mode for mode in options.modes if waiting[mode]), key=chains.__getitem__, default=None)
         is_last = mode is None
-        mode = next((mode for mode in MODES if mode not in by_commits), None) if is_last else mode
+        mode = next((mode for mode in options.modes if mode not in by_commits), None) if is_last else mode
         if mode is None:
             break
         expected, events = wholes[mode]
         targets = at_commits(events.count("commit")) if is_last else [(kind, 1) for kind in waiting[mode]]
-        row = {**chain(mode, options.workdir, targets, expected, end), "by_commits": is_last, "commit": common.facts()["commit"]}
+        found = chain(mode, options.workdir, targets, expected, end, options.signal)
+        row = {**found, "signal": options.signal, "by_commits": is_last, "commit": common.facts()["commit"]}
         if is_last:
             by_commits.add(mode)
         rows.append(row)
@@ -196,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             }
             for mode, (_, events) in wholes.items()
         }
-        common.write_json(options.json, {"facts": common.facts(), "modes": modes, "chains": rows})
+        common.write_json(options.json, {"facts": common.facts(), "signal": options.signal, "modes": modes, "chains": rows})
     return 1 if bad else 0
 
 

@@ -1,6 +1,6 @@
-"""Runs the launch command, and kills it by SIGKILL before one of its events, or lists them all.
+"""Runs the launch command, and sends it a signal before one of its events, or lists them all.
 
-    python -m experiments.reliability.events WORKDIR LOG [EVENT NUMBER] -- ARGUMENTS OF jaxloss.launch
+    python -m experiments.reliability.events WORKDIR LOG [EVENT NUMBER SIGNAL] -- ARGUMENTS OF jaxloss.launch
 
 An event is what changes a file of the work directory: `open NAME` (for writing), `rename NAME`, `mkdir NAME`, `remove NAME`, and
 `commit` and `committed` around a transaction of the archive. Python's audit hooks tell of files before they are touched, and
@@ -13,11 +13,19 @@ import re
 import signal
 import sqlite3
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+# Name -> the signals, and the seconds between them: the second meets what the first one left to be done.
+SIGNALS = {
+    "kill": ((signal.SIGKILL,), 0.0),
+    "terminate": ((signal.SIGTERM,), 0.0),
+    "interrupt": ((signal.SIGINT,), 0.0),
+    "interrupt twice": ((signal.SIGINT, signal.SIGINT), 0.02),
+}
 _WRITES = os.O_WRONLY | os.O_RDWR
 _VARYING = re.compile(r"[0-9a-f]{32}|\d+\.\S*|\d+")
 
@@ -62,11 +70,12 @@ def watch(workdir: Path, happened: Callable[[str], None]) -> None:
     sys.addaudithook(hook)
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Runs the command to its end, or to the event."""
     own, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
     workdir, log, *target = own
     fatal = (target[0], int(target[1])) if target else None
+    signals, pause = SIGNALS[target[2]] if target else ((), 0.0)
     counts: Counter[str] = Counter()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
@@ -74,13 +83,16 @@ def main() -> int:
         counts[event] += 1
         os.write(descriptor, f"{event}\n".encode())
         if (event, counts[event]) == fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+            for number in signals[1:]:
+                threading.Timer(pause, os.kill, (os.getpid(), number)).start()
+            os.kill(os.getpid(), signals[0])
 
     watch(Path(workdir), happened)
+    from jaxloss.core.interrupts import leave
     from jaxloss.launch import main as launch
 
-    return launch(arguments)
+    leave(launch(arguments))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

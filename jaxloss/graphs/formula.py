@@ -5,9 +5,10 @@
 
 import collections
 import dataclasses
-import math
 import re
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from jaxloss.core.errors import UserError, did_you_mean
 from jaxloss.core.form import shortened
@@ -18,6 +19,8 @@ MAX_NODES = 512
 MAX_DEPTH = 100
 # Characters: room for the largest graph with long names and numbers. What is longer is refused before it is looked at.
 MAX_LENGTH = 64 * MAX_NODES
+# Networks train in single precision, where what is larger would be infinite.
+MAX_NUMBER = float(np.finfo(np.float32).max)
 
 
 class FormulaError(UserError):
@@ -84,8 +87,8 @@ class _Reader:
         if depth > MAX_DEPTH:
             self.fail(f"nested deeper than {MAX_DEPTH}", token)
         if token.kind == "number":
-            if not math.isfinite(float(token.text)):
-                self.fail(f"the number {token.text} is out of range", token)
+            if abs(float(token.text)) > MAX_NUMBER:
+                self.fail(f"the number {token.text} is out of range: single precision ends at {MAX_NUMBER:.8g}", token)
             return self.append(constant(float(token.text)), token)
         if token.kind != "name":
             self.fail(f"expected an operator, an input or a number but found '{token.text}'", token)

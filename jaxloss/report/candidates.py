@@ -9,6 +9,7 @@ from jaxloss.runs.rows import WHOLE, CandidateRow
 
 # The page stays small, however long the search was.
 MOST_LISTED = 2_000
+MOST_ANCESTORS = 4_000
 COLUMNS = ("search", "proposal", "branch", "formula", "origin", "parent", "reason", "score", "training", "gain", "seconds")
 
 
@@ -51,11 +52,16 @@ def candidate_data(searches: Mapping[str, Sequence[CandidateRow]]) -> dict[str, 
 
 
 def _ancestors(chosen: Sequence[list], known: Mapping[tuple[int, int], list]) -> list[list]:
-    """Those of the known candidates from which the chosen ones descend, and that are not among them."""
+    """Those of the known candidates from which the chosen ones descend, and that are not among them.
+
+    Where there are very many, those of the last of the chosen ones, and the eldest, are left out.
+    """
     found: dict[tuple[int, int], list] = {}
     listed = {(point[0], point[1]) for point in chosen}
     for place, *_, parent in chosen:
         while parent is not None and (place, parent) in known and (place, parent) not in found:
+            if len(found) == MOST_ANCESTORS:
+                return list(found.values())
             if (place, parent) not in listed:
                 found[place, parent] = known[place, parent]
             elif listed:

@@ -42,6 +42,10 @@ _STYLE = {
 }
 
 
+# One more could not be told from its neighbours, and the page stays small.
+MOST_DOTS = 10_000
+
+
 def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
     """Best so far and mean of the population by the number of trainings; single scores as faint dots."""
     with inline_figure("search", (12.4, 4.8), "Score by number of trainings, for each search") as (figure, drawn):
@@ -125,8 +129,9 @@ def _robust_limits(axes: Axes, values: np.ndarray) -> None:
 
 
 def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
-    """All dots as one path of strokes without length: a tenth of the size of a marker each."""
+    """The dots as one path of strokes without length: a tenth of the size of a marker each. Of very many, some."""
     points = [(a, b) for a, b in zip(x, y, strict=True) if b == b]
+    points = points[:: -(-len(points) // MOST_DOTS) or 1]
     if not points:
         return
     path = Path(np.repeat(points, 2, axis=0), [Path.MOVETO, Path.LINETO] * len(points))

@@ -13,6 +13,7 @@ from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
 from jaxloss.report.searches import best_candidates
 from jaxloss.runs.directory import Run
+from jaxloss.runs.rows import CandidateRow
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.drawing import Drawing, Panel
 from jaxloss.tasks.base import STORED_RANGES
@@ -25,16 +26,18 @@ _EMPTY = {
 }
 
 
-def leaders(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str], space: Space | None) -> dict[str, Any]:
+def leaders(
+    run: Run, summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow], space: Space | None
+) -> dict[str, Any]:
     """The losses of the page, `leaders`, and what is to be said of their drawings, `drawing_note`.
 
     Args:
       run: that is reported.
       summary: of it, or None while it is unfinished.
-      searches: names of those that have begun, controls aside.
+      candidates: the rows of whole candidates of all searches, controls aside.
       space: of the losses; None draws nothing.
     """
-    rows = leading_rows(run, summary, searches)
+    rows = leading_rows(summary, candidates)
     # Random search may have found the same loss: it stands behind in the table, and its name gives way.
     names = {row["formula"]: row["name"] for row in reversed((summary or {}).get("comparison", []))}
     found = [
@@ -59,13 +62,13 @@ def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**minimal, "math": math_of(minimal)}
 
 
-def leading_rows(run: Run, summary: Mapping[str, Any] | None, searches: Sequence[str]) -> list[dict[str, Any]]:
+def leading_rows(summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
     """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
     if summary is not None:
         return list(summary.get("ranking") or _given(summary))
     return [
         {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
-        for index, row in enumerate(best_candidates(run, searches, _NUM_UNFINISHED))
+        for index, row in enumerate(best_candidates(candidates, _NUM_UNFINISHED))
     ]
 
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import unwritable
@@ -44,6 +45,7 @@ from jaxloss.report.words import (
 from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, open_for_reading
+from jaxloss.runs.rows import WHOLE, CandidateRow
 from jaxloss.runs.shown import SHEET
 from jaxloss.runs.stored_config import flatten
 from jaxloss.spaces.base import Space
@@ -89,6 +91,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]
     funnels = [(name, make_funnel(counts, filters)) for name, counts in (searches | controls).items() if counts["proposed"]]
     stages = _stages(run)
+    rows = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
     with _named_gaps(run.path):
         content = {
             "summary": {**_UNKNOWN, **(summary or {})},
@@ -96,14 +99,14 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
             "renewed": renewed if summary is None else None,
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),
-            "curves": _curves(run, searches, controls, summary),
-            "candidates_data": candidate_data({name: run.archive.candidates(search=name) for name in searches | controls}),
+            "curves": _curves(run, rows, controls, summary),
+            "candidates_data": candidate_data(rows),
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),
             "left_out": left_out_of(run),
             "learned": lockstep_section(run, summary, space),
-            **leaders(run, summary, list(searches), space),
+            **leaders(run, summary, [row for name in searches for row in rows[name]], space),
             **_comparison(summary or {}),
             "diagnosed": diagnosis_section(run, summary),
             "sheet": run.archive.state(SHEET) if summary is not None else None,
@@ -143,10 +146,11 @@ def _named_gaps(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _curves(run: Run, searches: Iterable[str], controls: Iterable[str], summary: Mapping[str, Any] | None):
+def _curves(
+    run: Run, rows: Mapping[str, Sequence[CandidateRow]], controls: Collection[str], summary: Mapping[str, Any] | None
+) -> Markup | None:
     population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
-    names = [*((name, False) for name in searches), *((name, True) for name in controls)]
-    curves = [search_curve(name, run.archive.candidates(search=name), population_size, control) for name, control in names]
+    curves = [search_curve(name, found, population_size, name in controls) for name, found in rows.items()]
     curves = [curve for curve in curves if curve is not None]
     return search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None
 

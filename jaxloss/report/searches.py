@@ -30,8 +30,7 @@ def left_out_of(run: Run) -> dict[str, str]:
     return {label: why for label, why in (run.archive.state(LEFT_OUT) or {}).items() if label in labels}
 
 
-def best_candidates(run: Run, searches: Iterable[str], most: int) -> list[CandidateRow]:
-    """The candidates of some searches with the best single scores, best first."""
-    rows = (row for name in searches for row in run.archive.candidates(search=name))
-    scored = [row for row in rows if row.training and row.score is not None]
+def best_candidates(candidates: Iterable[CandidateRow], most: int) -> list[CandidateRow]:
+    """Those with the best single scores, best first, of the rows of whole candidates."""
+    scored = [row for row in candidates if row.training and row.score is not None]
     return sorted(scored, key=lambda row: (-row.score, row.proposal))[:most]

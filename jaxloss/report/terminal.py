@@ -20,6 +20,7 @@ from jaxloss.report.timing import Look, Pace, look_at
 from jaxloss.report.words import big_number, duration, loss_name, score
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run
+from jaxloss.runs.rows import WHOLE
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _MOST_LEADERS = 8
@@ -44,10 +45,11 @@ def frame(run: Run, pace: Pace, now: float, console: Console) -> RenderableType:
     parts.append(Text(_how_far(look_at(run), pace, now, summary is not None)))
     if summary is not None:
         parts += [Text(_plain(text) if plain else text) for text in judged_in_words(summary)]
-    rows = leading_rows(run, summary, list(searches))
+    candidates = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
+    rows = leading_rows(summary, [row for name in searches for row in candidates[name]])
     if rows:
         parts += [Text(""), *_best(rows[0], summary)]
-    curves = [search_curve(name, run.archive.candidates(search=name), 1, name in controls) for name in searches | controls]
+    curves = [search_curve(name, found, 1, name in controls) for name, found in candidates.items()]
     if any(curve is not None for curve in curves):
         parts += [Text(""), _courses([curve for curve in curves if curve is not None], plain, width)]
     filters = [DeclaredFilter.from_json(stored) for stored in run.archive.state(FILTERS) or []]

@@ -16,9 +16,9 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from jaxloss.core.errors import UserError
-from jaxloss.core.files import MAKE_ROOM
 from jaxloss.runs import json_text
-from jaxloss.runs.rows import BASELINE, CandidateRow, Row, TrainingRow, column_to_sql
+from jaxloss.runs.archive_errors import user_errors
+from jaxloss.runs.rows import BASELINE, WHOLE, CandidateRow, Row, TrainingRow, column_to_sql
 
 # Says in the file's header whose it is, and in which form: a change of the tables needs the next number.
 _APPLICATION_ID = int.from_bytes(b"jxls", "big")
@@ -34,11 +34,8 @@ CONFIG = "config"
 CLOCK = "clock"
 
 _BUSY_SECONDS = 60.0
-_REMEDIES = {
-    sqlite3.SQLITE_FULL: MAKE_ROOM,
-    sqlite3.SQLITE_IOERR: "look whether the disk is full or failing, and give the same command again",
-    sqlite3.SQLITE_BUSY: "another process holds it: give the same command again when that has ended",
-}
+# Rows that are fetched at a time, where there may be very many.
+_PAGE = 10_000
 
 
 class Archive:
@@ -62,12 +59,12 @@ class Archive:
         if read_only and not self.path.is_file():
             raise UserError(f"there is no archive '{self.path}'")
         mode = "rw" if read_only else "rwc"
-        with self._user_errors():
+        with user_errors(self.path):
             self._connection = sqlite3.connect(
                 f"file:{quote(str(self.path.absolute()))}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
             )
         try:
-            with self._user_errors():
+            with user_errors(self.path):
                 self._check(read_only)
                 self._connection.execute("PRAGMA synchronous = FULL")
                 # Not mode=ro above: a reader must be able to roll back what a killed writer left half done.
@@ -100,7 +97,7 @@ class Archive:
         given = {**self.every_commit(), **(state or {})}
         states = [(name, json_text.dumps(value, sort_keys=False)) for name, value in given.items()]
         lines = [(line["step"], json_text.dumps(line, sort_keys=False)) for line in metrics]
-        with self._user_errors(), self._transaction():
+        with user_errors(self.path), self._transaction():
             self._upgrade()
             for kind, records in additions:
                 places = ", ".join("?" * len(kind.columns()))
@@ -108,9 +105,27 @@ class Archive:
             self._connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", states)
             self._connection.executemany("INSERT OR IGNORE INTO metrics VALUES (?, ?)", lines)
 
-    def candidates(self, search: str | None = None, reason: str | None = None) -> list[CandidateRow]:
-        """The candidates of one search and one reason, or of all, in the order in which they were committed."""
-        return self._select(CandidateRow, search=search, reason=reason)
+    def candidates(self, search: str | None = None, reason: str | None = None, branch: str | None = None) -> list[CandidateRow]:
+        """The candidates of one search, reason and branch, or of all, in the order in which they were committed."""
+        return self._select(CandidateRow, search=search, reason=reason, branch=branch)
+
+    def stopped(self, search: str) -> Iterator[tuple[str, str, str | None]]:
+        """Branch, reason and sketch of the draws that a search stored on the way to whole candidates, in order.
+
+        There may be millions of them, of which no more is kept in memory than a few thousand at a time.
+        """
+        statement = (
+            "SELECT rowid, branch, reason, sketch FROM candidates WHERE rowid > ? AND +search = ? AND branch != ? "
+            "ORDER BY rowid LIMIT ?"
+        )
+        last = -1
+        while True:
+            with user_errors(self.path):
+                found = self._connection.execute(statement, (last, search, WHOLE, _PAGE)).fetchall()
+            yield from (row[1:] for row in found)
+            if len(found) < _PAGE:
+                return
+            last = found[-1][0]
 
     def trainings(self, stage: str | None = None) -> list[TrainingRow]:
         """The trainings of one stage, or of all, in the order in which they were committed."""
@@ -142,17 +157,21 @@ class Archive:
 
     def has_begun(self) -> bool:
         """Whether anything was done that another config would contradict: more than a look at whether a network learns."""
-        return bool(self.candidates() or any(row.stage != BASELINE for row in self.trainings()))
+        return self._exists(CandidateRow) or self._exists(TrainingRow, f"stage != '{BASELINE}'")
+
+    def is_empty(self) -> bool:
+        """Whether there are no rows."""
+        return not (self._exists(CandidateRow) or self._exists(TrainingRow))
 
     def state(self, name: str, default: Any = None) -> Any:
         """The state that was last committed under `name`, or `default`; tuples come back as lists."""
-        with self._user_errors():
+        with user_errors(self.path):
             found = self._connection.execute("SELECT json FROM state WHERE name = ?", (name,)).fetchone()
         return json_text.loads(found[0]) if found else default
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of the curves, by their step; none of what was written by a version whose archive held no metrics."""
-        with self._user_errors():
+        with user_errors(self.path):
             if self._format() < _FORMAT:
                 return []
             found = self._connection.execute("SELECT json FROM metrics ORDER BY step").fetchall()
@@ -165,7 +184,7 @@ class Archive:
         it, and neither are the curves, which follow from the rows.
         """
         rows = {"candidates": self.candidates(), "trainings": self.trainings()}
-        with self._user_errors():
+        with user_errors(self.path):
             states = self._connection.execute("SELECT name, json FROM state WHERE name != ? ORDER BY name", (CONFIG,)).fetchall()
         content: dict[str, Any] = {name: [vars(row) for row in sorted(found, key=_primary_key)] for name, found in rows.items()}
         content["state"] = {name: json_text.loads(text) for name, text in states}
@@ -235,11 +254,15 @@ class Archive:
     def _select(self, kind: type[Row], **wanted: Any) -> list:
         """The rows whose columns have the wanted values; None asks for nothing."""
         conditions = {name: column_to_sql(value) for name, value in wanted.items() if value is not None}
-        with self._user_errors():
+        with user_errors(self.path):
             former_names = self._former_names()
             where = " AND ".join(f"{former_names.get(name, name)} = ?" for name in conditions) or "TRUE"
             found = self._connection.execute(f"SELECT * FROM {kind.TABLE} WHERE {where} ORDER BY rowid", [*conditions.values()])
             return kind.from_sql(found.fetchall())
+
+    def _exists(self, kind: type[Row], condition: str = "TRUE") -> bool:
+        with user_errors(self.path):
+            return bool(self._connection.execute(f"SELECT EXISTS (SELECT 1 FROM {kind.TABLE} WHERE {condition})").fetchone()[0])
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -252,20 +275,6 @@ class Archive:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-    @contextlib.contextmanager
-    def _user_errors(self) -> Iterator[None]:
-        """Turns what the disk or a damaged file does into one line; mistakes in the calling code stay as they are."""
-        try:
-            yield
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
-            raise
-        except sqlite3.DatabaseError as error:
-            problem = " ".join(str(error).split())
-            # The low byte of the code is the kind of error. Errors that are raised here have none: the content is damaged.
-            kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-            remedy = _REMEDIES.get(kind, "restore it, or use another directory")
-            raise UserError(f"archive '{self.path}' cannot be used: {problem}; {remedy}") from error
 
 
 def _primary_key(row: Row) -> tuple:

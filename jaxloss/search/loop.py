@@ -65,7 +65,9 @@ class SearchLoop:
         self._race = Race(budget.rungs, budget.factor)
         scores = scores_by_proposal(archive.trainings(search.label)) if self._races else {}
         self._num_trainings = {number: len(of_one) for number, of_one in scores.items()}
-        self._recall(archive.candidates(search=search.label))
+        for stopped in archive.stopped(search.label):
+            self._recall_stopped(*stopped)
+        self._recall(archive.candidates(search=search.label, branch=WHOLE))
         for one in search.individuals:
             if one.trained and one.score is not None and self._races:
                 self._race.recall(scores[one.number])
@@ -271,23 +273,23 @@ class SearchLoop:
     def _recall(self, rows: Iterable[CandidateRow]) -> None:
         """Takes rows of the archive into the memory, and those of whole candidates into the population."""
         for row in rows:
-            self._remember(row)
-            if row.branch == WHOLE:
-                passed_over = row.reason == NOT_PROMISING.label
-                trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
-                own = (row.score, row.training, passed_over, trainings, row.gain)
-                self.search.tell(Individual(row.proposal, row.formula, *own))
+            if row.branch != WHOLE:
+                self._recall_stopped(row.branch, row.reason, row.sketch)
+                continue
+            if row.training:
+                names = sorted(branch.name for branch in self.search.space.branches)
+                signatures = dict(zip(names, row.signature.split(" | "), strict=True))
+                self.memory.remember_trained(signatures, Known(row.proposal, row.score))
+            passed_over = row.reason == NOT_PROMISING.label
+            trainings = self._num_trainings.get(row.proposal, len(self.budget.starts)) if row.training else 0
+            own = (row.score, row.training, passed_over, trainings, row.gain)
+            self.search.tell(Individual(row.proposal, row.formula, *own))
 
-    def _remember(self, row: CandidateRow) -> None:
-        """Keeps what a row says of losses that were rejected or trained, where it says anything."""
-        if row.branch != WHOLE:
-            reason = self.cascades[row.branch].reasons.get(row.reason)  # a selection has its own
-            if reason is not None and reason.is_remembered:
-                self.memory.remember_rejected(row.branch, row.sketch)
-        elif row.training:
-            names = sorted(branch.name for branch in self.search.space.branches)
-            signatures = dict(zip(names, row.signature.split(" | "), strict=True))
-            self.memory.remember_trained(signatures, Known(row.proposal, row.score))
+    def _recall_stopped(self, branch: str, label: str, sketch: str | None) -> None:
+        """Keeps the sketch of a draw that was stopped, where its like need no second look."""
+        reason = self.cascades[branch].reasons.get(label)  # a selection has its own
+        if reason is not None and reason.is_remembered:
+            self.memory.remember_rejected(branch, sketch)
 
     def _state(self) -> dict[str, Any]:
         pending = [resolved.to_json() for resolved in self.pending]

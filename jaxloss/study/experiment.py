@@ -117,7 +117,7 @@ class Experiment:
         Raises:
           UserError: see `tasks.check.check_untrained`.
         """
-        if self.run.archive.candidates() or self.run.archive.trainings():
+        if not self.run.archive.is_empty():
             return
         check_untrained(self.task, self._untrained)
 

@@ -7,18 +7,41 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 # A plain interpreter with a module of ours: it never runs the caller's script again, so that scripts need no __main__ guard.
 COMMAND = (sys.executable, "-m", "jaxloss.symbolic.worker")
 START_LIMIT_SECONDS = 60.0
+# A process that waits for something else than a processor is given up after so many times its limit.
+PATIENCE = 50
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class WorkerError(Exception):
     """The worker was too slow or died; the message says which."""
+
+
+class _Limit:
+    """Of the processor seconds of a process from now on; where the system does not tell them, of all seconds."""
+
+    def __init__(self, pid: int, seconds: float):
+        self._pid, self._seconds, self._began = pid, seconds, time.monotonic()
+        self._before = self._used()
+
+    def left(self) -> float:
+        """Seconds for which nobody need look again, not above 0 where the limit is reached."""
+        passed, now = time.monotonic() - self._began, self._used()
+        used = passed if self._before is None or now is None else now - self._before
+        return min(self._seconds - used, PATIENCE * self._seconds - passed)
+
+    def _used(self) -> float | None:
+        try:
+            fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class SimplificationWorker:
@@ -34,16 +57,17 @@ class SimplificationWorker:
 
         Args:
           request: the arguments of `proposals.propose`; with `question`, those of another of `worker.QUESTIONS`.
-          time_limit: seconds for this request, the start of the process not counted. What came until then is returned.
+          time_limit: seconds of a processor for this request, the start of the process not counted. What came until then is
+            returned: the same on a busy machine, which may take `PATIENCE` times as long.
         """
         proposals: list[tuple[str, str]] = []
         try:
             self._start()
-            deadline = time.monotonic() + time_limit
+            limit = _Limit(self._process.pid, time_limit)
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
             while True:
-                reply = self._read(deadline, f"the time limit of {time_limit:g} s was reached")
+                reply = self._read(limit.left, f"the time limit of {time_limit:g} s was reached")
                 if "method" not in reply:
                     return proposals, reply.get("error", "")
                 proposals.append((reply["method"], reply["text"]))
@@ -63,13 +87,17 @@ class SimplificationWorker:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": search_path},
         )
-        self._read(time.monotonic() + START_LIMIT_SECONDS, "the worker did not start")
+        deadline = time.monotonic() + START_LIMIT_SECONDS
+        self._read(lambda: deadline - time.monotonic(), "the worker did not start")
 
-    def _read(self, deadline: float, too_late: str) -> dict[str, Any]:
+    def _read(self, left: Callable[[], float], too_late: str) -> dict[str, Any]:
         """The next reply; bytes are collected here, because a buffered reader hides them from `select`."""
         stream = self._process.stdout.fileno()
         while b"\n" not in self._unread:
-            if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            seconds = left()
+            if not select.select([stream], [], [], max(0.0, seconds))[0]:
+                if seconds > 0:
+                    continue  # on a busy machine it has not had them
                 raise WorkerError(too_late)
             chunk = os.read(stream, 1 << 16)
             if not chunk:

@@ -10,7 +10,7 @@ import jaxlib
 import numpy as np
 
 from jaxloss.core.types import LossInputs
-from jaxloss.graphs.blocks.lowering import lower
+from jaxloss.graphs.blocks.lowering import lower, max_instructions
 from jaxloss.graphs.blocks.schedule import Shape, make_schedule
 from jaxloss.graphs.blocks.sweeps import Blocks
 from jaxloss.graphs.compile import compile_graph
@@ -95,11 +95,22 @@ def _in_blocks(shape: Shape, schedule, batch):
 
 
 def in_blocks(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:
-    """The population sorted into blocks of one operation each; it has no values, only gradients."""
-    layout = setting.layout
-    shape = Shape(layout, tuple(range(len(layout.inputs))), lanes=len(graphs), width=8, slots=4 * len(graphs))
-    schedule = make_schedule([lower(encode(graph, layout), layout, shape.varying) for graph in graphs], shape)
-    return None, jax.tree.map(np.asarray, _in_blocks(shape, schedule, batch))
+    """The population sorted into blocks of one operation each, part by part where it is too large for the memory.
+
+    It has no values, only gradients.
+    """
+    layout, count = setting.layout, len(graphs)
+    shape = Shape(layout, tuple(range(len(layout.inputs))), count, width=8, slots=max(4 * count, max_instructions(layout)))
+    waiting, found = [lower(encode(graph, layout), layout, shape.varying) for graph in graphs], []
+    while waiting:
+        size, schedule = 2 * len(waiting), None
+        while schedule is None:
+            size = max(1, size // 2)
+            schedule = make_schedule(waiting[:size], shape)
+        gradients = _in_blocks(shape, schedule, batch)
+        found.append({name: np.asarray(rows)[: len(waiting[:size])] for name, rows in gradients.items()})
+        waiting = waiting[size:]
+    return None, jax.tree.map(lambda *parts: np.concatenate(parts), *found)
 
 
 def compiled(graphs: Sequence[Graph], setting: Setting, batch: Batch) -> Evaluated:

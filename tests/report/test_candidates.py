@@ -56,6 +56,14 @@ def test_of_very_many_the_best_are_listed_with_all_that_they_descend_from(monkey
     assert data["total"] == 6
 
 
+def test_a_long_line_of_ancestors_ends_somewhere(monkeypatch):
+    """A page of a million candidates had all of them."""
+    monkeypatch.setattr(candidates, "MOST_LISTED", 1)
+    monkeypatch.setattr(candidates, "MOST_ANCESTORS", 3)
+    data = candidate_data({"evolution": [row(index, index / 10, parent=index - 1 if index else None) for index in range(9)]})
+    assert [point[1] for point in data["ancestors"]] == [7, 6, 5]
+
+
 @pytest.mark.parametrize(
     ("formula", "operators"),
     [("prediction", 0), ("Neg(Mul(prediction, target))", 2), ("t: t1 = Sin(x); Add(t1, t1) | n: x | log2_s: 4", 2)],

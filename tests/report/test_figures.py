@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from jaxloss.report.curves import search_curve
+from jaxloss.report import figures
+from jaxloss.report.curves import SearchCurve, search_curve
+from jaxloss.report.figures import search_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.funnel import make_funnel
 from jaxloss.report.intervals import difference_axis, score_axis
@@ -45,6 +47,13 @@ class TestParts:
         # The second individual has the score of an equivalent one: it joins the population, but is no training.
         assert curve.mean == pytest.approx([0.45, 0.4, 0.8])
         assert search_curve("random_search", [], 2) is None
+
+    def test_of_very_many_trainings_some_are_drawn(self, monkeypatch):
+        """All of them would make a page of many megabytes."""
+        monkeypatch.setattr(figures, "MOST_DOTS", 10)
+        curve = SearchCurve("evolution", False, [0.5, float("nan")] * 50, [0.5] * 100, [0.5] * 100)
+        dots = [path for path in re.findall(r'<path d="([^"]*)"', search_figure([curve], "accuracy")) if path.count("M") > 5]
+        assert [path.count("M") for path in dots] == [10]
 
     def test_funnel_adds_up_and_is_logarithmic(self):
         funnel = make_funnel(COUNTS, FILTERS_DECLARED)

@@ -12,6 +12,7 @@ import pytest
 
 from jaxloss.runs import (
     Archive,
+    CandidateRow,
     TrainingRow,
     json_text,
 )
@@ -68,6 +69,35 @@ def test_find_training_asks_for_every_part_of_the_key(tmp_path):
         others = {"stage": "tune", "loss": "dice", "learning_rate": 0.2, "seed": 0, "division": 1, "evaluated_on": "test"}
         for name, other in {**others, "hyperparameters": {"gamma": 1.0}}.items():
             assert archive.find_training(**{**key, name: other}) is None, name
+
+
+def test_what_was_stopped_is_read_page_by_page(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxloss.runs.archive._PAGE", 3)
+    with Archive(tmp_path / "a.sqlite") as archive:
+        archive.commit([candidate(n, branch="left", reason="no_gain", sketch=f"s{n}", attempt=0) for n in range(7)])
+        archive.commit([candidate(n, attempt=1) for n in range(7)])
+        archive.commit([candidate(8, branch="right", search="random_search"), candidate(9, branch="right")])
+        stopped = [("left", "no_gain", f"s{n}") for n in range(7)]
+        assert list(archive.stopped("evolution")) == [*stopped, ("right", "accepted", None)]
+        assert list(archive.stopped("none")) == []
+        assert archive.candidates("evolution", branch="*") == [candidate(n, attempt=1) for n in range(7)]
+        assert archive.candidates(branch="right") == [candidate(8, branch="right", search="random_search"),
+                                                      candidate(9, branch="right")]  # fmt: skip
+
+
+def test_to_know_whether_a_run_has_begun_no_row_is_read(tmp_path, monkeypatch):
+    """There may be a million of them."""
+    with Archive(tmp_path / "a.sqlite") as archive:
+        assert archive.is_empty()
+        assert not archive.has_begun()
+        archive.commit(trainings=[training(stage="baseline")])
+        assert not archive.is_empty()
+        assert not archive.has_begun()
+        archive.commit([candidate(0)])
+        monkeypatch.setattr(CandidateRow, "from_sql", None)
+        monkeypatch.setattr(TrainingRow, "from_sql", None)
+        assert archive.has_begun()
+        assert not archive.is_empty()
 
 
 def test_a_commit_is_all_or_nothing(tmp_path):

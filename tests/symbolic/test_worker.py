@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import jaxloss
+from jaxloss.symbolic import client
 from jaxloss.symbolic.client import SimplificationWorker
 from jaxloss.symbolic.expression import sympy_text
 from jaxloss.symbolic.proposals import RAW
@@ -32,7 +33,7 @@ def test_a_wrong_simplification_from_the_worker_is_refused():
 
 def test_a_hanging_simplification_is_stopped_and_reported():
     formula = zero("Neg(Mul(target, Log(prediction)))")
-    with planted("time.sleep(60)") as worker:
+    with planted("while True: pass") as worker:
         started = time.monotonic()
         proposals, note = worker.ask({"text": sympy_text(formula), "ranges": {}, "epsilon": 1e-12}, time_limit=0.3)
         assert (proposals, note) == ([], "the time limit of 0.3 s was reached")
@@ -44,10 +45,22 @@ def test_a_hanging_simplification_is_stopped_and_reported():
 
 
 def test_what_came_before_the_time_limit_is_used():
-    with planted("say(method='without epsilon', text='-target*log(prediction)')\ntime.sleep(60)") as worker:
+    with planted("say(method='without epsilon', text='-target*log(prediction)')\nwhile True: pass") as worker:
         (found,) = simplify([zero("Neg(Mul(target, Log(prediction)))")], time_limit=0.3, worker=worker)
     assert str(found.expression) == "-target*log(prediction)"
     assert "time limit" in found.note
+
+
+def test_a_worker_that_has_to_wait_for_a_processor_is_waited_for():
+    """What a summary says of a loss must not depend on what else the machine does."""
+    with planted("time.sleep(1)\nsay(method='without epsilon', text='x')\nsay(done=True)") as worker:
+        assert worker.ask({"text": "x"}, 0.3) == ([("without epsilon", "x")], "")
+
+
+def test_a_worker_that_waits_for_ever_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(client, "PATIENCE", 2)
+    with planted("time.sleep(60)") as worker:
+        assert worker.ask({"text": "x"}, 0.3) == ([], "the time limit of 0.3 s was reached")
 
 
 def test_the_next_formula_gets_a_new_worker_when_one_died():
