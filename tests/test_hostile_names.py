@@ -9,6 +9,7 @@ from rich.console import Console
 import jaxloss
 from jaxloss.report.notebook import results_html
 from jaxloss.report.table import print_summary
+from jaxloss.symbolic.describe import describe
 from jaxloss.symbolic.frameworks.registry import DIALECTS
 from jaxloss.symbolic.frameworks.write import write
 from tests.report.finished_run import summary_of
@@ -19,7 +20,7 @@ MARKUP = "[bold]<script>alert(1)</script>[/nothing]"
 
 @pytest.mark.parametrize("framework", ["python", *DIALECTS])
 def test_what_is_said_of_a_loss_is_no_code(framework):
-    description = jaxloss.parse("Neg(Mul(target, Log(prediction)))")._description
+    description = describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0]
     text = description.python(CODE) if framework == "python" else write(description, DIALECTS[framework], CODE)
     module = ast.parse(text)
     assert "os.system" in ast.get_docstring(module)

@@ -168,7 +168,7 @@ def test_images_come_as_they_are():
         ({"network": Network}, "which each training initialises anew; not the class Network"),
         ({"model": "mlp"}, "unknown argument of make_task 'model'"),
         ({"also_shown": "macro_f1"}, "also_shown must be a list of metrics, not 'macro_f1'"),
-        ({"fractions": "half"}, "fractions must be three numbers (train, search_eval, test) that sum to 1, not 'half'"),
+        ({"fractions": "half"}, "the argument fractions of make_task takes a tuple such as (0.5, 0.2, 0.3), not 'half'"),
         ({"test": (POINTS[:9, :3], CLASSES[:9])}, "inputs are [4] each, those of test [3]"),
         (
             {"targets": CLASSES % 2, "test": (POINTS, CLASSES)},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxloss.config import default_config, wiring
+from jaxloss.config.seeds import given_seeds
 from jaxloss.core.errors import UserError
 from jaxloss.core.reduce import mean_loss
 from jaxloss.core.types import LossInputs
@@ -261,8 +262,9 @@ def test_every_branch_must_fit():
 def test_the_control_needs_no_seeds():
     config = default_config()
     config.search.seeds = (CROSS_ENTROPY,)
-    assert wiring.make_search(config, SPACE, "evolution").seeds
-    assert wiring.make_search(config, SPACE, "random_search").name == "random_search"
+    seeds = given_seeds(config, SPACE)
+    assert wiring.make_search(config, SPACE, seeds, "evolution").seeds
+    assert wiring.make_search(config, SPACE, seeds, "random_search").name == "random_search"
 
 
 def test_losses_of_the_branches_are_added_with_their_weights():

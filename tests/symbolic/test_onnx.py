@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxloss
+from jaxloss.symbolic.describe import describe
 from jaxloss.symbolic.onnx import write
 from jaxloss.symbolic.onnx.write import write_onnx
 from tests.errors import user_error
@@ -21,14 +22,14 @@ FORMULAS = {
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with user_error("the format onnx needs the package onnx, which is not installed", "jaxloss[onnx]"):
-        write_onnx(jaxloss.parse("Neg(target)")._description)
+        write_onnx(describe([jaxloss.parse("Neg(target)").reading])[0])
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_values_are_those_of_jax(formula):
     onnx = pytest.importorskip("onnx")
     loss = jaxloss.parse(formula, FORMULAS[formula])
-    content = write_onnx(loss._description, "found here")
+    content = write_onnx(describe([loss.reading])[0], "found here")
     model = onnx.load_from_string(content)
     random = np.random.default_rng(3)
     shape = (5, 4, 3, 2) if len(model.graph.input[0].type.tensor_type.shape.dim) == 4 else (5, 4)
@@ -53,7 +54,7 @@ def test_a_graph_with_other_values_is_not_written(monkeypatch):
     wrong = {**rules.RULES, "log": rules.RULES["exp"]}
     monkeypatch.setattr(rules, "RULES", wrong)
     with user_error("the ONNX graph gives", "it is not written"):
-        write.write_onnx(jaxloss.parse("Neg(Mul(target, Log(prediction)))")._description)
+        write.write_onnx(describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0])
 
 
 def test_what_onnx_has_not(monkeypatch):
@@ -62,4 +63,4 @@ def test_what_onnx_has_not(monkeypatch):
 
     monkeypatch.setattr(rules, "RULES", {name: rule for name, rule in rules.RULES.items() if name != "log"})
     with user_error("the loss computes log, for which the format onnx has nothing"):
-        write.write_onnx(jaxloss.parse("Neg(Mul(target, Log(prediction)))")._description)
+        write.write_onnx(describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0])
