@@ -17,7 +17,7 @@ from jaxloss.spaces.hyperparameters import TuningRange
 
 _FUNCTIONS = ("sample", "hyperparameters", "with_hyperparameters")
 _CAPABILITIES = ("offspring", "make_filters", "make_chooser", "write_python")
-_CAPABILITIES_OF_A_FORM = ("reads", "graphs", "curves", "blank", "latex", "smaller", "ablated")
+_CAPABILITIES_OF_A_FORM = ("decode", "reads", "graphs", "curves", "blank", "latex", "smaller", "ablated")
 
 
 def check_space_fields(space: Space) -> None:

@@ -57,6 +57,14 @@ class TestSpaces:
                 assert branch.form.write(branch.form.parse(branch.form.write(child))) == branch.form.write(child)
                 parents = [child] * space.num_parents
 
+    def test_what_is_decoded_is_the_same_loss(self, space):
+        for seed in range(20):
+            encoded = space.encode(draw(space, seed))
+            for branch in space.branches:
+                if branch.form.decode is not None:
+                    again = branch.form.encode(branch.form.decode(encoded[branch.name]))
+                    jax.tree.map(np.testing.assert_array_equal, again, encoded[branch.name])
+
     def test_what_is_called_smaller_is_smaller_and_can_be_computed(self, space):
         for branch in space.branches:
             if branch.form.smaller is None:
