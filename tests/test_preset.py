@@ -79,7 +79,7 @@ def test_what_is_said_stays_even_where_it_is_the_default():
 
 def test_keys_that_nothing_reads_are_left_alone():
     values = loaded(**{"search.name": "random_search"})
-    assert values["search.evolution.equivalents_breed"] is True
+    assert values["search.evolution.immigrants"] == 0
     assert values["space.autoloss_zero.term_probability"] == 0
     assert values["search.surrogate.candidates"] == 16
     other = load_config(DIGITS, {"mode": "compare", "losses": "('mae', 'cross_entropy')"})

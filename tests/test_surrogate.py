@@ -101,7 +101,7 @@ def test_a_gaussian_process_passes_through_what_it_knows_and_doubts_what_is_far(
     assert abs(noisy).max() < 0.5 * abs(values).max()
 
 
-SEARCH = {"num_trainings": 8, "generation_size": 2, "evolution.equivalents_breed": False}
+SEARCH = {"num_trainings": 8, "generation_size": 2, "evolution.immigrants": 0.5, "evolution.equivalents_breed": False}
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +142,7 @@ def test_a_run_chooses_and_its_control_does_not(tmp_path):
     [
         (("search.surrogate.optimism=3.0",), "config key search.surrogate.optimism does nothing in this run"),
         (("search.surrogate.candidates=0",), "config key search.surrogate.candidates must be at least 1"),
+        (("search.evolution.immigrants=1.5",), "config key search.evolution.immigrants must be at most 1.0"),
     ],
 )
 def test_what_does_not_fit_is_one_line(tmp_path, capsys, overrides, says):

@@ -18,6 +18,8 @@ _WITHOUT = {
     "process": {"search.surrogate.candidates": "1"},
     "known_losses": {"search.prior_knowledge": "false"},
     "terms": {"space.autoloss_zero.term_probability": "0"},
+    "immigrants": {"search.evolution.immigrants": "0"},
+    "known_losses_and_immigrants": {"search.prior_knowledge": "false", "search.evolution.immigrants": "0"},
 }
 
 # By name; all but the last, and that which begins again, spend the same number of trainings, those of the calibration included.

@@ -29,7 +29,7 @@ class Evolution(Search):
         self.initial_population = max(settings.initial_population, len(seeds), 1)
         self.population_size = settings.population_size
         self.tournament_ratio = settings.tournament_ratio
-        self.equivalents_breed = settings.equivalents_breed
+        self.equivalents_breed, self.immigrants = settings.equivalents_breed, settings.immigrants
         self.seeds = tuple(seeds)
 
     @property
@@ -50,6 +50,8 @@ class Evolution(Search):
             return Proposal(number)
         size = max(1, round(self.tournament_ratio * len(population)))
         generator = self.generator(number, 0)
+        if self.immigrants and generator.random() < self.immigrants:
+            return Proposal(number)
 
         def tournament() -> Individual:
             chosen = generator.choice(len(population), size=size, replace=False)

@@ -145,6 +145,10 @@ class EvolutionSettings(Settings, section="search.evolution", acts_when=(in_mode
 
     initial_population: int = setting(20, "`K`, random individuals before evolution starts", low=1, high=10**9)
     population_size: int = setting(2500, "`P`, only the most recent individuals may become parents", low=1, high=10**9)
+    # A draw that is stopped is drawn again, with the choice between mutant and fresh tree: few of those that pass are fresh.
+    immigrants: float = setting(
+        0.0, "Share of the proposals that are random until one passes the filters, throughout the search", low=0.0, high=1.0
+    )
     equivalents_breed: bool = setting(
         True, "Whether individuals that took over the score of an equivalent one may become parents, as in the paper"
     )

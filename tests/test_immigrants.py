@@ -1,4 +1,6 @@
-"""Who becomes a parent, beyond the letter of regularised evolution."""
+"""Who becomes a parent, and how many proposals have none, beyond the letter of regularised evolution."""
+
+import numpy as np
 
 from jaxloss.search.base import Individual
 from jaxloss.search.evolution import Evolution
@@ -15,6 +17,12 @@ def told(num=40, **settings):
     for number in range(num):
         search.tell(Individual(number, LOSS, 0.5, trained=number % 2 == 0, trainings=1 - number % 2))
     return search
+
+
+def test_random_immigrants_come_throughout_the_search():
+    for share, low, high in ((0.0, 0.0, 0.0), (0.25, 0.2, 0.3), (1.0, 1.0, 1.0)):
+        search = told(immigrants=share)
+        assert low <= np.mean([not search.propose(number).parents for number in range(40, 640)]) <= high
 
 
 def test_individuals_without_a_training_need_not_breed():
