@@ -18,6 +18,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "search.surrogate.candidates": 16,
         "search.evolution.tournament_ratio": 0.1,
         "search.evolution.population_size": 200,
+        "search.evolution.immigrants": 0.1,
         "search.evolution.equivalents_breed": False,
         "search.prior_knowledge": True,
     },
