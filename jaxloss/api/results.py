@@ -168,7 +168,6 @@ def run(
     if task is not None:
         expect("task", task, Task, "a task, see jaxloss.make_task")
         config = with_given_task(config, task)
-    check_devices()
     check_run(config)
     if task is not None:
         refuse_another_task(config, workdir)
@@ -178,6 +177,7 @@ def run(
             f"process {jax.process_index()} of several only follows process 0: start each with python -m jaxloss.launch, "
             "in place of run"
         )
+    check_devices()
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
     plan = make_plan(config, task)

@@ -128,7 +128,7 @@ def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_pre
         yield f"training.batch_size={settings.batch_size}: an epoch of the task {task.name} has {batch_size} examples, one batch"
     # A preset is for any space.
     asked = config.search.prior_knowledge and "search.prior_knowledge" not in by_preset
-    if config.mode == "search" and asked and not seeds_of(config, space, task):
+    if config.mode == "search" and asked and seeds_of(config, space, task) == given_seeds(config, space):
         yield f"search.prior_knowledge: the space {space.name} knows no loss of the task {task.name} to begin with"
     for name, why in unwritable(config, space, task).items() if config.mode == "search" else ():
         yield f"search.prior_knowledge: the known loss '{name}' of the space {space.name} is left out: {why}"

@@ -72,6 +72,9 @@ class DataParallelTraining(Training):
             return self._whole(state, encoded, rate, train, replicate(jnp.int32(num_steps), self.num_devices))
         return super().advance(state, encoded, rate, train, num_steps)
 
+    def _make_parts(self, dispatch: str) -> None:
+        """A step in parts is that of one device: states have a leading axis here."""
+
     def _compile(self, function, **options):
         return over_devices(function, self.num_devices, self.across, **options)
 

@@ -1,7 +1,7 @@
 """One step of a training as three calls: the network, a loss that is compiled for its candidate, and the way back.
 
 The interpreter runs any candidate, and moves a dozen arrays of the loss's size for every operator. Where these are as large as
-images, that takes longer than the network. A loss alone is compiled in about a second, the network once for all.
+images, that takes longer than the network. A loss alone is compiled in half a second, the network once for all.
 """
 
 import collections
@@ -18,8 +18,8 @@ from jaxloss.graphs.blocks.dependence import dependence
 from jaxloss.tasks.state import TrainState
 from jaxloss.tasks.train_step import TrainStep
 
-# From so many elements of the loss's inputs over a whole training a loss is worth compiling (a second, when one element and step
-# of the interpreter takes 50 to 100 ns on a CPU core).
+# From so many elements of the loss's inputs over a whole training a loss is worth compiling. That takes half a second, once for
+# the trainings of a candidate; an element of a step takes 8 ns less than in the interpreter (benchmarks/dense_training.py).
 LEAST_ELEMENTS = 3 * 10**7
 # Compiled losses that are kept: those of a candidate's trainings follow each other.
 KEPT = 8
@@ -46,7 +46,7 @@ class StepInParts:
         self._losses: collections.OrderedDict[bytes, CompiledLoss | None] = collections.OrderedDict()
         self._lock = threading.Lock()
         self._pays: bool | None = None
-        self._forward, self._finish = jax.jit(self._network), jax.jit(step.after)
+        self._forward, self._finish = jax.jit(self._network), jax.jit(self._way_back)
 
     def __call__(
         self, state: TrainState, encoded: PyTree, learning_rate: Array, train: PyTree, streamed: PyTree | None = None
@@ -54,7 +54,7 @@ class StepInParts:
         """See `TrainStep.step`; the state is not given away."""
         arrays, pull_back, rest, variables = self._forward(state, train, streamed)
         loss, cotangents = self._loss_of(encoded)(arrays, rest)
-        return self._finish(state, loss, _pulled_back(pull_back, cotangents), variables, learning_rate, train)
+        return self._finish(state, loss, pull_back, cotangents, variables, learning_rate, train)
 
     def can(self, encoded: PyTree) -> bool:
         """Whether the loss of this candidate can be compiled for itself."""
@@ -93,6 +93,18 @@ class StepInParts:
         arrays, pull_back, (rest, variables) = jax.vjp(network, state.variables["params"], has_aux=True)
         return arrays, pull_back, rest, variables
 
+    def _way_back(
+        self,
+        state: TrainState,
+        loss: Array,
+        pull_back: Callable[[PyTree], tuple[PyTree]],
+        cotangents: PyTree,
+        variables: PyTree,
+        learning_rate: Array,
+        train: PyTree,
+    ) -> TrainState:
+        return self._train_step.after(state, loss, pull_back(cotangents)[0], variables, learning_rate, train)
+
     def _loss_of(self, encoded: PyTree) -> CompiledLoss | None:
         key = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(encoded))
         with self._lock:
@@ -115,18 +127,17 @@ class StepInParts:
 
 def _once(function: CompiledLoss) -> CompiledLoss:
     """Two threads that meet an uncompiled function would both compile it: the second one waits."""
-    first = threading.Lock()
+    first, is_compiled = threading.Lock(), threading.Event()
 
     def called(arrays: PyTree, rest: PyTree) -> tuple[Array, PyTree]:
-        with first:
+        if is_compiled.is_set():
             return function(arrays, rest)
+        with first:
+            result = function(arrays, rest)
+            is_compiled.set()
+            return result
 
     return called
-
-
-@jax.jit
-def _pulled_back(pull_back: Any, cotangents: PyTree) -> PyTree:
-    return pull_back(cotangents)[0]
 
 
 def _depending(function: Callable[[PyTree], Mapping[str, Mapping[str, Array]]], params: PyTree) -> dict[str, set[str]]:

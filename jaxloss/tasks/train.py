@@ -145,10 +145,10 @@ class Training(TrainStep):
         return dispatch_steps(lambda state: step(state, encoded, rate, train), state, num_steps, self._most_ahead)
 
     def _make_parts(self, dispatch: str) -> StepInParts | None:
-        """Of one device; where nobody chose, on a CPU, where it was measured."""
+        """Where nobody chose, on a CPU, where it was measured."""
         specialised = getattr(self.family, "specialised", None)
         wanted = dispatch == PARTS or (dispatch == AUTO and jax.default_backend() == "cpu")
-        return StepInParts(self, specialised, self._count) if wanted and specialised and self.axis_name is None else None
+        return StepInParts(self, specialised, self._count) if wanted and specialised else None
 
     def _in_parts(self, state: TrainState, encoded: PyTree, train: PyTree, streamed: PyTree | None = None) -> bool:
         parts = self._parts
