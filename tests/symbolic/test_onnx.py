@@ -64,3 +64,15 @@ def test_what_onnx_has_not(monkeypatch):
     monkeypatch.setattr(rules, "RULES", {name: rule for name, rule in rules.RULES.items() if name != "log"})
     with user_error("the loss computes log, for which the format onnx has nothing"):
         write.write_onnx(describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0])
+
+
+def test_a_use_of_a_primitive_that_no_rule_has(monkeypatch):
+    pytest.importorskip("onnx")
+    from jaxloss.symbolic.onnx import rules
+
+    def refuse(graph, equation, given):
+        raise NotImplementedError("in another base")
+
+    monkeypatch.setitem(rules.RULES, "log", refuse)
+    with user_error("the loss computes log, in another base, which is not written as ONNX"):
+        write.write_onnx(describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0])

@@ -120,7 +120,11 @@ def _lay_out(graph: Any, jaxpr: Any, constants: Sequence[Any], given: Sequence[s
         if inner is not None:
             results = _lay_out(graph, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), arguments)
         elif equation.primitive.name in RULES:
-            results = [RULES[equation.primitive.name](graph, equation, arguments)]
+            try:
+                results = [RULES[equation.primitive.name](graph, equation, arguments)]
+            except NotImplementedError as error:
+                # Of a primitive that is known, a use that no loss of ours has.
+                raise UserError(f"the loss computes {equation.primitive.name}, {error}, which is not written as ONNX") from error
         else:
             raise UserError(f"the loss computes {equation.primitive.name}, for which the format onnx has nothing")
         names.update(zip(equation.outvars, results, strict=True))
