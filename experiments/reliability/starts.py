@@ -1,0 +1,56 @@
+"""Starts of a run, each a process of its own that is forked off one which has imported what a run imports.
+
+Half of the time of a short run is the import of its libraries. The process that is forked has read them, and done nothing with
+them: no device was looked for, and no thread begun.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from experiments.reliability import events
+from experiments.reliability.modes import arguments_of
+from jaxloss.core.interrupts import INTERRUPTED
+
+REPOSITORY = Path(__file__).parents[2]
+_IMPORTED = ("chex", "flax.linen", "jaxloss.config", "jaxloss.study.experiment", "jinja2", "matplotlib.backends.backend_svg", "matplotlib.figure", "optax",
+             "orbax.checkpoint", "rich.table", "sklearn.datasets", "sympy", "tensorboardX")  # fmt: skip
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload([*_IMPORTED, "experiments.reliability.events"])
+
+
+def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None, how: str = "kill") -> int:
+    """Runs a mode, up to an event where one is given; returns how the process ended.
+
+    Args:
+      mode: a key of `modes.MODES`.
+      workdir: of the run.
+      log: file that the events are added to; what the run said goes into one beside it, `.said`.
+      event: its kind, and the number of its occurrence in this start.
+      how: a key of `events.SIGNALS`.
+
+    Raises:
+      SystemExit: a run that was interrupted said more of it than one line.
+    """
+    said = log.with_suffix(".said")
+    process = _CONTEXT.Process(target=_start, args=(arguments_of(mode, workdir), workdir, log, said, event, how))
+    process.start()
+    process.join()
+    text = said.read_text() if said.exists() else ""
+    if process.exitcode == INTERRUPTED and not re.fullmatch(r"(.*\n)?stopped; .*: python -m jaxloss.launch .*\n", text):
+        raise SystemExit(f"{mode}, {how} before {event}: {text}")
+    if process.exitcode not in (0, -signal.SIGKILL, INTERRUPTED):
+        print(f"{mode}: {text.strip()[-2000:]}", file=sys.stderr)
+    return process.exitcode
+
+
+def _start(arguments: list[str], workdir: Path, log: Path, said: Path, event: tuple[str, int] | None, how: str) -> NoReturn:
+    os.chdir(REPOSITORY)
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    for descriptor, path in ((1, os.devnull), (2, said)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), descriptor)
+    events.run(arguments, workdir, log, event, how)
