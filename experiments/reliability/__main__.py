@@ -53,8 +53,9 @@ def undisturbed(mode: str, folder: Path) -> tuple[dict[str, str], list[str]]:
         shutil.rmtree(workdir, ignore_errors=True)
         log.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        if carry_out(mode, workdir, log):
-            raise SystemExit(f"the undisturbed run of mode {mode} failed")
+        code, problem = carry_out(mode, workdir, log)
+        if code:
+            raise SystemExit(f"the undisturbed run of mode {mode} failed; {problem}")
     return content(workdir), log.read_text().splitlines()
 
 
@@ -77,22 +78,23 @@ def chain(
     workdir, log = folder / mode / "killed", folder / mode / "killed.events"
     shutil.rmtree(workdir, ignore_errors=True)
     stopped = -signal.SIGKILL if how == "kill" else INTERRUPTED
-    kills, code = [], stopped
+    kills, code, problems = [], stopped, []
     for target in targets:
         if time.monotonic() > end:
             break
         log.unlink(missing_ok=True)
-        code = carry_out(mode, workdir, log, target, how)
+        code, problem = carry_out(mode, workdir, log, target, how)
+        problems += [f"{target[0]}, {problem}"] if problem else []
         if code != stopped:
             break
         kills.append(target[0])
-        print(f"{mode}: {how} before '{target[0]}' {target[1]}", flush=True)
+        print(f"{mode}: {how} before '{target[0]}' {target[1]} {problem}".rstrip(), flush=True)
     if code == stopped:
-        code = carry_out(mode, workdir, log)
+        code, _ = carry_out(mode, workdir, log)
     if code:
-        return {"mode": mode, "kills": kills, "different": [f"exit code {code}"]}
+        return {"mode": mode, "kills": kills, "different": [*problems, f"exit code {code}"]}
     found = content(workdir)
-    return {"mode": mode, "kills": kills, "different": [part for part in expected if found[part] != expected[part]]}
+    return {"mode": mode, "kills": kills, "different": [*problems, *(part for part in expected if found[part] != expected[part])]}
 
 
 def at_commits(total: int) -> Iterator[tuple[str, int]]:

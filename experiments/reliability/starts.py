@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,14 +16,29 @@ from experiments.reliability.modes import arguments_of
 from jaxloss.core.interrupts import INTERRUPTED
 
 REPOSITORY = Path(__file__).parents[2]
-_IMPORTED = ("chex", "flax.linen", "jaxloss.config", "jaxloss.study.experiment", "jinja2", "matplotlib.backends.backend_svg", "matplotlib.figure", "optax",
-             "orbax.checkpoint", "rich.table", "sklearn.datasets", "sympy", "tensorboardX")  # fmt: skip
+_IMPORTED = (
+    "chex",
+    "flax.linen",
+    "jaxloss.config",
+    "jaxloss.study.experiment",
+    "jinja2",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
+    "optax",
+    "orbax.checkpoint",
+    "rich.table",
+    "sklearn.datasets",
+    "sympy",
+    "tensorboardX",
+)
+# Of what a run said that had to be one line.
+_LONGEST = 2000
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([*_IMPORTED, "experiments.reliability.events"])
 
 
-def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None, how: str = "kill") -> int:
-    """Runs a mode, up to an event where one is given; returns how the process ended.
+def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None, how: str = "kill") -> tuple[int, str]:
+    """Runs a mode, up to an event where one is given.
 
     Args:
       mode: a key of `modes.MODES`.
@@ -33,19 +47,20 @@ def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None
       event: its kind, and the number of its occurrence in this start.
       how: a key of `events.SIGNALS`.
 
-    Raises:
-      SystemExit: a run that was interrupted said more of it than one line.
+    Returns:
+      How the process ended, and what is wrong with what it said: a run that was interrupted has to say so in one
+      line, behind at most one remark of how it went on.
     """
     said = log.with_suffix(".said")
     process = _CONTEXT.Process(target=_start, args=(arguments_of(mode, workdir), workdir, log, said, event, how))
     process.start()
     process.join()
-    text = said.read_text() if said.exists() else ""
-    if process.exitcode == INTERRUPTED and not re.fullmatch(r"(.*\n)?stopped; .*: python -m jaxloss.launch .*\n", text):
-        raise SystemExit(f"{mode}, {how} before {event}: {text}")
-    if process.exitcode not in (0, -signal.SIGKILL, INTERRUPTED):
-        print(f"{mode}: {text.strip()[-2000:]}", file=sys.stderr)
-    return process.exitcode
+    text = said.read_text()
+    if process.exitcode in (0, -signal.SIGKILL):
+        return process.exitcode, ""
+    if process.exitcode == INTERRUPTED and re.fullmatch(r"(.*\n)?stopped; .*: python -m jaxloss.launch .*\n", text):
+        return INTERRUPTED, ""
+    return process.exitcode, f"said: {text.strip()[-_LONGEST:]}"
 
 
 def _start(arguments: list[str], workdir: Path, log: Path, said: Path, event: tuple[str, int] | None, how: str) -> NoReturn:
