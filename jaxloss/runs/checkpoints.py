@@ -96,7 +96,8 @@ class Checkpoints:
         try:
             with _checkpointer() as checkpointer:
                 stored = checkpointer.restore(self._directory / name / str(max(versions)))
-        except (OSError, ValueError, KeyError) as error:
+        # Orbax looks into its own files of JSON without asking of what kind they are.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             problem = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"checkpoint '{name}' in '{self._directory}' is damaged: {problem}") from error
         return stored if like is None else _fit(name, stored, like)

@@ -107,6 +107,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     with user_error("has", "a/w"):
         checkpoints.load("x", like={"a": {}})
     (folder,) = (tmp_path / "x").iterdir()
+    for wrong in ("[]", "null", "{}", "{"):
+        (folder / "_METADATA").write_text(wrong)
+        with user_error("'x'", "damaged"):
+            checkpoints.load("x")
     for file in folder.rglob("*"):
         if file.is_file():
             file.write_bytes(b"")

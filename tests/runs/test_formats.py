@@ -1,6 +1,6 @@
 """Archives of every format that was ever written: each has a run in `tests/archives`, made by the code of its time.
 
-They are short runs of the commits 3c0a8f3, 3f80c0c and f48a826, the last ones before the next format, and of bd929c1, the first of
+They are short runs of the commits 3c0a8f3, 3f80c0c and f48a826, the last before the next format, and of bd929c1, the first of
 format 4.
 """
 
