@@ -16,7 +16,7 @@ _LONG_TAILED = (
 )
 # On predictions, the protocol stops balanced softmax and its like.
 _READS_PRIOR = {"space.autoloss_zero.inputs": "('prediction', 'target', 'prior')", "filters.rejection.variable": "logits"}
-_NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce")
+_NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce", "nce_rce", "jensen_shannon", "soft_f1")
 
 
 @dataclasses.dataclass(frozen=True)
