@@ -2,8 +2,8 @@
 
     python -m experiments.search_strength.cifar --source=DIR/cifar10_subset.npz --out=DIR/cifar10_16x16.npz
 
-A training takes a quarter of the time. The test images join the others, and the task holds a third of all out for its test: losses
-near each other differ by 0.01 there, which 2,000 images do not tell from luck.
+A training takes a quarter of the time. The test images join the others, and the task holds a third of all out for its test: where
+losses differ by 0.01, 2,000 images are few.
 """
 
 import argparse

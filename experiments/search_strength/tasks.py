@@ -65,7 +65,7 @@ def _cifar(source: str, **others: str) -> StrengthTask:
         {"search.num_trainings": "360"},
         # What a search may begin with has to be beaten, too.
         rivals=(*_NOISY, *FOUND_ON_DIGITS),
-        # Cross-entropy learns the wrong labels unless its rate is a third of that which suits robust losses, and GCE with a small q, too.
+        # Cross-entropy, and GCE with a small q, learn the wrong labels unless their rate is a third of that which suits others.
         calibration_loss="",
         needs_data=True,
     )
