@@ -143,8 +143,12 @@ class _Translator:
         return "".join([*parts, self._source[position:end].decode()])
 
     def _range(self, node: ast.AST) -> tuple[int, int]:
+        # A function begins with what decorates it, and that with its sign.
+        line, column = min([(one.lineno, one.col_offset - 1) for one in getattr(node, "decorator_list", ())], default=(0, 0))
+        if not line:
+            line, column = node.lineno, node.col_offset
         return (
-            self._line_starts[node.lineno - 1] + node.col_offset,
+            self._line_starts[line - 1] + column,
             self._line_starts[node.end_lineno - 1] + node.end_col_offset,
         )
 

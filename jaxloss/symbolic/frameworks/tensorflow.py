@@ -4,7 +4,8 @@ from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
 
 _SAME = ("where", "broadcast_to", "reshape", "stack", "maximum", "minimum", "pad")
 _OF_MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil")
-_SUMS = ("sum", "mean", "any", "max")
+_OF_MATH += ("log1p", "expm1", "square")
+_SUMS = ("sum", "mean", "any", "max", "min")
 
 _SHAPE = '''
 def _shape(x):
@@ -61,6 +62,10 @@ TENSORFLOW = Dialect(
         "jnp.logaddexp": _logaddexp,
         "jnp.asarray": _cast,
         "jnp.ones_like": _ones_like,
+        "jnp.arctan2": renamed("tf.math.atan2"),
+        "jnp.concatenate": renamed("tf.concat"),
+        "jax.nn.log_softmax": renamed("tf.nn.log_softmax"),
+        "jax.nn.sigmoid": renamed("tf.math.sigmoid"),
         "jax.nn.softmax": renamed("tf.nn.softmax"),
         "jax.nn.softplus": renamed("tf.nn.softplus"),
         "jax.nn.logsumexp": renamed("tf.reduce_logsumexp"),
