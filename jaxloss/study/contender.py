@@ -45,7 +45,9 @@ class Contender:
     @property
     def label(self) -> str:
         """What it is called in tables: one loss may take part twice, tuned with two numbers of trainings."""
-        return self.name if self.tuning_trainings is None else f"{self.name}{TUNING_WORDS}{self.tuning_trainings} tuning trainings)"
+        return (
+            self.name if self.tuning_trainings is None else f"{self.name}{TUNING_WORDS}{self.tuning_trainings} tuning trainings)"
+        )
 
     @property
     def tuning_ranges(self) -> Mapping[str, TuningRange]:

@@ -126,7 +126,11 @@ class _Translator:
             rule, arguments = self._dialect.methods[node.func.attr], [node.func.value, *node.args]
         else:
             return None
-        return rule(*map(self._text, arguments), **{one.arg: self._text(one.value) for one in node.keywords})
+        texts = [self._text(one) for one in arguments]
+        if arguments and arguments[0] is getattr(node.func, "value", None) and isinstance(arguments[0], (ast.Compare, ast.BinOp)):
+            # The parentheses of the array of a method are no part of it.
+            texts[0] = f"({texts[0]})"
+        return rule(*texts, **{one.arg: self._text(one.value) for one in node.keywords})
 
     def _known(self, table: Mapping, name: str):
         if name not in table:

@@ -61,7 +61,14 @@ NUMPY = Dialect(
         "jax.lax.stop_gradient": lambda x: f"({x})",
     },
     names={"jnp.inf": "np.inf", "jnp.pi": "np.pi", "jnp.int32": "np.int32"},
-    helpers={"_softmax": _SOFTMAX, "_logsumexp": _LOGSUMEXP, "_log_softmax": _LOG_SOFTMAX, "_sigmoid": _SIGMOID, "_erf": _ERF, "_erfc": _ERFC},
+    helpers={
+        "_softmax": _SOFTMAX,
+        "_log_softmax": _LOG_SOFTMAX,
+        "_logsumexp": _LOGSUMEXP,
+        "_sigmoid": _SIGMOID,
+        "_erf": _ERF,
+        "_erfc": _ERFC,
+    },
     check=_CHECK,
     check_words="values are those of JAX",
 )
