@@ -100,7 +100,7 @@ def test_export_says_what_was_merged_and_what_does_nothing(run, tmp_path, capsys
 
 def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys):
     names = {"gce": None, "published": SECOND, CROSS_ENTROPY: CROSS_ENTROPY, "untested": "Abs(target)"}
-    scores = {"published": 0.6, CROSS_ENTROPY: 0.8, "untested": None}
+    scores = {"gce": 0.7, "published": 0.6, CROSS_ENTROPY: 0.8, "untested": None}
     rows = [
         {
             "name": name,
