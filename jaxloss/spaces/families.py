@@ -14,10 +14,12 @@ from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
 from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
 from jaxloss.spaces.handcrafted_regression import REGRESSION_FAMILIES
+from jaxloss.spaces.handcrafted_robust import ROBUST_FAMILIES
 from jaxloss.spaces.handcrafted_structure import STRUCTURE_FAMILIES
 
 FAMILIES: Mapping[str, HandcraftedFamily] = {
     **CLASSIFICATION_FAMILIES,
+    **ROBUST_FAMILIES,
     **IMBALANCE_FAMILIES,
     **OVERLAP_FAMILIES,
     **STRUCTURE_FAMILIES,

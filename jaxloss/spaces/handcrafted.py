@@ -98,7 +98,7 @@ def sum_over_classes(values: Array) -> Array:
     return jnp.sum(values, axis=-1, keepdims=True)
 
 
-def _log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
+def log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
     """log softmax and target, both `[N, H, W, C]`, in float32 or better; void positions are harmless."""
     logits = jnp.where(inputs.mask, inputs.arrays["logits"], 0)
     return jax.nn.log_softmax(logits, axis=-1), inputs.arrays["target"]
@@ -106,19 +106,19 @@ def _log_probabilities(inputs: LossInputs) -> tuple[Array, Array]:
 
 def cross_entropy(inputs: LossInputs) -> Array:
     """`-log p_y`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     return -sum_over_classes(target * log_p)
 
 
 def label_smoothing(inputs: LossInputs, smoothing: Array) -> Array:
     """Cross-entropy with the target `(1 - smoothing) y + smoothing / C`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     return -sum_over_classes(((1 - smoothing) * target + smoothing / target.shape[-1]) * log_p)
 
 
 def focal(inputs: LossInputs, gamma: Array) -> Array:
     """`-(1 - p_y)^gamma log p_y`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     log_p_y = sum_over_classes(target * log_p)
     # 1 - p_y is kept off 0, where the slope of a power below one is infinite.
     return -(jnp.clip(-jnp.expm1(log_p_y), 1e-6, 1.0) ** gamma) * log_p_y
@@ -126,19 +126,19 @@ def focal(inputs: LossInputs, gamma: Array) -> Array:
 
 def mean_absolute_error(inputs: LossInputs) -> Array:
     """`|p - y|_1 = 2 (1 - p_y)`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     return 2 * (1 - jnp.exp(sum_over_classes(target * log_p)))
 
 
 def generalised_cross_entropy(inputs: LossInputs, q: Array) -> Array:
     """`(1 - p_y^q) / q`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     return -jnp.expm1(q * sum_over_classes(target * log_p)) / q
 
 
 def symmetric_cross_entropy(inputs: LossInputs, alpha: Array, beta: Array) -> Array:
     """`alpha CE + beta RCE`; the reverse cross-entropy takes log 0 as -4, so that it is `4 (1 - p_y)`."""
-    log_p, target = _log_probabilities(inputs)
+    log_p, target = log_probabilities(inputs)
     log_p_y = sum_over_classes(target * log_p)
     return -alpha * log_p_y + beta * 4 * (1 - jnp.exp(log_p_y))
 

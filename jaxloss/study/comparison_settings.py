@@ -113,7 +113,7 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
         drawn=_drawn_seed,
     )
     handcrafted: tuple[str, ...] = setting(
-        ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce"),
+        ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce", "nce_rce", "jensen_shannon", "soft_f1"),
         "The rivals of a search: names of hand-crafted losses, or of those that papers published",
         check=are_different("formulas or names"),
         may_change=True,

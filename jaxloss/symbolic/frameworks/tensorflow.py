@@ -1,10 +1,12 @@
 """Losses in TensorFlow 2."""
 
+from jaxloss.core.errors import UserError
 from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
 
 _SAME = ("where", "broadcast_to", "reshape", "stack", "maximum", "minimum", "pad")
 _OF_MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil")
-_SUMS = ("sum", "mean", "any", "max")
+_OF_MATH += ("log1p", "expm1", "square")
+_SUMS = ("sum", "mean", "any", "max", "min")
 
 _SHAPE = '''
 def _shape(x):
@@ -24,6 +26,12 @@ def _cast(x: str, dtype: str | None = None) -> str:
 
 def _ones_like(x: str, dtype: str | None = None) -> str:
     return f"tf.ones_like({x}" + (f", dtype={_dtype(dtype)})" if dtype else ")")
+
+
+def _softmax(x: str, axis: str) -> str:
+    if axis.startswith("("):
+        raise UserError("the loss takes a softmax over several axes at once, for which the format tensorflow has nothing")
+    return f"tf.nn.softmax({x}, axis={axis})"
 
 
 def _logaddexp(x: str, y: str) -> str:
@@ -61,7 +69,11 @@ TENSORFLOW = Dialect(
         "jnp.logaddexp": _logaddexp,
         "jnp.asarray": _cast,
         "jnp.ones_like": _ones_like,
-        "jax.nn.softmax": renamed("tf.nn.softmax"),
+        "jnp.arctan2": renamed("tf.math.atan2"),
+        "jnp.concatenate": renamed("tf.concat"),
+        "jax.nn.log_softmax": renamed("tf.nn.log_softmax"),
+        "jax.nn.sigmoid": renamed("tf.math.sigmoid"),
+        "jax.nn.softmax": _softmax,
         "jax.nn.softplus": renamed("tf.nn.softplus"),
         "jax.nn.logsumexp": renamed("tf.reduce_logsumexp"),
         "jax.scipy.special.erf": renamed("tf.math.erf"),
