@@ -1,4 +1,4 @@
-"""The short runs that are stopped: every mode of a run, and every system, each of few trainings of an epoch or less."""
+"""The short runs that are stopped, each of few trainings of an epoch or so; `retrieval` needs the files of `JAXLOSS_DATA_DIR`."""
 
 from pathlib import Path
 
@@ -31,20 +31,8 @@ _LOCKSTEP = {
     "training.num_epochs": "3",
 }
 _COMPARED = {"mode": "compare", "losses": "('cross_entropy', 'gce')"}
-# Generations of two, so that a search has several, and a chooser that has something to learn from.
+# Generations of two, so that a search has several.
 _RETRIEVAL = {"search.generation_size": "2", "comparison.handcrafted": "('arcface',)", "training.num_epochs": "0.2"}
-_BOXES = {
-    "search.generations.population_size": "20",
-    "search.generations.num_trained": "2",
-    "training.num_epochs": "0.1",
-    "comparison.handcrafted": "('giou',)",
-}
-_MASKS = {
-    "task.segmentation.image_size": "(30, 40)",
-    "training.num_epochs": "0.1",
-    "filters.rejection.minimum_gain": "0.05",
-    "comparison.handcrafted": "('dice',)",
-}
 _DIGITS, _LEARNED = "configs/autoloss_zero_digits.py", "configs/am_lfs_digits.py"
 # Mode -> the config, and what makes a run of it short.
 MODES = {
@@ -54,13 +42,9 @@ MODES = {
     "lockstep": (_LEARNED, {**_SHORT, **_LOCKSTEP}),
     "population": (_DIGITS, {**_SHORT, **_SEARCH, "execution.mode": "vmap", "execution.lanes": "3", "search.restarts": "2"}),
     "retrieval": ("configs/autoloss_gms_omniglot.py", {**_SHORT, **_SEARCH, **_RETRIEVAL}),
-    "boxes": ("configs/cse_autoloss_bccd.py", {**_SHORT, **_SEARCH, **_BOXES}),
-    "masks": ("configs/autoloss_zero_camvid.py", {**_SHORT, **_SEARCH, **_MASKS}),
 }
 _NOT_USED = {"compare": ("comparison.handcrafted",), "train": ("comparison.handcrafted", "comparison.tuning_trainings",
              "comparison.tuning_finalists", "comparison.tuning_seeds")}  # fmt: skip
-# Modes whose data are files: the folder of `JAXLOSS_DATA_DIR` has to hold them.
-WITH_DATA = ("retrieval", "boxes", "masks")
 
 
 def arguments_of(mode: str, workdir: Path) -> list[str]:
