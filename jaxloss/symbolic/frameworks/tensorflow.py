@@ -20,8 +20,15 @@ def _dtype(text: str) -> str:
     return "tf.bool" if text == "bool" else text
 
 
-def _cast(x: str, dtype: str | None = None) -> str:
-    return f"tf.cast({x}, {_dtype(dtype)})" if dtype else f"tf.convert_to_tensor({x})"
+def _cast(x: str, dtype: str) -> str:
+    return f"tf.cast({x}, {_dtype(dtype)})"
+
+
+def _as_array(x: str, dtype: str | None = None) -> str:
+    if dtype == "bool":  # of integers, perhaps
+        return _cast(x, dtype)
+    # A cast would take a number through single precision.
+    return f"tf.convert_to_tensor({x}" + (f", {dtype})" if dtype else ")")
 
 
 def _ones_like(x: str, dtype: str | None = None) -> str:
@@ -67,7 +74,7 @@ TENSORFLOW = Dialect(
         "jnp.take": renamed("tf.gather"),
         "jnp.full_like": lambda x, value: f"tf.fill(_shape({x}), tf.cast({value}, {x}.dtype))",
         "jnp.logaddexp": _logaddexp,
-        "jnp.asarray": _cast,
+        "jnp.asarray": _as_array,
         "jnp.ones_like": _ones_like,
         "jnp.arctan2": renamed("tf.math.atan2"),
         "jnp.concatenate": renamed("tf.concat"),
