@@ -117,6 +117,8 @@ class TestLosses:
             (lambda: jaxloss.loss(None), "name must be the name of a loss, not None"),
             (lambda: jaxloss.loss("gce", q="a"), "q must be a finite number, not 'a'"),
             (lambda: jaxloss.loss("gce", q=float("nan")), "q must be a finite number, not nan"),
+            (lambda: jaxloss.loss("gce", q=0), "q must be above 0, not 0"),
+            (lambda: jaxloss.loss("jensen_shannon", weight=1.0), r"weight must be above 0 and below 1, not 1\.0"),
             (lambda: jaxloss.make_space(3), "name must be the name of a system, not 3"),
             (
                 lambda: jaxloss.make_space("autoloss_zero", branches=3),

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.schema import default_config, read
 from jaxloss.core.abstract import written
-from jaxloss.core.arguments import expect, expect_finite, expect_ranges
+from jaxloss.core.arguments import expect, expect_between, expect_ranges
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.types import Array, LossInputs
@@ -193,7 +193,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
       **hyperparameters: of a hand-crafted loss, in place of the customary ones.
 
     Raises:
-      UserError: for an unknown name or hyper-parameter, and for a value that is no finite number.
+      UserError: for an unknown name or hyper-parameter, and for a value that is no finite number, or with which it is no loss.
     """
     expect("name", name, str, "the name of a loss")
     if name in FAMILIES:
@@ -201,7 +201,8 @@ def loss(name: str, **hyperparameters: float) -> Loss:
         if wrong := sorted(hyperparameters.keys() - family.tuning_ranges.keys()):
             raise unknown(f"hyper-parameter of {name}", wrong[0], family.tuning_ranges)
         for key, value in hyperparameters.items():
-            expect_finite(key, value)
+            span = family.tuning_ranges[key]
+            expect_between(key, value, span.above, span.below)
         return loss_of_family(family, {**family.defaults, **hyperparameters})
     for system in SYSTEMS.values():
         if name in system.published:

@@ -42,12 +42,31 @@ def expect_whole_number(argument: str, given: Any) -> None:
         raise UserError(f"{argument} must be a whole number, not {_shown(given)}")
 
 
-def expect_finite(argument: str, given: Any) -> None:
+def _expect_finite(argument: str, given: Any) -> None:
     """Refuses what is no finite number; a scalar that is traced by JAX is taken as one."""
     is_real = isinstance(given, numbers.Real) and not isinstance(given, bool)
     is_scalar = is_number(given) and given.shape == ()
     if not (is_real or is_scalar) or not (isinstance(given, jax.core.Tracer) or math.isfinite(given)):
         raise UserError(f"{argument} must be a finite number, not {_shown(given)}")
+
+
+def expect_between(argument: str, given: Any, above: float, below: float) -> None:
+    """Refuses what is no finite number between two others, ends excluded; of a traced scalar nothing is known.
+
+    Args:
+      argument: its name.
+      given: its value.
+      above: what it has to be greater than; minus infinity where it may be any.
+      below: what it has to be smaller than; infinity where it may be any.
+
+    Raises:
+      UserError: names what it has to be.
+    """
+    _expect_finite(argument, given)
+    if isinstance(given, jax.core.Tracer) or above < given < below:
+        return
+    wanted = [f"{word} {end:g}" for word, end in (("above", above), ("below", below)) if math.isfinite(end)]
+    raise UserError(f"{argument} must be {' and '.join(wanted)}, not {_shown(given)}")
 
 
 def expect_ranges(argument: str, given: Any, names: Iterable[str]) -> None:

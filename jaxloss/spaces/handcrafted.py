@@ -159,7 +159,7 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "gce",
             generalised_cross_entropy,
-            {"q": TuningRange(0.1, 1.0, 0.7)},
+            {"q": TuningRange(0.1, 1.0, 0.7, above=0.0)},
             "Zhang and Sabuncu, NeurIPS 2018",
             title="GCE",
             of_softmax=True,

@@ -123,9 +123,9 @@ def _smooth(errors: Array, beta: Array) -> Array:
     return jnp.where(errors < beta, errors**2 / (2 * beta), errors - beta / 2)
 
 
-_BETA = TuningRange(0.05, 2.0, 1.0, logarithmic=True)
+_BETA = TuningRange(0.05, 2.0, 1.0, logarithmic=True, above=0.0)
 # The ninth is the first stage's in Ren et al.'s code.
-_DELTA_BETA = TuningRange(0.05, 2.0, 1 / 9, logarithmic=True)
+_DELTA_BETA = TuningRange(0.05, 2.0, 1 / 9, logarithmic=True, above=0.0)
 
 DETECTION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
@@ -145,7 +145,7 @@ DETECTION_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "bounded_iou",
             bounded_iou,
-            {"beta": TuningRange(0.02, 1.0, 0.2, logarithmic=True)},
+            {"beta": TuningRange(0.02, 1.0, 0.2, logarithmic=True, above=0.0)},
             "Tychsen-Smith and Petersson, CVPR 2018 (smooth L1 with 0.2 as in MMDetection)",
             DISTANCES,
         ),

@@ -109,7 +109,7 @@ IMBALANCE_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "class_balanced",
             class_balanced,
-            {"saturation": TuningRange(0.1, 1000.0, 1.0, logarithmic=True)},
+            {"saturation": TuningRange(0.1, 1000.0, 1.0, logarithmic=True, above=0.0)},
             "Cui et al., CVPR 2019 (softmax)",
             INPUTS_WITH_PRIOR,
             of_softmax=True,

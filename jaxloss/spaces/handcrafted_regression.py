@@ -61,12 +61,12 @@ REGRESSION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     for family in (
         HandcraftedFamily("absolute_error", absolute_error, {}, "Laplace, 1774 (median)", INPUTS, title="absolute error"),
         HandcraftedFamily(
-            "huber", huber, {"delta": TuningRange(0.03, 3.0, 1.0, logarithmic=True)}, "Huber, 1964", INPUTS, title="Huber"
+            "huber", huber, {"delta": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)}, "Huber, 1964", INPUTS, title="Huber"
         ),
         HandcraftedFamily(
             "log_cosh",
             log_cosh,
-            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True)},
+            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)},
             "Green, 1990; Saleh and Saleh, 2022",
             INPUTS,
             title="log-cosh",
@@ -74,7 +74,7 @@ REGRESSION_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "cauchy",
             cauchy,
-            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True)},
+            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)},
             "Black and Anandan, CVIU 1996 (Lorentzian)",
             INPUTS,
             title="Cauchy",
@@ -82,7 +82,7 @@ REGRESSION_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "welsch",
             welsch,
-            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True)},
+            {"scale": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)},
             "Dennis and Welsch, 1978",
             INPUTS,
             title="Welsch",

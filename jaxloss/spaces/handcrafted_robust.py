@@ -52,7 +52,7 @@ ROBUST_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "jensen_shannon",
             jensen_shannon,
-            {"weight": TuningRange(0.05, 0.95, 0.5)},
+            {"weight": TuningRange(0.05, 0.95, 0.5, above=0.0, below=1.0)},
             "Englesson and Azizpour, NeurIPS 2021 (without augmented views)",
             title="Jensen-Shannon",
             of_softmax=True,

@@ -137,6 +137,9 @@ def export(
         if format == ONNX:
             return write_onnx(description, found)
         return write(description, DIALECTS[format], found, meanings)
+    if entry["formula"] is None and format != "text":
+        code = ", ".join(("python", *DIALECTS, ONNX))
+        raise UserError(f"a loss without a formula cannot be written as {format}: the hand-crafted '{entry['name']}' is there as {code} and text")
     text = _other(description, format)
     return "\n".join([text, *of_its_class(entry)] if format == "text" else [text]) + "\n"
 
@@ -149,7 +152,7 @@ def _other(description: Description, format: str) -> str:
     if format != "text":
         raise UserError(
             f"a loss without a formula cannot be written as {format}: there is text, latex where its form has `latex`, "
-            "and code, such as python, where it is hand-crafted or its space has `write_python`"
+            "and code, such as python, where its space has `write_python`"
         )
     if not description.formulas:
         return description.text
