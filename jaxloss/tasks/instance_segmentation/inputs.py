@@ -36,8 +36,8 @@ class MaskInputs:
 
     References:
       K. He et al.: Mask R-CNN, ICCV 2017, Section 3: a sigmoid for the region's class alone, of positive regions alone.
-      Li et al., CVPR 2022, Appendix A.3: "per-pixel softmax probabilities indicating foreground or background"; with 0 as the logit of
-      background that softmax is the sigmoid of Mask R-CNN, and its cross-entropy the binary one.
+      Li et al., CVPR 2022, Appendix A.3: "per-pixel softmax probabilities indicating foreground or background"; with 0 as the
+      logit of background that softmax is the sigmoid of Mask R-CNN, and its cross-entropy the binary one.
     """
 
     size: int

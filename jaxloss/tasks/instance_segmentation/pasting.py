@@ -26,8 +26,8 @@ def paste(mask: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np.ndarra
         return pasted
     # What lies farther out than half a cell is 0.
     half = (box[2:] - box[:2]) / len(mask) / 2
-    left, top = np.maximum(np.floor(box[:2] - half), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(box[2:] + half), (width, height)).astype(int)
+    left, top = np.clip(np.floor(box[:2] - half), 0, (width, height)).astype(int)
+    right, bottom = np.clip(np.ceil(box[2:] + half), 0, (width, height)).astype(int)
     rows = _weights(np.arange(top, bottom), box[1], box[3], len(mask))
     columns = _weights(np.arange(left, right), box[0], box[2], len(mask))
     pasted[top:bottom, left:right] = rows @ mask @ columns.T >= THRESHOLD

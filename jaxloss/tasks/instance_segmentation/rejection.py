@@ -27,8 +27,8 @@ def make_problem(
 
     Where the other branches are right, proposals are the true boxes: a sample is an object of another training image, drawn at
     random, and what is optimised is the untrained network's mask of its true box, of `m x m` cells. The metric is the share of
-    the ten overlaps of COCO's metric that the mask reaches with the true one: with all boxes and scores right this is what average
-    precision is made of.
+    the ten overlaps of COCO's metric that the mask reaches with the true one: with all boxes and scores right this is what
+    average precision is made of.
 
     Args:
       stages: of the detector.

@@ -56,8 +56,8 @@ class Annotations:
 def evaluate(truth: Annotations, found: Annotations, kind: str = BOXES, sigmas: Sequence[float] | None = None) -> np.ndarray:
     """The precision at 101 recalls, float64 `[thresholds, recalls, classes, areas]`, NaN where nothing is to be found.
 
-    The 100 surest boxes or masks, or 20 surest sets of keypoints, of an image count. Areas are those of COCO: all, below 32 x 32 pixels
-    (but for keypoints), below 96 x 96, and above.
+    The 100 surest boxes or masks, or 20 surest sets of keypoints, of an image count. Areas are those of COCO: all, below 32 x 32
+    pixels (but for keypoints), below 96 x 96, and above.
 
     Args:
       truth: what is to be found.

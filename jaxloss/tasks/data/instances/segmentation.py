@@ -36,9 +36,7 @@ def mask_of(record: Mapping[str, Any], size: tuple[int, int], origin: str) -> Ru
         shown = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}..."
         raise UserError(f"{origin}: segmentation must be polygons, or run lengths with size and counts, not {shown}")
     if given["size"] != list(size):
-        raise UserError(
-            f"{origin}: the run lengths are of an image of {given['size']} (height, width), and the image is {[*size]}"
-        )
+        raise UserError(f"{origin}: the run lengths are of {given['size']} (height, width), and the image is {[*size]}")
     return _of_counts(given, size, origin)
 
 
