@@ -7,8 +7,8 @@ weights of ResNet-50 in timm or torchvision naming are in FILE:
         --config.task.instance_segmentation.pretrained=FILE.safetensors --workdir=runs/coco_instance
 
 The search goes over a quarter of COCO 500 times, days on one accelerator; nobody has run it here, but for a miniature in the
-tests. What differs from the paper: images are stretched to one size, half of MMDetection's sides, and true masks are kept at 112 x 112
-cells in their boxes. Where the search says that there is no headroom for the gain of 0.6, lower
+tests. What differs from the paper: images are stretched to one size, half of MMDetection's sides, and true masks are kept at
+112 x 112 cells in their boxes. Where the search says that there is no headroom for the gain of 0.6, lower
 `--config.filters.rejection.minimum_gain`.
 
 The mask branch alone, with the others as in Mask R-CNN:

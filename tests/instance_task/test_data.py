@@ -63,7 +63,7 @@ def test_run_lengths_and_segments_say_the_same(tmp_path):
         assert source.class_names == CLASSES
         for row, one in enumerate(source.train.annotations):
             np.testing.assert_array_equal(one.labels, labels[rows == row])
-            np.testing.assert_array_equal([decoded(mask) for mask in one.masks], masks[rows == row].reshape(-1, *SIZE))
+            np.testing.assert_array_equal(np.reshape([decoded(mask) for mask in one.masks], (-1, *SIZE)), masks[rows == row])
             boxes = np.reshape([box_of(mask) for mask in masks[rows == row]], (-1, 4))
             np.testing.assert_array_equal(one.boxes, np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))
 

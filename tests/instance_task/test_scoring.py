@@ -108,8 +108,9 @@ def their_scores(case, kind):
         for k, mask in enumerate(own):
             code = codec.encode(np.asfortranarray(mask, np.uint8))
             truth.append(
-                {"id": len(truth) + 1, "image_id": row, "category_id": int(examples["labels"][row, k]) + 1, "bbox": [*box_of(mask)],
-                 "iscrowd": int(examples["crowd"][row, k]), "segmentation": code, "area": float(mask.sum())}
+                {"id": len(truth) + 1, "image_id": row, "category_id": int(examples["labels"][row, k]) + 1,
+                 "bbox": [*box_of(mask)], "iscrowd": int(examples["crowd"][row, k]), "segmentation": code,
+                 "area": float(mask.sum())}
             )  # fmt: skip
         for slot in np.flatnonzero(labels[row] >= 0):
             entry = {"image_id": row, "category_id": int(labels[row, slot]) + 1, "score": float(scores[row, slot])}

@@ -71,7 +71,18 @@ def read_coco(
     empty: str,
     read_mask: ReadMask | None = None,
 ) -> BoxSource:
-    """See `load_coco`; `read_mask` gives the mask of each annotation, None leaves masks out.
+    """Reads what `load_coco` reads, with masks where they are asked for.
+
+    Args:
+      rest: the file, for example `annotations/instances_train2017.json`.
+      data_dir: a folder to look in.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
+      images: folder of the images.
+      test: annotation file of the test images.
+      test_images: their folder.
+      empty: what becomes of objects without an area, and of masks without a pixel.
+      read_mask: gives the mask of an annotation; None leaves masks out.
 
     Raises:
       UserError: one line with file and record for what is missing or wrong.
