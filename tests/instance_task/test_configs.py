@@ -14,7 +14,7 @@ from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
 from jaxloss.tasks.data.stream import is_streamed
 from tests.errors import user_error
-from tests.instance_task.shapes import AREAS, BRANCHES, CLASSES, FILE, SIZE, box_of, loss_text, make, shapes, write
+from tests.instance_task.shapes import AREAS, BRANCHES, CLASSES, FILE, SIZE, TINY, box_of, loss_text, make, shapes, write
 from tests.instance_task.test_data import runs
 from tests.two_stage_task.test_configs import MINIATURE, OF_COCO, SMALL_RESNET
 
@@ -74,7 +74,7 @@ def own_config(folder, **space):
     config.data_dir = str(folder)
     task = config.task.instance_segmentation
     task.source, task.anchor_scales, task.mask_resolution = f"npz:{FILE}", (2.5,), 16
-    task.fractions = (0.5, 0.25, 0.25)
+    task.fractions, task.model_options = (0.5, 0.25, 0.25), TINY
     config.training.batch_size = 4
     config.filters.rejection.num_samples = 2
     config.filters.rejection.minimum_gain = 0.2

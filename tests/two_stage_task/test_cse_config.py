@@ -46,6 +46,7 @@ def test_its_numbers_are_those_of_the_paper():
     assert (config.search.seeds, config.space.cse_autoloss.fixed_loss) == (("giou",), "cross_entropy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [{}, OF_CLASSES], ids=["regression", "classification"])
 def test_a_branch_of_the_second_stage_is_searched_with_the_others_fixed(data_dir, overrides):
     plan = make_plan(config_of(data_dir, overrides))
@@ -57,6 +58,16 @@ def test_a_branch_of_the_second_stage_is_searched_with_the_others_fixed(data_dir
     other = {"rcnn_regression": "giou"} if overrides else {"rcnn_classification": "cross_entropy"}
     assert fixed == {"rpn_classification": "cross_entropy", "rpn_regression": "delta_l1", **other}
     assert plan.task.auxiliary_losses.keys() == fixed.keys()
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_one_branch_is_searched_and_the_others_are_fixed(kind):
+    space = jaxloss.make_space("cse_autoloss", branches=(f"rcnn_{kind}",), fixed_losses={"mask": "cross_entropy"})
+    assert [branch.name for branch in space.branches] == [f"rcnn_{kind}"]
+    other = {"regression": ("rcnn_classification", "cross_entropy"), "classification": ("rcnn_regression", "giou")}[kind]
+    assert {name: one.name for name, one in space.fixed_losses.items()} == {
+        "rpn_classification": "cross_entropy", "rpn_regression": "delta_l1", "mask": "cross_entropy", **dict([other]),
+    }  # fmt: skip
 
 
 def test_both_branches_are_searched_together():
