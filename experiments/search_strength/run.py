@@ -107,6 +107,7 @@ def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         {
             "name": row["name"],
+            "formula": row["formula"],
             "test": row["tuned"]["test_mean"],
             "search_eval": row["tuned"]["search_eval"],
             "scores": row["tuned"]["scores"],

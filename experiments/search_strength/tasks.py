@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+from experiments.search_strength.searches import FOUND_ON_DIGITS
+
 _DIGITS = "experiments/search_strength/digits.py"
 _LONG_TAILED = (
     "cross_entropy",
@@ -61,6 +63,8 @@ def _cifar(source: str, trainings: int = 240) -> StrengthTask:
         "configs/autoloss_zero_cifar10.py",
         overrides,
         {"search.num_trainings": str(trainings)},
+        # What a search may begin with has to be beaten, too.
+        rivals=(*_NOISY, *FOUND_ON_DIGITS),
         # Cross-entropy learns the wrong labels unless its rate is a third of that which suits robust losses.
         calibration_loss="gce",
         needs_data=True,
