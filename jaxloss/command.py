@@ -53,3 +53,7 @@ def _unknown(word: str) -> UserError:
 def entry() -> None:
     """What the installed command calls."""
     leave(main())
+
+
+if __name__ == "__main__":
+    entry()

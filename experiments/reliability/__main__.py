@@ -11,11 +11,8 @@ chain is stopped at one commit after the other. The same command goes on with th
 
 import argparse
 import json
-import os
-import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -25,76 +22,13 @@ from typing import Any
 
 from experiments.benchmarks import common
 from experiments.reliability.events import SIGNALS
+from experiments.reliability.modes import MODES
+from experiments.reliability.starts import carry_out
 from jaxloss.core.interrupts import INTERRUPTED
 from jaxloss.runs import json_text, open_for_reading
 
-REPOSITORY = Path(__file__).parents[2]
-_SHORT = {
-    "quiet": "true",
-    "execution.mode": "serial",
-    "execution.workers": "1",
-    "training.num_epochs": "1",
-    "comparison.num_divisions": "1",
-    "comparison.tuning_trainings": "4",
-    "comparison.tuning_finalists": "2",
-    "comparison.tuning_seeds": "1",
-    "comparison.test_seeds": "2",
-    "comparison.handcrafted": "('cross_entropy',)",
-}
-_SEARCH = {
-    "search.num_trainings": "4",
-    "search.control": "false",
-    "filters.rejection.iterations": "50",
-    "comparison.rank_candidates": "2",
-    "comparison.rank_seeds": "1",
-    "comparison.num_found": "1",
-}
-_LOCKSTEP = {
-    "lockstep.num_samples": "3",
-    "lockstep.rate": "given",
-    "lockstep.random": "false",
-    "lockstep.longer": "false",
-    "lockstep.best_of": "false",
-    "training.num_epochs": "3",
-}
-_DIGITS, _LEARNED = "configs/autoloss_zero_digits.py", "configs/am_lfs_digits.py"
-# Mode -> the config, and what makes a run of it short.
-MODES = {
-    "search": (_DIGITS, {**_SHORT, **_SEARCH}),
-    "compare": (_DIGITS, {**_SHORT, "mode": "compare", "losses": "('cross_entropy', 'gce')"}),
-    "train": (_DIGITS, {**_SHORT, "mode": "train", "loss": "cross_entropy"}),
-    "lockstep": (_LEARNED, {**_SHORT, **_LOCKSTEP}),
-}
-_NOT_USED = {"compare": ("comparison.handcrafted",), "train": ("comparison.handcrafted", "comparison.tuning_trainings",
-             "comparison.tuning_finalists", "comparison.tuning_seeds")}  # fmt: skip
 # Parts of a summary that no two runs share.
 _CLOCKS = ("seconds", "compilations", "command")
-
-
-def arguments_of(mode: str, workdir: Path) -> list[str]:
-    """Of the launch command."""
-    config, overrides = MODES[mode]
-    used = {key: value for key, value in overrides.items() if key not in _NOT_USED.get(mode, ())}
-    return [f"--config={config}", f"--workdir={workdir}", *(f"--config.{key}={value}" for key, value in used.items())]
-
-
-def carry_out(mode: str, workdir: Path, log: Path, event: tuple[str, int] | None = None, how: str = "kill") -> int:
-    """Runs a mode, up to an event where one is given; returns how the process ended.
-
-    Raises:
-      SystemExit: a run that was interrupted said more of it than one line.
-    """
-    target = [event[0], str(event[1]), how] if event else []
-    command = [sys.executable, "-m", "experiments.reliability.events", str(workdir), str(log), *target, "--"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        [*command, *arguments_of(mode, workdir)], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode == INTERRUPTED and not re.fullmatch(r"(.*\n)?stopped; .*: python -m jaxloss.launch .*\n", done.stderr):
-        raise SystemExit(f"{mode}, {how} before {event}: {done.stderr}")
-    if done.returncode not in (0, -signal.SIGKILL, INTERRUPTED):
-        print(f"{mode}: {done.stderr.strip()[-2000:]}", file=sys.stderr)
-    return done.returncode
 
 
 def content(workdir: Path) -> dict[str, str]:
@@ -119,8 +53,9 @@ def undisturbed(mode: str, folder: Path) -> tuple[dict[str, str], list[str]]:
         shutil.rmtree(workdir, ignore_errors=True)
         log.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        if carry_out(mode, workdir, log):
-            raise SystemExit(f"the undisturbed run of mode {mode} failed")
+        code, problem = carry_out(mode, workdir, log)
+        if code:
+            raise SystemExit(f"the undisturbed run of mode {mode} failed; {problem}")
     return content(workdir), log.read_text().splitlines()
 
 
@@ -143,22 +78,23 @@ def chain(
     workdir, log = folder / mode / "killed", folder / mode / "killed.events"
     shutil.rmtree(workdir, ignore_errors=True)
     stopped = -signal.SIGKILL if how == "kill" else INTERRUPTED
-    kills, code = [], stopped
+    kills, code, problems = [], stopped, []
     for target in targets:
         if time.monotonic() > end:
             break
         log.unlink(missing_ok=True)
-        code = carry_out(mode, workdir, log, target, how)
+        code, problem = carry_out(mode, workdir, log, target, how)
+        problems += [f"{target[0]}, {problem}"] if problem else []
         if code != stopped:
             break
         kills.append(target[0])
-        print(f"{mode}: {how} before '{target[0]}' {target[1]}", flush=True)
+        print(f"{mode}: {how} before '{target[0]}' {target[1]} {problem}".rstrip(), flush=True)
     if code == stopped:
-        code = carry_out(mode, workdir, log)
+        code, _ = carry_out(mode, workdir, log)
     if code:
-        return {"mode": mode, "kills": kills, "different": [f"exit code {code}"]}
+        return {"mode": mode, "kills": kills, "different": [*problems, f"exit code {code}"]}
     found = content(workdir)
-    return {"mode": mode, "kills": kills, "different": [part for part in expected if found[part] != expected[part]]}
+    return {"mode": mode, "kills": kills, "different": [*problems, *(part for part in expected if found[part] != expected[part])]}
 
 
 def at_commits(total: int) -> Iterator[tuple[str, int]]:

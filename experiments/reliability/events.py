@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,28 +70,40 @@ def watch(workdir: Path, happened: Callable[[str], None]) -> None:
     sys.addaudithook(hook)
 
 
-def main() -> NoReturn:
-    """Runs the command to its end, or to the event."""
-    own, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
-    workdir, log, *target = own
-    fatal = (target[0], int(target[1])) if target else None
-    signals, pause = SIGNALS[target[2]] if target else ((), 0.0)
+def run(arguments: Sequence[str], workdir: Path, log: Path, target: tuple[str, int] | None, how: str) -> NoReturn:
+    """Runs the launch command to its end, or to an event.
+
+    Args:
+      arguments: of the command.
+      workdir: of its run.
+      log: file that the kinds of events are added to, a line each.
+      target: a kind of event, and the number of its occurrence, before which the signal is sent; None: no signal is.
+      how: a key of `SIGNALS`.
+    """
+    signals, pause = SIGNALS[how] if target else ((), 0.0)
     counts: Counter[str] = Counter()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
     def happened(event: str) -> None:
         counts[event] += 1
         os.write(descriptor, f"{event}\n".encode())
-        if (event, counts[event]) == fatal:
+        if (event, counts[event]) == target:
             for number in signals[1:]:
                 threading.Timer(pause, os.kill, (os.getpid(), number)).start()
             os.kill(os.getpid(), signals[0])
 
-    watch(Path(workdir), happened)
+    watch(workdir, happened)
     from jaxloss.core.interrupts import leave
     from jaxloss.launch import main as launch
 
-    leave(launch(arguments))
+    leave(launch([*arguments]))
+
+
+def main() -> NoReturn:
+    """The command line."""
+    own, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
+    workdir, log, *target = own
+    run(arguments, Path(workdir), Path(log), (target[0], int(target[1])) if target else None, target[2] if target else "kill")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from jaxloss.config.file import load_config
 from jaxloss.runs.files import has_summary
 
 _ALIKE = {"search.control": "false", "comparison.handcrafted": "()"}
+_AT_THE_RATE_OF_THE_CONFIG = {"search.calibration_trainings": "0"}
 
 
 def one_search(
@@ -30,7 +31,7 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
     """One search from one seed, to the test of what it found."""
     one, changes = TASKS[task], dict(SEARCHES[search])
     if "search.calibration_trainings" in changes or "search.preset" in changes:
-        changes["search.calibration_loss"] = one.calibration_loss
+        changes |= {"search.calibration_loss": one.calibration_loss} if one.calibration_loss else _AT_THE_RATE_OF_THE_CONFIG
     # Random search is the control itself.
     alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
     alike |= _comparison_of_seed_0(one)

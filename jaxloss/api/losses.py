@@ -17,7 +17,10 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.family import BranchInputs
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.base import Space
+from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.families import FAMILIES
+from jaxloss.spaces.handcrafted import HandcraftedFamily
+from jaxloss.study.handcrafted_export import reading_of_handcrafted
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.domain import ValueRange
 from jaxloss.symbolic.frameworks.registry import DIALECTS
@@ -43,6 +46,7 @@ class Loss:
       inputs: branch -> names of the arrays that it reads.
       function: `({branch: LossInputs}) -> scalar`.
       reading: its formulas; None for a hand-crafted loss.
+      handcrafted: gives what writes a hand-crafted loss as code; None for others.
       meanings: branch -> input -> what it is, where a task says it.
     """
 
@@ -50,6 +54,7 @@ class Loss:
     inputs: Mapping[str, tuple[str, ...]]
     function: Callable[[BranchInputs], Array]
     reading: Reading | None = None
+    handcrafted: Callable[[], Reading] | None = None
     meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
     def __call__(
@@ -110,11 +115,12 @@ class Loss:
         Raises:
           UserError: for an unknown framework, and a loss that cannot be written for it.
         """
+        description = self._description if self.handcrafted is None else describe([self.handcrafted()])[0]
         if framework == "jax":
-            return self._description.python()
+            return description.python()
         if framework not in DIALECTS:
             raise unknown("framework", framework, ("jax", *DIALECTS))
-        return write(self._description, DIALECTS[framework], meanings=self.meanings)
+        return write(description, DIALECTS[framework], meanings=self.meanings)
 
     @functools.cached_property
     def _description(self) -> Description:
@@ -196,8 +202,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
             raise unknown(f"hyper-parameter of {name}", wrong[0], family.tuning_ranges)
         for key, value in hyperparameters.items():
             expect_finite(key, value)
-        encoded = family.encode({**family.defaults, **hyperparameters})
-        return Loss(name, {_ONE_BRANCH: family.inputs}, functools.partial(family.loss, encoded))
+        return loss_of_family(family, {**family.defaults, **hyperparameters})
     for system in SYSTEMS.values():
         if name in system.published:
             if hyperparameters:
@@ -205,6 +210,19 @@ def loss(name: str, **hyperparameters: float) -> Loss:
             space = system.make_space(system.settings(**system.published_settings.get(name, {})))
             return dataclasses.replace(loss_of(space, system.published[name]), name=name)
     raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
+
+
+def loss_of_family(
+    family: HandcraftedFamily | BranchedFamily,
+    hyperparameters: Mapping[str, float],
+    ranges: Mapping[str, Mapping[str, ValueRange]] | None = None,
+    meanings: Mapping[str, Mapping[str, str]] | None = None,
+) -> Loss:
+    """A hand-crafted loss with its hyper-parameters; `ranges` and `meanings` as in `loss_of`."""
+    function = functools.partial(family.loss, family.tuned(None, hyperparameters))
+    handcrafted = functools.partial(reading_of_handcrafted, family, hyperparameters, ranges)
+    inputs = {branch or _ONE_BRANCH: names for branch, names in family.reads.items()}
+    return Loss(family.name, inputs, function, None, handcrafted, meanings or {})
 
 
 def loss_of(
@@ -216,7 +234,7 @@ def loss_of(
     """The loss of a formula of a space; `ranges` are what its inputs may be, `meanings` what they are, see `Task`."""
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}
-    return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges), meanings or {})
+    return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges), meanings=meanings or {})
 
 
 def _variables(read_loss: Loss) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import ml_collections
 
-from jaxloss.api.losses import Loss, loss_of
+from jaxloss.api.losses import Loss, loss_of, loss_of_family
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
@@ -26,7 +26,7 @@ from jaxloss.report.page import write_report
 from jaxloss.runs.claim import set_aside
 from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
-from jaxloss.study.export import loss_in, ranking
+from jaxloss.study.export import handcrafted, loss_in, ranking
 from jaxloss.study.modes import run_experiment
 from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
@@ -97,12 +97,15 @@ class Results:
           name: of a loss in the table of the comparison, or its formula, in place of a rank.
 
         Raises:
-          UserError: for a loss that there is not, or that has no formula.
+          UserError: for a loss that there is not.
         """
         expect_whole_number("rank", rank)
         with open_for_reading(self.path) as run:
             entry, _ = loss_in(run, rank, name)
             ranges, meanings = run.archive.state(STORED_RANGES), run.archive.state(STORED_MEANINGS)
+        if entry["formula"] is None:
+            family = handcrafted(self.space, entry)
+            return loss_of_family(family, entry["tuned"]["hyperparameters"], ranges, meanings)
         return loss_of(self.space, entry["formula"], ranges, meanings)
 
     @property

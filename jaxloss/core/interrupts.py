@@ -38,16 +38,25 @@ def raise_interrupts() -> None:
 
 @contextlib.contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Holds interrupts back until the end of the block: one that meets JAX's import can abort the interpreter."""
+    """Holds interrupts back until the end of the block, where they do what they would have done in it.
+
+    One that meets JAX's import can abort the interpreter; one that meets orbax while it saves closes what a thread of orbax still
+    needs, which prints a traceback. Interrupts come to the main thread alone: in others there is nothing to hold back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     caught: list[int] = []
-    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in INTERRUPTS}
+    # Handlers that are not Python's cannot be put back.
+    own = [number for number in INTERRUPTS if signal.getsignal(number) is not None]
+    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in own}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if caught:
-        raise KeyboardInterrupt
+        for number in caught:
+            signal.raise_signal(number)
 
 
 def leave(exit_code: int) -> NoReturn:

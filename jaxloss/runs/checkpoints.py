@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.files import unwritable
+from jaxloss.core.interrupts import interrupts_wait
 
 if TYPE_CHECKING:
     import orbax.checkpoint
@@ -43,7 +44,7 @@ class Checkpoints:
         return sorted(folder.name for folder in self._directory.iterdir() if self._versions(folder.name))
 
     def save(self, name: str, tree: Any) -> None:
-        """Saves a pytree under `name`, in place of an older one; it is on disk when this returns.
+        """Saves a pytree under `name`, in place of an older one; it is on disk when this returns, or is interrupted by Ctrl-C.
 
         Arrays are stored without their device or sharding, random keys as their data, so that any machine can load them.
 
@@ -64,7 +65,7 @@ class Checkpoints:
         version = max(self._versions(name), default=0) + 1
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with _checkpointer() as checkpointer:
+            with interrupts_wait(), _checkpointer() as checkpointer:
                 checkpointer.save(folder / str(version), jax.device_get(leaves))
                 checkpointer.wait_until_finished()
             # Older versions, and what a killed save left behind.
@@ -95,7 +96,8 @@ class Checkpoints:
         try:
             with _checkpointer() as checkpointer:
                 stored = checkpointer.restore(self._directory / name / str(max(versions)))
-        except (OSError, ValueError, KeyError) as error:
+        # Orbax looks into its own files of JSON without asking of what kind they are.
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             problem = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"checkpoint '{name}' in '{self._directory}' is damaged: {problem}") from error
         return stored if like is None else _fit(name, stored, like)

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.core.verdicts import ACCEPTED
 from jaxloss.execution.base import Execution, Trial
@@ -112,9 +113,17 @@ class LockstepLoop:
 
     @property
     def end(self) -> StateHandle | None:
-        """The state of the network; None where there is none yet, or no copy ever came through."""
+        """The state of the network; None where there is none yet, or no copy ever came through.
+
+        Raises:
+          UserError: its checkpoint is gone, damaged, or that of another network.
+        """
         if self._handle is None and self.state.checkpoint is not None:
-            self._handle = self.checkpoints.load(self.state.checkpoint, like=self.execution.handle_like(self.plan.division))
+            try:
+                self._handle = self.checkpoints.load(self.state.checkpoint, like=self.execution.handle_like(self.plan.division))
+            except UserError as error:
+                remedy = "put the run's own checkpoint back, or begin again with --restart, or in another directory"
+                raise UserError(f"{str(error).rstrip('.')}; {remedy}") from error
         return self._handle
 
     # --- one round -------------------------------------------------------------------------------------------------------------

@@ -87,10 +87,10 @@ def soft_f1(inputs: LossInputs, alpha: Array, axis_name: str | None = None) -> A
     neighbourhood = Neighbourhood(inputs.mask, axis_name)
     p = jax.nn.softmax(logits, axis=-1)
     right, wrong, members = (mean_nhw(values, neighbourhood) for values in (p * target, p * (1 - target), target))
-    present = lax.stop_gradient(members > 0)
+    present = lax.stop_gradient((members > 0).astype(p.dtype))
     # right + missed are the members of a class.
     whole = alpha * (right + wrong) + (1 - alpha) * members
-    index = jnp.where(present, right / jnp.where(present, whole, 1), 0)
+    index = present * right / jnp.where(present > 0, whole, 1)
     return 1 - sum_over_classes(index) / jnp.maximum(sum_over_classes(present), 1)
 
 

@@ -3,6 +3,7 @@
 They read `prediction` and `target` `[N, H, W, K]`, and return one value per position, the sum over K, `[N, H, W, 1]`.
 """
 
+import math
 from collections.abc import Mapping
 
 import jax
@@ -13,6 +14,7 @@ from jaxloss.spaces.handcrafted import HandcraftedFamily, sum_over_classes
 from jaxloss.spaces.hyperparameters import TuningRange
 
 INPUTS = ("prediction", "target")
+_LOG_2 = math.log(2)
 
 
 def _error(inputs: LossInputs) -> Array:
@@ -35,7 +37,7 @@ def huber(inputs: LossInputs, delta: Array) -> Array:
 def log_cosh(inputs: LossInputs, scale: Array) -> Array:
     """`scale^2 log cosh(e / scale)`, `e = p - y`: as `e^2 / 2` for small errors, as `scale |e|` for large ones."""
     size = jnp.abs(_error(inputs)) / scale
-    return sum_over_classes(scale**2 * (size + jax.nn.softplus(-2 * size) - jnp.log(2.0)))
+    return sum_over_classes(scale**2 * (size + jax.nn.softplus(-2 * size) - _LOG_2))
 
 
 def cauchy(inputs: LossInputs, scale: Array) -> Array:

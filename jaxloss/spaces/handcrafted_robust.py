@@ -19,9 +19,9 @@ def normalised_and_reverse_cross_entropy(inputs: LossInputs, alpha: Array, beta:
     """`alpha NCE + beta RCE`: cross-entropy over the sum of that of all classes, and the reverse one, `4 (1 - p_y)`."""
     log_p, target = log_probabilities(inputs)
     log_p_y = sum_over_classes(target * log_p)
+    whole = sum_over_classes(log_p)
     # Of a single class the sum is 0, and so is the loss.
-    whole = jnp.minimum(sum_over_classes(log_p), -jnp.finfo(log_p.dtype).tiny)
-    return alpha * log_p_y / whole - beta * _LOG_OF_ZERO * (1 - jnp.exp(log_p_y))
+    return alpha * log_p_y / jnp.where(whole < 0, whole, -1) - beta * _LOG_OF_ZERO * (1 - jnp.exp(log_p_y))
 
 
 def jensen_shannon(inputs: LossInputs, weight: Array) -> Array:

@@ -12,6 +12,8 @@ FOUND, RANDOM_SEARCH, HANDCRAFTED, PUBLISHED, GIVEN = "found", "random_search", 
 RIVALS = (HANDCRAFTED, PUBLISHED)
 # A known loss that was given as much as a search takes: no rival of its own, but what the effort alone is worth.
 CONTROL = "control"
+# What stands behind the name of a loss that is tuned with a number of trainings of its own, before that number.
+TUNING_WORDS = " ("
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Contender:
     @property
     def label(self) -> str:
         """What it is called in tables: one loss may take part twice, tuned with two numbers of trainings."""
-        return self.name if self.tuning_trainings is None else f"{self.name} ({self.tuning_trainings} tuning trainings)"
+        return (
+            self.name if self.tuning_trainings is None else f"{self.name}{TUNING_WORDS}{self.tuning_trainings} tuning trainings)"
+        )
 
     @property
     def tuning_ranges(self) -> Mapping[str, TuningRange]:

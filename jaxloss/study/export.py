@@ -1,6 +1,7 @@
 """The losses of a run, best first, and each of them as code, LaTeX, SymPy or text."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,11 @@ from jaxloss.core.errors import UserError, unknown
 from jaxloss.runs.directory import Run, open_for_reading
 from jaxloss.runs.rows import WHOLE
 from jaxloss.spaces.base import Space
+from jaxloss.spaces.branched import BranchedFamily
+from jaxloss.spaces.families import branch_families
+from jaxloss.spaces.handcrafted import HandcraftedFamily
+from jaxloss.study.contender import TUNING_WORDS
+from jaxloss.study.handcrafted_export import reading_of_handcrafted
 from jaxloss.study.provenance import of_its_class, provenance
 from jaxloss.symbolic.describe import Description, describe
 from jaxloss.symbolic.frameworks.registry import DIALECTS
@@ -48,10 +54,11 @@ def loss_in(run: Run, rank: int = 1, name: str | None = None) -> tuple[dict[str,
     Args:
       run: to read.
       rank: 1 is the best.
-      name: of a loss in the table of the comparison, or its formula, in place of a rank.
+      name: of a loss in the table of the comparison, or its formula, in place of a rank. The formula of a hand-crafted one is
+        None; `handcrafted` gives its family.
 
     Raises:
-      UserError: there is no such loss, or it has no formula.
+      UserError: there is no such loss.
     """
     if name is not None:
         return _named(run, name), f"'{name}'"
@@ -66,16 +73,23 @@ def _named(run: Run, name: str) -> dict[str, Any]:
     if not rows:
         raise UserError(f"there is no loss '{name}': the run in '{run.path}' has compared nothing yet; take a rank")
     row = next((one for one in rows if name in (one["name"], one["formula"])), None)
-    with_formula = [one["name"] for one in rows if one["formula"]]
     if row is None:
-        raise unknown("loss in the comparison of this run", name, with_formula)
-    if row["formula"] is None:
-        listed = f"those that have one: {', '.join(with_formula)}" if with_formula else "none of this run has one"
-        raise UserError(
-            f"the loss '{name}' is hand-crafted, and has no formula that could be written: in Python it is "
-            f"jaxloss.loss('{name}'); {listed}"
-        )
+        raise unknown("loss in the comparison of this run", name, [one["name"] for one in rows])
     return _as_entry(row)
+
+
+def handcrafted(space: Space, entry: Mapping[str, Any]) -> HandcraftedFamily | BranchedFamily:
+    """The family of a hand-crafted loss of a run; its hyper-parameters are in `entry["tuned"]`.
+
+    Args:
+      space: of the run.
+      entry: see `loss_in`.
+
+    Raises:
+      UserError: this version has no loss of this name.
+    """
+    name = entry["name"].partition(TUNING_WORDS)[0]
+    return branch_families(name, {branch.name: branch.weight for branch in space.branches})
 
 
 def _as_entry(row: dict[str, Any]) -> dict[str, Any]:
@@ -111,9 +125,13 @@ def export(
     with open_for_reading(workdir) as run:
         (entry, place), ranges, summary = loss_in(run, rank, name), run.archive.state(STORED_RANGES), run.read_summary()
         meanings = run.archive.state(STORED_MEANINGS) or {}
-    (description,) = describe([reading_of(space, space.parse(entry["formula"]), ranges)], time_limit)
+    if entry["formula"] is None:
+        reading = reading_of_handcrafted(handcrafted(space, entry), entry["tuned"]["hyperparameters"], ranges)
+    else:
+        reading = reading_of(space, space.parse(entry["formula"]), ranges)
+    (description,) = describe([reading], time_limit)
     if format in ("python", ONNX, *DIALECTS):
-        found = provenance(space, workdir, place, entry, summary, meanings)
+        found = provenance(space, workdir, place, entry, summary, meanings, reading.inputs)
         if format == "python":
             return description.python(found)
         if format == ONNX:
@@ -131,7 +149,7 @@ def _other(description: Description, format: str) -> str:
     if format != "text":
         raise UserError(
             f"a loss without a formula cannot be written as {format}: there is text, latex where its form has `latex`, "
-            "and python where its space has `write_python`"
+            "and code, such as python, where it is hand-crafted or its space has `write_python`"
         )
     if not description.formulas:
         return description.text

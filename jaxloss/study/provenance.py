@@ -1,6 +1,6 @@
 """How a loss of a run was found, and what it is worth, in lines for the head of a file."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ def provenance(
     entry: Mapping[str, Any],
     summary: Mapping[str, Any] | None,
     meanings: Mapping[str, Mapping[str, str]],
+    inputs: Mapping[str, Collection[str]] | None = None,
 ) -> str:
     """The lines.
 
@@ -25,9 +26,14 @@ def provenance(
       entry: the loss in the ranking.
       summary: of the run; None where it is unfinished. Those of earlier versions lack some of what is read.
       meanings: see `Task.meanings`.
+      inputs: branch -> names of the arrays that the loss reads; None where they are those of the space.
     """
+    by_hand = entry["formula"] is None
     origin = "Found by jaxloss" if entry.get("kind", FOUND) in (FOUND, RANDOM_SEARCH) else "A loss"
-    lines = [f"{origin} in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
+    if by_hand:
+        lines = [f"A hand-crafted loss: {place} in the run '{Path(workdir).name}'."]
+    else:
+        lines = [f"{origin} in the space {space.name}: {place} in the run '{Path(workdir).name}'."]
     if summary and "task" in summary:
         lines.append(f"Task: {summary['task']}, {summary['metric']}.")
     # A loss that was not trained again has the single score of the search only.
@@ -38,11 +44,13 @@ def provenance(
     if (tuned := entry.get("tuned")) and entry.get("search_eval", 0) is not None:
         values = {"learning_rate": tuned["learning_rate"], **tuned["hyperparameters"]}
         words = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-        lines.append(f"Tuned for the comparison of that run: {words}. What stands below is the loss before that.")
-    lines += of_its_class(entry)
+        below = "What stands below is the loss with these numbers." if by_hand else "What stands below is the loss before that."
+        lines.append(f"Tuned for the comparison of that run: {words}. {below}")
+    lines += [] if by_hand else of_its_class(entry)
     if len(space.branches) > 1:
         lines.append("Branch weights: " + ", ".join(f"{branch.name} {branch.weight:g}" for branch in space.branches) + ".")
-    return "\n".join([*lines, *_inputs(space, meanings)])
+    reads = inputs or {branch.name: branch.form.inputs for branch in space.branches}
+    return "\n".join([*lines, *_inputs(reads, meanings)])
 
 
 def of_its_class(entry: Mapping[str, Any]) -> list[str]:
@@ -59,7 +67,7 @@ def of_its_class(entry: Mapping[str, Any]) -> list[str]:
 
 def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     """Its line in the comparison, and what was made of it."""
-    row = next((one for one in summary.get("comparison", []) if one["formula"] == entry["formula"]), None)
+    row = next((one for one in summary.get("comparison", []) if _is_of(one, entry)), None)
     if row is None:
         return []
     tuned = row["tuned"]
@@ -75,9 +83,14 @@ def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _inputs(space: Space, meanings: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _is_of(row: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    """Whether a line of the comparison is that of a loss; one without a formula is told by its name."""
+    return row["formula"] == entry["formula"] and (entry["formula"] is not None or row["name"] == entry["name"])
+
+
+def _inputs(reads: Mapping[str, Collection[str]], meanings: Mapping[str, Mapping[str, str]]) -> list[str]:
     lines = []
-    for branch in space.branches:
-        known = meanings.get(branch.name, {})
-        lines += [f"{name}: {known[name]}." for name in branch.form.inputs if name in known]
+    for branch, names in reads.items():
+        known = meanings.get(branch, {})
+        lines += [f"{name}: {known[name]}." for name in names if name in known]
     return ["", "What goes in:", *lines] if lines else []

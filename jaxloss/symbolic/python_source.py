@@ -6,7 +6,7 @@ must agree on the border too, where softmax yields exactly 0 or 1. The simplifie
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jaxloss.graphs.operators import python_helpers
 from jaxloss.symbolic.expression import Formula
@@ -55,7 +55,7 @@ def loss_values{suffix}({inputs}, mask=None):
 '''
 
 
-def function_suffixes(branches: Mapping[str, Formula]) -> dict[str, str]:
+def function_suffixes(branches: Collection[str]) -> dict[str, str]:
     """Branch -> what follows `loss` in its function's name: nothing where there is one branch."""
     if len(branches) == 1:
         return dict.fromkeys(branches, "")
@@ -70,9 +70,8 @@ def to_python(branches: Mapping[str, Formula], docstring: str) -> str:
         where there are several branches.
       docstring: of the module: the formula, and how it was found.
     """
-    suffixes = function_suffixes(branches)
-    functions = "\n".join(_functions(formula, suffixes[name]) for name, formula in branches.items())
-    return assemble(docstring, functions + "\n" + _SHARED, helpers_of(branches.values()))
+    bodies = [(name, formula.inputs, statements_of(formula)) for name, formula in branches.items()]
+    return assemble(docstring, functions_around(bodies), helpers_of(branches.values()))
 
 
 def helpers_of(formulas: Collection[Formula]) -> list[str]:
@@ -99,13 +98,19 @@ def assemble(docstring: str, body: str, helpers: Iterable[str]) -> str:
     return f'"""{docstring}' + ("\n" if "\n" in docstring else "") + f'"""\n\n{imports}\n{body}'
 
 
-def _functions(formula: Formula, suffix: str) -> str:
-    return _FUNCTIONS.format(
-        suffix=suffix,
-        inputs=", ".join(formula.inputs),
-        first=formula.inputs[0],
-        statements="\n".join("    " + statement for statement in statements_of(formula)),
-    )
+def functions_around(bodies: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> str:
+    """`loss` and `loss_values`, or those of each branch, and what they share.
+
+    Args:
+      bodies: (branch, inputs, statements): statements that make `values` `[N, H, W, C]` of the inputs and `mask` `[N, H, W, 1]`.
+    """
+    suffixes = function_suffixes([branch for branch, *_ in bodies])
+    return "\n".join(_around(statements, inputs, suffixes[branch]) for branch, inputs, statements in bodies) + "\n" + _SHARED
+
+
+def _around(statements: Sequence[str], inputs: Sequence[str], suffix: str) -> str:
+    body = "\n".join("    " + statement for statement in statements)
+    return _FUNCTIONS.format(suffix=suffix, inputs=", ".join(inputs), first=inputs[0], statements=body)
 
 
 def statements_of(formula: Formula) -> list[str]:

@@ -23,6 +23,9 @@ class Reading:
       latex: of a candidate without formulas; None where its form has none.
       inputs: branch -> input of the loss -> (low, high), which a loss that is put together has beside those of its formulas.
       write_python: `(reading, docstring) -> module`; None writes formulas node by node.
+      of_positions: whether what `write_python` gives has the functions of a module of formulas: a `loss` for each branch, of
+        arrays `[N, C]` or `[N, H, W, C]`; else one of samples `[N, C]`.
+      num_channels: size of the last axis that it needs; None for any.
     """
 
     text: str
@@ -32,6 +35,13 @@ class Reading:
     latex: str | None = None
     inputs: Mapping[str, Mapping[str, ValueRange]] = dataclasses.field(default_factory=dict)
     write_python: Callable[["Reading", str], str] | None = None
+    of_positions: bool = False
+    num_channels: int | None = None
+
+    @property
+    def takes_positions(self) -> bool:
+        """Whether its Python has a function for each branch, of samples and of positions."""
+        return self.write_python is None or self.of_positions
 
 
 def reading_of(space: Any, candidate: Mapping[str, Any], ranges: Mapping[str, Mapping[str, ValueRange]] | None = None) -> Reading:

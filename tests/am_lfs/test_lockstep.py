@@ -23,6 +23,7 @@ from jaxloss.tasks.fast import FastSettings, make_fast
 from jaxloss.tasks.settings import TrainingSettings
 from tests.am_lfs.losses import SPACE
 from tests.compilations import counted
+from tests.errors import user_error
 
 TASK = make_fast(FastSettings(size=40))
 SETTINGS = TrainingSettings(batch_size=10, num_epochs=3.0)
@@ -214,6 +215,29 @@ def test_a_checkpoint_that_a_kill_left_behind_is_not_taken_up(tmp_path, serial):
     found, again = searched(path, serial)
     assert again == content
     chex.assert_trees_all_equal(found.end.state, expected.end.state)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda checkpoints, end: checkpoints.remove("lockstep_0_round_0"), "unknown checkpoint 'lockstep_0_round_0'"),
+        (lambda checkpoints, end: checkpoints.save("lockstep_0_round_0", {"w": np.ones(3)}), "does not fit: it"),
+        (lambda checkpoints, end: checkpoints.save("lockstep_0_round_0", widened(end)), "does not fit: leaf 'state/"),
+    ],
+)
+def test_a_checkpoint_that_is_not_the_runs_own_is_one_line(tmp_path, serial, damage, says):
+    whole, _ = searched(tmp_path / "whole", serial)
+    path = tmp_path / "stopped"
+    with pytest.raises(Stopped):
+        searched(path, StopsAfter(serial, 6))
+    damage(Checkpoints(path / "checkpoints"), whole.end)
+    with user_error(says, "put the run's own checkpoint back, or begin again with --restart, or in another directory"):
+        searched(path, serial)
+
+
+def widened(end):
+    """Of a network with twice as many features."""
+    return jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]) if np.ndim(leaf) else leaf, end)
 
 
 def test_more_copies_than_fit_are_refused_and_the_most_that_fit_are_named():

@@ -4,6 +4,8 @@ import logging
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections import namedtuple
 
@@ -14,7 +16,7 @@ import pytest
 
 from jaxloss.runs import Checkpoints
 from tests.errors import user_error
-from tests.runs.processes import process
+from tests.runs.processes import REPOSITORY, process
 
 Moments = namedtuple("Moments", ["mean", "count"])
 
@@ -105,6 +107,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     with user_error("has", "a/w"):
         checkpoints.load("x", like={"a": {}})
     (folder,) = (tmp_path / "x").iterdir()
+    for wrong in ("[]", "null", "{}", "{"):
+        (folder / "_METADATA").write_text(wrong)
+        with user_error("'x'", "damaged"):
+            checkpoints.load("x")
     for file in folder.rglob("*"):
         if file.is_file():
             file.write_bytes(b"")
@@ -135,3 +141,34 @@ def test_kill_while_saving_leaves_a_whole_checkpoint(tmp_path):
     assert loaded["b"][0] in (acknowledged, acknowledged + 1)
     assert set(loaded["a"].tolist()) == set(loaded["b"].tolist())
     assert len(loaded["a"]) == 50_000
+
+
+INTERRUPTED = """
+import os, signal, sys
+import jax.numpy as jnp
+from jaxloss.core.interrupts import raise_interrupts
+from jaxloss.runs import Checkpoints
+
+def interrupt(event, arguments):
+    if event == "os.remove" and not sent:
+        sent.append(event)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+sent = []
+raise_interrupts()
+sys.addaudithook(interrupt)
+try:
+    Checkpoints(sys.argv[1]).save("x", {"a": jnp.ones(4)})
+except KeyboardInterrupt:
+    print(sent, Checkpoints(sys.argv[1]).names(), flush=True)
+    os._exit(130)
+"""
+
+
+def test_an_interrupt_lets_a_checkpoint_be_saved_and_says_no_more(tmp_path):
+    """Orbax saves in a thread of its own, which would print a traceback where its checkpointer is closed too early."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, tmp_path], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "['os.remove'] ['x']\n", "")
+    assert Checkpoints(tmp_path).load("x")["a"].tolist() == [1.0] * 4

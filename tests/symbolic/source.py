@@ -10,7 +10,7 @@ def load(text: str, folder) -> types.ModuleType:
     imported = {
         alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names
     }
-    assert imported <= {"jax", "jax.numpy", "jax.scipy.special"}, imported
+    assert imported <= {"collections", "jax", "jax.numpy", "jax.scipy.special"}, imported
     path = folder / f"loss_{abs(hash(text))}.py"
     path.write_text(text)
     spec = importlib.util.spec_from_file_location(path.stem, path)

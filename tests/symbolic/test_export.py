@@ -100,7 +100,7 @@ def test_export_says_what_was_merged_and_what_does_nothing(run, tmp_path, capsys
 
 def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys):
     names = {"gce": None, "published": SECOND, CROSS_ENTROPY: CROSS_ENTROPY, "untested": "Abs(target)"}
-    scores = {"published": 0.6, CROSS_ENTROPY: 0.8, "untested": None}
+    scores = {"gce": 0.7, "published": 0.6, CROSS_ENTROPY: 0.8, "untested": None}
     rows = [
         {
             "name": name,
@@ -109,7 +109,7 @@ def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys
             "tuned": {
                 "search_eval": scores.get(name),
                 "learning_rate": 0.1,
-                "hyperparameters": {},
+                "hyperparameters": {"q": 0.25} if name == "gce" else {},
                 "test_mean": 0.5,
                 "test_ci95": [0.4, 0.6],
             },
@@ -126,8 +126,18 @@ def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys
         assert f"Formula: {formula}" in module.__doc__
         assert f"A loss in the space autoloss_zero: '{name}' in the run 'run'." in module.__doc__
         assert jaxloss.load_loss(run, name=name).formula == formula
+    assert export.main([str(run), "--name=gce"]) == 0
+    module = load(capsys.readouterr().out, tmp_path)
+    assert "A hand-crafted loss: 'gce' in the run 'run'." in module.__doc__
+    assert "Tuned for the comparison of that run: learning_rate 0.1, q 0.25. What stands below is the loss with" in module.__doc__
+    logits, target = jnp.array([[0.5, -1.0, 2.0]]), jnp.array([[1.0, 0.0, 0.0]])
+    wanted = jaxloss.loss("gce", q=0.25)(logits, target)
+    assert module.loss(logits, target) == pytest.approx(float(wanted), rel=1e-6)
+    assert jaxloss.load_loss(run, name="gce")(logits, target) == pytest.approx(float(wanted), rel=1e-6)
+    assert export.main([str(run), "--name=gce", "--format=text"]) == 0
+    assert capsys.readouterr().out.startswith("gce with q = 0.25: (1 - p_y^q) / q")
     for arguments, says in (
-        (["--name=gce"], "the loss 'gce' is hand-crafted, and has no formula that could be written"),
+        (["--name=gce", "--format=latex"], "a loss without a formula cannot be written as latex"),
         (["--name=publishd"], "unknown loss in the comparison of this run 'publishd'. Did you mean 'published'?"),
         (["--name=published", "--rank=1"], "not allowed with argument"),
     ):

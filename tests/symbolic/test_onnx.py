@@ -76,3 +76,13 @@ def test_a_use_of_a_primitive_that_no_rule_has(monkeypatch):
     monkeypatch.setitem(rules.RULES, "log", refuse)
     with user_error("the loss computes log, in another base, which is not written as ONNX"):
         write.write_onnx(describe([jaxloss.parse("Neg(Mul(target, Log(prediction)))").reading])[0])
+
+
+@pytest.mark.parametrize("name", ["am_lfs", "cse_autoloss"])
+def test_piecewise_losses_and_those_of_several_branches(name):
+    onnx = pytest.importorskip("onnx")
+    space, random = jaxloss.make_space(name), np.random.default_rng(0)
+    text = space.write({branch.name: space.sample(random, branch) for branch in space.branches})
+    # It is compared with JAX before it is written.
+    model = onnx.load_from_string(write_onnx(describe([jaxloss.parse(text, space).reading])[0]))
+    assert len(model.graph.output) == len(space.branches)

@@ -10,7 +10,11 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from jaxloss.runs import Checkpoints
+
 _RANDOM = np.random.default_rng(0)
+# What a checkpoint has to fit.
+NETWORK = {"dense": {"kernel": np.ones((3, 4), np.float32), "bias": np.zeros(4, np.float32)}}
 IMAGES, LABELS = _RANDOM.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3
 
 
@@ -21,6 +25,7 @@ def write_all(folder: Path) -> None:
     _weights(folder)
     _folders(folder)
     _texts(folder)
+    _checkpoints(folder)
 
 
 def _labelled(folder: Path) -> None:
@@ -153,3 +158,22 @@ def _texts(folder: Path) -> None:
     (folder / "damaged").mkdir()
     (folder / "damaged" / "config.json").write_text("{")
     (folder / "damaged" / "archive.sqlite").write_text("no archive")
+
+
+def _checkpoints(folder: Path) -> None:
+    """Checkpoints of other networks than `NETWORK`, and damaged ones."""
+    checkpoints = Checkpoints(folder / "checkpoints")
+    weights, bias = NETWORK["dense"]["kernel"], NETWORK["dense"]["bias"]
+    checkpoints.save("wide", {"dense": {"kernel": np.ones((3, 8), np.float32), "bias": np.ones(8, np.float32)}})
+    checkpoints.save("deep", {**NETWORK, "dense_2": {"kernel": weights}})
+    checkpoints.save("shallow", {"dense": {"kernel": weights}})
+    checkpoints.save("whole_numbers", {"dense": {"kernel": weights.astype(np.int32), "bias": bias}})
+    checkpoints.save("half_precision", {"dense": {"kernel": weights.astype(np.float16), "bias": bias}})
+    checkpoints.save("listed", [weights, bias])
+    for name, content in {"not_json": "{", "other_json": "[]", "no_tree": "{}", "null": "null"}.items():
+        checkpoints.save(name, NETWORK)
+        (folder / "checkpoints" / name / "1" / "_METADATA").write_text(content)
+    checkpoints.save("no_manifest", NETWORK)
+    (folder / "checkpoints" / "no_manifest" / "1" / "manifest.ocdbt").unlink()
+    (folder / "checkpoints" / "empty" / "1").mkdir(parents=True)
+    (folder / "checkpoints" / "half_saved" / "1.orbax-checkpoint-tmp").mkdir(parents=True)

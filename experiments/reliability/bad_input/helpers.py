@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxloss
+from experiments.reliability.bad_input import files
+from jaxloss.runs import Checkpoints
 from jaxloss.tasks.models.pretrained import load_pretrained
 from jaxloss.tasks.models.resnet50 import ResNet50
 
@@ -41,3 +43,8 @@ def weights(path):
     network = ResNet50(depths=[1], width=4)
     shapes = jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((2, 20, 12, 3), jnp.float32))
     return load_pretrained(shapes, network, path)
+
+
+def checkpoint(folder, name):
+    """A checkpoint of a folder for the network of `files.py`."""
+    return Checkpoints(folder / "checkpoints").load(name, like=files.NETWORK)

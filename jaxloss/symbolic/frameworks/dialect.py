@@ -126,7 +126,11 @@ class _Translator:
             rule, arguments = self._dialect.methods[node.func.attr], [node.func.value, *node.args]
         else:
             return None
-        return rule(*map(self._text, arguments), **{one.arg: self._text(one.value) for one in node.keywords})
+        texts = [self._text(one) for one in arguments]
+        if arguments and arguments[0] is getattr(node.func, "value", None) and isinstance(arguments[0], (ast.Compare, ast.BinOp)):
+            # The parentheses of the array of a method are no part of it.
+            texts[0] = f"({texts[0]})"
+        return rule(*texts, **{one.arg: self._text(one.value) for one in node.keywords})
 
     def _known(self, table: Mapping, name: str):
         if name not in table:
@@ -143,8 +147,12 @@ class _Translator:
         return "".join([*parts, self._source[position:end].decode()])
 
     def _range(self, node: ast.AST) -> tuple[int, int]:
+        # A function begins with what decorates it, and that with its sign.
+        line, column = min([(one.lineno, one.col_offset - 1) for one in getattr(node, "decorator_list", ())], default=(0, 0))
+        if not line:
+            line, column = node.lineno, node.col_offset
         return (
-            self._line_starts[node.lineno - 1] + node.col_offset,
+            self._line_starts[line - 1] + column,
             self._line_starts[node.end_lineno - 1] + node.end_col_offset,
         )
 

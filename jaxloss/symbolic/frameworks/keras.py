@@ -4,7 +4,7 @@ from jaxloss.symbolic.frameworks.dialect import Dialect, renamed
 
 _SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil", "where", "full_like", "broadcast_to")
 _SAME += ("reshape", "stack", "take", "sum", "mean", "any", "max", "arcsin", "arccos", "arctan", "clip", "maximum", "minimum")
-_SAME += ("logaddexp", "pad")
+_SAME += ("logaddexp", "pad", "log1p", "expm1", "square", "min", "arctan2", "concatenate")
 
 
 def _cast(x: str, dtype: str | None = None) -> str:
@@ -51,6 +51,8 @@ KERAS = Dialect(
         "jnp.asarray": _cast,
         "jnp.ones_like": _ones_like,
         "jax.nn.softmax": renamed("ops.softmax"),
+        "jax.nn.log_softmax": renamed("ops.log_softmax"),
+        "jax.nn.sigmoid": renamed("ops.sigmoid"),
         "jax.nn.softplus": lambda x: f"ops.logaddexp({x}, 0)",
         "jax.nn.logsumexp": renamed("ops.logsumexp"),
         "jax.scipy.special.erf": renamed("ops.erf"),

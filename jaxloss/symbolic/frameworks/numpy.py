@@ -4,7 +4,7 @@ from jaxloss.symbolic.frameworks.dialect import Dialect, renamed
 
 _SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil", "where", "full_like", "broadcast_to")
 _SAME += ("reshape", "stack", "take", "sum", "mean", "any", "max", "arcsin", "arccos", "arctan", "clip", "maximum", "minimum")
-_SAME += ("logaddexp", "asarray", "ones_like", "pad")
+_SAME += ("logaddexp", "asarray", "ones_like", "pad", "log1p", "expm1", "square", "min", "arctan2", "concatenate")
 
 _SOFTMAX = '''
 def _softmax(x, axis):
@@ -13,9 +13,20 @@ def _softmax(x, axis):
     return powers / np.sum(powers, axis=axis, keepdims=True)
 '''
 _LOGSUMEXP = '''
-def _logsumexp(x, axis):
+def _logsumexp(x, axis, keepdims=False):
     """Logarithm of the sum of exponentials, without overflow."""
-    return np.logaddexp.reduce(x, axis=axis)
+    return np.logaddexp.reduce(x, axis=axis, keepdims=keepdims)
+'''
+_LOG_SOFTMAX = '''
+def _log_softmax(x, axis):
+    """Logarithms of shares that sum to one."""
+    x = x - np.max(x, axis=axis, keepdims=True)
+    return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+'''
+_SIGMOID = '''
+def _sigmoid(x):
+    """Between 0 and 1, without overflow."""
+    return np.exp(-np.logaddexp(0, -x))
 '''
 _ERF = '''
 def _erf(x):
@@ -41,6 +52,8 @@ NUMPY = Dialect(
     calls={
         **{f"jnp.{name}": renamed(f"np.{name}") for name in _SAME},
         "jax.nn.softmax": renamed("_softmax"),
+        "jax.nn.log_softmax": renamed("_log_softmax"),
+        "jax.nn.sigmoid": renamed("_sigmoid"),
         "jax.nn.softplus": lambda x: f"np.logaddexp({x}, 0)",
         "jax.nn.logsumexp": renamed("_logsumexp"),
         "jax.scipy.special.erf": renamed("_erf"),
@@ -48,7 +61,14 @@ NUMPY = Dialect(
         "jax.lax.stop_gradient": lambda x: f"({x})",
     },
     names={"jnp.inf": "np.inf", "jnp.pi": "np.pi", "jnp.int32": "np.int32"},
-    helpers={"_softmax": _SOFTMAX, "_logsumexp": _LOGSUMEXP, "_erf": _ERF, "_erfc": _ERFC},
+    helpers={
+        "_softmax": _SOFTMAX,
+        "_log_softmax": _LOG_SOFTMAX,
+        "_logsumexp": _LOGSUMEXP,
+        "_sigmoid": _SIGMOID,
+        "_erf": _ERF,
+        "_erfc": _ERFC,
+    },
     check=_CHECK,
     check_words="values are those of JAX",
 )

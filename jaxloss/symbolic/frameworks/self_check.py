@@ -29,6 +29,11 @@ if __name__ == "__main__":
 """
 
 
+def shapes_of(num_channels: int | None = None) -> tuple[tuple[int, ...], ...]:
+    """Of a few samples, and of an image; with so many channels, where a loss needs a number of its own."""
+    return tuple(shape if num_channels is None else (*shape[:-1], num_channels) for shape in (FLAT, IMAGE))
+
+
 def self_check(
     source: str,
     functions: Mapping[str, Mapping[str, ValueRange]],

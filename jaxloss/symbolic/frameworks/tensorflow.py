@@ -1,10 +1,12 @@
 """Losses in TensorFlow 2."""
 
+from jaxloss.core.errors import UserError
 from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
 
 _SAME = ("where", "broadcast_to", "reshape", "stack", "maximum", "minimum", "pad")
 _OF_MATH = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil")
-_SUMS = ("sum", "mean", "any", "max")
+_OF_MATH += ("log1p", "expm1", "square")
+_SUMS = ("sum", "mean", "any", "max", "min")
 
 _SHAPE = '''
 def _shape(x):
@@ -18,12 +20,25 @@ def _dtype(text: str) -> str:
     return "tf.bool" if text == "bool" else text
 
 
-def _cast(x: str, dtype: str | None = None) -> str:
-    return f"tf.cast({x}, {_dtype(dtype)})" if dtype else f"tf.convert_to_tensor({x})"
+def _cast(x: str, dtype: str) -> str:
+    return f"tf.cast({x}, {_dtype(dtype)})"
+
+
+def _as_array(x: str, dtype: str | None = None) -> str:
+    if dtype == "bool":  # of integers, perhaps
+        return _cast(x, dtype)
+    # A cast would take a number through single precision.
+    return f"tf.convert_to_tensor({x}" + (f", {dtype})" if dtype else ")")
 
 
 def _ones_like(x: str, dtype: str | None = None) -> str:
     return f"tf.ones_like({x}" + (f", dtype={_dtype(dtype)})" if dtype else ")")
+
+
+def _softmax(x: str, axis: str) -> str:
+    if axis.startswith("("):
+        raise UserError("the loss takes a softmax over several axes at once, for which the format tensorflow has nothing")
+    return f"tf.nn.softmax({x}, axis={axis})"
 
 
 def _logaddexp(x: str, y: str) -> str:
@@ -59,9 +74,13 @@ TENSORFLOW = Dialect(
         "jnp.take": renamed("tf.gather"),
         "jnp.full_like": lambda x, value: f"tf.fill(_shape({x}), tf.cast({value}, {x}.dtype))",
         "jnp.logaddexp": _logaddexp,
-        "jnp.asarray": _cast,
+        "jnp.asarray": _as_array,
         "jnp.ones_like": _ones_like,
-        "jax.nn.softmax": renamed("tf.nn.softmax"),
+        "jnp.arctan2": renamed("tf.math.atan2"),
+        "jnp.concatenate": renamed("tf.concat"),
+        "jax.nn.log_softmax": renamed("tf.nn.log_softmax"),
+        "jax.nn.sigmoid": renamed("tf.math.sigmoid"),
+        "jax.nn.softmax": _softmax,
         "jax.nn.softplus": renamed("tf.nn.softplus"),
         "jax.nn.logsumexp": renamed("tf.reduce_logsumexp"),
         "jax.scipy.special.erf": renamed("tf.math.erf"),

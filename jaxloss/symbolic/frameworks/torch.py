@@ -2,7 +2,8 @@
 
 import ast
 
-from jaxloss.symbolic.frameworks.dialect import Dialect, is_number, renamed
+from jaxloss.core.errors import UserError
+from jaxloss.symbolic.frameworks.dialect import Dialect, Rule, is_number, renamed
 
 _AXES = {"axis": "dim", "keepdims": "keepdim"}
 
@@ -39,12 +40,17 @@ def _pad(x: str, widths: str, constant_values: str) -> str:
     return f"torch.nn.functional.pad({x}, ({', '.join(flat)}), value={constant_values})"
 
 
-def _softmax(x: str, axis: str) -> str:
-    return f"torch.softmax({x}, dim={axis})"
+def _softmax(name: str) -> Rule:
+    def rule(x: str, axis: str) -> str:
+        if axis.startswith("("):
+            raise UserError("the loss takes a softmax over several axes at once, for which the format torch has nothing")
+        return f"torch.{name}({x}, dim={axis})"
+
+    return rule
 
 
 _SAME = ("exp", "log", "sqrt", "sin", "cos", "tanh", "abs", "sign", "floor", "ceil", "where", "full_like", "broadcast_to")
-_SAME += ("reshape", "stack", "take")
+_SAME += ("reshape", "stack", "take", "log1p", "expm1", "square")
 
 _CHECK = """
 def _check(cases):
@@ -102,7 +108,12 @@ TORCH = Dialect(
         "jnp.asarray": _tensor,
         "jnp.ones_like": _ones_like,
         "jnp.pad": _pad,
-        "jax.nn.softmax": _softmax,
+        "jnp.min": renamed("torch.amin", **_AXES),
+        "jnp.arctan2": renamed("torch.atan2"),
+        "jnp.concatenate": renamed("torch.cat", **_AXES),
+        "jax.nn.softmax": _softmax("softmax"),
+        "jax.nn.log_softmax": _softmax("log_softmax"),
+        "jax.nn.sigmoid": renamed("torch.sigmoid"),
         # torch.nn.functional.softplus is x from 20 on.
         "jax.nn.softplus": lambda x: _logaddexp(x, "0"),
         "jax.nn.logsumexp": renamed("torch.logsumexp", **_AXES),

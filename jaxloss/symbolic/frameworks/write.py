@@ -6,7 +6,7 @@ from jaxloss.core.abstract import named_errors
 from jaxloss.core.meanings import LOGITS, ONE_HOT, SOFTMAX
 from jaxloss.symbolic.describe import Description
 from jaxloss.symbolic.frameworks.dialect import Dialect, translate
-from jaxloss.symbolic.frameworks.self_check import FLAT, IMAGE, self_check
+from jaxloss.symbolic.frameworks.self_check import FLAT, self_check, shapes_of
 from jaxloss.symbolic.python_source import function_suffixes
 
 Meanings = Mapping[str, Mapping[str, str]]
@@ -27,8 +27,8 @@ def write(description: Description, dialect: Dialect, found: str = "", meanings:
     """
     source, reading = description.python(found), description.reading
     parts = []
-    if reading.write_python is None:
-        functions, shapes = function_suffixes(reading.inputs), (FLAT, IMAGE)
+    if reading.takes_positions:
+        functions, shapes = function_suffixes(reading.inputs), shapes_of(reading.num_channels)
         if dialect.of_labels and (arguments := _of_labels(reading.inputs, meanings or {}, dialect)):
             parts.append(dialect.of_labels.replace("ARGUMENTS", arguments))
     else:

@@ -12,7 +12,7 @@ from jaxloss.core.abstract import named_errors
 from jaxloss.core.errors import UserError
 from jaxloss.symbolic.describe import Description
 from jaxloss.symbolic.domain import ValueRange
-from jaxloss.symbolic.frameworks.self_check import FLAT, IMAGE, arrays_of
+from jaxloss.symbolic.frameworks.self_check import FLAT, arrays_of, shapes_of
 from jaxloss.symbolic.python_source import function_suffixes
 
 # Of operators, and of the file: what is read since 2023.
@@ -43,8 +43,10 @@ def write_onnx(description: Description, found: str = "") -> bytes:
     module = types.ModuleType("loss")
     with named_errors(f"the loss '{reading.text}', written as Python,"):
         exec(compile(source, "loss.py", "exec"), module.__dict__)
-        if reading.write_python is None:
-            suffixes, symbols, shapes = function_suffixes(reading.inputs), "N, H, W, C", (IMAGE, (*FLAT[:1], 1, 1, *FLAT[1:]))
+        if reading.takes_positions:
+            flat, image = shapes_of(reading.num_channels)
+            suffixes, shapes = function_suffixes(reading.inputs), (image, (*flat[:1], 1, 1, *flat[1:]))
+            symbols = "N, H, W, C" if reading.num_channels is None else f"N, H, W, {reading.num_channels}"
         elif len(reading.inputs) == 1:
             # What a space writes itself has a function `loss` of samples, whatever else it has.
             suffixes, symbols, shapes = dict.fromkeys(reading.inputs, ""), "N, C", (FLAT,)

@@ -1,11 +1,13 @@
 """The chooser of a search: the most promising of several candidates, by a predictor that sees their curves (AutoLoss-GMS)."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
 
 import numpy as np
 
+from jaxloss.core.errors import UserError
 from jaxloss.core.form import Expression
 from jaxloss.runs.checkpoints import Checkpoints
 from jaxloss.search.base import Individual
@@ -71,14 +73,21 @@ class CurveChooser:
         """Fits the predictor, or takes up the one that was fitted on these rows with these settings before."""
         content = json.dumps([repr(self._predictor), self._seed, *((row.text, row.score) for row in rows)])
         digest = np.frombuffer(hashlib.blake2b(content.encode(), digest_size=16).digest(), np.uint8)
-        if _CHECKPOINT in self._checkpoints.names():
-            stored = self._checkpoints.load(_CHECKPOINT)
-            if np.array_equal(stored["digest"], digest):
-                self._chooser.restore(from_bytes(self._predictor, stored["predictor"].tobytes()), len(rows))
-                return
+        if (kept := self._kept(digest)) is not None:
+            self._chooser.restore(from_bytes(self._predictor, kept), len(rows))
+            return
         self._chooser.update(self._features_of([row.text for row in rows]), [row.score for row in rows])
         fitted = np.frombuffer(to_bytes(self._chooser.state), np.uint8)
         self._checkpoints.save(_CHECKPOINT, {"digest": digest, "predictor": fitted})
+
+    def _kept(self, digest: np.ndarray) -> bytes | None:
+        """The predictor that was fitted on what the digest is of; None where there is none, or none that can be read."""
+        # What is damaged, or something else, can be made again.
+        with contextlib.suppress(UserError):
+            stored = self._checkpoints.load(_CHECKPOINT)
+            if isinstance(stored, dict) and stored.keys() == {"digest", "predictor"} and np.array_equal(stored["digest"], digest):
+                return stored["predictor"].tobytes()
+        return None
 
     def _features_of(self, texts: Sequence[str]) -> np.ndarray:
         """`[M, 3, points]`."""
