@@ -136,6 +136,7 @@ def test_mistakes_of_the_task_are_one_line(folder, options, message):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_five_branches_are_searched_at_once(data_dir, tmp_path):
     """Search, ranking, tuning, test and report, over images that are streamed, beside the losses that the paper published."""
     rival = loss_text("cross_entropy", "giou", "region_dice")

@@ -53,6 +53,7 @@ def test_all_losses_have_gradients_also_for_images_without_objects(task):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_tiny_network_learns_masks(tmp_path):
     task = make(write(tmp_path, 28))
     untrained = Evaluation(task)(jax.jit(task.init)(jax.random.key(0)), task.data[SEARCH_EVAL], True)
