@@ -44,8 +44,11 @@ def _check_names(key: str, names: tuple[str, ...]) -> None:
             raise UserError(f"config key {key} takes words of small letters, such as prior, not '{name}'")
 
 
+GONE = {"factor_probability": "numbers of a formula are tuned, see tuned_factors; a mutation of them did harm"}
+
+
 @dataclasses.dataclass(frozen=True)
-class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
+class AutoLossZeroSettings(Settings, section="space.autoloss_zero", gone=GONE):
     """Loss graphs from primitive operators, from scratch (AutoLoss-Zero, CVPR 2022).
 
     Raises:
