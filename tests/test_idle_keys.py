@@ -47,8 +47,8 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ),
         (
             {**RETRIEVAL, "filters.rejection.variable": "logits"},
-            "it is read by task.name=classification or task.name=detection or task.name=segmentation or "
-            "task.name=two_stage_detection, and this run has task.name=retrieval",
+            "it is read by task.name=classification or task.name=detection or task.name=instance_segmentation or "
+            "task.name=segmentation or task.name=two_stage_detection, and this run has task.name=retrieval",
         ),
         ({"filters.rejection.enabled": "false", "filters.rejection.momentum": "0.5"}, "filters.rejection.enabled=true"),
         (
@@ -57,8 +57,8 @@ RETRIEVAL = {"task.name": "retrieval", "space.name": "autoloss_gms", "comparison
         ),
         (
             {"task.name": "fast", "data_dir": "somewhere"},
-            "it is read by task.name=classification or task.name=detection or task.name=pose or task.name=regression or "
-            "task.name=retrieval",
+            "it is read by task.name=classification or task.name=detection or task.name=instance_segmentation or "
+            "task.name=pose or task.name=regression or task.name=retrieval",
         ),
         ({"losses": "('mae',)"}, "it is read with mode=compare, and this run has mode=search"),
         ({"loss": "mae"}, "it is read with mode=train, and this run has mode=search"),

@@ -4,7 +4,7 @@ import argparse
 import collections
 import hashlib
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jaxloss
@@ -100,11 +100,16 @@ def _comparison_of_seed_0(task: StrengthTask) -> dict[str, str]:
 def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The hand-crafted losses, tuned alike, and the best of them tuned with as many trainings as a search."""
     one = TASKS[task]
-    names = f"({', '.join(repr(name) for name in one.rivals)},)"
-    config = load_config(one.config, {**one.overrides, **one.searches})
-    longer = str(options.trainings or config.search.num_trainings)
-    changes = {"mode": "compare", "losses": names, "comparison.best_rival_trainings": longer}
-    summary, _ = _run(one, {**one.overrides, **changes}, f"{task}/rivals", options)
+    longer = options.trainings or load_config(one.config, {**one.overrides, **one.searches}).search.num_trainings
+    return compared(task, one.rivals, "rivals", options, longer)
+
+
+def compared(task: str, losses: Sequence[str], name: str, options: argparse.Namespace, longer: int = 0) -> list[dict[str, Any]]:
+    """Losses, tuned alike and tested, in their order; then the best of them once more, where `longer` says with how many trainings."""
+    one = TASKS[task]
+    changes = {"mode": "compare", "losses": repr(tuple(losses)), "comparison.best_rival_trainings": str(longer)}
+    space = {key: value for key, value in one.searches.items() if key.startswith("space.")}
+    summary, _ = _run(one, {**one.overrides, **space, **changes}, f"{task}/{name}", options)
     return [
         {
             "name": row["name"],

@@ -19,6 +19,15 @@ _LONG_TAILED = (
 # On predictions, the protocol stops balanced softmax and its like.
 _READS_PRIOR = {"space.autoloss_zero.inputs": "('prediction', 'target', 'prior')", "filters.rejection.variable": "logits"}
 _NOISY = ("cross_entropy", "label_smoothing", "focal", "mae", "gce", "sce", "nce_rce", "jensen_shannon", "soft_f1")
+# Both at once: what is made for the one knows nothing of the other.
+_LONG_TAIL_NOISY = {
+    "task.classification.imbalance_ratio": "10",
+    "task.classification.metric": "mean_class_accuracy",
+    "task.classification.noise_kind": "symmetric",
+    "task.classification.noise_rate": "0.4",
+    "task.classification.noise_seed": "0",
+}
+_OF_BOTH = (*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +61,7 @@ def _cifar(source: str, **others: str) -> StrengthTask:
     # So long that the wrong labels are learnt, too.
     overrides = {
         "task.classification.source": source,
+        "task.classification.noise_kind": "symmetric",
         "task.classification.noise_rate": "0.6",
         "task.classification.noise_seed": "0",
         "training.num_epochs": "20.0",
@@ -85,19 +95,7 @@ TASKS: Mapping[str, StrengthTask] = {
         _READS_PRIOR,
         rivals=_LONG_TAILED,
     ),
-    # Both at once: what is made for the one knows nothing of the other.
-    "digits_long_tail_noisy": StrengthTask(
-        _DIGITS,
-        {
-            "task.classification.imbalance_ratio": "10",
-            "task.classification.metric": "mean_class_accuracy",
-            "task.classification.noise_kind": "symmetric",
-            "task.classification.noise_rate": "0.4",
-            "task.classification.noise_seed": "0",
-        },
-        _READS_PRIOR,
-        rivals=(*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED)),
-    ),
+    "digits_long_tail_noisy": StrengthTask(_DIGITS, _LONG_TAIL_NOISY, _READS_PRIOR, rivals=_OF_BOTH),
     # Not looked at while the searches were built; see `fashion.py`.
     "fashion_60": StrengthTask(
         _DIGITS,
@@ -125,4 +123,17 @@ TASKS: Mapping[str, StrengthTask] = {
     "cifar10_60": _cifar("npz:cifar10_subset.npz", **{"task.classification.train_limit": "4000"}),
     # The same at half the size, see `cifar.py`: a training takes a quarter of the time.
     "cifar10_60_16x16": _cifar("npz:cifar10_16x16.npz", **{"task.classification.fractions": "(0.3333, 0.3333, 0.3334)"}),
+    # 2,400 images in the training.
+    "cifar10_long_tail_noisy": dataclasses.replace(
+        _cifar(
+            "npz:cifar10_16x16.npz",
+            **{
+                **_LONG_TAIL_NOISY,
+                "task.classification.fractions": "(0.5, 0.25, 0.25)",
+                "training.num_epochs": "30.0",
+            },
+        ),
+        searches={"search.num_trainings": "240", **_READS_PRIOR},
+        rivals=_OF_BOTH,
+    ),
 }

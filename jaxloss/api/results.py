@@ -13,7 +13,7 @@ from jaxloss.cli.notebook import NotebookProgress, in_notebook
 from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
 from jaxloss.config.execution import follows, prepare_process
-from jaxloss.config.given_task import refuse_another_task, with_given_task
+from jaxloss.config.given_task import like_the_run, with_given_task
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
@@ -173,7 +173,7 @@ def run(
         config = with_given_task(config, task)
     check_run(config)
     if task is not None:
-        refuse_another_task(config, workdir)
+        config = like_the_run(config, workdir)
     prepare_process(config)
     if follows(config):
         raise UserError(

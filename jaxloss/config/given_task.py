@@ -17,8 +17,13 @@ from jaxloss.tasks.context import GIVEN
 from jaxloss.tasks.data.stream import StreamedRows
 
 # What `task.options` say of such a task, so that another one is told from it.
-_OPTIONS = ("name", "metric", "network", "data")
-_WHAT = {"name": "task", "metric": "metric", "network": "network, by the shapes of its variables", "data": "data"}
+_WHAT = {
+    "name": "task",
+    "metric": "metric",
+    "called": "network, by its name",
+    "network": "network, by the shapes of its variables",
+    "data": "data",
+}
 
 
 def with_given_task(config: ml_collections.ConfigDict, task: Task) -> ml_collections.ConfigDict:
@@ -40,35 +45,44 @@ def with_given_task(config: ml_collections.ConfigDict, task: Task) -> ml_collect
     return filled
 
 
-def refuse_another_task(config: ml_collections.ConfigDict, workdir: str | Path) -> None:
-    """Refuses to go on with a run that was begun with another task.
+def like_the_run(config: ml_collections.ConfigDict, workdir: str | Path) -> ml_collections.ConfigDict:
+    """The config with what a run says of its task, which has to be this one.
 
     Args:
       config: see `with_given_task`.
       workdir: of the run; it need not be there.
 
+    Returns:
+      The config; what an earlier version did not store of a task is left out, so that its run can go on.
+
     Raises:
       UserError: says what differs: the data, the network, the metric or the name.
     """
     if not (Path(workdir) / "config.json").is_file():
-        return
+        return config
     with open_for_reading(workdir) as run:
         stored = run.config.get("task", {}) if run.archive.has_begun() else {}
     if stored.get("name") != GIVEN:
-        return
-    for option in _OPTIONS:
-        was, given = stored["options"].get(option), config.task.options[option]
-        if was != given:
+        return config
+    options = config.task.options.to_dict()
+    for option, what in _WHAT.items():
+        if option not in stored["options"]:
+            del options[option]
+        elif (was := stored["options"][option]) != (given := options[option]):
             raise UserError(
-                f"the run in '{workdir}' was begun with other {_WHAT[option]} ({was}, not {given}): give it the same, "
+                f"the run in '{workdir}' was begun with other {what} ({was}, not {given}): give it the same, "
                 "or use another workdir"
             )
+    like = config.copy_and_resolve_references()
+    like.task.options = ml_collections.ConfigDict(options)
+    return like
 
 
 def _facts(task: Task) -> dict[str, str]:
     variables = outputs(f"init of the task {task.name}", task.init, jax.random.key(0))
     shapes = [f"{jax.tree_util.keystr(path)} {written(leaf)}" for path, leaf in jax.tree_util.tree_leaves_with_path(variables)]
-    return dict(zip(_OPTIONS, (task.name, task.metric, _digest(shapes), _data(task)), strict=True))
+    called = str(task.details.get("network", ""))
+    return {"name": task.name, "metric": task.metric, "called": called, "network": _digest(shapes), "data": _data(task)}
 
 
 def _data(task: Task) -> str:

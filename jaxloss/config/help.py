@@ -51,7 +51,7 @@ def _section(section: schema.Section, keys: Mapping[str, schema.Key], asked: Ask
 
 
 def _key(key: schema.Key, conditions: Sequence[Condition], asked: Asked) -> str:
-    """Key and default on one line, the rest below it."""
+    """Key and default on one line where they fit, the rest below it."""
     declared, facts = key.declared, [key.declared.meaning]
     if declared.low is not None:
         facts.append(f"from {declared.low} to {declared.high}")
@@ -65,7 +65,10 @@ def _key(key: schema.Key, conditions: Sequence[Condition], asked: Asked) -> str:
         facts.append("may change when a run is continued")
     default = "{}" if declared.is_options else shown(key.default)
     text = textwrap.fill("; ".join(facts), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return f"  --config.{key.name}={default}\n{text}"
+    line = textwrap.fill(
+        f"  --config.{key.name}={default}", _WIDTH, subsequent_indent=2 * _INDENT, break_long_words=False, break_on_hyphens=False
+    )
+    return f"{line}\n{text}"
 
 
 def _conditions(key: str, conditions: Sequence[Condition], asked: Asked) -> str:

@@ -12,6 +12,7 @@ from jaxloss.spaces.handcrafted_harmonised import HARMONISED_FAMILIES
 from jaxloss.spaces.handcrafted_heatmap import HEATMAP_FAMILIES
 from jaxloss.spaces.handcrafted_imbalance import IMBALANCE_FAMILIES
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
+from jaxloss.spaces.handcrafted_mask import MASK_FAMILIES
 from jaxloss.spaces.handcrafted_overlap import OVERLAP_FAMILIES
 from jaxloss.spaces.handcrafted_regression import REGRESSION_FAMILIES
 from jaxloss.spaces.handcrafted_robust import ROBUST_FAMILIES
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, HandcraftedFamily] = {
     **DETECTION_FAMILIES,
     **HARMONISED_FAMILIES,
     **HEATMAP_FAMILIES,
+    **MASK_FAMILIES,
     **REGRESSION_FAMILIES,
 }
 

@@ -13,6 +13,7 @@ from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.context import TaskContext
 from jaxloss.tasks.detection.settings import DetectionSettings
 from jaxloss.tasks.fast import FastSettings
+from jaxloss.tasks.instance_segmentation.settings import InstanceSegmentationSettings
 from jaxloss.tasks.pose.settings import PoseSettings
 from jaxloss.tasks.regression.settings import RegressionSettings
 from jaxloss.tasks.retrieval_settings import RetrievalSettings
@@ -36,6 +37,9 @@ TASKS: dict[str, RegisteredTask] = {
     "classification": RegisteredTask(ClassificationSettings, later("jaxloss.tasks.classification:make_classification")),
     "detection": RegisteredTask(DetectionSettings, later("jaxloss.tasks.detection.task:make_detection")),
     "fast": RegisteredTask(FastSettings, later("jaxloss.tasks.fast:make_fast")),
+    "instance_segmentation": RegisteredTask(
+        InstanceSegmentationSettings, later("jaxloss.tasks.instance_segmentation.task:make_instance_segmentation")
+    ),
     "pose": RegisteredTask(PoseSettings, later("jaxloss.tasks.pose.task:make_pose")),
     "regression": RegisteredTask(RegressionSettings, later("jaxloss.tasks.regression.task:make_regression")),
     "retrieval": RegisteredTask(RetrievalSettings, later("jaxloss.tasks.retrieval:make_retrieval")),

@@ -21,6 +21,7 @@ from tests.contracts.all_spaces import draw
 from tests.detection_task.cells import FILE as CELLS
 from tests.detection_task.cells import TINY as TINY_DETECTOR
 from tests.detection_task.cells import write as write_cells
+from tests.instance_task import shapes as instance_shapes
 from tests.pose_task import puppets
 from tests.segmentation_task.scenes import CLASSES, scenes
 from tests.two_stage_task.scenes import SETTINGS as TINY_STAGES
@@ -56,7 +57,11 @@ def _registered(name, folder):
     if name == "two_stage_detection":
         write_cells(folder, 28)
         options = TINY_STAGES
-    context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=0.2 if "detection" in name else MINIMUM_GAIN)
+    if name == "instance_segmentation":
+        instance_shapes.write(folder, 28)
+        options = instance_shapes.SETTINGS
+    gain = 0.2 if "detection" in name or "instance" in name else MINIMUM_GAIN
+    context = TaskContext(data_dir=str(folder), batch_size=8, rejection_minimum_gain=gain)
     return TASKS[name].make(settings(**options), context)
 
 

@@ -139,20 +139,8 @@ def test_the_first_format_says_what_to_do(tmp_path, capsys):
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != "run.lock"} == before
 
 
-@pytest.mark.parametrize("number", [3, 4])
-def test_a_run_with_a_key_that_is_no_more_is_not_gone_on_with(tmp_path, capsys, number):
-    """Those two runs were begun while numbers of formulas could be mutated: the line names the key, and nothing is changed."""
-    run = unpacked(number, tmp_path)
-    before = (run / "archive.sqlite").read_bytes()
-    assert command.main(["search", f"--workdir={run}", *COMMAND]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "this run was begun with space.autoloss_zero.factor_probability = 0.0" in line
-    assert "use another --workdir" in line
-    assert (run / "archive.sqlite").read_bytes() == before
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_its_run_goes_on_or_is_set_aside(tmp_path, number):
     """By the command of its time; the first format with `--restart`, which keeps what was there."""
     run = unpacked(number, tmp_path)

@@ -25,7 +25,8 @@ AUTOLOSS_ZERO_FORMULAS = {
 }
 
 # Of boxes, by the areas of intersection, union and enclosing box; with them the losses of the two stages of Faster R-CNN, and
-# those that were found for Mask R-CNN where they differ (its regression in the first stage is the same).
+# those that were found for Mask R-CNN where they differ (its regression in the first stage is the same). The mask's is printed
+# as log(y y-hat) with a gap on either side: bars were lost, see BUILD_NOTES.md.
 AUTOLOSS_ZERO_BOX_FORMULAS = {
     "autoloss_zero_rpn_regression": "Mul(enclosing, Inv(Add(intersection, union)))",
     "autoloss_zero_rcnn_regression": "Neg(Log(Mul(intersection, Inv(enclosing))))",
@@ -33,6 +34,7 @@ AUTOLOSS_ZERO_BOX_FORMULAS = {
 }
 AUTOLOSS_ZERO_STAGE_FORMULAS = {
     "autoloss_zero_instance_rpn_classification": "Neg(Mul(Mul(target, prediction), Inv(Tanh(prediction))))",
+    "autoloss_zero_instance_mask": "Abs(Log(Mul(target, prediction)))",
     "autoloss_zero_detection": " | ".join(
         (
             f"rpn_classification: {AUTOLOSS_ZERO_FORMULAS['autoloss_zero_rpn_classification']}",
@@ -43,6 +45,16 @@ AUTOLOSS_ZERO_STAGE_FORMULAS = {
     ),
 }
 
+AUTOLOSS_ZERO_STAGE_FORMULAS["autoloss_zero_instance"] = " | ".join(
+    (
+        f"rpn_classification: {AUTOLOSS_ZERO_STAGE_FORMULAS['autoloss_zero_instance_rpn_classification']}",
+        f"rpn_regression: {AUTOLOSS_ZERO_BOX_FORMULAS['autoloss_zero_rpn_regression']}",
+        f"rcnn_classification: {AUTOLOSS_ZERO_FORMULAS['autoloss_zero_classification']}",
+        f"rcnn_regression: {AUTOLOSS_ZERO_BOX_FORMULAS['autoloss_zero_instance_rcnn_regression']}",
+        f"mask: {AUTOLOSS_ZERO_STAGE_FORMULAS['autoloss_zero_instance_mask']}",
+    )
+)
+
 _AREAS = ("intersection", "union", "enclosing")
 _STAGES = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn_regression")
 # Of the space in which they are formulas, where that is not the default one.
@@ -51,6 +63,11 @@ SETTINGS_OF_LOSS = {
     "autoloss_zero_detection": {
         "branches": _STAGES,
         "branch_weights": (1.0,) * len(_STAGES),
+        "branch_inputs": {"rpn_regression": _AREAS, "rcnn_regression": _AREAS},
+    },
+    "autoloss_zero_instance": {
+        "branches": (*_STAGES, "mask"),
+        "branch_weights": (1.0,) * (len(_STAGES) + 1),
         "branch_inputs": {"rpn_regression": _AREAS, "rcnn_regression": _AREAS},
     },
 }

@@ -44,8 +44,11 @@ def _check_names(key: str, names: tuple[str, ...]) -> None:
             raise UserError(f"config key {key} takes words of small letters, such as prior, not '{name}'")
 
 
+GONE = {"factor_probability": "numbers of a formula are tuned, see tuned_factors; a mutation of them did harm"}
+
+
 @dataclasses.dataclass(frozen=True)
-class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
+class AutoLossZeroSettings(Settings, section="space.autoloss_zero", gone=GONE):
     """Loss graphs from primitive operators, from scratch (AutoLoss-Zero, CVPR 2022).
 
     Raises:
@@ -63,6 +66,10 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
         "Branch -> what its formulas may read in place of inputs, such as the areas of boxes; a formula has to read one "
         "of them at least"
     )
+    fixed_losses: Mapping[str, str] = options(
+        "Branch -> the loss that it has while the others are searched: a hand-crafted one, or a formula"
+    )
+    fixed_weights: Mapping[str, float] = options("Branch with a fixed loss -> its factor in the sum; 1 where nothing is said")
     initial_depth: int = setting(
         3, "`D`, operators on each path of a random tree", low=1, high=10, acts_when=(in_mode("search"),)
     )
@@ -106,7 +113,7 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
                 "every branch, one at least, has one weight"
             )
         for branch, names in self.branch_inputs.items():
-            if branch not in self.branches:
+            if branch not in (*self.branches, *self.fixed_losses):
                 raise UserError(
                     f"space.autoloss_zero.branch_inputs names the branch '{branch}', which is not among "
                     f"space.autoloss_zero.branches: {', '.join(self.branches)}"
@@ -114,6 +121,26 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero"):
             if not isinstance(names, tuple | list):
                 raise UserError(f"config key space.autoloss_zero.branch_inputs.{branch} takes names of arrays, not {names!r}")
             _check_names(f"space.autoloss_zero.branch_inputs.{branch}", tuple(names))
+        for branch, text in self.fixed_losses.items():
+            if branch in self.branches:
+                raise UserError(
+                    f"config key space.autoloss_zero.fixed_losses.{branch} is of a branch that is searched: "
+                    f"space.autoloss_zero.branches are {', '.join(self.branches)}"
+                )
+            if not isinstance(text, str):
+                raise UserError(
+                    f"config key space.autoloss_zero.fixed_losses.{branch} takes the name of a loss, or a formula, not {text!r}"
+                )
+        for branch, weight in self.fixed_weights.items():
+            if branch not in self.fixed_losses:
+                raise UserError(
+                    f"config key space.autoloss_zero.fixed_weights.{branch} does nothing: the branch is not among "
+                    f"space.autoloss_zero.fixed_losses, {', '.join(self.fixed_losses) or 'of which there is none'}"
+                )
+            if not (is_finite(weight) and weight > 0):
+                raise UserError(
+                    f"config key space.autoloss_zero.fixed_weights.{branch} must be a finite number above 0, not {weight!r}"
+                )
         if self.max_instructions < self.initial_depth:
             raise UserError(
                 f"space.autoloss_zero.max_instructions ({self.max_instructions}) must not be below initial_depth "

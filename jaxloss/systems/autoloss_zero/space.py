@@ -14,6 +14,7 @@ from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.graphs.trees import Vocabulary, leaves_of, random_tree
 from jaxloss.spaces.base import Branch, Candidate, Space
+from jaxloss.spaces.fixed import fixed_loss
 from jaxloss.spaces.hyperparameters import TuningRange
 from jaxloss.systems.autoloss_zero import edits
 from jaxloss.systems.autoloss_zero.factors import factor_names, factors, with_factors
@@ -33,7 +34,7 @@ MAX_DRAWS = 10_000
 def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
     """Makes the space; its `sample` and `offspring` raise `UserError` when none of many draws has fitted."""
     settings = settings or AutoLossZeroSettings()
-    inputs = {branch: settings.inputs_of(branch) for branch in settings.branches}
+    inputs = {branch: settings.inputs_of(branch) for branch in (*settings.branches, *settings.fixed_losses)}
     vocabularies = {branch: Vocabulary(AUTOLOSS_ZERO.visible, leaves_of(names)) for branch, names in inputs.items()}
     layouts = {
         branch: Layout(AUTOLOSS_ZERO, names, settings.max_instructions, settings.max_constants)
@@ -102,6 +103,12 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
             name: _in_all_branches(settings, formula)
             for name, formula in known_losses(settings.inputs).items()
             if not settings.branch_inputs
+        },
+        fixed_losses={
+            branch: fixed_loss(
+                text, GraphForm(layouts[branch]), settings.fixed_weights.get(branch, 1.0), f" of the branch {branch}"
+            )
+            for branch, text in settings.fixed_losses.items()
         },
         hyperparameters=hyperparameters,
         with_hyperparameters=with_hyperparameters,

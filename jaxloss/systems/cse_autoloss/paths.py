@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxloss.core.types import Array, LossInputs
-from jaxloss.systems.cse_autoloss.settings import CLASSIFICATION, VerificationSettings
+from jaxloss.systems.cse_autoloss.settings import CLASSIFICATION, VerificationSettings, kind_of
 
 MOVES = ("right", "down", "both ways", "growing", "shrinking")
 
@@ -33,7 +33,7 @@ class Paths:
 
 def paths_of(branch: str, settings: VerificationSettings) -> Paths:
     """The paths of a branch, by its name."""
-    return _scores(settings) if branch == CLASSIFICATION else _boxes(settings)
+    return _scores(settings) if kind_of(branch) == CLASSIFICATION else _boxes(settings)
 
 
 def _scores(settings: VerificationSettings) -> Paths:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jaxloss.systems.cse_autoloss.settings import BRANCHES, CLASSIFICATION, REGRESSION
+from jaxloss.systems.cse_autoloss.settings import BRANCHES, CLASSIFICATION, REGRESSION, kind_of, pair_of
 
 # Equations of Sections 3.1 and 4.1, in the signs and the constants of the authors' code, in which A of regression is
 # `1 - i/u + (e - i - 2)/e` on areas in square pixels: with the 2 and, in B, the 4, 5 and 6, a loss depends on the unit of
@@ -59,10 +59,10 @@ _KNOWN = {
 def known_losses(branches: Sequence[str]) -> Mapping[str, str]:
     """Name -> candidate of a space with these branches; of both, every pair."""
     if len(branches) == 1:
-        return _KNOWN[branches[0]]
-    first, second = BRANCHES
+        return _KNOWN[kind_of(branches[0])]
+    first, second = pair_of(branches)
     return {
         f"{name}_{other}": f"{first}: {text} | {second}: {formula}"
-        for name, text in _KNOWN[first].items()
-        for other, formula in _KNOWN[second].items()
+        for name, text in _KNOWN[CLASSIFICATION].items()
+        for other, formula in _KNOWN[REGRESSION].items()
     }

@@ -1,16 +1,21 @@
 """The numbers of CSE-Autoloss: of its space, and of convergence property verification."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 from jaxloss.core.conditions import When, in_mode, unless
 from jaxloss.core.errors import UserError, unknown
-from jaxloss.core.settings import Settings, are_different, are_positive, setting
+from jaxloss.core.settings import Settings, are_different, are_positive, options, setting
 from jaxloss.graphs.operators.operator import Operator
 from jaxloss.systems.cse_autoloss.operators import CSE_AUTOLOSS, PUBLISHED, S_CURVES
 
 CLASSIFICATION, REGRESSION = BRANCHES = ("classification", "regression")
-# What the branch that is not searched has where nothing is said (Section 4): cross-entropy, or the generalised overlap.
+# The same of a detector in two stages, in its second; the first stage is not searched.
+SECOND_STAGE = (f"rcnn_{CLASSIFICATION}", f"rcnn_{REGRESSION}")
+# What a branch that is not searched has where nothing is said (Section 4): cross-entropy, or the generalised overlap.
 CUSTOMARY = {CLASSIFICATION: "cross_entropy", REGRESSION: "giou"}
+# Of the first stage, as in MMDetection, whose settings the paper takes.
+OF_FIRST_STAGE = {f"rpn_{CLASSIFICATION}": "cross_entropy", f"rpn_{REGRESSION}": "delta_l1"}
 NONE = "none"
 
 # Random search has no offspring.
@@ -18,12 +23,24 @@ EVOLVED = (in_mode("search"), unless("search.name", "random_search"))
 _ONE_BRANCH = When("space.cse_autoloss.branches", lambda branches: len(branches) == 1, "space.cse_autoloss.branches of one name")
 
 
+def kind_of(branch: str) -> str:
+    """Whether a branch is one of classes or of boxes, by its name: `classification` or `regression`."""
+    return REGRESSION if branch.endswith(REGRESSION) else CLASSIFICATION
+
+
+def pair_of(branches: Sequence[str]) -> tuple[str, str]:
+    """Both branches of the detector, or of its second stage, that some branches are of."""
+    return SECOND_STAGE if branches[0] in SECOND_STAGE else BRANCHES
+
+
 def _check_branches(key: str, names: tuple[str, ...]) -> None:
     are_different("names of branches")(key, names)
-    if wrong := [name for name in names if name not in BRANCHES]:
-        raise unknown(key, wrong[0], BRANCHES)
+    if wrong := [name for name in names if name not in (*BRANCHES, *SECOND_STAGE)]:
+        raise unknown(key, wrong[0], (*BRANCHES, *SECOND_STAGE))
     if not names:
-        raise UserError(f"config key {key} must name one branch at least, of {', '.join(BRANCHES)}")
+        raise UserError(f"config key {key} must name one branch at least, of {', '.join((*BRANCHES, *SECOND_STAGE))}")
+    if not {*names} <= {*pair_of(names)}:
+        raise UserError(f"config key {key} must name branches of one detector, {' and '.join(pair_of(names))}, not {names}")
 
 
 def _check_operators(key: str, names: tuple[str, ...]) -> None:
@@ -52,7 +69,9 @@ class CSEAutoLossSettings(Settings, section="space.cse_autoloss"):
     """Losses of object detection from primitive operators, one branch at a time (CSE-Autoloss, ICLR 2021, Section 3.1)."""
 
     branches: tuple[str, ...] = setting(
-        (REGRESSION,), "The branches that are searched, of classification and regression; the paper searches one at a time",
+        (REGRESSION,),
+        "The branches that are searched, of classification and regression, or of rcnn_classification and rcnn_regression of a "
+        "detector in two stages; the paper searches one at a time",
         check=_check_branches,
     )  # fmt: skip
     fixed_loss: str = setting(
@@ -61,8 +80,16 @@ class CSEAutoLossSettings(Settings, section="space.cse_autoloss"):
         "is not trained",
         acts_when=(_ONE_BRANCH,),
     )
-    classification_weight: float = setting(1.0, "Of this branch in the sum", low=1e-9, high=1e9)
-    regression_weight: float = setting(1.0, "Of this branch in the sum", low=1e-9, high=1e9)
+    fixed_losses: Mapping[str, str] = options(
+        "Branch -> loss, of further branches that are not searched; those of the first stage of two have cross_entropy and "
+        "delta_l1 where nothing is said"
+    )
+    classification_weight: float = setting(
+        1.0, "Of this branch in the sum, that of the second stage where there are two", low=1e-9, high=1e9
+    )
+    regression_weight: float = setting(
+        1.0, "Of this branch in the sum, that of the second stage where there are two", low=1e-9, high=1e9
+    )
     s_curves: str = setting(
         PUBLISHED,
         "How gd, alf, erf and erfc are read: published (input and output rescaled, as in the authors' code), output (as the "
@@ -109,10 +136,24 @@ class CSEAutoLossSettings(Settings, section="space.cse_autoloss"):
         acts_when=EVOLVED,
     )
 
+    def __post_init__(self):
+        super().__post_init__()
+        for branch, text in self.fixed_losses.items():
+            key = f"{self.key('fixed_losses')}.{branch}"
+            if branch in pair_of(self.branches):
+                raise UserError(f"config key {key} is of a branch that is searched, or whose loss is {self.key('fixed_loss')}")
+            if not isinstance(text, str):
+                raise UserError(f"config key {key} takes the name of a loss, or a formula, not {text!r}")
+
+    @property
+    def further_losses(self) -> dict[str, str]:
+        """Branch -> loss, of branches that are neither searched nor the other one of the pair."""
+        return {**(OF_FIRST_STAGE if pair_of(self.branches) == SECOND_STAGE else {}), **self.fixed_losses}
+
     def operators(self, branch: str) -> tuple[Operator, ...]:
         """Those that random parts of losses of a branch are made of."""
         visible = S_CURVES[self.s_curves].visible
-        if branch == CLASSIFICATION:
+        if kind_of(branch) == CLASSIFICATION:
             return visible
         return tuple(operator for operator in visible if operator.name in self.regression_operators)
 

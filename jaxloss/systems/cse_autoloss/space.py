@@ -11,19 +11,20 @@ from jaxloss.graphs.graph import Graph
 from jaxloss.graphs.program import Layout, fits
 from jaxloss.graphs.trees import Vocabulary, crossed, leaves_of, random_tree
 from jaxloss.spaces.base import Branch, Space
-from jaxloss.spaces.fixed import FixedLoss, fixed_loss
+from jaxloss.spaces.fixed import fixed_loss
 from jaxloss.systems.cse_autoloss.edits import mutate
 from jaxloss.systems.cse_autoloss.filters import make_filters
 from jaxloss.systems.cse_autoloss.operators import S_CURVES
 from jaxloss.systems.cse_autoloss.published import known_losses
 from jaxloss.systems.cse_autoloss.settings import (
-    BRANCHES,
     CLASSIFICATION,
     CUSTOMARY,
     NONE,
     REGRESSION,
     CSEAutoLossSettings,
     VerificationSettings,
+    kind_of,
+    pair_of,
 )
 
 COPY, CROSSOVER, MUTATION = "copy", "crossover", "mutation"
@@ -48,14 +49,17 @@ def cse_autoloss(settings: CSEAutoLossSettings | None = None) -> Space:
       P. Liu et al.: Loss Function Discovery for Object Detection via Convergence-Simulation Driven Search, ICLR 2021.
     """
     settings = settings or CSEAutoLossSettings()
+    pair, further = pair_of(settings.branches), settings.further_losses
+    kinds = {name: kind_of(name) for name in (*pair, *further)}
     layouts = {
         name: Layout(
-            S_CURVES[settings.s_curves], INPUTS[name], settings.max_instructions, settings.max_constants, PER_SAMPLE[name]
+            S_CURVES[settings.s_curves], INPUTS[kind], settings.max_instructions, settings.max_constants, PER_SAMPLE[kind]
         )
-        for name in BRANCHES
+        for name, kind in kinds.items()
     }
-    vocabularies = {name: Vocabulary(settings.operators(name), leaves_of(INPUTS[name], CONSTANTS)) for name in BRANCHES}
+    vocabularies = {name: Vocabulary(settings.operators(name), leaves_of(INPUTS[kinds[name]], CONSTANTS)) for name in pair}
     weights = {CLASSIFICATION: settings.classification_weight, REGRESSION: settings.regression_weight}
+    weight_of = {name: weights[kinds[name]] for name in pair}
 
     def sample(generator: np.random.Generator, branch: Branch) -> Graph:
         for _ in range(MAX_DRAWS):
@@ -79,16 +83,13 @@ def cse_autoloss(settings: CSEAutoLossSettings | None = None) -> Space:
                 return graph, " and ".join(words) or COPY
         raise _nothing_fits("offspring", settings)
 
-    def fixed(name: str) -> FixedLoss:
-        text = settings.fixed_loss or CUSTOMARY[name]
-        return fixed_loss(text, GraphForm(layouts[name]), weights[name], f" of the branch {name}")
-
-    others = [name for name in BRANCHES if name not in settings.branches and settings.fixed_loss != NONE]
+    others = [name for name in pair if name not in settings.branches and settings.fixed_loss != NONE]
+    fixed = {**{name: settings.fixed_loss or CUSTOMARY[kinds[name]] for name in others}, **further}
     return Space(
         name="cse_autoloss",
         branches=tuple(
-            Branch(name, GraphForm(layouts[name]), weights[name], REQUIRED[name])
-            for name in BRANCHES
+            Branch(name, GraphForm(layouts[name]), weight_of[name], REQUIRED[kinds[name]])
+            for name in pair
             if name in settings.branches
         ),
         sample=sample,
@@ -97,7 +98,10 @@ def cse_autoloss(settings: CSEAutoLossSettings | None = None) -> Space:
         known_losses=known_losses(settings.branches),
         make_filters=make_filters,
         sections=(EquivalenceSettings.section, VerificationSettings.section),
-        fixed_losses={name: fixed(name) for name in others},
+        fixed_losses={
+            name: fixed_loss(text, GraphForm(layouts[name]), weight_of.get(name, 1.0), f" of the branch {name}")
+            for name, text in fixed.items()
+        },
     )
 
 

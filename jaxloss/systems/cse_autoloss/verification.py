@@ -18,7 +18,7 @@ from jaxloss.core.verdicts import Reason, Verdict
 from jaxloss.filters.base import Cost, Screened
 from jaxloss.filters.equivalence import LossMemory
 from jaxloss.systems.cse_autoloss.paths import paths_of
-from jaxloss.systems.cse_autoloss.settings import CLASSIFICATION, VerificationSettings
+from jaxloss.systems.cse_autoloss.settings import CLASSIFICATION, VerificationSettings, kind_of
 
 NOT_COMPUTABLE = Reason(
     "not_computable", "is infinite or not a number on the way of a prediction, or its gradient is", leaves_row=False
@@ -88,7 +88,7 @@ class VerificationFilter:
     def __init__(self, form: Form, branch: str, settings: VerificationSettings):
         """See `PathSampler`."""
         self._settings, self._sampler = settings, PathSampler(form, branch, settings)
-        self._classifies = branch == CLASSIFICATION
+        self._classifies = kind_of(branch) == CLASSIFICATION
         of_branch = (NOT_FALLING, NOT_RISING, NOT_CONVERGENT) if self._classifies else (NOT_CONSISTENT,)
         self.reasons = (NOT_COMPUTABLE, *of_branch)
 

@@ -8,7 +8,7 @@ from jaxloss.core.output_samples import OutputSamples
 from jaxloss.core.problem import PREDICTIONS
 from jaxloss.core.types import Array, LossInputs, PyTree
 from jaxloss.tasks.base import SPLITS, ProblemMaker, Task
-from jaxloss.tasks.data.boxes.source import BoxSource
+from jaxloss.tasks.data.boxes.source import BoxedImages, BoxSource
 from jaxloss.tasks.data.image_splits import divide
 from jaxloss.tasks.data.stream import STREAMED
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
@@ -18,6 +18,7 @@ from jaxloss.tasks.detection.nms import Detections
 from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
 from jaxloss.tasks.detection.splits import place
+from jaxloss.tasks.host_metrics import HostMetrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Detector:
       details: facts for the report, beside those of the data.
       auxiliary_losses: see `Task`.
       independent_classes: see `Task`.
+      metrics: names of its scores, all of which are shown.
+      host_metrics: see `Task`; None for those of boxes.
+      place: `(splits, most boxes of an image, whether training images are streamed) -> Task.data`.
     """
 
     network: PreparedNetwork
@@ -51,6 +55,9 @@ class Detector:
     details: Mapping[str, Any]
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)
     independent_classes: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = tuple(METRICS)
+    host_metrics: HostMetrics | None = None
+    place: Callable[[Mapping[str, BoxedImages], int, bool], dict[str, PyTree]] = place
 
 
 def assemble(
@@ -73,16 +80,16 @@ def assemble(
     class_names, most_boxes = source.class_names, source.most_boxes
     image_size = source.test.images.shape[1:3]
     forward = detector.forward_over(None)
-    host_metrics = make_host_metrics(detector.detect, class_names, settings.evaluation_batch)
+    host_metrics = detector.host_metrics or make_host_metrics(detector.detect, class_names, settings.evaluation_batch)
     pictures = make_pictures(detector.detect, class_names)
 
     def build(division: int) -> Task:
         splits = divide(source, settings, division)
-        data = place(splits, most_boxes, settings.training_data == STREAMED)
+        data = detector.place(splits, most_boxes, settings.training_data == STREAMED)
         return Task(
             name=source.name,
             metric=settings.metric,
-            also_shown=tuple(name for name in METRICS if name != settings.metric),
+            also_shown=tuple(name for name in detector.metrics if name != settings.metric),
             parts={"ap": class_scores(class_names)},
             offers=detector.offers,
             init=detector.network.init,

@@ -1,21 +1,28 @@
 """The splits of a detection task: loaded, divided, and placed on the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from jaxloss.core.types import PyTree
 from jaxloss.tasks.base import TRAIN
 from jaxloss.tasks.context import TaskContext
-from jaxloss.tasks.data.boxes.load import load_boxes
+from jaxloss.tasks.data.boxes.load import BOX_SOURCES, load_boxes
 from jaxloss.tasks.data.boxes.source import CROWD, IMAGE, VALID, BoxedImages, BoxSource, LazyImages
 from jaxloss.tasks.data.image_splits import with_held_out_test
 from jaxloss.tasks.data.stream import STREAMED, StreamedRows, place_split
 from jaxloss.tasks.detection.common_settings import BoxTaskSettings
 
 
-def load_source(settings: BoxTaskSettings, context: TaskContext) -> BoxSource:
+def load_source(
+    settings: BoxTaskSettings, context: TaskContext, sources: Mapping[str, Callable[..., BoxSource]] = BOX_SOURCES
+) -> BoxSource:
     """All images and boxes, with a test set.
+
+    Args:
+      settings: of the task.
+      context: where data lie.
+      sources: how a source is written -> its loader.
 
     Raises:
       UserError: for data that are absent or broken.
@@ -29,6 +36,7 @@ def load_source(settings: BoxTaskSettings, context: TaskContext) -> BoxSource:
         fitting=settings.fitting,
         padding_pixel=settings.pixel_mean,
         streamed=settings.training_data == STREAMED,
+        sources=sources,
     )
     return with_held_out_test(source, settings.fractions, settings.test_seed, settings.block)
 

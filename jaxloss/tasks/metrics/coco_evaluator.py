@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pycocotools import cocoeval
 
-BOXES, KEYPOINTS = "bbox", "keypoints"
+BOXES, KEYPOINTS, MASKS = "bbox", "keypoints", "segm"
 _QUIET = threading.Lock()
 
 
@@ -20,7 +20,11 @@ class Annotations:
         self._all: list[dict[str, Any]] = []
 
     def add(self, image: int, box: Sequence[float], label: int, **rest: Any) -> None:
-        """A box (left, top, right, bottom) of a class; `rest` is what else is known of it: `score`, `iscrowd`, `keypoints`."""
+        """A box (left, top, right, bottom) of a class.
+
+        `rest` is what else is known of it: `score`, `iscrowd`, `keypoints`, `segmentation` (compressed run lengths of an image)
+        and `area`, where that is not the area of the box.
+        """
         left, top, right, bottom = (float(value) for value in box)
         width, height = right - left, bottom - top
         # Numbered from 1: the evaluator takes 0 for 'matched with nothing'.
@@ -44,17 +48,21 @@ class Annotations:
         """The objects with these places."""
         return [self._all[place] for place in ids]
 
+    def annToRLE(self, annotation: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """The mask of an object."""
+        return annotation["segmentation"]
+
 
 def evaluate(truth: Annotations, found: Annotations, kind: str = BOXES, sigmas: Sequence[float] | None = None) -> np.ndarray:
     """The precision at 101 recalls, float64 `[thresholds, recalls, classes, areas]`, NaN where nothing is to be found.
 
-    The 100 surest boxes, or 20 surest sets of keypoints, of an image count. Areas are those of COCO: all, below 32 x 32 pixels
-    (of boxes alone), below 96 x 96, and above.
+    The 100 surest boxes or masks, or 20 surest sets of keypoints, of an image count. Areas are those of COCO: all, below 32 x 32
+    pixels (but for keypoints), below 96 x 96, and above.
 
     Args:
       truth: what is to be found.
       found: with scores.
-      kind: `BOXES`, compared by IoU, or `KEYPOINTS`, by object keypoint similarity.
+      kind: `BOXES` or `MASKS`, compared by IoU, or `KEYPOINTS`, by object keypoint similarity.
       sigmas: of the keypoints, `[K]`; None for those of COCO.
     """
     evaluation = cocoeval.COCOeval(truth, found, kind)

@@ -12,6 +12,7 @@ from jaxloss.tasks.models.detection.faster_rcnn import TinyFasterRCNN
 from jaxloss.tasks.models.detection.faster_rcnn_resnet50 import FasterRCNNResNet50
 from jaxloss.tasks.models.detection.fcos import TinyFCOS
 from jaxloss.tasks.models.detection.fcos_resnet50 import FCOSResNet50
+from jaxloss.tasks.models.detection.mask_rcnn import MaskRCNNResNet50, TinyMaskRCNN
 from jaxloss.tasks.models.detection.network import DetectionNetwork
 from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.embedding_cnn import EmbeddingCNN
@@ -62,6 +63,11 @@ POSE_MODELS: Mapping[str, Callable[..., PoseNetwork]] = {
 TWO_STAGE_MODELS: Mapping[str, Callable[..., TwoStageNetwork]] = {
     "tiny_faster_rcnn": TinyFasterRCNN,
     "faster_rcnn_resnet50_fpn": FasterRCNNResNet50,
+}
+# The same with a mask branch, `detection.mask_head.WithMasks`.
+INSTANCE_MODELS: Mapping[str, Callable[..., TwoStageNetwork]] = {
+    "tiny_mask_rcnn": TinyMaskRCNN,
+    "mask_rcnn_resnet50_fpn": MaskRCNNResNet50,
 }
 
 
@@ -138,20 +144,25 @@ def make_pose_model(name: str, num_keypoints: int, options: Mapping[str, Any] | 
 
 
 def make_two_stage_model(
-    name: str, num_classes: int, num_anchors: int, options: Mapping[str, Any] | None = None
+    name: str,
+    num_classes: int,
+    num_anchors: int,
+    options: Mapping[str, Any] | None = None,
+    models: Mapping[str, Callable[..., TwoStageNetwork]] = TWO_STAGE_MODELS,
 ) -> TwoStageNetwork:
     """Builds a network of two stages from plain values.
 
     Args:
-      name: in `TWO_STAGE_MODELS`.
+      name: in `models`.
       num_classes: without background.
       num_anchors: of a location.
       options: attributes of the network; lists are taken as tuples.
+      models: name -> network, for example `INSTANCE_MODELS`.
 
     Raises:
       UserError: for an unknown network or an option that it does not have.
     """
-    return _make(TWO_STAGE_MODELS, name, options, num_classes=num_classes, num_anchors=num_anchors)
+    return _make(models, name, options, num_classes=num_classes, num_anchors=num_anchors)
 
 
 def _make(models: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any] | None, **fixed: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,23 @@ from jaxloss.tasks.two_stage_detection.inputs import (
     StageInputs,
 )
 from jaxloss.tasks.two_stage_detection.proposals import Proposer
-from jaxloss.tasks.two_stage_detection.regions import RegionSampler, taken
+from jaxloss.tasks.two_stage_detection.regions import Regions, RegionSampler, taken
+
+
+class Passed(NamedTuple):
+    """What both stages make of a batch in training.
+
+    Attributes:
+      branches: the inputs of the losses.
+      variables: with updated statistics.
+      pyramid: of the first stage.
+      regions: the sampled proposals, positive ones first.
+    """
+
+    branches: dict[str, LossInputs]
+    variables: PyTree
+    pyramid: tuple[Array, ...]
+    regions: Regions
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,7 +86,12 @@ class Stages:
         return anchors, jnp.ones(anchors.shape[:2], bool)
 
     def forward(self, variables: PyTree, batch: Mapping[str, Array], key: Array) -> tuple[dict[str, LossInputs], PyTree]:
-        """The inputs of the losses of all four branches, in training mode; see `Task.forward`.
+        """The inputs of the losses of all four branches, in training mode; see `Task.forward`."""
+        passed = self.passed(variables, batch, key)
+        return passed.branches, passed.variables
+
+    def passed(self, variables: PyTree, batch: Mapping[str, Array], key: Array) -> Passed:
+        """Both stages in training mode.
 
         The true boxes are among the proposals, as in Fast R-CNN's training, and no gradient goes through the sides of these.
         """
@@ -84,16 +106,24 @@ class Stages:
         of_anchors, of_regions = self.inputs
         anchor_logits, anchor_deltas = taken(first.logits, anchors), taken(first.deltas, anchors)
         region_deltas = of_regions.deltas_of(second.deltas, regions)
-        return {
+        branches = {
             RPN_CLASSIFICATION: of_anchors.classification(anchor_logits, of_anchors.overlaps(anchor_deltas, anchors), anchors),
             RPN_REGRESSION: of_anchors.regression(anchor_deltas, anchors),
             RCNN_CLASSIFICATION: of_regions.classification(second.logits, of_regions.overlaps(region_deltas, regions), regions),
             RCNN_REGRESSION: of_regions.regression(region_deltas, regions),
-        }, variables
+        }
+        return Passed(branches, variables, first.pyramid, regions)
 
     def predict(self, variables: PyTree, images: Array) -> tuple[Array, Array, SecondStage]:
         """Proposals `[N, P, 4]`, where there is one, and what the second stage says of them, in evaluation mode."""
-        first = self.network.apply(variables, self.prepare(images), train=False, method=self.network.propose)
+        return self.after(variables, self.before(variables, images))
+
+    def before(self, variables: PyTree, images: Array) -> FirstStage:
+        """The first stage in evaluation mode."""
+        return self.network.apply(variables, self.prepare(images), train=False, method=self.network.propose)
+
+    def after(self, variables: PyTree, first: FirstStage) -> tuple[Array, Array, SecondStage]:
+        """What `predict` gives, of the outputs of the first stage."""
         boxes, valid = self.proposals(first)
         return boxes, valid, self.second(variables, first.pyramid, boxes, valid)
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 from jaxloss.core.types import Array, PyTree
 from jaxloss.tasks.base import Task
@@ -19,6 +20,7 @@ from jaxloss.tasks.models.detection.two_stage import TwoStageNetwork
 from jaxloss.tasks.models.registry import make_two_stage_model
 from jaxloss.tasks.two_stage_detection.anchors import make_anchors
 from jaxloss.tasks.two_stage_detection.coding import BoxCoding
+from jaxloss.tasks.two_stage_detection.common_settings import RegionSettings
 from jaxloss.tasks.two_stage_detection.decoding import RegionDecoder
 from jaxloss.tasks.two_stage_detection.inputs import OFFERS, RANGES, StageInputs, meanings_of
 from jaxloss.tasks.two_stage_detection.matching import OverlapMatching
@@ -60,15 +62,7 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         network = make_two_stage_model(settings.model, source.num_classes, num_anchors, options)
         prepared = prepare_network(network, settings.pretrained, SECTION, (image_size,))
     stages = make_stages(settings, network, source.num_classes, image_size)
-    of_regions = stages.inputs[1]
-    decode = RegionDecoder(
-        of_regions.coding,
-        image_size,
-        settings.minimum_score,
-        settings.maximum_iou,
-        settings.most_detections,
-        settings.candidates,
-    )
+    decode = make_decoder(settings, stages)
     augment = BOX_AUGMENTATIONS[settings.augmentation]
 
     def detect(variables: PyTree, examples: Mapping[str, Array]) -> Detections:
@@ -85,25 +79,40 @@ def make_two_stage_detection(settings: TwoStageDetectionSettings, context: TaskC
         problem=make_problem(stages, augment, *asked),
         output_samples=functools.partial(region_samples, stages.inputs),
         native_convolution=getattr(network, "convolution", "native") == "native",
-        details={
-            "network": settings.model,
-            "pretrained": settings.pretrained or "no",
-            "strides": list(network.strides),
-            "num_anchors": len(stages.proposer.anchors),
-            "anchor_scales": list(settings.anchor_scales),
-            "anchor_ratios": list(settings.anchor_ratios),
-            "rpn_samples": settings.rpn_samples,
-            "num_proposals": settings.num_proposals,
-            "rcnn_samples": settings.rcnn_samples,
-            "area_unit": settings.area_unit,
-        },
+        details=facts_of(settings, stages),
     )
     return assemble(source, settings, augment, detector)
 
 
-def make_stages(
-    settings: TwoStageDetectionSettings, network: TwoStageNetwork, num_classes: int, image_size: tuple[int, int]
-) -> Stages:
+def facts_of(settings: RegionSettings, stages: Stages) -> dict[str, Any]:
+    """Facts for the report."""
+    return {
+        "network": settings.model,
+        "pretrained": settings.pretrained or "no",
+        "strides": list(stages.network.strides),
+        "num_anchors": len(stages.proposer.anchors),
+        "anchor_scales": list(settings.anchor_scales),
+        "anchor_ratios": list(settings.anchor_ratios),
+        "rpn_samples": settings.rpn_samples,
+        "num_proposals": settings.num_proposals,
+        "rcnn_samples": settings.rcnn_samples,
+        "area_unit": settings.area_unit,
+    }
+
+
+def make_decoder(settings: RegionSettings, stages: Stages) -> RegionDecoder:
+    """What makes detections of the outputs of the second stage, as the settings say."""
+    return RegionDecoder(
+        stages.inputs[1].coding,
+        stages.proposer.image_size,
+        settings.minimum_score,
+        settings.maximum_iou,
+        settings.most_detections,
+        settings.candidates,
+    )
+
+
+def make_stages(settings: RegionSettings, network: TwoStageNetwork, num_classes: int, image_size: tuple[int, int]) -> Stages:
     """The two stages for images of one size.
 
     Args:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxloss.core.types import Array
 from jaxloss.tasks.data.augmentations import Batch
 from jaxloss.tasks.data.boxes.source import BOXES, CONTENT, IMAGE, VALID
+from jaxloss.tasks.data.instances.arrays import MASKS
 from jaxloss.tasks.data.random_window import Window, cut_image, draw_window
 
 # Pixels of a side; what is left of a box that was cut off is no object below.
@@ -19,8 +20,8 @@ def flip(batch: Batch, key: Array) -> Batch:
     """Half of the images are mirrored left to right, with their boxes.
 
     Args:
-      batch: `image` `[N, H, W, C]`, `boxes` `[N, K, 4]` in its pixels, `valid` `[N, K]` and `content` `[N, 4]`; what else it
-        holds stays.
+      batch: `image` `[N, H, W, C]`, `boxes` `[N, K, 4]` in its pixels, `valid` `[N, K]`, `content` `[N, 4]` and, where objects
+        have masks, `masks` `[N, K, s, s]` in their boxes; what else it holds stays.
       key: one key for the whole batch.
     """
     image, boxes, content = batch[IMAGE], batch[BOXES], batch[CONTENT]
@@ -28,6 +29,9 @@ def flip(batch: Batch, key: Array) -> Batch:
     width = image.shape[2]
     # Padding stays at zero.
     turned = jnp.where(batch[VALID][..., None], mirror_boxes(boxes, width), boxes)
+    if MASKS in batch:
+        masks = batch[MASKS]
+        batch = {**batch, MASKS: jnp.where(mirrored[:, None, None, None], masks[..., ::-1], masks)}
     return {
         **batch,
         IMAGE: jnp.where(mirrored[:, None, None, None], image[:, :, ::-1], image),

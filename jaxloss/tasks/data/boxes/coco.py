@@ -3,7 +3,7 @@
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxloss.core.errors import UserError, unknown
@@ -19,6 +19,8 @@ from jaxloss.tasks.data.published_splits import TEST, TRAIN, divided_by
 
 # What becomes of boxes without an area, which published annotations may hold.
 REFUSE, DROP = EMPTY = ("refuse", "drop")
+# `(annotation, (height, width) of its image, file and record) -> its mask`, as `instances.bitmaps` has masks.
+ReadMask = Callable[[Mapping[str, Any], tuple[int, int], str], Mapping[str, Any]]
 
 
 def load_coco(
@@ -55,6 +57,36 @@ def load_coco(
       T.-Y. Lin et al.: Microsoft COCO: Common Objects in Context, ECCV 2014.
     """
     del download
+    return read_coco(rest, data_dir, frame, streamed, images, test, test_images, empty)
+
+
+def read_coco(
+    rest: str,
+    data_dir: str | None,
+    frame: Frame,
+    streamed: bool,
+    images: str,
+    test: str,
+    test_images: str,
+    empty: str,
+    read_mask: ReadMask | None = None,
+) -> BoxSource:
+    """Reads what `load_coco` reads, with masks where they are asked for.
+
+    Args:
+      rest: the file, for example `annotations/instances_train2017.json`.
+      data_dir: a folder to look in.
+      frame: what size images, and boxes with them, are brought to.
+      streamed: leaves training images where they are.
+      images: folder of the images.
+      test: annotation file of the test images.
+      test_images: their folder.
+      empty: what becomes of objects without an area, and of masks without a pixel.
+      read_mask: gives the mask of an annotation; None leaves masks out.
+
+    Raises:
+      UserError: one line with file and record for what is missing or wrong.
+    """
     if empty not in EMPTY:
         raise unknown("source option empty", empty, EMPTY)
     path = find_file(rest, data_dir)
@@ -62,7 +94,7 @@ def load_coco(
     content = read_coco_json(path)
     categories = _categories(content, path)
     class_names = checked_class_names([name for _, name in categories], f"{path} (categories)")
-    records, words = _records(content, path, folder, categories, empty == DROP)
+    records, words = _records(content, path, folder, categories, empty == DROP, read_mask)
     if not test:
         return make_box_source(path.stem, divided_by(words, records, str(path)), class_names, frame, streamed, str(path))
     test_path = find_file(test, data_dir)
@@ -70,7 +102,7 @@ def load_coco(
     if (other := _categories(test_content, test_path)) != categories:
         raise UserError(f"{test_path} has the categories {other}, but {path} has {categories}")
     test_folder = find_folder(test_images, data_dir) if test_images else folder
-    test_records, _ = _records(test_content, test_path, test_folder, categories, empty == DROP)
+    test_records, _ = _records(test_content, test_path, test_folder, categories, empty == DROP, read_mask)
     return make_box_source(path.stem, {TRAIN: records, TEST: test_records}, class_names, frame, streamed, str(path))
 
 
@@ -116,6 +148,7 @@ def _records(
     folder: pathlib.Path,
     categories: Sequence[tuple[int | str, str]],
     drop_empty: bool,
+    read_mask: ReadMask | None,
 ) -> tuple[list[Record], list[str]]:
     """The images with their annotations, and the split of each."""
     numbers = {identity: number for number, (identity, _) in enumerate(categories)}
@@ -130,7 +163,8 @@ def _records(
         boxes = [(x, y, x + width, y + height) for x, y, width, height in (one["bbox"] for one, _ in own)]
         labels = [numbers[one["category_id"]] for one, _ in own]
         crowd = [bool(one.get("iscrowd", 0)) for one, _ in own]
-        return Annotation.create(boxes, labels, crowd, size, [origin for _, origin in own], drop_empty)
+        masks = None if read_mask is None else [read_mask(one, size, origin) for one, origin in own]
+        return Annotation.create(boxes, labels, crowd, size, [origin for _, origin in own], drop_empty, masks)
 
     records, words = [], []
     for number, image in enumerate(content["images"]):

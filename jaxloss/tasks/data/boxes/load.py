@@ -31,6 +31,7 @@ def load_boxes(
     fitting: str = STRETCH,
     padding_pixel: float | Sequence[float] = 0.0,
     streamed: bool = False,
+    sources: Mapping[str, Callable[..., BoxSource]] = BOX_SOURCES,
 ) -> BoxSource:
     """Loads images with boxes by name: `npz:FILE`, `coco:FILE`, `voc:FOLDER` or `tfds:NAME`.
 
@@ -43,10 +44,11 @@ def load_boxes(
       fitting: how images are brought to their size, a name in `frame.FITTINGS`.
       padding_pixel: of padding, on the scale of 0 to 1, one number or one per channel.
       streamed: leaves training images in their files.
+      sources: how a source is written -> its loader.
 
     Raises:
       UserError: for an unknown name or option, and for data that are absent or broken.
     """
-    loader, rest = find_loader("box source", name, BOX_SOURCES, options)
+    loader, rest = find_loader("box source", name, sources, options)
     frame = Frame(None if image_size is None else tuple(image_size), fitting, padding_pixel)
     return loader(rest, data_dir, download, frame, streamed, **(options or {}))

@@ -1,12 +1,13 @@
 """What every source of images with boxes delivers: the splits that it has, and the names of the classes."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from jaxloss.core.errors import UserError
+from jaxloss.tasks.data.instances.bitmaps import num_pixels
 
 IMAGE, BOXES, LABELS, VALID, CROWD, CONTENT = "image", "boxes", "labels", "valid", "crowd", "content"
 # Coordinates in files are rounded; what reaches over the border by no more is cut.
@@ -22,12 +23,17 @@ class Annotation:
       labels: int32 `[K]`.
       crowd: bool `[K]`, many objects under one box.
       content: float32 `[4]`, the box of the image itself: what lies outside of it is padding.
+      masks: of the objects, `instances.bitmaps.RunLengths` of the image as it was before it was scaled; None where the source has
+        none.
+      number: of the image in its source, where somebody has counted.
     """
 
     boxes: np.ndarray
     labels: np.ndarray
     crowd: np.ndarray
     content: np.ndarray
+    masks: tuple[Mapping[str, Any], ...] | None = None
+    number: int = 0
 
     @classmethod
     def create(
@@ -38,6 +44,7 @@ class Annotation:
         size: tuple[int, int],
         records: Sequence[str],
         drop_empty: bool = False,
+        masks: Sequence[Mapping[str, Any]] | None = None,
     ) -> "Annotation":
         """Checks boxes against the (height, width) of their image, and cuts what sticks out of it by rounding.
 
@@ -47,10 +54,12 @@ class Annotation:
           crowd: see the attributes.
           size: of the image.
           records: where each box comes from: file and record.
-          drop_empty: whether boxes without an area are left out, in place of an error.
+          drop_empty: whether boxes without an area, and masks without a pixel, are left out, in place of an error.
+          masks: see the attributes.
 
         Raises:
-          UserError: names file and record of a box that is no box, has no area or lies outside of the image.
+          UserError: names file and record of a box that is no box, has no area or lies outside of the image, and of a mask
+            without a pixel.
         """
         height, width = size
         # What is too large for float32 is no number below.
@@ -58,9 +67,14 @@ class Annotation:
             array = np.asarray(boxes, np.float32).reshape(-1, 4)
         if drop_empty:
             # What is no number stays, and is named below.
-            kept = [row for row, box in enumerate(array) if not (box[2] <= box[0] or box[3] <= box[1])]
+            kept = [
+                row
+                for row, box in enumerate(array)
+                if not (box[2] <= box[0] or box[3] <= box[1]) and (masks is None or num_pixels(masks[row]))
+            ]
             boxes, labels, crowd, records = ([one[row] for row in kept] for one in (boxes, labels, crowd, records))
             array = array[kept]
+            masks = None if masks is None else [masks[row] for row in kept]
         for box, record in zip(array, records, strict=True):
             written = ", ".join(f"{value:g}" for value in box)
             if not np.isfinite(box).all():
@@ -73,8 +87,12 @@ class Annotation:
         for box, record in zip(cut, records, strict=True):
             if not (box[2] > box[0] and box[3] > box[1]):
                 raise UserError(f"{record}: the box has no area inside of its image, which is {height} x {width}")
+        for mask, record in zip(masks or (), records, strict=masks is not None):
+            if not num_pixels(mask):
+                raise UserError(f"{record}: the mask has no pixel")
         content = np.array([0, 0, width, height], np.float32)
-        return cls(cut, np.asarray(labels, np.int32).reshape(-1), np.asarray(crowd, bool).reshape(-1), content)
+        numbers, crowds = np.asarray(labels, np.int32).reshape(-1), np.asarray(crowd, bool).reshape(-1)
+        return cls(cut, numbers, crowds, content, None if masks is None else tuple(masks))
 
     @property
     def num_objects(self) -> int:
