@@ -97,6 +97,8 @@ def _run(given: Sequence[str], command: str) -> int:
         comparison, across = sweep.compare(points, rows)
         if "show" not in switches:
             failed |= comparison.run(across)
+    elif "transfer" in switches:
+        message("--transfer: none of these runs has found a loss, so that there is nothing to compare on their tasks")
     print(f"page: {sweep.show(rows, across, command)}")
     for name, why in failed.items():
         message(f"failed: {name}: {why}")

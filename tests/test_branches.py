@@ -10,9 +10,9 @@ from jaxloss import launch
 from jaxloss.config.plan import make_contender, make_rival
 from jaxloss.core.errors import UserError
 from jaxloss.core.types import LossInputs
-from jaxloss.report.words import loss_name
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES, family
+from jaxloss.spaces.titles import loss_name
 from jaxloss.study.contender import GIVEN, HANDCRAFTED
 from jaxloss.study.tuning_points import spread_points
 from jaxloss.systems.autoloss_zero.space import AutoLossZeroSettings, autoloss_zero

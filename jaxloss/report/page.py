@@ -35,7 +35,6 @@ from jaxloss.report.words import (
     edge_in_words,
     half_width,
     hyperparameters,
-    loss_name,
     number,
     rival_in_words,
     score,
@@ -49,6 +48,7 @@ from jaxloss.runs.rows import WHOLE, CandidateRow
 from jaxloss.runs.shown import SHEET
 from jaxloss.runs.stored_config import flatten
 from jaxloss.spaces.base import Space
+from jaxloss.spaces.titles import loss_name
 
 _REPORT = "report.html"
 _VALUES = (score, difference, half_width, deviation, number, big_number, duration, loss_name, hyperparameters)

@@ -18,13 +18,13 @@ from jaxloss.report.words import (
     edge_in_words,
     half_width,
     hyperparameters,
-    loss_name,
     number,
     rival_in_words,
     score,
     stopped_in_words,
     verdict_in_words,
 )
+from jaxloss.spaces.titles import loss_name
 
 _WIDTH = 116  # of files and pipes
 _NAME_WIDTH = 28

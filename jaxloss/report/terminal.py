@@ -17,10 +17,11 @@ from jaxloss.report.leaders import leading_rows
 from jaxloss.report.searches import searches_of
 from jaxloss.report.table import judged_in_words
 from jaxloss.report.timing import Look, Pace, look_at
-from jaxloss.report.words import big_number, duration, loss_name, score
+from jaxloss.report.words import big_number, duration, score
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run
 from jaxloss.runs.rows import WHOLE
+from jaxloss.spaces.titles import loss_name
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _MOST_LEADERS = 8

@@ -1,10 +1,9 @@
 """Numbers and names as the report and the terminal write them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.spaces.families import FAMILIES
+from jaxloss.spaces.titles import loss_name
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -59,21 +58,6 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def loss_name(name: str) -> str:
-    """Names of hand-crafted losses as people write them, a note in brackets or behind a comma kept; anything else as it is.
-
-    One for each branch: `a: GCE | b: MAE`.
-    """
-    if " | " in name and all(": " in part for part in name.split(" | ")):
-        return " | ".join(
-            f"{branch}: {loss_name(own)}" for branch, _, own in (part.partition(": ") for part in name.split(" | "))
-        )
-    own, note = re.fullmatch(r"(.*?)((?: \(|, ).*)?", name, re.DOTALL).groups(default="")
-    title = FAMILIES[own].title if own in FAMILIES else ""
-    own = title or (own.replace("_", " ") if re.fullmatch(r"\w+( \d+)?", own) else own)
-    return own + note
 
 
 def hyperparameters(values: Mapping[str, Any]) -> str:

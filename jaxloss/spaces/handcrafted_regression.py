@@ -61,7 +61,12 @@ REGRESSION_FAMILIES: Mapping[str, HandcraftedFamily] = {
     for family in (
         HandcraftedFamily("absolute_error", absolute_error, {}, "Laplace, 1774 (median)", INPUTS, title="absolute error"),
         HandcraftedFamily(
-            "huber", huber, {"delta": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)}, "Huber, 1964", INPUTS, title="Huber"
+            "huber",
+            huber,
+            {"delta": TuningRange(0.03, 3.0, 1.0, logarithmic=True, above=0.0)},
+            "Huber, 1964",
+            INPUTS,
+            title="Huber",
         ),
         HandcraftedFamily(
             "log_cosh",

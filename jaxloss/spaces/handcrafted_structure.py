@@ -90,7 +90,10 @@ STRUCTURE_FAMILIES: Mapping[str, HandcraftedFamily] = {
         HandcraftedFamily(
             "boundary_cross_entropy",
             boundary_cross_entropy,
-            {"strength": TuningRange(0.5, 20.0, 2.0, logarithmic=True), "decay": TuningRange(0.5, 8.0, 2.0, logarithmic=True, above=0.0)},
+            {
+                "strength": TuningRange(0.5, 20.0, 2.0, logarithmic=True),
+                "decay": TuningRange(0.5, 8.0, 2.0, logarithmic=True, above=0.0),
+            },
             "Caliva et al., MIDL 2019 (distance map penalty; the weight falls exponentially)",
             title="boundary-weighted cross-entropy",
             of_softmax=True,

@@ -12,6 +12,7 @@ from jaxloss.spaces.base import Space
 from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.families import branch_families
 from jaxloss.spaces.handcrafted import HandcraftedFamily
+from jaxloss.spaces.titles import loss_name
 from jaxloss.study.contender import TUNING_WORDS
 from jaxloss.study.handcrafted_export import reading_of_handcrafted
 from jaxloss.study.provenance import of_its_class, provenance
@@ -54,8 +55,8 @@ def loss_in(run: Run, rank: int = 1, name: str | None = None) -> tuple[dict[str,
     Args:
       run: to read.
       rank: 1 is the best.
-      name: of a loss in the table of the comparison, or its formula, in place of a rank. The formula of a hand-crafted one is
-        None; `handcrafted` gives its family.
+      name: of a loss in the comparison, as configs or the table write it, or its formula, in place of a rank. The formula of a
+        hand-crafted one is None; `handcrafted` gives its family.
 
     Raises:
       UserError: there is no such loss.
@@ -72,7 +73,7 @@ def _named(run: Run, name: str) -> dict[str, Any]:
     rows = (run.read_summary() or {}).get("comparison", [])
     if not rows:
         raise UserError(f"there is no loss '{name}': the run in '{run.path}' has compared nothing yet; take a rank")
-    row = next((one for one in rows if name in (one["name"], one["formula"])), None)
+    row = next((one for one in rows if name in (one["name"], loss_name(one["name"]), one["formula"])), None)
     if row is None:
         raise unknown("loss in the comparison of this run", name, [one["name"] for one in rows])
     return _as_entry(row)
@@ -138,8 +139,10 @@ def export(
             return write_onnx(description, found)
         return write(description, DIALECTS[format], found, meanings)
     if entry["formula"] is None and format != "text":
-        code = ", ".join(("python", *DIALECTS, ONNX))
-        raise UserError(f"a loss without a formula cannot be written as {format}: the hand-crafted '{entry['name']}' is there as {code} and text")
+        there = ", ".join(("python", *DIALECTS, ONNX, "text"))
+        raise UserError(
+            f"a loss without a formula cannot be written as {format}: the hand-crafted '{entry['name']}' is there as {there}"
+        )
     text = _other(description, format)
     return "\n".join([text, *of_its_class(entry)] if format == "text" else [text]) + "\n"
 

@@ -41,6 +41,11 @@ def test_what_is_there_is_shown(tmp_path, capsys):
     assert 'href="seed%3D0%2Clearning_rate%3D0.03/report.html"' in page
 
 
+def test_a_transfer_without_a_loss_says_so(tmp_path, capsys):
+    assert sweep.main(command(tmp_path, "--show", "--transfer")) == 0
+    assert "none of these runs has found a loss" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
