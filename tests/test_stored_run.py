@@ -105,6 +105,7 @@ def test_the_head_of_its_code_says_what_it_is_worth(run, capsys):
     assert "What goes in" not in head
     loss = jaxloss.load_loss(run)
     assert "def loss(prediction, target" in loss.python("keras")
+    assert "On the test split, tuned: " in loss.python()
     with pytest.raises(jaxloss.UserError, match=r"unknown framework 'torhc'\. Did you mean 'torch'"):
         loss.python("torhc")
 

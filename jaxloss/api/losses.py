@@ -48,6 +48,7 @@ class Loss:
       reading: its formulas; None for a hand-crafted loss.
       handcrafted: gives what writes a hand-crafted loss as code; None for others.
       meanings: branch -> input -> what it is, where a task says it.
+      found: lines for the head of its code: how a run found it, what it was worth there, and what goes in.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Loss:
     reading: Reading | None = None
     handcrafted: Callable[[], Reading] | None = None
     meanings: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    found: str = ""
 
     def __call__(
         self,
@@ -117,10 +119,10 @@ class Loss:
         """
         description = self._description if self.handcrafted is None else describe([self.handcrafted()])[0]
         if framework == "jax":
-            return description.python()
+            return description.python(self.found)
         if framework not in DIALECTS:
             raise unknown("framework", framework, ("jax", *DIALECTS))
-        return write(description, DIALECTS[framework], meanings=self.meanings)
+        return write(description, DIALECTS[framework], self.found, self.meanings)
 
     @functools.cached_property
     def _description(self) -> Description:

@@ -1,5 +1,6 @@
 """Runs a config, and gives what came out as records and functions."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from jaxloss.runs.directory import RunDirectory, open_for_reading
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import handcrafted, loss_in, ranking
 from jaxloss.study.modes import run_experiment
+from jaxloss.study.provenance import provenance
 from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
 
@@ -101,12 +103,14 @@ class Results:
         """
         expect_whole_number("rank", rank)
         with open_for_reading(self.path) as run:
-            entry, _ = loss_in(run, rank, name)
-            ranges, meanings = run.archive.state(STORED_RANGES), run.archive.state(STORED_MEANINGS)
+            (entry, place), summary = loss_in(run, rank, name), run.read_summary()
+            ranges, meanings = run.archive.state(STORED_RANGES), run.archive.state(STORED_MEANINGS) or {}
         if entry["formula"] is None:
-            family = handcrafted(self.space, entry)
-            return loss_of_family(family, entry["tuned"]["hyperparameters"], ranges, meanings)
-        return loss_of(self.space, entry["formula"], ranges, meanings)
+            loss = loss_of_family(handcrafted(self.space, entry), entry["tuned"]["hyperparameters"], ranges, meanings)
+        else:
+            loss = loss_of(self.space, entry["formula"], ranges, meanings)
+        found = provenance(self.space, self.path, place, entry, summary, meanings, loss.inputs)
+        return dataclasses.replace(loss, found=found)
 
     @property
     def best(self) -> Loss:

@@ -64,6 +64,9 @@ def loss_in(run: Run, rank: int = 1, name: str | None = None) -> tuple[dict[str,
     if name is not None:
         return _named(run, name), f"'{name}'"
     ranked = ranking(run)
+    if not ranked and (rows := (run.read_summary() or {}).get("comparison")):
+        names = ", ".join(row["name"] for row in rows)
+        raise UserError(f"no loss of the run in '{run.path}' has a formula, and a rank: name one of {names}")
     if not 1 <= rank <= len(ranked):
         raise UserError(f"there is no rank {rank}: the run in '{run.path}' has {len(ranked)} ranked losses, counted from 1")
     return ranked[rank - 1], f"rank {rank} of {len(ranked)}"

@@ -18,6 +18,7 @@ from jaxloss.runs.rows import CandidateRow
 from jaxloss.search.loop import WHOLE
 from jaxloss.symbolic import symbols
 from jaxloss.tasks.base import STORED_RANGES
+from tests.errors import user_error
 from tests.launch.command import run as train
 from tests.symbolic.formulas import RANGES
 from tests.symbolic.source import load
@@ -134,6 +135,8 @@ def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys
     wanted = jaxloss.loss("gce", q=0.25)(logits, target)
     assert module.loss(logits, target) == pytest.approx(float(wanted), rel=1e-6)
     assert jaxloss.load_loss(run, name="gce")(logits, target) == pytest.approx(float(wanted), rel=1e-6)
+    # The function knows what the file says.
+    assert "A hand-crafted loss: 'gce' in the run 'run'." in jaxloss.load_loss(run, name="gce").python("numpy")
     # As the table has it.
     assert export.main([str(run), "--name=GCE", "--format=text"]) == 0
     assert capsys.readouterr().out.startswith("gce with q = 0.25: (1 - p_y^q) / q")
@@ -146,6 +149,13 @@ def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys
         error = capsys.readouterr().err
         assert says in error
         assert error.count("\n") == 1
+
+
+def test_a_run_of_hand_crafted_losses_alone_has_no_rank_and_says_their_names(run):
+    row = {"name": "gce", "formula": None, "kind": "handcrafted", "tuned": {"search_eval": 0.9}}
+    (run / "summary.json").write_text(json.dumps({"comparison": [row]}))
+    with user_error("no loss of the run in '.*' has a formula, and a rank: name one of gce"):
+        jaxloss.load_loss(run)
 
 
 def test_a_loss_that_a_run_trains_with_is_its_first(tmp_path, capsys):
