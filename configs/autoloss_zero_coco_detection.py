@@ -27,8 +27,7 @@ BATCH_SIZE, WARMUP_STEPS = 32, 250
 def get_config():
     config = default_config()
     config.task.name = "two_stage_detection"
-    # "We search for loss functions of the 4 branches simultaneously from scratch"; "loss weights are set to 1.0 for
-    # classification branches and 10.0 for regression branches" (A.2).
+    # All four branches at once, with weights of 1 for classes and 10 for boxes (A.2).
     space = config.space.autoloss_zero
     space.branches = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn_regression")
     space.branch_weights = (1.0, 10.0, 1.0, 10.0)
@@ -43,12 +42,12 @@ def get_config():
         "test_images": "val2017",
     }
     task.image_size = (400, 672)
-    # "we randomly sample 5000 images from the training set for validation purpose, and sample 1/4 of the remaining" (A.2).
+    # 5,000 random training images are search_eval, a quarter of the others is trained on (A.2).
     share = SEARCH_EVAL_IMAGES / TRAIN_IMAGES
     task.fractions = (1 - share, share, 0.0)
     task.train_limit = (TRAIN_IMAGES - SEARCH_EVAL_IMAGES) // 4
     task.search_eval_limit = SEARCH_EVAL_IMAGES
-    # "only using the last three feature levels of FPN, and reducing the channels of the detection head by half" (A.2).
+    # Three levels of the pyramid, and half of the head's channels (A.2).
     task.model = "faster_rcnn_resnet50_fpn"
     task.model_options = {"num_levels": 3, "proposal_channels": 128, "head_width": 512, "frozen_statistics": True}
     task.augmentation = "flip"

@@ -32,8 +32,8 @@ BATCH_SIZE, WARMUP_STEPS = 32, 250
 def get_config():
     config = default_config()
     config.task.name = "instance_segmentation"
-    # "We conduct the search for all the 5 loss branches simultaneously" (A.3); weights are those of A.2, 1 for classes and 10 for
-    # boxes, and for masks, of which nothing is said, 1.
+    # All five branches at once (A.3); weights are those of A.2, 1 for classes and 10 for boxes, and 1 for masks, of which nothing
+    # is said.
     space = config.space.autoloss_zero
     space.branches = ("rpn_classification", "rpn_regression", "rcnn_classification", "rcnn_regression", "mask")
     space.branch_weights = (1.0, 10.0, 1.0, 10.0, 1.0)
@@ -50,7 +50,7 @@ def get_config():
         "empty": "drop",
     }
     task.image_size = (400, 672)
-    # "we randomly sample 5000 images from the training set for validation purpose, and sample 1/4 of the remaining" (A.3).
+    # 5,000 training images for search_eval, a quarter of the others to train on (A.3).
     share = SEARCH_EVAL_IMAGES / TRAIN_IMAGES
     task.fractions = (1 - share, share, 0.0)
     task.train_limit = (TRAIN_IMAGES - SEARCH_EVAL_IMAGES) // 4
@@ -58,8 +58,8 @@ def get_config():
     # Masks of a quarter of COCO, with room for 93 objects an image, would take 33 GB.
     task.training_data = "streamed"
     task.mask_resolution = 112
-    # "The proxy task is the same as for object detection" (A.3): "only using the last three feature levels of FPN, and reducing
-    # the channels of the detection head by half" (A.2); those of the mask head, of which nothing is said, are halved likewise.
+    # Three levels of the pyramid and half of the head's channels, as for detection (A.2, A.3); those of the mask head, of which
+    # nothing is said, are halved likewise.
     task.model = "mask_rcnn_resnet50_fpn"
     task.model_options = {
         "num_levels": 3,

@@ -36,7 +36,7 @@ def get_config():
         "test": "annotations/person_keypoints_val2017.json",
         "test_images": "val2017",
     }
-    # "we randomly select 5000 image from the training set for proxy task evaluation" (A.4): here as many persons.
+    # 5,000 random training images are search_eval (A.4): here as many persons.
     share = SEARCH_EVAL_PERSONS / PERSONS
     task.fractions = (1 - share, share, 0.0)
     # "the network predicts a 64 x 48 heatmap" (A.4), of images of 256 x 192 (Xiao et al., ECCV 2018), with sigma 2.

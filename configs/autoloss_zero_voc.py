@@ -42,9 +42,9 @@ def get_config():
     # "PASCAL VOC 2012 with extra annotations" (4.1).
     task.source = "voc:VOCdevkit/VOC2012"
     task.source_options = {"sbd": "SegmentationClassAug"}
-    # "down-sampling the input images to the resolution of 128 x 128" (4.1).
+    # Images of 128 x 128 in the search (4.1).
     task.image_size = (128, 128)
-    # "we randomly sample 1500 training images [...] to form the evaluation set" (A.1); val is the test set.
+    # 1,500 random training images are search_eval (A.1); val is the test set.
     share = SEARCH_EVAL_IMAGES / TRAIN_AUG_IMAGES
     task.fractions = (1 - share, share, 0.0)
     # "DeepLabv3+ with ResNet-50" (A.1). Of the auxiliary head nothing is said, and DeepLabv3+ has none.
@@ -79,7 +79,7 @@ def get_config():
     config.training.schedule = "polynomial"
     config.training.polynomial_power = 0.9
     config.training.end_factor = 1e-4 / 0.02
-    # "the learning rate of the segmentation head is multiplied by 10" (A.1).
+    # Ten times the rate in the head (A.1).
     config.training.head_factor = 10.0
 
     # Table 2's hand-crafted losses, as far as they are here.

@@ -47,7 +47,7 @@ def get_config():
         # Two of the training boxes have no area.
         "empty": "drop",
     }
-    # "we randomly sample 10k images from the training set for validation"; val2017 is the test set.
+    # 10,000 random training images are search_eval; val2017 is the test set.
     share = SEARCH_EVAL_IMAGES / TRAIN_IMAGES
     task.fractions = (1 - share, share, 0.0)
     # MMDetection scales each image to a short side of 800, at most 1333; here all go into one frame, proportions kept.
@@ -86,12 +86,12 @@ def get_config():
     config.space.cse_autoloss.fixed_loss = "sigmoid_focal"
     config.space.cse_autoloss.classification_weight = 1.0
     config.space.cse_autoloss.regression_weight = 1.0
-    # "sampling only one image randomly from each category": as many images, drawn at random, and predictions are optimised in
+    # One random image of each category in the paper: as many images, drawn at random, and predictions are optimised in
     # place of a network, at so many locations of each.
     config.filters.rejection.num_samples = 80
     task.rejection_locations = 128
 
-    # "training on the whole COCO benchmark for only one epoch", "4 GPUs with 4 images/GPU"; SGD as in MMDetection's FCOS.
+    # One epoch of all of COCO, 16 images a step; SGD as in MMDetection's FCOS.
     config.training.optimiser = "sgd"
     config.training.momentum = 0.9
     config.training.weight_decay = 1e-4

@@ -7,7 +7,7 @@ import pytest
 
 import jaxloss
 from experiments.search_strength import __main__ as command
-from experiments.search_strength import table
+from experiments.search_strength import table, transfer
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.tasks import TASKS, StrengthTask
 
@@ -105,3 +105,32 @@ def test_table_and_picture(written):
     assert "| plain | " in text
     assert "4 tuning trainings" in text
     assert (folder / "all.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_what_was_found_is_compared_on_another_task_as_its_rivals_are(written, monkeypatch, capsys):
+    first, _, folder = written
+    monkeypatch.setitem(TASKS, "tiny", TINY)
+    arguments = [
+        "--source",
+        str(folder / "all.json"),
+        "--found_on",
+        "tiny",
+        "--search",
+        "plain",
+        "--task",
+        "tiny",
+        "--seeds",
+        "2",
+    ]
+    out = folder / "transfer.json"
+    monkeypatch.setattr(sys, "argv", ["transfer", *arguments, "--workdir", str(folder), "--json", str(out)])
+    transfer.main()
+    of_task = json.loads(out.read_text())["tasks"]["tiny"]
+    assert of_task["rivals"] == first["rivals"]
+    (moved,) = of_task["searches"].values()
+    assert [(one["seed"], one["formula"]) for one in moved] == [
+        (one["seed"], one["formula"]) for one in first["searches"]["plain"]
+    ]
+    assert [pair[:2] for pair in moved[0]["scores"]] == [pair[:2] for pair in first["rivals"][0]["scores"]]
+    assert "| found on tiny | " in capsys.readouterr().out

@@ -105,7 +105,7 @@ def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def compared(task: str, losses: Sequence[str], name: str, options: argparse.Namespace, longer: int = 0) -> list[dict[str, Any]]:
-    """Losses, tuned alike and tested, in their order; then the best of them once more, where `longer` says with how many trainings."""
+    """Losses, tuned alike and tested, in their order, and the best of them tuned with `longer` trainings where that is not 0."""
     one = TASKS[task]
     changes = {"mode": "compare", "losses": repr(tuple(losses)), "comparison.best_rival_trainings": str(longer)}
     space = {key: value for key, value in one.searches.items() if key.startswith("space.")}

@@ -3,8 +3,9 @@
     python -m experiments.search_strength.transfer --source FILE.json --found_on digits_long_tail_noisy \\
         --task cifar10_long_tail_noisy --seeds 10 --data_dir DIR --workdir DIR --json OUT.json
 
-The losses are those in a file of `experiments.search_strength`, of its first seeds, whatever they are worth. They are tuned and tested as
-the rivals of the other task are, on the same divisions and seeds; nothing is searched. A stopped command goes on where it was.
+The losses are those in a file of `experiments.search_strength`, of its first seeds, whatever they are worth. They are tuned and
+tested as the rivals of the other task are, on the same divisions and seeds; nothing is searched. A stopped command goes on
+where it was.
 """
 
 import argparse
@@ -35,11 +36,8 @@ def main() -> None:
     found = json.loads(options.source.read_text())["tasks"][options.found_on]["searches"][options.search][: options.seeds]
     rows = compared(options.task, [one["formula"] for one in found], "transferred", options)
     transferred = [{**row, "seed": one["seed"]} for row, one in zip(rows, found, strict=True)]
-    result = {
-        "rivals": rivals(options.task, options),
-        "searches": {f"{options.found_on}, transferred": transferred},
-        "curves": {},
-    }
+    searches = {f"found on {options.found_on}": transferred}
+    result = {"rivals": rivals(options.task, options), "searches": searches, "curves": {}}
     write_json(options.json, {**facts(), "found_on": options.found_on, "tasks": {options.task: result}})
     print("\n".join(task_table(options.task, result)))
 
