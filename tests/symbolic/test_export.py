@@ -151,11 +151,12 @@ def test_each_loss_of_a_comparison_is_exported_by_its_name(run, tmp_path, capsys
         assert error.count("\n") == 1
 
 
-def test_a_run_of_hand_crafted_losses_alone_has_no_rank_and_says_their_names(run):
+def test_a_run_of_hand_crafted_losses_alone_has_no_rank_and_says_their_names(tmp_path):
     row = {"name": "gce", "formula": None, "kind": "handcrafted", "tuned": {"search_eval": 0.9}}
-    (run / "summary.json").write_text(json.dumps({"comparison": [row]}))
-    with user_error("no loss of the run in '.*' has a formula, and a rank: name one of gce"):
-        jaxloss.load_loss(run)
+    with RunDirectory.open(tmp_path / "run", default_config().to_dict()) as directory:
+        directory.write_summary({"comparison": [row]})
+    with user_error("no loss of the run in", "has a formula, and a rank: name one of gce"):
+        jaxloss.load_loss(tmp_path / "run")
 
 
 def test_a_loss_that_a_run_trains_with_is_its_first(tmp_path, capsys):
