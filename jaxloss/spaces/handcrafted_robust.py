@@ -1,6 +1,6 @@
 """Hand-crafted losses of classification that were made for wrong labels, beside GCE and SCE.
 
-They read and return what those of `handcrafted` do.
+They read and return what those of `handcrafted` do; one reads how often each class occurs among the labels, too.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxloss.core.types import Array, LossInputs
 from jaxloss.spaces.handcrafted import HandcraftedFamily, log_probabilities, sum_over_classes
+from jaxloss.spaces.handcrafted_imbalance import INPUTS_WITH_PRIOR
 from jaxloss.spaces.hyperparameters import TuningRange
 
 # What the reverse cross-entropy takes the logarithm of 0 for, as in SCE.
@@ -38,6 +39,16 @@ def jensen_shannon(inputs: LossInputs, weight: Array) -> Array:
     return divergence / (-(1 - weight) * log_rest)
 
 
+def confidence_regularised_cross_entropy(inputs: LossInputs, beta: Array) -> Array:
+    """`-log p_y + beta sum_c pi_c log p_c` with the frequencies `pi` of the labels, less of what a label drawn at random would say.
+
+    With a beta of 1 it is the mean of the peer loss (Liu and Guo, ICML 2020) over the peers.
+    """
+    log_p, target = log_probabilities(inputs)
+    prior = jnp.where(inputs.mask, inputs.arrays["prior"], 0)
+    return -sum_over_classes((target - beta * prior) * log_p)
+
+
 ROBUST_FAMILIES: Mapping[str, HandcraftedFamily] = {
     family.name: family
     for family in (
@@ -55,6 +66,15 @@ ROBUST_FAMILIES: Mapping[str, HandcraftedFamily] = {
             {"weight": TuningRange(0.05, 0.95, 0.5, above=0.0, below=1.0)},
             "Englesson and Azizpour, NeurIPS 2021 (without augmented views)",
             title="Jensen-Shannon",
+            of_softmax=True,
+        ),
+        HandcraftedFamily(
+            "cores",
+            confidence_regularised_cross_entropy,
+            {"beta": TuningRange(0.1, 4.0, 1.0)},
+            "Cheng et al., ICLR 2021 (the first phase alone)",
+            INPUTS_WITH_PRIOR,
+            title="CORES",
             of_softmax=True,
         ),
     )
