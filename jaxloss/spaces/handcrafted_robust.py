@@ -40,7 +40,7 @@ def jensen_shannon(inputs: LossInputs, weight: Array) -> Array:
 
 
 def confidence_regularised_cross_entropy(inputs: LossInputs, beta: Array) -> Array:
-    """`-log p_y + beta sum_c pi_c log p_c` with the frequencies `pi` of the labels, less of what a label drawn at random would say.
+    """`-log p_y + beta sum_c pi_c log p_c` with the frequencies `pi` of the labels: without what a random label would say.
 
     With a beta of 1 it is the mean of the peer loss (Liu and Guo, ICML 2020) over the peers.
     """
