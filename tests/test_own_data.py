@@ -195,8 +195,8 @@ QUICK = {
 }
 
 
-class Network(nn.Module):
-    """Of the name of the example's."""
+class Smaller(nn.Module):
+    """With other variables than the example's network."""
 
     @nn.compact
     def __call__(self, inputs):
@@ -208,11 +208,12 @@ def test_the_example_trains_and_goes_on_with_the_same_arrays_alone(tmp_path, cap
     assert results.summary["metric"] == "balanced"
     assert results.summary["task_details"]["network"] == "Network"
     own_data.main(tmp_path / "run", **QUICK)
+    called_alike = type("Network", (Smaller,), {})
     inputs, labels = own_data.load_breast_cancer(return_X_y=True)
     for count, network, says in (
         (500, own_data.Network(), "other data (284 + 114 + 171 examples, "),
         (len(labels), "mlp", "other network, by its name (Network, not mlp)"),
-        (len(labels), Network(), "other network, by the shapes of its variables"),
+        (len(labels), called_alike(), "other network, by the shapes of its variables"),
     ):
         other = jaxloss.make_task(
             inputs[:count], labels[:count], network, own_data.balanced, noise_kind="symmetric", noise_rate=0.5

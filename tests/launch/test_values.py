@@ -19,7 +19,10 @@ from jaxloss.core.errors import UserError
         ("training.learning_rate=fast", "takes a value of type float"),
         ("search.control=maybe", "takes true or false"),
         ("mode=find", "unknown mode 'find'. Choices: compare, lockstep, search, train"),
-        ("task.name=fastt", "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, detection, fast, module:"),
+        (
+            "task.name=fastt",
+            "unknown task 'fastt'. Did you mean 'fast'? Choices: classification, detection, fast, instance_segmentation, module:",
+        ),
         ("space.name=autoloss", "unknown space 'autoloss'. Did you mean 'cse_autoloss'?"),
         (
             "search.name=evolve",
