@@ -13,13 +13,6 @@ _RANDOM = {"search.name": "random_search"}
 _PREDICTED = {"search.surrogate.candidates": "16", "search.generation_size": "2"}
 _TRAINED = {"search.evolution.equivalents_breed": "false"}
 
-# What searches on the digits found, in its smallest form: of the batch, as no hand-crafted loss of noisy labels is but soft F1.
-FOUND_ON_DIGITS = (
-    "Add(Neg(Mul(prediction, target)), Square(Mean_nhw(prediction)))",
-    "Add(Neg(Sqrt(Mean_nhw(Mul(prediction, target)))), Tanh(prediction))",
-    "Add(Neg(Mul(Sqrt(prediction), target)), Add(Exp(Add(Mean_nhw(prediction), 1)), Log(Add(prediction, 1))))",
-)
-
 # The preset, each time without one of its parts.
 _WITHOUT = {
     "process": {"search.surrogate.candidates": "1"},
@@ -35,8 +28,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "strong": _STRONG,
     # Three times as many trainings as the others, but for those of the calibration, which is done once.
     "strong_restarted": {**_STRONG, "search.restarts": "3"},
-    # On another task than the digits: begun with what was found there.
-    "strong_from_digits": {**_STRONG, "search.seeds": repr(FOUND_ON_DIGITS)},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},

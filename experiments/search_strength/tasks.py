@@ -3,8 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 
-from experiments.search_strength.searches import FOUND_ON_DIGITS
-
 _DIGITS = "experiments/search_strength/digits.py"
 _LONG_TAILED = (
     "cross_entropy",
@@ -73,8 +71,6 @@ def _cifar(source: str, **others: str) -> StrengthTask:
         "configs/autoloss_zero_cifar10.py",
         overrides,
         {"search.num_trainings": "360"},
-        # What a search may begin with has to be beaten, too.
-        rivals=(*_NOISY, *FOUND_ON_DIGITS),
         # Cross-entropy, and GCE with a small q, learn the wrong labels unless their rate is a third of that which suits others.
         calibration_loss="",
         needs_data=True,
