@@ -18,5 +18,5 @@ def get_config():
 
 
 def get_sweep():
-    copies, intervals = "lockstep.num_samples", "space.am_lfs.num_intervals"
-    return [*({copies: number, intervals: 6} for number in (4, 8, 16, 32)), *({copies: 32, intervals: number} for number in (3, 10))]
+    sizes = [(4, 6), (8, 6), (16, 6), (32, 6), (32, 3), (32, 10)]
+    return [{"lockstep.num_samples": copies, "space.am_lfs.num_intervals": intervals} for copies, intervals in sizes]
