@@ -23,9 +23,19 @@ def test_where_nothing_learns_a_run_says_so_at_once_and_at_the_end(tmp_path, cap
     assert "with cross_entropy at rate 1e-09 the accuracy on search_eval is" in line
     assert "Nothing learned here" in output.out
     (row,), summary = rows_of(tmp_path / "run")
-    assert summary["baseline_check"]["untrained"] == pytest.approx(row.score)
+    assert summary["baseline_check"]["trained"] == row.score <= summary["baseline_check"]["untrained"]
     assert not summary["baseline_check"]["learns"]
     assert "Nothing learned here" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_network_that_collapsed_to_one_class_has_not_learned(tmp_path, capsys):
+    """It has a tenth of ten classes right; the network that it was had less, by luck."""
+    digits = ("mode=compare", "losses=('cross_entropy',)", "task.name=classification", "task.classification.source=digits")
+    rates = [f"{key}=1000" for key in ("training.learning_rate", "comparison.learning_rate_low", "comparison.learning_rate_high")]
+    assert run(tmp_path / "run", *digits, "training.optimiser=adam", *rates, "quiet=false") == 0
+    assert "nothing learns: with cross_entropy at rate 1000 " in capsys.readouterr().err
+    _, summary = rows_of(tmp_path / "run")
+    assert 0.08 < summary["baseline_check"]["trained"] < 0.12 < summary["baseline_check"]["untrained"]
 
 
 def test_where_it_learns_nothing_is_said_and_a_second_start_trains_nothing(tmp_path, capsys):

@@ -104,7 +104,7 @@ def baseline_in_words(summary: Mapping[str, Any]) -> str:
         return ""
     return (
         f"Nothing learned here: with {loss_name(check['loss'])} at rate {number(check['learning_rate'])} the {summary['metric']} "
-        f"on search_eval is {score(check['trained'])}, and {score(check['untrained'])} without any training. "
+        f"on search_eval is {score(check['trained'])}, and up to {score(check['untrained'])} without any training. "
         "The tables below rank noise."
     )
 
