@@ -4,7 +4,8 @@ import pytest
 
 from jaxloss.config import default_config
 from jaxloss.config.drawn import drawn_config
-from jaxloss.config.going_on import with_values_of_the_run
+from jaxloss.config.going_on import values_of_the_run, with_values_of_the_run
+from jaxloss.config.presets import with_preset
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.runs import RunDirectory, open_for_reading
 from tests.errors import user_error
@@ -23,12 +24,14 @@ def config_with(changes):
 
 
 def begin(path, changes=EARLIER):
-    with RunDirectory.open(path, drawn_config(config_with(changes)).to_dict()) as directory:
+    with RunDirectory.open(path, drawn_config(with_preset(config_with(changes))).to_dict()) as directory:
         directory.archive.commit([candidate(1)])
 
 
 def go_on(path, changes):
-    config = drawn_config(with_values_of_the_run(config_with(changes), path))
+    config = config_with(changes)
+    of_run = values_of_the_run(config, path)
+    config = drawn_config(with_preset(with_values_of_the_run(config, of_run), of_run=of_run))
     with RunDirectory.open(path, config.to_dict(), MAY_CHANGE, upgraded) as directory:
         assert directory.resumed
     return config
@@ -66,13 +69,31 @@ def test_what_is_asked_for_by_name_is_not_put_aside(tmp_path, changes, says):
 
 def test_without_a_run_that_has_begun_nothing_changes(tmp_path):
     config = config_with({"filters.rejection.variable": "logits"})
-    assert with_values_of_the_run(config, tmp_path / "none") == config
+    assert values_of_the_run(config, tmp_path / "none") == {}
     with RunDirectory.open(tmp_path / "empty", drawn_config(config_with(EARLIER)).to_dict()):
         pass
-    assert with_values_of_the_run(config, tmp_path / "empty") == config
+    assert values_of_the_run(config, tmp_path / "empty") == {}
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "archive.sqlite").write_text("no archive")
-    assert with_values_of_the_run(config, tmp_path / "damaged") == config
+    assert values_of_the_run(config, tmp_path / "damaged") == {}
+    assert with_values_of_the_run(config, {}) == config
+
+
+def test_a_preset_stays_what_it_was_in_a_smaller_budget(tmp_path):
+    """A calibration of 30 trainings does not fit into 12."""
+    begin(tmp_path / "run", {"search.preset": "strong", "search.num_trainings": 12})
+    config = go_on(tmp_path / "run", {"search.preset": "strong", "search.num_trainings": 60})
+    assert (config.search.num_trainings, config.search.calibration_trainings) == (60, 0)
+    assert config.search.seeds_per_candidate == 3
+
+
+def test_a_preset_stays_that_of_an_earlier_version(tmp_path):
+    begin(tmp_path / "run", {"search.preset": "strong", "search.evolution.immigrants": 0.3})
+    assert go_on(tmp_path / "run", {"search.preset": "strong"}).search.evolution.immigrants == 0.3
+    with user_error("search.evolution.immigrants = 0.3, not 0.2"):
+        go_on(tmp_path / "run", {"search.preset": "strong", "search.evolution.immigrants": 0.2})
+    with user_error("and it cannot change"):
+        go_on(tmp_path / "run", {})
 
 
 @pytest.mark.slow

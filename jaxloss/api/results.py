@@ -15,7 +15,7 @@ from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check_run import check_run
 from jaxloss.config.execution import follows, prepare_process
 from jaxloss.config.given_task import like_the_run, with_given_task
-from jaxloss.config.going_on import with_values_of_the_run
+from jaxloss.config.going_on import values_of_the_run, with_values_of_the_run
 from jaxloss.config.plan import make_plan
 from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
@@ -188,9 +188,8 @@ def run(
     check_devices()
     use_compilation_cache(config.compilation_cache)
     progress = progress or (NotebookProgress if in_notebook() else ConsoleProgress)(quiet=config.quiet)
-    if not restart:
-        config = with_values_of_the_run(config, workdir)
-    plan = make_plan(config, task)
+    of_run = {} if restart else values_of_the_run(config, workdir)
+    plan = make_plan(with_values_of_the_run(config, of_run), task, of_run)
     if restart and (aside := set_aside(workdir)):
         progress.message(f"the run that was in {workdir} is in {aside} now")
     with RunDirectory.open(workdir, plan.config.to_dict(), MAY_CHANGE, upgraded) as directory:

@@ -2,6 +2,8 @@
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import ml_collections
@@ -56,8 +58,12 @@ _OTHER_LOSSES = {
 }
 
 
-def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None) -> Plan:
+def make_plan(
+    config: ml_collections.ConfigDict, given_task: Task | None = None, of_run: Mapping[str, Any] = MappingProxyType({})
+) -> Plan:
     """Builds what the config names; the task may be given in place of one that it names, see `config.given_task`.
+
+    Of a run that goes on, a preset has the values that it had there, see `config.going_on`.
 
     The config of the plan has the values of its preset, see `config.presets`, and the seeds that follow from its own, see
     `config.drawn`.
@@ -66,7 +72,7 @@ def make_plan(config: ml_collections.ConfigDict, given_task: Task | None = None)
       UserError: for a mistake in the config, absent data, and parts that do not fit together.
     """
     given = config
-    config = with_preset(given, set_beside_its_file(given) or ())
+    config = with_preset(given, set_beside_its_file(given) or (), of_run)
     by_preset = set_by_preset(given, config) if config.search.preset != PAPER else []
     config = drawn_config(config)
     execution.refuse_elsewhere(config)

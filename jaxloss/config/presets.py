@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ml_collections
@@ -15,12 +16,16 @@ from jaxloss.search.presets import PRESETS
 from jaxloss.systems.registry import SYSTEMS
 
 
-def with_preset(config: ml_collections.ConfigDict, said: Iterable[str] = ()) -> ml_collections.ConfigDict:
+def with_preset(
+    config: ml_collections.ConfigDict, said: Iterable[str] = (), of_run: Mapping[str, Any] = MappingProxyType({})
+) -> ml_collections.ConfigDict:
     """A copy with the values of `search.preset`, where a key has its default still, acts in this run, and fits the rest.
 
     Args:
       config: its values need not be right.
       said: keys that keep their values even where these are the defaults: somebody asked for them by name.
+      of_run: dotted key -> value, of a run that goes on. Its preset may have been that of an earlier version, or one of which
+        less fitted a smaller budget; a run with another preset says nothing of this one.
     """
     filled, said = copy.deepcopy(config), tuple(said)
     of_preset = PRESETS.get(config.search.preset, {})
@@ -29,7 +34,8 @@ def with_preset(config: ml_collections.ConfigDict, said: Iterable[str] = ()) -> 
     system = SYSTEMS.get(config.space.name)
     of_system = {} if system is None else system.search_presets.get(config.search.preset, {})
     reads = reads_of(config)
-    wanted = {**of_preset, **of_system}
+    begun = of_run if of_run.get("search.preset") == config.search.preset else {}
+    wanted = {name: begun.get(name, value) for name, value in {**of_preset, **of_system}.items()}
     free = {
         name: value
         for name, value in wanted.items()
