@@ -83,13 +83,12 @@ value, gradient = value_and_gradient(logits)
 value, gradient.shape
 
 # %% [markdown]
-# As a file that needs neither jaxloss nor JAX, for PyTorch: `print(loss.python("torch"))`. Everything that was tried is there, too, for a
-# `pandas.DataFrame` for example:
+# As a file that needs neither jaxloss nor JAX, for PyTorch: `print(loss.python("torch"))`. Everything that was tried is there, too, as a
+# `pandas.DataFrame`; `results.trainings()`, `results.comparison()` and `results.ranking()` are further ones:
 
 # %%
-trained = [row for row in results.candidates() if row["training"] and row["branch"] == "*"]
-best = sorted((row for row in trained if row["score"] is not None), key=lambda row: -row["score"])[:5]
-[(round(row["score"], 4), row["formula"]) for row in best]
+trained = results.candidates().query("training and branch == '*'")
+trained.nlargest(5, "score")[["score", "formula", "origin", "seconds"]]
 
 # %% [markdown]
 # The page of the run has the curve of the search, every candidate, and how sure each lead is.
