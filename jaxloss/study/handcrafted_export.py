@@ -78,5 +78,5 @@ def _module(families: Mapping[str, HandcraftedFamily], values: Mapping[str, Mapp
         call = ", ".join([f"Inputs({{{arrays}}}, mask)", *given])
         functions.append((branch, family.inputs, [f"values = {family.values.__name__}({call})"]))
     numbers = "\n# Hyper-parameters of the loss.\n" + "\n".join(constants) + "\n" if constants else ""
-    head = 'import collections\n\nInputs = collections.namedtuple("Inputs", "arrays mask")\n'
+    head = 'Inputs = collections.namedtuple("Inputs", "arrays mask")\n'
     return assemble(docstring, f"{head}{numbers}\n\n{sources}\n{functions_around(functions)}", ())
