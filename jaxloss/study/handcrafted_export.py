@@ -62,7 +62,8 @@ def _text(family: HandcraftedFamily, values: Mapping[str, float]) -> str:
     """Name, numbers, what it computes as far as its function says it in one line, and where it comes from."""
     numbers = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
     words = (inspect.getdoc(family.values) or "").partition("\n\n")[0].replace("\n", " ").replace("`", "").rstrip(".")
-    return f"{family.name}{f' with {numbers}' if numbers else ''}: {words} ({family.source})"
+    one_hot = ", of a one-hot target alone" if family.one_hot else ""
+    return f"{family.name}{f' with {numbers}' if numbers else ''}: {words} ({family.source}){one_hot}"
 
 
 def _module(families: Mapping[str, HandcraftedFamily], values: Mapping[str, Mapping[str, float]], docstring: str) -> str:
