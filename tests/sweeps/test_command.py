@@ -93,6 +93,7 @@ def test_a_sweep_goes_on_after_it_was_stopped_and_its_losses_meet_all_tasks(tmp_
     stopped = start(tmp_path, "--parallel=2")
     archive = tmp_path / "seed=0,learning_rate=0.03" / "archive.sqlite"
     while not archive.exists():
+        assert stopped.poll() is None, stopped.stderr.read()
         time.sleep(0.1)
     stopped.send_signal(how)
     _, error = stopped.communicate()
