@@ -7,13 +7,16 @@ import pytest
 
 from jaxloss.config.file import load_config
 from jaxloss.config.plan import make_plan
+from jaxloss.config.wiring import make_cascades, make_space, make_task
 from jaxloss.core.types import LossInputs
+from jaxloss.filters.equivalence import LossMemory
 from jaxloss.runs import open_for_reading
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.systems.registry import SYSTEMS
 from jaxloss.tasks.class_logits import class_logits
+from jaxloss.tasks.classification import CUSTOMARY_LOSSES
 from tests.launch.command import run
 
 WITH_PRIOR = autoloss_zero(AutoLossZeroSettings(inputs=("prediction", "target", "prior")))
@@ -88,3 +91,19 @@ def test_they_are_those_of_the_task():
     plan = make_plan(load_config("configs/autoloss_zero_regression.py", asked))
     assert plan.space.known_losses["mse"] in plan.seeds
     assert plan.space.known_losses["cross_entropy"] not in plan.seeds
+
+
+def test_on_logits_the_protocol_lets_pass_what_people_train_with():
+    def stopped(**overrides):
+        changes = {"task.classification.imbalance_ratio": "10", "filters.rejection.variable": "logits", **overrides}
+        config = make_plan(load_config("configs/quickstart.py", changes)).config
+        space = make_space(config)
+        (branch,), (cascade,) = space.branches, make_cascades(config, space, make_task(config)).values()
+        names = [name for name in CUSTOMARY_LOSSES if name in space.known_losses]
+        graphs = [space.parse(space.known_losses[name])[branch.name] for name in names]
+        found = cascade.screen(graphs, LossMemory())
+        return {name for name, one in zip(names, found, strict=True) if not one.verdict.accepted}
+
+    assert not stopped()
+    # The rate that is printed for predictions.
+    assert "soft_f1" in stopped(**{"filters.rejection.learning_rate": "0.001"})

@@ -56,7 +56,7 @@ def gradients_of(graph: Graph, problem: RejectionProblem, operators: OperatorSet
 
 def descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Callable[[], Array]:
     """Operation by operation."""
-    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
+    optimiser = optax.sgd(settings.rate, momentum=settings.momentum)
 
     def descend() -> Array:
         variable, state = problem.start, optimiser.init(problem.start)
@@ -70,7 +70,7 @@ def descend_eagerly(problem: RejectionProblem, settings: RejectionSettings, grad
 
 def descend_compiled(problem: RejectionProblem, settings: RejectionSettings, gradients: Gradients) -> Callable[[], Array]:
     """The same as one `scan` in one `jit`."""
-    optimiser = optax.sgd(settings.learning_rate, momentum=settings.momentum)
+    optimiser = optax.sgd(settings.rate, momentum=settings.momentum)
 
     @jax.jit
     def descend(start: Array) -> Array:

@@ -3,6 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,13 +18,20 @@ def in_processes(calls: Sequence[tuple[Callable[..., Any], tuple]], processes: i
     free = context.Queue()
     for place in range(processes):
         free.put(cores[place % len(cores)] if cores else None)
-    with concurrent.futures.ProcessPoolExecutor(processes, context, _on_one_core, (free,)) as pool:
+    with concurrent.futures.ProcessPoolExecutor(processes, context, _begin, (free,)) as pool:
         for done in [pool.submit(function, *arguments) for function, arguments in calls]:
             yield done.result()
 
 
-def _on_one_core(free: Any) -> None:
-    """Before XLA makes its threads, of which it has one for each core that it may use."""
+def _begin(free: Any) -> None:
+    """Takes a core before XLA makes its threads, of which it has one for each that it may use."""
     core = free.get()
     if core is not None:
         os.sched_setaffinity(0, {core})
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """A search is a matter of minutes; nobody would wait for its end where the one who asked is gone."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -178,7 +178,7 @@ class RejectionProtocol:
                 update, moved = self._momentum.update(gradient, momentum)
                 running = steps + index < self.settings.iterations
                 keep = functools.partial(_where, running)
-                variable = keep(variable - self.settings.learning_rate * update, variable)
+                variable = keep(variable - self.settings.rate * update, variable)
                 return variable, jax.tree.map(keep, moved, momentum), memory
 
             variable, momentum, memory = jax.lax.fori_loop(0, self._stride, iteration, (variable, momentum, memory))
@@ -204,7 +204,7 @@ class RejectionProtocol:
         """
         limit = jnp.abs(gradient) / (1 - self.settings.momentum)
         largest = functools.reduce(jnp.maximum, map(jnp.abs, jax.tree.leaves(momentum)), limit)
-        step = 1.01 * self.settings.learning_rate * largest
+        step = 1.01 * self.settings.rate * largest
         stands = (variable + step == variable) & (variable - step == variable)
         return jnp.all(stands, axis=tuple(range(2, variable.ndim)))
 

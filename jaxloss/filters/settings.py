@@ -3,11 +3,19 @@
 import dataclasses
 
 from jaxloss.core.conditions import SPACE, TASK, ReadBy, in_mode, when
-from jaxloss.core.problem import MINIMUM_GAIN, PROBABILITY, VARIABLES, RejectionProblem
+from jaxloss.core.problem import LOGITS, MINIMUM_GAIN, PROBABILITY, VARIABLES, RejectionProblem
 from jaxloss.core.settings import Settings, are_different, setting
 
 IN_SEARCH = (in_mode("search"),)
 ENABLED = (when("filters.rejection.enabled", True),)
+# Softmax passes on a tenth of a gradient at its start, about: on logits the paper's rate stops losses that train networks well,
+# soft F1 and the absolute error among them (experiments/search_strength).
+_RATES = {PROBABILITY: 0.001, LOGITS: 0.01}
+
+
+def _rate_of_the_variable(settings: "RejectionSettings", seed: int) -> float:
+    del seed
+    return _RATES[settings.variable]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +23,14 @@ class RejectionSettings(Settings, section="filters.rejection", acts_when=IN_SEAR
     """The protocol that optimises bare predictions with a candidate (Li et al., CVPR 2022, Appendix A)."""
 
     iterations: int = setting(500, "Of gradient descent", low=1, high=1_000_000, acts_when=ENABLED)
-    learning_rate: float = setting(0.001, "Of SGD", low=1e-12, high=1e6, acts_when=ENABLED)
+    learning_rate: float = setting(
+        0.0,
+        f"Of SGD; 0: {_RATES[PROBABILITY]}, as printed, or {_RATES[LOGITS]} where logits are optimised",
+        low=0.0,
+        high=1e6,
+        acts_when=ENABLED,
+        drawn=_rate_of_the_variable,
+    )
     # At 1 the velocity is a sum that never forgets.
     momentum: float = setting(0.9, "Of SGD", low=0.0, high=0.999999, acts_when=ENABLED)
     minimum_gain: float = setting(
@@ -40,6 +55,11 @@ class RejectionSettings(Settings, section="filters.rejection", acts_when=IN_SEAR
         choices=VARIABLES,
         acts_when=(ReadBy(TASK),),
     )
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, which follows from what is optimised where none is given."""
+        return self.learning_rate or _RATES[self.variable]
 
     def gain(self, problem: RejectionProblem) -> float:
         """By how much the mean metric of a problem has to rise."""

@@ -34,7 +34,7 @@ from jaxloss.tasks.scored import Scored
 BRANCH = "classification"
 OFFERS = ("prediction", "target", "logits", "prior")
 RANGES = {"prediction": (0.0, 1.0), "target": (0.0, 1.0), "prior": (0.0, 1.0)}
-CUSTOMARY_LOSSES = ("cross_entropy", "focal", "mae", "gce", "sce", "weighted_cross_entropy", "balanced_softmax")
+CUSTOMARY_LOSSES = ("cross_entropy", "focal", "mae", "gce", "sce", "soft_f1", "weighted_cross_entropy", "balanced_softmax")
 MEANINGS = {
     "prediction": meanings.SOFTMAX,
     "target": meanings.ONE_HOT,

@@ -73,7 +73,7 @@ from jaxloss.core.errors import UserError
         ("training.learning_rate=1e999", "config key training.learning_rate must be at most"),
         ("comparison.margin=1e999", "config key comparison.margin must be at most 1.0"),
         ("filters.rejection.iterations=100000000000", "filters.rejection.iterations must be at most 1000000"),
-        ("filters.rejection.learning_rate=0", "filters.rejection.learning_rate must be at least 1e-12, not 0.0"),
+        ("filters.rejection.learning_rate=-1", "filters.rejection.learning_rate must be at least 0.0, not -1.0"),
         ("filters.rejection.momentum=1.0", "filters.rejection.momentum must be at most 0.999999, not 1.0"),
         ("space.autoloss_zero.branch_weights=(1e999,)", "branch_weights must hold finite numbers above 0, not (inf,)"),
         ("space.autoloss_zero.branch_weights=(-1.0,)", "branch_weights must hold finite numbers above 0, not (-1.0,)"),

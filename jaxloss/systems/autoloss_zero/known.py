@@ -18,6 +18,7 @@ _PLAIN = {
 # Of the whole batch, class by class, as far as possible: their sums run over the classes that it holds.
 _BOTH = "Mean_nhw(Mul(target, prediction))"
 _OVERLAP = {
+    "soft_f1": f"Neg(Mul({_BOTH}, Inv(Mean_nhw(Add(prediction, target)))))",
     "dice": f"Neg(Mul({_BOTH}, Inv(Mean_nhw(Add(Square(prediction), target)))))",
     "soft_jaccard": f"Neg(Mul({_BOTH}, Inv(Mean_nhw(Add(prediction, Mul(target, Add(1, Neg(prediction))))))))",
 }
