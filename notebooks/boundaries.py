@@ -18,7 +18,7 @@
 # named. Your own images and masks are an `.npz` file of the same keys, or a folder (`--config=autoloss_zero_masks`).
 
 # %%
-# In Colab, and wherever jaxloss is not there yet.
+# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:

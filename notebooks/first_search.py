@@ -20,7 +20,7 @@
 # It runs on a CPU as it is: about four minutes in the short form below.
 
 # %%
-# In Colab, and wherever jaxloss is not there yet.
+# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:
@@ -54,7 +54,8 @@ config = jaxloss.load_config("quickstart", short if SHORT else {})
 workdir = os.path.join(tempfile.mkdtemp(), "first_search")
 
 # %% [markdown]
-# Whatever happens, nothing that was trained is lost: run the cell again with the same `workdir`, and it goes on.
+# Whatever happens, nothing that was trained is lost: run the cell again with the same `workdir`, and it goes on. What should be there
+# tomorrow, when the kernel has another temporary folder, needs a folder of yours, such as `workdir = "runs/first_search"`.
 
 # %%
 results = jaxloss.run(config, workdir)
@@ -83,16 +84,16 @@ value, gradient = value_and_gradient(logits)
 value, gradient.shape
 
 # %% [markdown]
-# As a file that needs neither jaxloss nor JAX, for PyTorch: `print(loss.python("torch"))`. Everything that was tried is there, too, for a
-# `pandas.DataFrame` for example:
+# As a file that needs neither jaxloss nor JAX, for PyTorch: `print(loss.python("torch"))`. Everything that was tried is there, too, as a
+# `pandas.DataFrame`; `results.trainings()`, `results.comparison()` and `results.ranking()` are further ones:
 
 # %%
-trained = [row for row in results.candidates() if row["training"] and row["branch"] == "*"]
-best = sorted((row for row in trained if row["score"] is not None), key=lambda row: -row["score"])[:5]
-[(round(row["score"], 4), row["formula"]) for row in best]
+trained = results.candidates().query("training and branch == '*'")
+trained.nlargest(5, "score")[["score", "formula", "origin", "seconds"]]
 
 # %% [markdown]
-# The page of the run has the curve of the search, every candidate, and how sure each lead is.
+# The page of the run has the curve of the search, every candidate, and how sure each lead is. It is one file for your browser, which needs
+# nothing else: open it from where it is, or download it first (in Colab from the files on the left).
 
 # %%
 results.report()

@@ -17,7 +17,7 @@
 # split. Here: scikit-learn's breast cancer data with half of the training labels replaced by random ones, and balanced accuracy.
 
 # %%
-# In Colab, and wherever jaxloss is not there yet.
+# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:

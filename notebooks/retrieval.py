@@ -18,7 +18,7 @@
 # four strokes, each drawn many times with an unsteady hand. Your own are an `.npz` file of the same keys, or folders.
 
 # %%
-# In Colab, and wherever jaxloss is not there yet.
+# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 import jaxloss
 from jaxloss.systems.registry import PUBLISHED
+from tests.errors import user_error
 from tests.test_own_space import REPOSITORY
 
 PREDICTION = jnp.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
@@ -79,6 +80,21 @@ class TestLosses:
         published = jaxloss.loss("autoloss_gms_d")
         assert np.isfinite(published(cosine=PREDICTION, target=TARGET))
         assert published.formula.startswith("t: ")
+
+    @pytest.mark.parametrize("name", ["focal", "mae", "gce", "sce", "nce_rce", "jensen_shannon"])
+    def test_a_loss_of_one_hot_labels_refuses_others_where_it_sees_them(self, name):
+        loss, logits, soft = jaxloss.loss(name), jnp.log(PREDICTION), jnp.array([[0.0, 0.0, 1.0], [0.1, 0.9, 0.0]])
+        says = (f"{name} is a loss of one-hot labels", "'target' of sample 1 is [0.1, 0.9, 0]: give the labels one-hot")
+        with user_error(*says):
+            loss(logits, soft)
+        with user_error(*says):
+            jax.grad(loss)(logits, soft)
+        # What reaches no mean may be anything; traced values are not seen, and the labels that there are compute as ever.
+        assert np.isfinite(loss(logits, soft, mask=jnp.array([True, False])))
+        assert np.isfinite(loss(logits, soft, weights=jnp.array([1.0, 0.0])))
+        assert np.isfinite(jax.jit(loss)(logits, soft))
+        np.testing.assert_allclose(jax.jit(lambda logits: loss(logits, TARGET))(logits), loss(logits, TARGET), rtol=1e-6)
+        assert ", of a one-hot target alone" in loss.python("numpy")
 
     @pytest.mark.parametrize("name", PUBLISHED)
     def test_every_published_loss_is_a_function_of_what_it_reads(self, name):

@@ -76,7 +76,7 @@ def test_a_space_whose_losses_are_no_graphs(searched, capsys):
     results = jaxloss.open_run(workdir)
     weights = [float(part) for part in results.best.formula.split(",")]
     assert len(weights) == 4
-    assert {row["origin"] for row in results.candidates()} >= {"random", "all weights moved"}
+    assert set(results.candidates()["origin"]) >= {"random", "all weights moved"}
     # In the report: typeset, and drawn over prediction and target as any loss of one branch is.
     assert page.count("pull on the right logit") >= 3
     assert "1 - \\hat{y}" in results.summary["best"]["latex"]
@@ -152,8 +152,8 @@ def test_a_task_with_two_branches_and_a_metric_of_the_host(searched, capsys):
     )
     results = jaxloss.open_run(workdir)
     assert results.summary["metric"] == "both"
-    (row,) = [row for row in results.comparison() if row["kind"] == "found"]
-    assert set(row["tuned"]["test_means"]) == {"both", "macro_f1", "r2"}
+    (tuned,) = results.comparison().query("kind == 'found'")["tuned"]
+    assert set(tuned["test_means"]) == {"both", "macro_f1", "r2"}
     assert re.fullmatch(r"kind: .* \| place: .*", results.best.formula)
     assert "macro f1" in page
     text = exported(workdir, capsys, "python")

@@ -42,7 +42,7 @@ THIRD_PARTIES = {
     "systems": {"jax", "numpy", "flax", "optax", "scipy"},
 }
 # Loaded only inside the function that needs them.
-NEVER_AT_IMPORT = {"grain", "ray", "torch", "tensorflow", "tensorflow_datasets"}
+NEVER_AT_IMPORT = {"grain", "pandas", "ray", "torch", "tensorflow", "tensorflow_datasets"}
 
 
 def modules():
@@ -51,7 +51,7 @@ def modules():
 
 
 def imports(path, whole=True):
-    """Names that a file imports; without `whole` only those at import time, not those inside functions."""
+    """Names that a file imports; without `whole` only those at import time, not those inside functions or for types alone."""
 
     def visit(node):
         if isinstance(node, ast.Import):
@@ -60,7 +60,9 @@ def imports(path, whole=True):
             assert node.level == 0, f"{path}: relative import"
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        if whole or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        late = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        late |= isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if whole or not late:
             for child in ast.iter_child_nodes(node):
                 yield from visit(child)
 

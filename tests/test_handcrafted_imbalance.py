@@ -161,7 +161,7 @@ def test_they_are_compared_and_tuned_alike(tmp_path, capsys):
     }
     arguments = ["--config=tests/configs/tiny.py", f"--workdir={tmp_path}"]
     assert launch.main(arguments + [f"--config.{key}={value}" for key, value in overrides.items()]) == 0, capsys.readouterr()
-    rows = {row["name"]: row for row in jaxloss.open_run(tmp_path).comparison()}
+    rows = {row["name"]: row for row in jaxloss.open_run(tmp_path).comparison().to_dict("records")}
     assert set(rows) == set(names)
     scores = {name: row["tuned"]["test_means"]["mean_class_accuracy"] for name, row in rows.items()}
     assert len(set(scores.values())) == 3

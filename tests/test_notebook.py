@@ -1,12 +1,9 @@
-"""Results in a notebook: HTML and LaTeX, and tables for pandas where it is there."""
-
-import importlib.util
+"""Results in a notebook: HTML and LaTeX."""
 
 import pytest
 
 import jaxloss
 from jaxloss import launch
-from tests.errors import user_error
 from tests.short_comparison import SHORT_COMPARISON
 
 
@@ -32,13 +29,3 @@ def test_results_are_a_formula_and_a_table(results):
     assert "$\\displaystyle " in shown
     assert rich(results.best, "latex") == f"$\\displaystyle {results.best.latex}$"
     assert rich(jaxloss.loss("gce"), "latex") is None
-
-
-def test_a_table_for_pandas(results):
-    with user_error("unknown table 'candidate'. Did you mean 'candidates'?"):
-        results.frame("candidate")
-    if importlib.util.find_spec("pandas") is None:
-        with user_error("frame needs pandas, which is not installed: pip install pandas, or take results.trainings()"):
-            results.frame("trainings")
-    else:
-        assert len(results.frame("trainings")) == len(results.trainings())

@@ -34,7 +34,7 @@ def results(tmp_path_factory):
 
 
 def test_the_ranking_holds_each_loss_once_and_only_one_of_them_was_tuned(results):
-    entries = {entry["formula"]: entry for entry in results.ranking()}
+    entries = {entry["formula"]: entry for entry in results.ranking().to_dict("records")}
     assert entries.keys() == {PLAIN, READS_THE_BATCH}
     assert [entries[text]["merged"] for text in (PLAIN, READS_THE_BATCH)] == [3, 1]
     assert [entries[text]["minimal"] for text in (PLAIN, READS_THE_BATCH)] == [None, None]
@@ -49,7 +49,7 @@ def test_the_ranking_holds_each_loss_once_and_only_one_of_them_was_tuned(results
 
 
 def test_it_is_said_wherever_the_loss_is_shown(results):
-    (rank,) = (entry["rank"] for entry in results.ranking() if entry["formula"] == PLAIN)
+    (rank,) = results.ranking().query("formula == @PLAIN")["rank"]
     assert "3 formulas that the search found are this loss" in (results.path / "report.html").read_text()
     assert "Merged: 3 formulas that were found are this loss" in export(results.path, results.space, rank)
     console = Console(file=io.StringIO(), width=116)
@@ -76,6 +76,6 @@ def test_a_comparison_names_what_does_nothing(tmp_path):
     config = jaxloss.load_config(
         "configs/autoloss_zero_digits.py", overrides | {"mode": "compare", "losses": repr((given, "mae"))}
     )
-    row = jaxloss.run(config, tmp_path / "run").comparison()[0]
+    row = jaxloss.run(config, tmp_path / "run").comparison().iloc[0]
     assert (row["formula"], row["minimal"]["formula"]) == (given, READS_THE_BATCH)
     assert "without terms that do nothing here" in (tmp_path / "run" / "report.html").read_text()

@@ -121,7 +121,7 @@ def test_a_task_is_a_function_and_a_line(run, monkeypatch):
     monkeypatch.setitem(TASKS, "fast", RegisteredTask(FastSettings, make))
     code, printed, workdir = run(mode="train", loss="cross_entropy")
     assert code == 0, printed
-    (row,) = jaxloss.open_run(workdir).comparison()
+    (row,) = jaxloss.open_run(workdir).comparison().to_dict("records")
     assert row["tuned"]["test_means"]["half"] == pytest.approx(row["tuned"]["test_means"]["accuracy"] / 2)
     assert row["tuned"]["test_mean"] == pytest.approx(row["tuned"]["test_means"]["half"])
 
@@ -145,6 +145,6 @@ def test_a_search_is_a_class_and_a_line(run, monkeypatch):
     overrides = {"search.name": "in_turn", "search.num_trainings": "2", "filters.rejection.enabled": "false"}
     code, printed, workdir = run(**overrides, **ALONE)
     assert code == 0, printed
-    trained = [row for row in jaxloss.open_run(workdir).candidates() if row["training"]]
-    assert {row["search"] for row in trained} == {"in_turn"}
-    assert {row["origin"] for row in trained} == {"seed"}
+    trained = jaxloss.open_run(workdir).candidates().query("training")
+    assert set(trained["search"]) == {"in_turn"}
+    assert set(trained["origin"]) == {"seed"}

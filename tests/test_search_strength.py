@@ -78,10 +78,10 @@ def test_the_way_there_is_tested_as_it_was_found(written):
             for path in (folder / "tiny" / "plain").glob(f"{point['seed']}_after/*")
             if (found := jaxloss.open_run(path)).config["loss"] == point["formula"]
         )
-        assert point["test"] == of_run.comparison()[0]["untuned"]["test_mean"]
+        assert point["test"] == of_run.comparison()["untuned"][0]["test_mean"]
         rates.add(of_run.config["training"]["learning_rate"])
     with_search = jaxloss.open_run(folder / "tiny" / "plain" / "0")
-    assert rates == {row["learning_rate"] for row in with_search.trainings() if row["stage"] == "evolution"}
+    assert rates == set(with_search.trainings().query("stage == 'evolution'")["learning_rate"])
 
 
 @pytest.mark.slow

@@ -45,12 +45,14 @@ def test_its_records_are_there(run):
     results = jaxloss.open_run(run)
     summary = json.loads((STORED / "summary.json").read_text())
     assert results.summary == summary
-    assert results.ranking() == summary["ranking"]
-    assert results.comparison() == summary["comparison"]
-    trained = [row for row in results.candidates() if row["training"]]
-    assert {row["search"] for row in trained} == {"evolution", "random_search"}
+    for frame, records in ((results.ranking(), summary["ranking"]), (results.comparison(), summary["comparison"])):
+        assert set(frame) >= set().union(*records)
+        for name in set().union(*records):
+            assert frame[name].astype(object).where(frame[name].notna(), None).tolist() == [one.get(name) for one in records]
+    trained = results.candidates().query("training")
+    assert set(trained["search"]) == {"evolution", "random_search"}
     assert len(trained) == 2 * summary["counts"]["trained"]
-    assert {row["stage"] for row in results.trainings()} >= {"evolution", "random_search", "tune", "test tuned"}
+    assert set(results.trainings()["stage"]) >= {"evolution", "random_search", "tune", "test tuned"}
 
 
 def test_what_its_filters_declared_is_read_and_would_be_stored_again_as_it_is(run):

@@ -93,7 +93,7 @@ def _run(path: pathlib.Path, arguments: Sequence[str], seconds: int) -> float:
 def _figures(path: pathlib.Path, began: float, seconds: int) -> dict[str, Any]:
     """What a run looked at and trained in its time, and its best score over time."""
     search = jaxloss.open_run(path)
-    trained = [row for row in search.trainings() if row["stage"] in ("evolution", "random_search")]
+    trained = search.trainings().query("stage in ('evolution', 'random_search')").to_dict("records")
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     lines = [line for line in lines if line["wall_time"] - began <= seconds]
     whole = max((row["steps"] for row in trained), default=0)

@@ -3,6 +3,7 @@
 import argparse
 import collections
 import hashlib
+import math
 import resource
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,16 +62,16 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
     place = f"{task}/{search}/{seed}"
     found = jaxloss.open_run(options.workdir / place)
     name = found.config["search"]["name"]
-    trainings = collections.Counter(row["hyperparameters"]["proposal"] for row in found.trainings() if row["stage"] == name)
-    (rate,) = {row["learning_rate"] for row in found.trainings() if row["stage"] == name}
-    spent = sum(row["stage"] == "calibrate" for row in found.trainings())
-    trained = [row for row in found.candidates() if row["search"] == name and row["training"] and row["branch"] == "*"]
+    rows = found.trainings()
+    of_search, spent = rows.query("stage == @name"), sum(rows["stage"] == "calibrate")
+    trainings = collections.Counter(hyperparameters["proposal"] for hyperparameters in of_search["hyperparameters"])
+    (rate,) = of_search["learning_rate"].unique()
     best, points = None, []
-    for row in trained:
+    for row in found.candidates().query("search == @name and training and branch == '*'").to_dict("records"):
         spent += trainings[row["proposal"]]
         rank = (trainings[row["proposal"]], row["score"])
         # As the search has it: one with more trainings was among the best of those with fewer.
-        if row["score"] is not None and (best is None or rank > (trainings[best["proposal"]], best["score"])):
+        if not math.isnan(row["score"]) and (best is None or rank > (trainings[best["proposal"]], best["score"])):
             best = row
         # The incumbent as soon as so many are spent.
         while best and len(points) < len(options.curve) and spent >= options.curve[len(points)]:
@@ -80,7 +81,7 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
         changes = {
             "mode": "train",
             "loss": point["formula"],
-            "training.learning_rate": repr(rate),
+            "training.learning_rate": repr(float(rate)),
         }
         # Of the rest of the search and of the comparison, one training knows nothing.
         known = {**one.overrides, **one.searches}.items()

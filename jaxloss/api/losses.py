@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxloss.api.one_hot import expect_one_hot
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.schema import default_config, read
 from jaxloss.core.abstract import written
@@ -75,7 +76,8 @@ class Loss:
           **named: the same arrays by name.
 
         Raises:
-          UserError: names an array that is missing, unknown, given twice, or of another rank.
+          UserError: names an array that is missing, unknown, given twice, or of another rank, and a row of `target` that is not
+            one-hot where a hand-crafted loss is defined for such alone; under `jit`, where no values are seen, it is not told.
         """
         if len(self.inputs) > 1:
             if len(arrays) != 1 or not isinstance(arrays[0], Mapping) or named:
@@ -222,7 +224,14 @@ def loss_of_family(
     meanings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Loss:
     """A hand-crafted loss with its hyper-parameters; `ranges` and `meanings` as in `loss_of`."""
-    function = functools.partial(family.loss, family.tuned(None, hyperparameters))
+    families = family.families if isinstance(family, BranchedFamily) else {family.branch or _ONE_BRANCH: family}
+    of_one_hot = [branch for branch, one in families.items() if one.one_hot]
+    encoded = family.tuned(None, hyperparameters)
+
+    def function(branch_inputs: BranchInputs) -> Array:
+        expect_one_hot(family.name, branch_inputs, of_one_hot)
+        return family.loss(encoded, branch_inputs)
+
     handcrafted = functools.partial(reading_of_handcrafted, family, hyperparameters, ranges)
     inputs = {branch or _ONE_BRANCH: names for branch, names in family.reads.items()}
     return Loss(family.name, inputs, function, None, handcrafted, meanings or {})

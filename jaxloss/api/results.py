@@ -1,13 +1,13 @@
-"""Runs a config, and gives what came out as records and functions."""
+"""Runs a config, and gives what came out as tables and functions."""
 
 import dataclasses
-import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import ml_collections
 
+from jaxloss.api.frames import COMPARISON, RANKING, frame_of_records, frame_of_rows
 from jaxloss.api.losses import Loss, loss_of, loss_of_family
 from jaxloss.cli.compilation_cache import use_compilation_cache
 from jaxloss.cli.notebook import NotebookProgress, in_notebook
@@ -21,21 +21,31 @@ from jaxloss.config.schema import MAY_CHANGE, upgraded
 from jaxloss.config.stored import stored_space
 from jaxloss.core.arguments import expect, expect_path, expect_whole_number
 from jaxloss.core.devices import check_devices
-from jaxloss.core.errors import UserError, unknown
+from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
 from jaxloss.report.notebook import results_html
 from jaxloss.report.page import write_report
 from jaxloss.runs.claim import set_aside
 from jaxloss.runs.directory import RunDirectory, open_for_reading
+from jaxloss.runs.rows import CandidateRow, TrainingRow
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import handcrafted, loss_in, ranking
 from jaxloss.study.modes import run_experiment
 from jaxloss.study.provenance import provenance
 from jaxloss.tasks.base import STORED_MEANINGS, STORED_RANGES, Task
 
+if TYPE_CHECKING:
+    import pandas
+
 
 class Results:
-    """What a run holds, read anew at every call: also of one that is unfinished, or still at work."""
+    """What a run holds, read anew at every call: also of one that is unfinished, or still at work.
+
+    The tables are pandas DataFrames with a row for each record. What is nested stays a dictionary or a list in its cell:
+    `pandas.json_normalize(frame["tuned"])` makes columns of it. A missing number is NaN in a column of floats, and `<NA>` in one
+    of whole numbers, which stay whole (`Int64`); missing text is None. `isna()` finds each of them, and
+    `frame.to_dict("records")` gives the records. Without a record there is a frame without a row, with its columns.
+    """
 
     def __init__(self, workdir: str | Path, space: Space | None = None):
         """Args:
@@ -62,24 +72,33 @@ class Results:
         with open_for_reading(self.path) as run:
             return run.read_summary()
 
-    def candidates(self) -> list[dict[str, Any]]:
-        """Everything that was proposed and came as far as the first compiled filter, see `runs.rows.CandidateRow`."""
+    def candidates(self) -> "pandas.DataFrame":
+        """Everything that was proposed and came as far as the first compiled filter; columns: see `runs.rows.CandidateRow`."""
         with open_for_reading(self.path) as run:
-            return [dict(vars(row)) for row in run.archive.candidates()]
+            return frame_of_rows(CandidateRow, run.archive.candidates())
 
-    def trainings(self) -> list[dict[str, Any]]:
-        """Every training, see `runs.rows.TrainingRow`."""
+    def trainings(self) -> "pandas.DataFrame":
+        """Every training; columns: see `runs.rows.TrainingRow`."""
         with open_for_reading(self.path) as run:
-            return [dict(vars(row)) for row in run.archive.trainings()]
+            return frame_of_rows(TrainingRow, run.archive.trainings())
 
-    def comparison(self) -> list[dict[str, Any]]:
-        """The table of the comparison, a record for each loss; none while the run is unfinished."""
-        return list((self.summary or {}).get("comparison", []))
+    def comparison(self) -> "pandas.DataFrame":
+        """The table of the comparison, a row for each loss; without a row while the run is unfinished.
 
-    def ranking(self) -> list[dict[str, Any]]:
-        """The losses of the run that have a formula, best first; of an unfinished search by their score in it."""
+        Columns: `name`, `kind`, `formula` (None of a hand-crafted loss), `untuned` and `tuned` (dictionaries: `learning_rate`,
+        `hyperparameters`, `search_eval`, `test_mean`, `test_ci95`, ...), and behind them how the formula is written.
+        """
+        return frame_of_records((self.summary or {}).get("comparison", []), COMPARISON)
+
+    def ranking(self) -> "pandas.DataFrame":
+        """The losses of the run that have a formula, best first; of an unfinished search by their score in it.
+
+        Columns: `rank`, from 1 as `loss` takes it, `formula`, `search_eval` (mean metric on fresh seeds), `search_score` (that of
+        the search), and behind them what else the run knows.
+        """
         with open_for_reading(self.path) as run:
-            return ranking(run)
+            ranked = ranking(run)
+        return frame_of_records([{**entry, "rank": rank} for rank, entry in enumerate(ranked, start=1)], RANKING)
 
     @property
     def space(self) -> Space:
@@ -122,28 +141,11 @@ class Results:
         """Writes the page of the run again, and returns where it is."""
         return write_report(self.path, self.space)
 
-    def frame(self, table: str = "candidates") -> Any:
-        """A table of the run as a pandas DataFrame.
-
-        Args:
-          table: `candidates`, `trainings`, `comparison` or `ranking`: a row for each record of the method of this name.
-
-        Raises:
-          UserError: for another table, and where pandas is not installed: the methods give the records without it.
-        """
-        tables = {one.__name__: one for one in (self.candidates, self.trainings, self.comparison, self.ranking)}
-        if table not in tables:
-            raise unknown("table", table, tables)
-        if importlib.util.find_spec("pandas") is None:
-            raise UserError(f"frame needs pandas, which is not installed: pip install pandas, or take results.{table}()")
-        import pandas
-
-        return pandas.DataFrame(tables[table]())
-
     def _repr_html_(self) -> str:
         """For notebooks."""
-        summary = self.summary
-        return results_html(self.path, summary, [] if summary else self.ranking())
+        with open_for_reading(self.path) as run:
+            summary = run.read_summary()
+            return results_html(self.path, summary, [] if summary else ranking(run))
 
     def __repr__(self) -> str:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"

@@ -43,7 +43,7 @@ from jaxloss.report.words import (
 )
 from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
-from jaxloss.runs.directory import Run, open_for_reading
+from jaxloss.runs.directory import Run, is_at_work, open_for_reading
 from jaxloss.runs.rows import WHOLE, CandidateRow
 from jaxloss.runs.shown import SHEET
 from jaxloss.runs.stored_config import flatten
@@ -96,6 +96,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
         content = {
             "summary": {**_UNKNOWN, **(summary or {})},
             "finished": summary is not None,
+            "at_work": is_at_work(run.path),
             "renewed": renewed if summary is None else None,
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),

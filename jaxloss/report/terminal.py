@@ -19,7 +19,7 @@ from jaxloss.report.table import judged_in_words
 from jaxloss.report.timing import Look, Pace, look_at
 from jaxloss.report.words import big_number, duration, score
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
-from jaxloss.runs.directory import Run
+from jaxloss.runs.directory import Run, is_at_work
 from jaxloss.runs.rows import WHOLE
 from jaxloss.spaces.titles import loss_name
 
@@ -28,7 +28,12 @@ _MOST_LEADERS = 8
 # Spaces and lines between and around the four columns of the leaders.
 _LEADERS_BORDERS = 12
 _MOST_SPARKS, _MOST_BAR = 60, 30
-_MODES = {"search": "loss search", "compare": "comparison of losses", "train": "training with one loss"}
+_MODES = {
+    "search": "loss search",
+    "compare": "comparison of losses",
+    "train": "training with one loss",
+    "lockstep": "loss learned while training",
+}
 
 
 def frame(run: Run, pace: Pace, now: float, console: Console) -> RenderableType:
@@ -44,6 +49,8 @@ def frame(run: Run, pace: Pace, now: float, console: Console) -> RenderableType:
     summary, (searches, controls) = run.read_summary(), searches_of(run)
     parts: list[RenderableType] = [Rule(f"{run.path.absolute().name}: {_MODES.get(run.config.get('mode'), 'run')}", align="left")]
     parts.append(Text(_how_far(look_at(run), pace, now, summary is not None)))
+    if summary is None and not is_at_work(run.path):
+        parts.append(Text("stopped: no process is at work on it; the command of the run goes on", style="bold"))
     if summary is not None:
         parts += [Text(_plain(text) if plain else text) for text in judged_in_words(summary)]
     candidates = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}

@@ -32,7 +32,7 @@ from jaxloss.runs.files import (
     has_summary,
     read_json,
 )
-from jaxloss.runs.lock import Lock, LockHeldError
+from jaxloss.runs.lock import Lock, LockHeldError, holder_of
 from jaxloss.runs.metrics import MetricWriter, read_metrics
 from jaxloss.runs.stored_config import changes, flatten, is_of_another, store_config, stored_config
 
@@ -71,6 +71,11 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_at_work(path: Path) -> bool:
+    """Whether a process writes the run in `path` now, as far as this machine can tell."""
+    return holder_of(path / LOCK_FILE) is not None
 
 
 def open_for_reading(path: str | Path) -> Run:

@@ -20,6 +20,28 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
+def holder_of(path: Path) -> str | None:
+    """Who has the lock on a file, in words; None where nobody has it. The file is only read, and not made where it is not."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder(descriptor)
+    except OSError:
+        return None  # a file system without locks, of which the run itself will speak
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _holder(descriptor: int) -> str:
+    holder = os.read(descriptor, 400).decode(errors="replace").strip()
+    return f"process {holder}" if holder else "another process"
+
+
 class LockHeldError(Exception):
     """Another process (or another open run of this process) has the lock; the message names it."""
 
@@ -40,9 +62,9 @@ class Lock:
             os.ftruncate(self._descriptor, 0)
             os.write(self._descriptor, f"{os.getpid()} on {socket.gethostname()}\n".encode())
         except BlockingIOError:
-            holder = os.read(self._descriptor, 400).decode(errors="replace").strip()
+            holder = _holder(self._descriptor)
             os.close(self._descriptor)
-            raise LockHeldError(f"process {holder}" if holder else "another process") from None
+            raise LockHeldError(holder) from None
         except BaseException:
             os.close(self._descriptor)
             raise

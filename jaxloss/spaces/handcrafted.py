@@ -31,6 +31,7 @@ class HandcraftedFamily:
       inputs: names of the arrays that it reads.
       branch: whose arrays; empty where a task makes one branch alone.
       looks_across: whether what a sample's loss is depends on the others of the batch, those on other devices too.
+      one_hot: whether it is defined for a one-hot target alone: of another, its `p_y` is the probability of no label.
       of_softmax: whether it takes predictions for a distribution over the classes: what is not pushed up goes down.
       title: as people write it; empty for the words of its name.
     """
@@ -43,6 +44,7 @@ class HandcraftedFamily:
     branch: str = ""
     looks_across: bool = False
     of_softmax: bool = False
+    one_hot: bool = False
     title: str = ""
 
     def __hash__(self) -> int:
@@ -154,8 +156,10 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Szegedy et al., CVPR 2016",
             of_softmax=True,
         ),
-        HandcraftedFamily("focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017", of_softmax=True),
-        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017", title="MAE", of_softmax=True),
+        HandcraftedFamily(
+            "focal", focal, {"gamma": TuningRange(0.25, 5.0, 2.0)}, "Lin et al., ICCV 2017", of_softmax=True, one_hot=True
+        ),
+        HandcraftedFamily("mae", mean_absolute_error, {}, "Ghosh et al., AAAI 2017", title="MAE", of_softmax=True, one_hot=True),
         HandcraftedFamily(
             "gce",
             generalised_cross_entropy,
@@ -163,6 +167,7 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Zhang and Sabuncu, NeurIPS 2018",
             title="GCE",
             of_softmax=True,
+            one_hot=True,
         ),
         HandcraftedFamily(
             "sce",
@@ -171,6 +176,7 @@ CLASSIFICATION_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Wang et al., ICCV 2019 (A = -4)",
             title="SCE",
             of_softmax=True,
+            one_hot=True,
         ),
     )
 }

@@ -59,6 +59,7 @@ ROBUST_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Ma et al., ICML 2020 (active and passive, A = -4)",
             title="NCE+RCE",
             of_softmax=True,
+            one_hot=True,
         ),
         HandcraftedFamily(
             "jensen_shannon",
@@ -67,6 +68,7 @@ ROBUST_FAMILIES: Mapping[str, HandcraftedFamily] = {
             "Englesson and Azizpour, NeurIPS 2021 (without augmented views)",
             title="Jensen-Shannon",
             of_softmax=True,
+            one_hot=True,
         ),
         HandcraftedFamily(
             "cores",

@@ -62,7 +62,8 @@ def _text(family: HandcraftedFamily, values: Mapping[str, float]) -> str:
     """Name, numbers, what it computes as far as its function says it in one line, and where it comes from."""
     numbers = ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
     words = (inspect.getdoc(family.values) or "").partition("\n\n")[0].replace("\n", " ").replace("`", "").rstrip(".")
-    return f"{family.name}{f' with {numbers}' if numbers else ''}: {words} ({family.source})"
+    one_hot = ", of a one-hot target alone" if family.one_hot else ""
+    return f"{family.name}{f' with {numbers}' if numbers else ''}: {words} ({family.source}){one_hot}"
 
 
 def _module(families: Mapping[str, HandcraftedFamily], values: Mapping[str, Mapping[str, float]], docstring: str) -> str:
@@ -78,5 +79,5 @@ def _module(families: Mapping[str, HandcraftedFamily], values: Mapping[str, Mapp
         call = ", ".join([f"Inputs({{{arrays}}}, mask)", *given])
         functions.append((branch, family.inputs, [f"values = {family.values.__name__}({call})"]))
     numbers = "\n# Hyper-parameters of the loss.\n" + "\n".join(constants) + "\n" if constants else ""
-    head = 'import collections\n\nInputs = collections.namedtuple("Inputs", "arrays mask")\n'
+    head = 'Inputs = collections.namedtuple("Inputs", "arrays mask")\n'
     return assemble(docstring, f"{head}{numbers}\n\n{sources}\n{functions_around(functions)}", ())

@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxloss.spaces.base import Space
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH
+from jaxloss.study.judged import against_best_rival
 
 
 def provenance(
@@ -75,11 +76,12 @@ def _on_test(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
     # A loss that a run only trains with is as it was given.
     words = "On the test split" if tuned.get("search_eval", 0) is None else "On the test split, tuned"
     lines = [f"{words}: {tuned['test_mean']:.4f}, 95% interval {low:.4f} to {high:.4f}."]
-    rival = (summary.get("headline") or {}).get("best_rival")
-    if rival and rival["first"] == row["name"]:
+    if rival := against_best_rival(summary, row["name"]):
         low, high = rival["ci95"]
         difference = f"{rival['mean']:+.4f}, interval {low:+.4f} to {high:+.4f}"
-        lines.append(f"It {rival['verdict']} the best tuned rival, {rival['second']}: {difference}.")
+        is_best, verdict = "is the best tuned rival of what was found, and ", rival["verdict"]
+        beside = f"{is_best}{verdict} the next one" if rival["is_best_rival"] else f"{verdict} the best tuned rival"
+        lines.append(f"It {beside}, {rival['second']}: {difference}.")
     return lines
 
 

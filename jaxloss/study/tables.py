@@ -7,6 +7,7 @@ from typing import Any
 from jaxloss.runs.rows import TrainingRow
 from jaxloss.study.comparison import TestResult, paired_difference
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
+from jaxloss.study.statistics import Interval
 
 
 def result_row(untuned: TestResult, tuned: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
@@ -70,24 +71,25 @@ def best_first(results: Sequence[TestResult]) -> list[TestResult]:
 
 def difference_rows(first: TestResult, others: Sequence[TestResult], margin: float) -> list[dict[str, Any]]:
     """How one tuned loss stands against each of the others, paired over divisions and seeds."""
-    rows = []
-    for other in others:
-        interval = paired_difference(first, other)
-        if interval.low > 0:
-            verdict = "leads"
-        elif interval.high < 0:
-            verdict = "is behind"
-        else:
-            verdict = "ties"
-        rows.append(
-            {
-                "first": first.contender.label,
-                "second": other.contender.label,
-                "mean": interval.mean,
-                "ci95": [interval.low, interval.high],
-                "pairs": interval.count,
-                "verdict": verdict,
-                "not_behind": interval.low > -margin,
-            }
-        )
-    return rows
+    return [
+        difference_row(first.contender.label, other.contender.label, paired_difference(first, other), margin) for other in others
+    ]
+
+
+def difference_row(first: str, second: str, interval: Interval, margin: float) -> dict[str, Any]:
+    """How one loss stands against another, from the interval of what it has over it; both by their names."""
+    if interval.low > 0:
+        verdict = "leads"
+    elif interval.high < 0:
+        verdict = "is behind"
+    else:
+        verdict = "ties"
+    return {
+        "first": first,
+        "second": second,
+        "mean": interval.mean,
+        "ci95": [interval.low, interval.high],
+        "pairs": interval.count,
+        "verdict": verdict,
+        "not_behind": interval.low > -margin,
+    }

@@ -8,7 +8,8 @@ from typing import Any
 
 from jaxloss.api.results import open_run
 from jaxloss.core.errors import UserError
-from jaxloss.report.headline import BEST_RIVAL, headline_of
+from jaxloss.study.judged import against_best_rival, best_row
+from jaxloss.study.settings import LOCKSTEP
 from jaxloss.sweeps.points import Point
 
 FINISHED, UNFINISHED, NOT_BEGUN = "finished", "unfinished", "not begun"
@@ -24,7 +25,7 @@ class Row:
       state: `finished`, `unfinished` or `not begun`.
       task: of the run.
       metric: that it maximises.
-      formula: of its loss, the first of its comparison; None for a hand-crafted one.
+      formula: of its loss: what it found, or of a comparison the best on search_eval; None for a hand-crafted one.
       loss: for people: the simplified formula, or a name.
       key: the same for formulas that are the same loss, None for a hand-crafted one.
       test_mean: of the loss, tuned.
@@ -65,7 +66,7 @@ def row_of(point: Point, workdir: Path) -> Row:
     first = _first(summary)
     if first is None:
         return Row(point.name, point.overrides, FINISHED, summary["task"], summary["metric"])
-    rival = headline_of(summary)[BEST_RIVAL]
+    rival = against_best_rival(summary, first["name"])
     formula = first["formula"]
     space = results.space
     return Row(
@@ -88,10 +89,12 @@ def row_of(point: Point, workdir: Path) -> Row:
 
 
 def _first(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The line of the comparison that the run is judged by: what a search found, else the first."""
+    """The line of the comparison that the run is judged by: what it found, else the best on search_eval, never on the test."""
     rows, best = summary.get("comparison", []), summary.get("best")
     named = [row for row in rows if best and row["name"] == best["name"]]
-    return next(iter([*named, *rows]), None)
+    # Of losses that were learned while networks trained, the first is what the run found.
+    found = rows[:1] if summary.get("mode") == LOCKSTEP else []
+    return next(iter([*named, *found]), best_row(rows))
 
 
 def found_often(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

@@ -1,6 +1,7 @@
 """Carries out the runs of a sweep, each a process of its own, some side by side."""
 
 import ctypes
+import functools
 import os
 import signal
 import subprocess
@@ -10,11 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from jaxloss.runs.files import LOCK_FILE
+from jaxloss.runs.lock import holder_of
 from jaxloss.sweeps.points import Point
 
 _MEMORY = "XLA_PYTHON_CLIENT_MEM_FRACTION"
 _LOOK_EVERY = 0.2
 _SIGNAL_OF_DEAD_PARENT = 1
+# A run whose sweep was killed stops at the end of what it computes, such as a compilation.
+_LONGEST_WAIT = 60.0
 
 
 class Process(Protocol):
@@ -44,7 +49,8 @@ def work(
 ) -> dict[str, str]:
     """Runs all points. What a run prints stands in `NAME.log` beside its directory.
 
-    A Ctrl-C stops the runs as it would stop each of them, and all go on with the same command.
+    A Ctrl-C stops the runs as it would stop each of them, and all go on with the same command. Runs of a sweep that was killed a
+    moment ago are waited for, as long as they need to stop, a minute in all.
 
     Args:
       points: to be run, in this order.
@@ -63,10 +69,12 @@ def work(
     waiting = list(points)
     total, seconds, failed = len(waiting), [], {}
     running: list[tuple[Point, Process, float]] = []
+    until = time.monotonic() + _LONGEST_WAIT
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 point = waiting.pop(0)
+                _wait_for_holder(point, workdir, until, message)
                 running.append((point, start(command(point), workdir / f"{point.name}.log"), time.monotonic()))
                 message(f"{point.name}: begins")
             time.sleep(_LOOK_EVERY)
@@ -93,6 +101,16 @@ def work(
     return failed
 
 
+def _wait_for_holder(point: Point, workdir: Path, until: float, message: Callable[[str], None]) -> None:
+    """Waits until no process has the run of a point; one that has it after all is named by the run itself."""
+    said = False
+    while (holder := holder_of(workdir / point.name / LOCK_FILE)) and time.monotonic() < until:
+        if not said:
+            message(f"{point.name}: {holder} is still at work on it; waiting for its end, a minute at the most")
+            said = True
+        time.sleep(_LOOK_EVERY)
+
+
 def here(parallel: int) -> Start:
     """Starts runs on this machine, so many at a time."""
     environment: Mapping[str, str] = os.environ
@@ -112,13 +130,15 @@ def start_process(command: Sequence[str], log: Path, environment: Mapping[str, s
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
-            preexec_fn=_stop_with_parent if sys.platform == "linux" else None,
+            preexec_fn=functools.partial(_stop_with_parent, os.getpid()) if sys.platform == "linux" else None,
         )
 
 
-def _stop_with_parent() -> None:
+def _stop_with_parent(parent: int) -> None:
     """A sweep that is killed must not leave runs behind, which would hold their directories."""
     ctypes.CDLL(None).prctl(_SIGNAL_OF_DEAD_PARENT, signal.SIGINT)
+    if os.getppid() != parent:
+        os._exit(1)  # it was killed before it could be heard of
 
 
 def _last_line(log: Path) -> str:

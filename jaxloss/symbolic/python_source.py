@@ -1,4 +1,4 @@
-"""A loss as a Python file that stands alone: it imports JAX and nothing else.
+"""A loss as a Python file that stands alone: it imports JAX, and nothing else that has to be installed.
 
 The code is written from the graph, node by node, never from a simplified form: what was found and what is trained with it later
 must agree on the border too, where softmax yields exactly 0 or 1. The simplified form stands in the docstring.
@@ -88,12 +88,13 @@ def helpers_of(formulas: Collection[Formula]) -> list[str]:
 def assemble(docstring: str, body: str, helpers: Iterable[str]) -> str:
     """A module from its docstring, its functions and the helpers that they call, with the imports that they need."""
     body = "\n".join([body, *helpers])
-    imports = "import jax.numpy as jnp\n"
-    # Some functions are not in jax.numpy: stop_gradient, softmax, erf.
-    if "jax.scipy." in body:
-        imports = "import jax.scipy.special\n" + imports
+    # In the order of tools that sort imports. Some functions are not in jax.numpy: stop_gradient, softmax, erf.
+    imports = "import collections\n\n" if "collections." in body else ""
     if "jax.lax." in body or "jax.nn." in body or "jax.scipy." in body:
-        imports = "import jax\n" + imports
+        imports += "import jax\n"
+    imports += "import jax.numpy as jnp\n"
+    if "jax.scipy." in body:
+        imports += "import jax.scipy.special\n"
     docstring = docstring.strip().replace("\\", "\\\\").replace('"""', r"\"\"\"").removesuffix('"')
     return f'"""{docstring}' + ("\n" if "\n" in docstring else "") + f'"""\n\n{imports}\n{body}'
 

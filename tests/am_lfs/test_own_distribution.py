@@ -24,7 +24,7 @@ def test_it_is_searched_like_any_other(tmp_path):
     overrides += ["space.name=examples.own_distribution:learned_polynomials", "comparison.handcrafted=()"]
     assert launch.main(arguments_of(tmp_path / "run", *overrides)) == 0
     results = jaxloss.open_run(tmp_path / "run")
-    assert [row["name"] for row in results.comparison()] == ["learned in lock-step"]
+    assert results.comparison()["name"].tolist() == ["learned in lock-step"]
     assert results.summary["lockstep"]["schedule"] is None
     page = (tmp_path / "run/report.html").read_text()
     assert "weights of the distribution by round" in page

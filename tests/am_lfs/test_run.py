@@ -58,7 +58,7 @@ def test_everything_is_compared_on_the_same_divisions_and_seeds(finished):
 
 
 def test_the_test_split_is_opened_when_all_is_learned(finished):
-    rows = jaxloss.open_run(finished).trainings()
+    rows = jaxloss.open_run(finished).trainings().to_dict("records")
     first = next(index for index, row in enumerate(rows) if row["evaluated_on"] == TEST)
     assert {row["evaluated_on"] for row in rows[first:]} == {TEST}
     searches = [row for row in rows if row["stage"].startswith("lockstep")]

@@ -1,5 +1,6 @@
 """A run on the terminal while another process writes it."""
 
+import contextlib
 import io
 import math
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from jaxloss.config import default_config
 from jaxloss.report import __main__ as command
+from jaxloss.report.page import write_report
 from jaxloss.report.terminal import BLOCKS, frame, sparkline
 from jaxloss.report.timing import Look, Pace, look_at, planned_trainings
 from jaxloss.runs import RunDirectory
@@ -59,6 +61,16 @@ class TestFrame:
     def test_of_a_run_that_has_done_nothing(self, tmp_path):
         with RunDirectory.open(tmp_path / "run", CONFIG):
             assert "nothing is trained yet" in shown(tmp_path / "run")
+
+    def test_it_and_the_page_say_whether_a_process_is_at_work(self, tmp_path):
+        path = make_run(tmp_path / "run", finished=False)
+        for is_left in (True, False):
+            with contextlib.nullcontext() if is_left else RunDirectory.open(path, CONFIG):
+                text, page = shown(path, 60), write_report(path).read_text()
+            assert ("stopped: no process is at work on it" in text) == is_left
+            assert ("No process was at work on it" in page) == is_left
+        finished = make_run(tmp_path / "finished")
+        assert "at work" not in shown(finished) + write_report(finished).read_text()
 
     @pytest.mark.parametrize("mode", ["compare", "train"])
     def test_of_other_modes(self, tmp_path, mode):

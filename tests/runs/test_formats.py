@@ -114,7 +114,7 @@ def test_the_next_commit_keeps_them_and_is_of_today(tmp_path, number):
 @pytest.mark.parametrize("number", READ)
 def test_its_run_has_its_results_and_its_best_loss(tmp_path, number):
     results = jaxloss.open_run(unpacked(number, tmp_path))
-    assert results.ranking() == results.summary["ranking"]
+    assert results.ranking()["formula"].tolist() == [entry["formula"] for entry in results.summary["ranking"]]
     assert len(results.candidates()) == 6
     prediction, target = np.full((2, 3), 0.3, np.float32), np.eye(3, dtype=np.float32)[:2]
     assert np.isfinite(results.best(prediction, target))

@@ -93,13 +93,14 @@ def test_a_sweep_goes_on_after_it_was_stopped_and_its_losses_meet_all_tasks(tmp_
     stopped = start(tmp_path, "--parallel=2")
     archive = tmp_path / "seed=0,learning_rate=0.03" / "archive.sqlite"
     while not archive.exists():
+        assert stopped.poll() is None, stopped.stderr.read()
         time.sleep(0.1)
     stopped.send_signal(how)
     _, error = stopped.communicate()
     if how == signal.SIGINT:
         assert stopped.returncode == 130
         assert error.splitlines()[-1].startswith("stopped; everything done is saved. To go on: python -m jaxloss.sweep")
-    time.sleep(5)  # runs whose sweep was killed stop by themselves
+    # At once: runs whose sweep was killed stop by themselves, and are waited for.
     done = start(tmp_path, "--parallel=2", "--transfer")
     output, error = done.communicate()
     assert done.returncode == 0, error

@@ -1,5 +1,7 @@
 """Hand-crafted losses as code: the module for JAX is the loss that trainings use, and other frameworks have its values."""
 
+import subprocess
+import sys
 import types
 
 import jax
@@ -98,3 +100,18 @@ def test_what_cannot_be_written_says_why():
 
 def test_a_loss_by_name_is_written_for_a_framework():
     assert "Q = 0.3" in jaxloss.loss("gce", q=0.3).python("torch")
+
+
+def test_imports_stand_in_the_order_that_tools_give_them(tmp_path):
+    """Those of the standard library first; a formula with the error function needs `jax.scipy`."""
+    losses = {
+        "gce": jaxloss.loss("gce"),
+        "formula": jaxloss.parse("Neg(Erf(logits))", "cse_autoloss", branches=("classification",)),
+    }
+    for name, one in losses.items():
+        for framework in ("jax", *DIALECTS):
+            (tmp_path / f"{name}_{framework}.py").write_text(one.python(framework))
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=I,E402", str(tmp_path)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    assert "\nimport collections\n\nimport jax\n" in losses["gce"].python()

@@ -17,6 +17,8 @@ Rule = Callable[..., str]
 _ALIASES = ("jnp", "jax")
 # Where imports will stand; no source has a zero byte.
 _IMPORTS = "\0"
+# Of the standard library, for any framework; they stand first.
+_STANDARD = ("collections", "math")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Dialect:
 
     Attributes:
       name: as `--format` has it.
-      imports: name -> the line that imports it; those that are used take the place of those of JAX.
+      imports: name -> the line that imports it, in order; those that are used take the place of those of JAX.
       calls: dotted name of a function, such as `jnp.exp` -> its rule.
       names: dotted name of what is not called, such as `jnp.inf` -> what stands for it.
       methods: name of an array's method -> its rule, the array first.
@@ -83,8 +85,12 @@ def translate(source: str, dialect: Dialect, *more: str) -> str:
     text = _Translator(source, dialect).module()
     text = "\n".join([text, *(helper for name, helper in dialect.helpers.items() if f"{name}(" in text)])
     text = "\n\n".join([text.rstrip("\n"), *more]) + "\n"
-    text = text.replace(_IMPORTS, "\n".join(line for name, line in dialect.imports.items() if _uses(text, name)), 1)
-    return re.sub(r"\n{4,}", "\n\n\n", text)
+    blocks = {name: f"import {name}" for name in _STANDARD}, dialect.imports
+    used = ["\n".join(line for name, line in block.items() if _uses(text, name)) for block in blocks]
+    text = text.replace(_IMPORTS, "\n\n".join(filter(None, used)), 1)
+    # Of statements that became nothing, empty lines are left: two are before a function, one behind the imports.
+    text = re.sub(r"\n{4,}", "\n\n\n", text)
+    return re.sub(r"^((?:import|from) .*\n)\n{2,}(?!def |class |@)", r"\1\n", text, flags=re.MULTILINE)
 
 
 def _uses(text: str, name: str) -> bool:
@@ -105,7 +111,7 @@ class _Translator:
 
     def _text(self, node: ast.AST) -> str:
         """The new text of one node."""
-        if isinstance(node, ast.Import) and all(alias.name.split(".")[0] == "jax" for alias in node.names):
+        if isinstance(node, ast.Import) and all(alias.name.split(".")[0] in ("jax", *_STANDARD) for alias in node.names):
             imports = "" if self._has_imports else _IMPORTS
             self._has_imports = True
             return imports

@@ -45,7 +45,7 @@ class Loss(keras.losses.Loss):
 
 KERAS = Dialect(
     name="keras",
-    imports={"math": "import math\n", "keras": "import keras", "np": "import numpy as np", "ops": "from keras import ops"},
+    imports={"keras": "import keras", "np": "import numpy as np", "ops": "from keras import ops"},
     calls={
         **{f"jnp.{name}": renamed(f"ops.{name}") for name in _SAME},
         "jnp.asarray": _cast,

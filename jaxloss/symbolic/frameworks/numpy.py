@@ -48,7 +48,7 @@ def _check(cases):
 
 NUMPY = Dialect(
     name="numpy",
-    imports={"math": "import math\n", "np": "import numpy as np"},
+    imports={"np": "import numpy as np"},
     calls={
         **{f"jnp.{name}": renamed(f"np.{name}") for name in _SAME},
         "jax.nn.softmax": renamed("_softmax"),

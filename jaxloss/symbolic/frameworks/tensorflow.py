@@ -62,7 +62,7 @@ def _check(cases):
 
 TENSORFLOW = Dialect(
     name="tensorflow",
-    imports={"math": "import math\n", "np": "import numpy as np", "tf": "import tensorflow as tf"},
+    imports={"np": "import numpy as np", "tf": "import tensorflow as tf"},
     calls={
         **{f"jnp.{name}": renamed(f"tf.{name}") for name in _SAME},
         **{f"jnp.{name}": renamed(f"tf.math.{name}") for name in _OF_MATH},
