@@ -78,4 +78,4 @@ def test_a_comparison_names_what_does_nothing(tmp_path):
     )
     row = jaxloss.run(config, tmp_path / "run").comparison().iloc[0]
     assert (row["formula"], row["minimal"]["formula"]) == (given, READS_THE_BATCH)
-    assert "without terms that do nothing here" in (tmp_path / "run" / "report.html").read_text()
+    assert "as it was found, with terms that do nothing here" in (tmp_path / "run" / "report.html").read_text()

@@ -131,7 +131,7 @@ class TestSearchPage:
         assert text.count("3 formulas that the search found are this loss") == 1
         assert says in text
         # In the headline, and in the list of the best losses.
-        assert text.count("without terms that do nothing here") == 2
+        assert text.count("as it was found, with terms that do nothing here") == 2
         assert page.count('aria-label="Neg(target)"') == 2
 
     def test_every_reason_that_occurred_is_explained(self, pages):
