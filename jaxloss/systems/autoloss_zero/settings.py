@@ -46,7 +46,7 @@ def _check_names(key: str, names: tuple[str, ...]) -> None:
 
 GONE = {
     "factor_probability": "numbers of a formula are tuned, see tuned_factors; a mutation of them did harm",
-    "crossover_probability": "children of two parents were no better over ten searches; sums with random terms are: term_probability",
+    "crossover_probability": "children of two parents were no better; sums with random terms are, see term_probability",
 }
 
 
