@@ -90,7 +90,8 @@ def test_the_schedule_is_code_that_runs(finished):
 def test_the_page_shows_what_was_learned(finished):
     page = (finished / "report.html").read_text()
     for words in ("Learned while the network trained", "Mean and best reward by round", "a_tau of the distribution by round",
-                  "after round 3", "CosFace, m = 0.35, for reference", "Every search"):  # fmt: skip
+                  "after round 3", "The losses that the network was trained with", "in round 2",
+                  "CosFace, m = 0.35, for reference", "Every search"):  # fmt: skip
         assert words in page
 
 
