@@ -8,7 +8,6 @@ _STARTS = {"search.seeds_per_candidate": "3"}
 _DIVISIONS = {**_STARTS, "search.divisions_per_candidate": "3"}
 _CALIBRATION = {"search.calibration_trainings": "30"}
 _RACE = {"search.seeds_per_candidate": "9", "search.racing_first": "1", "search.divisions_per_candidate": "3"}
-_CROSSOVER = {"space.autoloss_zero.crossover_probability": "0.5"}
 _RANDOM = {"search.name": "random_search"}
 _PREDICTED = {"search.surrogate.candidates": "16", "search.generation_size": "2"}
 _TRAINED = {"search.evolution.equivalents_breed": "false"}
@@ -28,7 +27,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "strong": _STRONG,
     # Three times as many trainings as the others, but for those of the calibration, which is done once.
     "strong_restarted": {**_STRONG, "search.restarts": "3"},
-    "strong_crossed": {**_STRONG, "space.autoloss_zero.crossover_probability": "0.3"},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},
@@ -38,7 +36,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "predicted": {**_DIVISIONS, **_CALIBRATION, **_PREDICTED, **_TRAINED},
     "random_predicted": {**_RANDOM, **_DIVISIONS, **_CALIBRATION, **_PREDICTED},
     "raced": {**_RACE, **_CALIBRATION},
-    "raced_crossed": {**_RACE, **_CALIBRATION, **_CROSSOVER},
     "random_raced": {**_RANDOM, **_RACE, **_CALIBRATION},
     "random_scored": {**_RANDOM, **_DIVISIONS, **_CALIBRATION},
     # So long that it takes the processor as long as `strong` does.

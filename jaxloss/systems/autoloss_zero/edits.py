@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxloss.graphs.graph import Graph, Node
-from jaxloss.graphs.trees import Tree, Vocabulary, crossed, delete, from_graph, insert, mutated, random_tree, replace, to_graph
+from jaxloss.graphs.trees import Tree, Vocabulary, delete, from_graph, insert, mutated, random_tree, replace, to_graph
 
 MUTATIONS = (insert, delete, replace)
 
@@ -20,10 +20,3 @@ def with_term(generator: np.random.Generator, vocabulary: Vocabulary, graph: Gra
     """
     term = from_graph(random_tree(generator, vocabulary, int(generator.integers(1, depth + 1))))
     return to_graph(Tree(Node("Add"), [from_graph(graph), term]))
-
-
-def joined(generator: np.random.Generator, first: Graph, second: Graph) -> Graph:
-    """A child of two trees, which the paper does not have: their sum, or the first with a part of the second, equally likely."""
-    if generator.random() < 0.5:
-        return to_graph(Tree(Node("Add"), [from_graph(first), from_graph(second)]))
-    return crossed(generator, first, second)

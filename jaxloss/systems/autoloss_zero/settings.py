@@ -44,7 +44,10 @@ def _check_names(key: str, names: tuple[str, ...]) -> None:
             raise UserError(f"config key {key} takes words of small letters, such as prior, not '{name}'")
 
 
-GONE = {"factor_probability": "numbers of a formula are tuned, see tuned_factors; a mutation of them did harm"}
+GONE = {
+    "factor_probability": "numbers of a formula are tuned, see tuned_factors; a mutation of them did harm",
+    "crossover_probability": "children of two parents were no better over ten searches; sums with random terms are: term_probability",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,16 +92,9 @@ class AutoLossZeroSettings(Settings, section="space.autoloss_zero", gone=GONE):
     reinitialise_probability: float = setting(
         0.5, "Of a fresh random tree, where the parent is not copied", low=0.0, high=1.0, acts_when=EVOLVED
     )
-    crossover_probability: float = setting(
-        0.0,
-        "Of the sum of two parents, or of one with a part of the other, where neither happens; the paper has none",
-        low=0.0,
-        high=1.0,
-        acts_when=EVOLVED,
-    )
     term_probability: float = setting(
         0.0,
-        "Of the sum of the parent and a random tree, where there is no copy, fresh tree or crossover; the paper has none",
+        "Of the sum of the parent and a random tree, where there is no copy and no fresh tree; the paper has none",
         low=0.0,
         high=1.0,
         acts_when=EVOLVED,

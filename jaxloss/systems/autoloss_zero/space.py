@@ -22,7 +22,7 @@ from jaxloss.systems.autoloss_zero.known import known_losses
 from jaxloss.systems.autoloss_zero.operators import AUTOLOSS_ZERO
 from jaxloss.systems.autoloss_zero.settings import PREDICTION, TARGET, AutoLossZeroSettings
 
-COPY, REINITIALISE, CROSSOVER, TERM, MUTATION = "copy", "reinitialise", "crossover", "term", "mutation"
+COPY, REINITIALISE, TERM, MUTATION = "copy", "reinitialise", "term", "mutation"
 
 REQUIRED = (frozenset({PREDICTION}), frozenset({TARGET}))
 
@@ -53,17 +53,12 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         )
 
     def offspring(generator: np.random.Generator, branch: Branch, parents: Sequence[Graph]) -> tuple[Graph, str]:
-        parent, *others = parents
+        (parent,) = parents
         vocabulary, layout = vocabularies[branch.name], layouts[branch.name]
         if generator.random() < settings.copy_probability:
             return parent, COPY
         if generator.random() < settings.reinitialise_probability:
             return sample(generator, branch), REINITIALISE
-        if others and generator.random() < settings.crossover_probability:
-            graph = edits.joined(generator, parent, others[0])
-            if fits(graph, layout):
-                return graph, CROSSOVER
-            # Two large parents: mutation makes a child that fits.
         if settings.term_probability and generator.random() < settings.term_probability:
             graph = edits.with_term(generator, vocabulary, parent, settings.initial_depth)
             if fits(graph, layout):
@@ -97,7 +92,6 @@ def autoloss_zero(settings: AutoLossZeroSettings | None = None) -> Space:
         ),
         sample=sample,
         offspring=offspring,
-        num_parents=2 if settings.crossover_probability else 1,
         # Of branches that read something else nothing is known.
         known_losses={
             name: _in_all_branches(settings, formula)
