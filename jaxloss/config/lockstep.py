@@ -2,12 +2,13 @@
 
 import ml_collections
 
+from jaxloss.config.schema import read
 from jaxloss.core.conditions import shown
 from jaxloss.core.errors import UserError
 from jaxloss.search.lockstep_settings import RIVAL
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.check_distribution import check_distribution
-from jaxloss.tasks.settings import LOSS_SCALES
+from jaxloss.tasks.settings import LOSS_SCALES, TrainingSettings
 
 
 def check_lockstep(config: ml_collections.ConfigDict, space: Space) -> None:
@@ -32,6 +33,14 @@ def check_lockstep(config: ml_collections.ConfigDict, space: Space) -> None:
     needing = [f"lockstep.{name}={shown(value)}" for name, value in others.items() if settings[name] == value]
     if needing and not config.comparison.handcrafted:
         raise UserError(f"{needing[0]} needs a hand-crafted loss: name it in comparison.handcrafted, or set another value")
+    if settings.longer:
+        try:
+            read(config, TrainingSettings).longer(settings.num_samples)
+        except UserError as error:
+            raise UserError(
+                f"lockstep.longer=True trains one network lockstep.num_samples ({settings.num_samples}) times as long, and "
+                f"{error}: set it to False, or lower lockstep.num_samples or training.num_epochs"
+            ) from error
     if config.training.loss_scale != LOSS_SCALES[0]:
         raise UserError(
             f"mode=lockstep trains every copy on with another loss: training.loss_scale={config.training.loss_scale} would keep "

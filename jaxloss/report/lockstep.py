@@ -13,8 +13,8 @@ from jaxloss.runs.directory import Run
 from jaxloss.runs.rounds import RUNS, LockstepState, Round
 from jaxloss.spaces.base import Space
 
-# Losses of one search that are drawn, from the first round to the last.
-_NUM_DRAWN = 5
+# Losses of one search that are drawn, from the first round to the last: centres, the first one before it, and winners.
+_NUM_CENTRES, _NUM_WINNERS = 5, 3
 
 
 def lockstep_section(run: Run, summary: Mapping[str, Any] | None, space: Space | None) -> dict[str, Any] | None:
@@ -49,21 +49,35 @@ def _state(run: Run, name: str) -> LockstepState | None:
     return None if stored is None else LockstepState.from_json(stored)
 
 
-def _drawn(rounds: Sequence[Round], space: Space | None) -> list[dict[str, Any]]:
-    """Centres of the distribution over the rounds, each with its panels."""
+def _drawn(rounds: Sequence[Round], space: Space | None) -> list[tuple[str, list[dict[str, Any]]]]:
+    """(heading, losses with their panels): centres of the distribution, and the losses that the network was trained with."""
     if space is None or space.drawing is None or space.distribution is None:
         return []
     distribution = space.distribution
-    places = sorted({round(place) for place in np.linspace(0, len(rounds) - 1, _NUM_DRAWN - 1)})
-    candidates = [distribution.centre(distribution.start()), *(space.parse(rounds[place].centre) for place in places)]
-    titles = ["before the first round", *(f"after round {rounds[place].number + 1}" for place in places)]
+    before = ("before the first round", distribution.centre(distribution.start()))
+    around = [(f"after round {one.number + 1}", space.parse(one.centre)) for one in _spread(rounds, _NUM_CENTRES - 1)]
+    # A round that left no copy has none.
+    won = [one for one in rounds if one.formula is not None]
+    winners = [(f"in round {one.number + 1}", space.parse(one.formula)) for one in _spread(won, _NUM_WINNERS)]
+    titled = [before, *around, *winners]
     with named_errors(f"draw of the drawing of the space {space.name}"):
-        _, panels = space.drawing.draw(space, candidates)
-    return [
+        _, panels = space.drawing.draw(space, [candidate for _, candidate in titled])
+    figures = [
         {"title": title, "panels": [_figure(f"round{index}", panel, title) for panel in of_one]}
-        for index, (title, of_one) in enumerate(zip(titles, panels, strict=True))
+        for index, ((title, _), of_one) in enumerate(zip(titled, panels, strict=True))
     ]
+    count = 1 + len(around)
+    groups = [("The loss in the centre, over time", figures[:count])]
+    return [*groups, ("The losses that the network was trained with", figures[count:])] if winners else groups
+
+
+def _spread(rounds: Sequence[Round], count: int) -> list[Round]:
+    """At most so many of them, from the first to the last."""
+    if not rounds:
+        return []
+    places = sorted({round(place) for place in np.linspace(0, len(rounds) - 1, count)})
+    return [rounds[place] for place in places]
 
 
 def _figure(name: str, panel, label: str) -> tuple[Markup, Markup]:
-    return panel_caption(panel), panel_figure(name, panel, f"the centre {label}")
+    return panel_caption(panel), panel_figure(name, panel, f"the loss {label}")

@@ -168,6 +168,9 @@ class LockstepLoop:
             )
             done = DoneTrial(trial, dataclasses.replace(outcome, end=None), seconds)
             copies.trainings.append(training_row(plan.name, text, text, {"proposal": first + index}, done, plan.seed))
+            # The last one's round is told with its rewards.
+            if index + 1 < len(trials):
+                self._step(index + 1, number + 1)
             if outcome.score is None:
                 continue
             copies.rewards[index] = outcome.score
@@ -237,6 +240,10 @@ class LockstepLoop:
             )
             return
         stopped = f", {done.stopped} met NaN" if done.stopped else ""
-        detail = f"rewards: mean {done.mean:.4f}, best {done.best:.4f}{stopped}"
-        ahead = -(-(self.num_steps - done.steps) // self.steps_per_round)
-        self.progress.step(self.plan.name, len(self.state.rounds), len(self.state.rounds) + ahead, detail)
+        self._step(0, done.number + 1, f"; rewards: mean {done.mean:.4f}, best {done.best:.4f}{stopped}")
+
+    def _step(self, copies: int, number: int, detail: str = "") -> None:
+        """So many copies are done beyond the rounds that are stored: a round of a large network takes long."""
+        rounds, each = len(self.state.rounds), self.plan.num_samples
+        total = rounds - (-(self.num_steps - self.state.steps) // self.steps_per_round)
+        self.progress.step(self.plan.name, rounds * each + copies, total * each, f"round {number} of {total}{detail}")

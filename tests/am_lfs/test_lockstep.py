@@ -33,16 +33,16 @@ TOLERANCE = 1e-4
 
 
 class Told:
-    """Keeps the lines that stay."""
+    """Keeps the lines that stay, and the steps."""
 
     def __init__(self):
-        self.lines = []
+        self.lines, self.steps = [], []
 
     def message(self, text):
         self.lines.append(text)
 
     def step(self, stage, done, total, detail=""):
-        pass
+        self.steps.append((done, total, detail))
 
 
 class Stopped(Exception):
@@ -155,17 +155,34 @@ def test_without_learning_the_distribution_stays(tmp_path, serial):
     assert loop.state.steps == 12
 
 
-def test_copies_that_meet_nan_leave_the_others_alone_and_never_win(tmp_path, serial):
-    """The others are scored as if these were not there, and so is what is learned from them."""
+def test_every_copy_is_told_of_and_each_round_with_its_rewards(tmp_path, serial):
+    told, again = Told(), Told()
+    loop, _ = searched(tmp_path / "whole", serial, progress=told)
+    assert [step[:2] for step in told.steps] == [(done, 15) for done in range(1, 16)]
+    first = loop.state.rounds[0]
+    rewards = f"round 1 of 3; rewards: mean {first.mean:.4f}, best {first.best:.4f}"
+    assert [step[2] for step in told.steps[3:6]] == ["round 1 of 3", rewards, "round 2 of 3"]
+    with pytest.raises(Stopped):
+        searched(tmp_path / "stopped", StopsAfter(serial, 7))
+    searched(tmp_path / "stopped", serial, progress=again)
+    assert again.steps == told.steps[5:]
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_copies_that_meet_nan_leave_the_others_alone_and_never_win(tmp_path, serial, side_by_side):
+    """The others are scored as if these were not there, and so is what is learned from them; in one step, too."""
+    execution = PopulationExecution(TASK, SETTINGS, 3, 1) if side_by_side else serial
     some = drawing(SPACE, lambda number, place, one: EXPLODING if place in (0, 3) else one)
-    loop, stored = searched(tmp_path / "some", serial, some)
-    plain, unharmed = searched(tmp_path / "none", serial)
+    loop, stored = searched(tmp_path / "some", execution, some)
+    plain, unharmed = searched(tmp_path / "none", execution)
     for row, other in zip(stored["candidates"][:5], unharmed["candidates"][:5], strict=True):
         assert row["score"] == (None if row["proposal"] in (0, 3) else other["score"])
     assert [one.stopped for one in loop.state.rounds] == [2, 2, 2]
     assert all(one.winner % 5 not in (0, 3) for one in loop.state.rounds)
     assert loop.state.steps == plain.state.steps == 12
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(loop.end.variables))
+    if side_by_side:
+        execution.close()
 
 
 def test_a_round_without_any_copy_left_is_drawn_again(tmp_path, serial):

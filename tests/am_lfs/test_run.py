@@ -90,7 +90,8 @@ def test_the_schedule_is_code_that_runs(finished):
 def test_the_page_shows_what_was_learned(finished):
     page = (finished / "report.html").read_text()
     for words in ("Learned while the network trained", "Mean and best reward by round", "a_tau of the distribution by round",
-                  "after round 3", "CosFace, m = 0.35, for reference", "Every search"):  # fmt: skip
+                  "after round 3", "The losses that the network was trained with", "in round 2",
+                  "CosFace, m = 0.35, for reference", "Every search"):  # fmt: skip
         assert words in page
 
 
@@ -145,6 +146,11 @@ def test_kill_9_in_the_middle_of_an_epoch_changes_nothing(tmp_path):
         (("space.am_lfs.branch=identity",), "has a branch 'identity', the task fast has ['classification']"),
         (("space.name=autoloss_zero",), "mode=lockstep needs a space with a distribution, and the space autoloss_zero has none"),
         (("comparison.handcrafted=()",), "lockstep.rate=rival needs a hand-crafted loss"),
+        (
+            ("lockstep.num_samples=64", "training.num_epochs=182.0"),
+            "lockstep.longer=True trains one network lockstep.num_samples (64) times as long, and config key training.num_epochs "
+            "must be at most 10000.0, not 11648.0: set it to False",
+        ),
         (("training.loss_scale=unit_gradient",), "mode=lockstep trains every copy on with another loss"),
         (("search.num_trainings=5",), "it is read with mode=search, and this run has mode=lockstep"),
         (("mode=search", "lockstep.num_samples=5"), "it is read with mode=lockstep, and this run has mode=search"),
