@@ -1,6 +1,8 @@
 """AM-LFS on digits at four rates of label noise, with all controls and one more rival than its config names.
 
-python -m jaxloss.sweep --config=experiments/am_lfs_classification/digits.py --workdir=DIR
+    python -m jaxloss.sweep --config=experiments/am_lfs_classification/digits.py --workdir=DIR
+
+Five searches, one for each seed, as in its config.
 """
 
 from configs import am_lfs_digits

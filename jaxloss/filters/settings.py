@@ -15,7 +15,7 @@ _RATES = {PROBABILITY: 0.001, LOGITS: 0.01}
 
 def _rate_of_the_variable(settings: "RejectionSettings", seed: int) -> float:
     del seed
-    return _RATES[settings.variable]
+    return settings.rate
 
 
 @dataclasses.dataclass(frozen=True)
