@@ -50,6 +50,29 @@ def test_where_it_learns_nothing_is_said_and_a_second_start_trains_nothing(tmp_p
         assert (row.seed, row.division) == (0, 0)
 
 
+@pytest.mark.parametrize("rate", [1e-9, 0.1])
+def test_one_loss_that_is_trained_alone_is_looked_at_as_well(tmp_path, capsys, rate):
+    """On the test split, by the first of its trainings: there are no others."""
+    assert run(tmp_path / "run", "mode=train", "loss=cross_entropy", f"training.learning_rate={rate}", "quiet=false") == 0
+    output = capsys.readouterr()
+    still = rate == 1e-9
+    assert ("nothing learns: with cross_entropy at rate 1e-09 the accuracy on test is" in output.err) == still
+    assert ("Nothing learned here" in output.out) == still
+    rows, summary = rows_of(tmp_path / "run")
+    assert not rows
+    assert summary["baseline_check"]["learns"] != still
+
+
+def test_what_an_untrained_network_is_best_in_tells_nothing(tmp_path, capsys):
+    """It is sure of nothing, and so perfectly calibrated; its accuracy tells."""
+    digits = ("mode=train", "loss=cross_entropy", "task.name=classification", "task.classification.source=digits")
+    assert run(tmp_path / "run", *digits, "task.classification.metric=ece", "quiet=false") == 0
+    assert "othing learn" not in "".join(capsys.readouterr())
+    _, summary = rows_of(tmp_path / "run")
+    assert summary["metric"] == "calibration"
+    assert summary["baseline_check"]["metric"] == "accuracy"
+
+
 class Killed(Exception):
     """In place of a kill."""
 

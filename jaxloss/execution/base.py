@@ -11,7 +11,7 @@ import jax
 from jaxloss.core.errors import UserError
 from jaxloss.core.family import LossFamily
 from jaxloss.core.types import Array, PyTree
-from jaxloss.tasks.base import TRAIN, Task, num_examples
+from jaxloss.tasks.base import SEARCH_EVAL, TRAIN, Task, num_examples
 from jaxloss.tasks.check import on_division
 from jaxloss.tasks.data.stream import resident_arrays
 from jaxloss.tasks.preparation import Preparation
@@ -87,8 +87,8 @@ class Execution(Protocol):
     def data(self, division: int) -> PyTree:
         """The data of one division, on the device; made once."""
 
-    def untrained_scores(self, seed: int, division: int) -> Mapping[str, float]:
-        """The scores of a fresh network on `search_eval`, by the functions that trainings are begun and scored with."""
+    def untrained_scores(self, seed: int, division: int, evaluate_on: str = SEARCH_EVAL) -> Mapping[str, float]:
+        """The scores of a fresh network on a split, by the functions that trainings are begun and scored with."""
 
     def handle_like(self, division: int) -> StateHandle:
         """The shapes of a handle to a training on this division, to load a stored one: `Checkpoints.load(name, like=...)`."""

@@ -75,13 +75,13 @@ class PopulationExecution(Resources):
                 done.update([next(results)])
             yield done.pop(index)
 
-    def untrained_scores(self, seed: int, division: int) -> dict[str, float]:
+    def untrained_scores(self, seed: int, division: int, evaluate_on: str = SEARCH_EVAL) -> dict[str, float]:
         """See `Execution.untrained_scores`; every lane is scored, as ever, and the first one looked at."""
         data = self.data(division)
         seeds = jnp.full((self.num_devices, self.lanes), seed, jnp.uint32)
         states = self._lane_preparation.begin(seeds, data[TRAIN])
         self._check_orders(states.orders, division)
-        (scores,) = self._lane_preparation.evaluate(states.variables, data[SEARCH_EVAL], [(0, 0)])
+        (scores,) = self._lane_preparation.evaluate(states.variables, data[evaluate_on], [(0, 0)])
         return {name: float(value) for name, value in scores.items()}
 
     @property

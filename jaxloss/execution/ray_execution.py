@@ -8,6 +8,7 @@ from jaxloss.execution.base import Execution, Trial
 from jaxloss.execution.choice import Parallelism
 from jaxloss.execution.worker import Recipe, sendable
 from jaxloss.execution.worker_pool import WorkerPool
+from jaxloss.tasks.base import SEARCH_EVAL
 from jaxloss.tasks.settings import TrainingSettings
 from jaxloss.tasks.state import Outcome, StateHandle
 
@@ -84,9 +85,9 @@ class RayExecution:
         """See `Execution.data`; on the device of this process."""
         return self._local.data(division)
 
-    def untrained_scores(self, seed: int, division: int) -> Mapping[str, float]:
+    def untrained_scores(self, seed: int, division: int, evaluate_on: str = SEARCH_EVAL) -> Mapping[str, float]:
         """See `Execution.untrained_scores`."""
-        return self._local.untrained_scores(seed, division)
+        return self._local.untrained_scores(seed, division, evaluate_on)
 
     def handle_like(self, division: int) -> StateHandle:
         """See `Execution.handle_like`."""

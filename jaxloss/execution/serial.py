@@ -49,12 +49,12 @@ class SerialExecution(Resources):
         """See `Execution`."""
         return self.workers
 
-    def untrained_scores(self, seed: int, division: int) -> dict[str, float]:
+    def untrained_scores(self, seed: int, division: int, evaluate_on: str = SEARCH_EVAL) -> dict[str, float]:
         """See `Execution.untrained_scores`."""
         data = self.data(division)
         state = self._fresh(seed, resident_arrays(data[TRAIN]))
         self._check_orders(state.orders, division)
-        scores = self._preparation.evaluation(state.variables, data[SEARCH_EVAL], True)
+        scores = self._preparation.evaluation(state.variables, data[evaluate_on], True)
         return {name: float(value) for name, value in scores.items()}
 
     def _fresh(self, seed: int, train: PyTree) -> TrainState:

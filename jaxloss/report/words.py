@@ -102,10 +102,11 @@ def baseline_in_words(summary: Mapping[str, Any]) -> str:
     check = summary.get("baseline_check")
     if check is None or check["learns"]:
         return ""
+    metric = check.get("metric") or summary["metric"]
     return (
-        f"Nothing learned here: with {loss_name(check['loss'])} at rate {number(check['learning_rate'])} the {summary['metric']} "
-        f"on search_eval is {score(check['trained'])}, and up to {score(check['untrained'])} without any training. "
-        "The tables below rank noise."
+        f"Nothing learned here: with {loss_name(check['loss'])} at rate {number(check['learning_rate'])} the {metric} "
+        f"on {check.get('evaluated_on', 'search_eval')} is {score(check['trained'])}, and up to {score(check['untrained'])} "
+        "without any training. The tables below rank noise."
     )
 
 

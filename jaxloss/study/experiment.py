@@ -30,7 +30,7 @@ from jaxloss.search.chooser import Chooser
 from jaxloss.search.loop import SearchLoop
 from jaxloss.search.restarts import budget_of
 from jaxloss.spaces.output_gradients import OutputGradients
-from jaxloss.study.baseline import NUM_UNTRAINED, Baseline, train_baseline
+from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
@@ -119,26 +119,23 @@ class Experiment:
         """
         if not self.run.archive.is_empty():
             return
-        check_untrained(self.task, self._untrained)
-
-    @functools.cached_property
-    def _untrained(self) -> Mapping[str, float]:
-        """Scores of the untrained network from which the first training of the search starts."""
-        return self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0])
-
-    def _untrained_score(self) -> float:
-        """The best of a few: by luck alone, one network may lie below those that a rate without sense has collapsed."""
-        division, first = self.config.comparison.divisions[0], self._untrained
-        others = (self.execution.untrained_scores(self.config.seed + index, division) for index in range(1, NUM_UNTRAINED))
-        return max(scores[self.task.metric] for scores in (first, *others))
+        # That from which the first training of the search starts.
+        check_untrained(self.task, self.execution.untrained_scores(self.config.seed, self.config.comparison.divisions[0]))
 
     def check_baseline(self) -> None:
         """Trains with the first of the losses that the config names, and warns where that is of no use."""
         if not self.plan.contenders:
             return
         point = self.plan.contenders[0].default(self.rate)
-        job = Job(self.plan.contenders[0], point, self.config.seed, self.config.comparison.divisions[0])
-        self.baseline = train_baseline(self.comparison.trainings, self.run.archive, job, self._untrained_score)
+        self._check(Job(self.plan.contenders[0], point, self.config.seed, self.config.comparison.divisions[0]))
+
+    def check_result(self, result: TestResult, stage: str) -> None:
+        """Warns where the first training of a loss that was tested in a stage was of no use."""
+        division, seed = next(iter(result.scores))
+        self._check(Job(result.contender, result.point, seed, division), stage, TEST)
+
+    def _check(self, job: Job, *where: str) -> None:
+        self.baseline = train_baseline(self.comparison.trainings, self.run.archive, self.task, job, *where)
         if not self.baseline.learns:
             self.progress.message(self.baseline.warning(self.task.metric))
 
@@ -160,7 +157,7 @@ class Experiment:
             return self.plan.budget
         budget = calibrated(self.plan.budget, self.config.search.calibration_trainings, self.plan.calibration, self.comparison)
         self.progress.message(
-            f"the search trains at the rate {budget.learning_rate:.3g}, which suits {self.plan.calibration.label}"
+            f"the search trains at the rate {budget.learning_rate:.3g}, the best one tried with {self.plan.calibration.label}"
         )
         return budget
 

@@ -69,6 +69,7 @@ def train_mode(experiment: Experiment) -> dict[str, Any]:
     (contender,) = experiment.plan.contenders
     point = contender.default(experiment.config.training.learning_rate)
     (result,) = experiment.comparison.test([contender], [point], [math.nan], TRAIN, show=True)
+    experiment.check_result(result, TRAIN)
     _show(experiment, TRAIN, result, [result])
     summary = train_summary(experiment, result, _kept_network_scores(experiment, contender, point))
     return {**summary, **diagnosed(experiment, result)}

@@ -35,10 +35,10 @@ class Trainings:
 
     def scores(self, stage: str, jobs: Sequence[Job], evaluate_on: str) -> list[float]:
         """Scores in the order of the jobs, trained where they are not stored; 0 for a training that was stopped by NaN."""
-        stored = [self._stored(stage, job, evaluate_on) for job in jobs]
+        stored = [self.stored(stage, job, evaluate_on) for job in jobs]
         missing = _different([job for job, row in zip(jobs, stored, strict=True) if row is None])
         self._train(stage, missing, evaluate_on, len(jobs))
-        rows = [row or self._stored(stage, job, evaluate_on) for row, job in zip(stored, jobs, strict=True)]
+        rows = [row or self.stored(stage, job, evaluate_on) for row, job in zip(stored, jobs, strict=True)]
         return [row.score if row.score is not None else 0.0 for row in rows]
 
     def _train(self, stage: str, jobs: Sequence[Job], evaluate_on: str, total: int) -> None:
@@ -51,7 +51,8 @@ class Trainings:
             self.archive.commit(trainings=[row], state=shown)
             self.progress.step(stage, number, total, f"{job.contender.label} {_shown(row.score)}")
 
-    def _stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
+    def stored(self, stage: str, job: Job, evaluate_on: str) -> TrainingRow | None:
+        """The row of a training; None where it is still to be done."""
         rate, hyperparameters = job.point.learning_rate, dict(job.point.hyperparameters)
         return self.archive.find_training(
             stage, job.contender.identity, hyperparameters, rate, job.seed, job.division, evaluate_on

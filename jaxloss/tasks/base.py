@@ -37,6 +37,8 @@ class Task:
       name: for reports, for example `digits 40% symmetric noise`.
       metric: name of the score in `[0, 1]` that the search maximises, for example `accuracy`.
       also_shown: names of further scores that tables show beside the metric; the higher, the better.
+      telling: name of the score that tells whether a network has learned anything, where the metric does not: an untrained
+        network may be perfectly calibrated. None: the metric does.
       parts: what the report shows part by part: title of a table -> name of a part, such as a class -> the score that is its
         value, NaN where the part has none. Empty for nothing.
       offers: branch name -> names of the arrays in the `LossInputs` that `forward` makes for it.
@@ -93,6 +95,7 @@ class Task:
     with_division: Callable[[int], "Task"]
     scores: Callable[[PyTree, PyTree], Mapping[str, Array]] | None = None
     also_shown: tuple[str, ...] = ()
+    telling: str | None = None
     parts: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     augment: Callable[[PyTree, Array], PyTree] | None = None
     auxiliary_losses: Mapping[str, Callable[[LossInputs, str | None], Array]] = dataclasses.field(default_factory=dict)

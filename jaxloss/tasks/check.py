@@ -224,7 +224,8 @@ def _check_scores(task: Task, variables: PyTree) -> None:
     if twice := sorted({*scores} & {*on_host}):
         raise UserError(f"scores and host_metrics of the task {task.name} both give '{twice[0]}': name one of them otherwise")
     of_parts = {name: "parts" for parts in task.parts.values() for name in parts.values()}
-    for name, key in {**of_parts, **dict.fromkeys(task.also_shown, "also_shown"), task.metric: "metric"}.items():
+    telling = {} if task.telling is None else {task.telling: "telling"}
+    for name, key in {**of_parts, **dict.fromkeys(task.also_shown, "also_shown"), **telling, task.metric: "metric"}.items():
         if name not in {**scores, **on_host}:
             near = did_you_mean(name, [*scores, *on_host])
             more = f", and host_metrics gives {', '.join(on_host)}" if on_host else ""

@@ -22,6 +22,7 @@ def check_task_fields(task: Task) -> None:
     """
     for name in ("name", "metric"):
         _expect(task, name, isinstance(getattr(task, name), str), "a text")
+    _expect(task, "telling", task.telling is None or isinstance(task.telling, str), "the name of a score or None")
     for name in ("also_shown", "independent_classes", "customary_losses"):
         _expect(task, name, _are_names(getattr(task, name)), "a tuple of names")
     for name in ("offers", "data", "ranges", "meanings", "details", "parts", *_OF_FUNCTIONS):

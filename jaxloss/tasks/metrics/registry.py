@@ -20,13 +20,15 @@ from jaxloss.tasks.metrics.probability import calibration, macro_auc, macro_aver
 Metric = Callable[[Array, Array], Array]
 
 ACCURACY = "accuracy"
+# An untrained network, which is sure of nothing, may have the best.
+CALIBRATION = "calibration"
 METRICS: Mapping[str, Metric] = {
     ACCURACY: accuracy,
     "mean_class_accuracy": mean_class_accuracy,
     "macro_f1": macro_f1,
     "macro_auc": macro_auc,
     "macro_average_precision": macro_average_precision,
-    "calibration": calibration,
+    CALIBRATION: calibration,
     "worst_class_accuracy": worst_class_accuracy,
 }
 # What they are called elsewhere.
@@ -36,8 +38,8 @@ ALIASES: Mapping[str, str] = {
     "auc": "macro_auc",
     "roc_auc": "macro_auc",
     "average_precision": "macro_average_precision",
-    "ece": "calibration",
-    "expected_calibration_error": "calibration",
+    "ece": CALIBRATION,
+    "expected_calibration_error": CALIBRATION,
 }
 # Computed beside whatever is asked for: every archive has them, and they cost next to nothing.
 ALWAYS = (ACCURACY, "mean_class_accuracy")
