@@ -16,6 +16,7 @@ from jaxloss.report.words import (
     control_in_words,
     difference,
     edge_in_words,
+    ended_in_words,
     half_width,
     hyperparameters,
     number,
@@ -164,6 +165,8 @@ def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Cons
             if words := stopped_in_words(row[kind]):
                 which = f", {kind}" if len(kinds) > 1 else ""
                 _line(console, f"{names[row['name']]}{which}: {words} or infinity, in the network or in its metric, and score 0")
+        if words := ended_in_words(row["tuned"]):
+            _line(console, f"{names[row['name']]}: {words} or infinity in all copies; their last good weights were tested")
 
 
 def _at_edges(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:

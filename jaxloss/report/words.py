@@ -71,6 +71,12 @@ def stopped_in_words(result: Mapping[str, Any]) -> str:
     return f"{stopped} of {len(result['scores'])} trainings met NaN" if stopped else ""
 
 
+def ended_in_words(result: Mapping[str, Any]) -> str:
+    """`2 of 5 searches ended early with NaN` where networks of a result have their last good weights; nothing otherwise."""
+    ended = result.get("ended_early", 0)
+    return f"{ended} of {len(result['scores'])} searches ended early with NaN" if ended else ""
+
+
 def verdict_in_words(row: Mapping[str, Any], margin: float) -> str:
     """What the interval of a difference allows to say."""
     if row["verdict"] == "leads":

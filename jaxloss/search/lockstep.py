@@ -126,6 +126,16 @@ class LockstepLoop:
                 raise UserError(f"{str(error).rstrip('.')}; {remedy}") from error
         return self._handle
 
+    @property
+    def kept(self) -> StateHandle | int:
+        """The last good weights, see `end`; the seed of those that the network began with where no copy ever came through."""
+        return self.plan.seed if self.state.checkpoint is None else self.end
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether too many rounds in a row left no copy, after `run`: the network has done a part of its training, or nothing."""
+        return self.state.steps < self.num_steps
+
     # --- one round -------------------------------------------------------------------------------------------------------------
 
     def _round(self) -> None:
@@ -141,9 +151,8 @@ class LockstepLoop:
     def _train(self, sampled: list[Candidate], number: int) -> _Copies:
         plan, space = self.plan, self.space
         steps = min(self.steps_per_round, self.num_steps - self.state.steps)
-        start = plan.seed if self.state.checkpoint is None else self.end
         trials = [
-            Trial(space, space.encode(one), plan.learning_rate, start, plan.division, SEARCH_EVAL, steps, keep_end=True)
+            Trial(space, space.encode(one), plan.learning_rate, self.kept, plan.division, SEARCH_EVAL, steps, keep_end=True)
             for one in sampled
         ]
         first, parent = number * plan.num_samples, self.state.rounds[-1].winner if self.state.rounds else None
@@ -234,9 +243,10 @@ class LockstepLoop:
     def _tell(self, done: Round) -> None:
         if done.best is None:
             last = self.state.failures == self.plan.most_failures
+            weights = f"the last good weights, after {done.steps} steps," if done.steps else "the weights that it began with"
             self.progress.message(
-                f"{self.plan.name}, round {done.number}: all {self.plan.num_samples} copies met NaN or infinity; the last good "
-                f"weights, after {done.steps} steps, are kept{' and the search ends with them' if last else ''}"
+                f"{self.plan.name}, round {done.number}: all {self.plan.num_samples} copies met NaN or infinity; {weights} "
+                f"are kept{' and the search ends with them' if last else ''}"
             )
             return
         stopped = f", {done.stopped} met NaN" if done.stopped else ""

@@ -15,7 +15,7 @@ from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND
 from jaxloss.study.experiment import TUNED, Experiment
 from jaxloss.study.lockstep_methods import LEARNED, LockstepMethods, on_test
-from jaxloss.study.lockstep_searches import LockstepSearches, last_reward
+from jaxloss.study.lockstep_searches import LockstepSearches, has_trained, last_reward
 from jaxloss.study.lockstep_summary import SCHEDULE, lockstep_summary, schedule_source
 from jaxloss.study.shown import baseline_of, store_pictures
 
@@ -36,7 +36,7 @@ def lockstep_mode(experiment: Experiment) -> dict[str, Any]:
         results = [on_test(experiment, method) for method in listed]
     compared = experiment.compare(contenders) if contenders else Compared([], [])
     compared = Compared([*results, *compared.untuned], [*results, *compared.tuned])
-    best = max(learned, key=last_reward)
+    best = max(filter(has_trained, learned), key=last_reward)
     _show(experiment, compared.tuned)
     _keep(experiment, best)
     final_scores = experiment.final_scores(best.end.variables)

@@ -22,7 +22,7 @@ from jaxloss.search.records import DoneTrial, training_row
 from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import CONTROL, FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.experiment import TUNED, Experiment
-from jaxloss.study.lockstep_searches import last_reward
+from jaxloss.study.lockstep_searches import has_trained, last_reward
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 from jaxloss.tasks.state import StateHandle
@@ -101,12 +101,12 @@ class LockstepMethods:
         """The networks that searches have trained, as they are."""
 
         def tested(index: int, show: bool) -> DoneTrial:
-            loop = loops[index]
-            encoded = self._encoded(_winners(loop)[-1][1])
-            return _run(self.execution, self._trial(index, encoded, loop.end, num_steps=0, show=show))
+            # No step is done, so that any loss is as good.
+            encoded = self._encoded(loops[index].state.rounds[-1].centre)
+            return _run(self.execution, self._trial(index, encoded, loops[index].kept, num_steps=0, show=show))
 
         point = TuningPoint(loops[0].plan.learning_rate)
-        return Method(label, kind, point, _mean([last_reward(loop) for loop in loops]), tested)
+        return Method(label, kind, point, _mean([self._reward(loop) for loop in loops]), tested)
 
     def of_searches(self) -> Iterator[Method]:
         """What the searches were for, and what is left of it on fresh networks."""
@@ -202,12 +202,17 @@ class LockstepMethods:
         return self.space.encode(self.space.parse(formula))
 
     def _other(self, index: int) -> LockstepLoop:
-        """The search of the next seed of the same division; of the next division, where there is one seed."""
-        count = self.experiment.plan.comparison.test_seeds
-        if count == 1:
-            return self.learned[(index + 1) % len(self.learned)]
+        """The search of the next seed of the same division that has trained; where there is none, of the next divisions."""
+        count, loops = self.experiment.plan.comparison.test_seeds, self.learned
         first = index - index % count
-        return self.learned[first + (index - first + 1) % count]
+        same = [*loops[index + 1 : first + count], *loops[first:index]]
+        return next(loop for loop in (*same, *loops[first + count :], *loops[:first], loops[index]) if has_trained(loop))
+
+    def _reward(self, loop: LockstepLoop) -> float:
+        """Of the network that a search ended with, on search_eval; that of a search that has not trained is a fresh one."""
+        if has_trained(loop):
+            return last_reward(loop)
+        return self.execution.untrained_scores(loop.plan.seed, loop.plan.division)[self.experiment.task.metric]
 
 
 def best_formula(loop: LockstepLoop) -> str:

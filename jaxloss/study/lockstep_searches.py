@@ -22,8 +22,10 @@ class LockstepSearches:
     def run(self, learns: bool) -> list[LockstepLoop]:
         """A search for each division and seed, which have ended; without learning where `learns` is False.
 
+        One that no copy ever came through has the network that it began with.
+
         Raises:
-          UserError: one of them is without a network, since all copies met NaN from the first round on.
+          UserError: of those with learning none has trained a network, since all copies met NaN from the first round on.
         """
         rate = self.rate(learns)
         self.experiment.progress.message(f"networks of searches {'with' if learns else 'without'} learning: rate {rate:.3g}")
@@ -35,15 +37,13 @@ class LockstepSearches:
             archive.commit(state={RUNS: [*known, *new]})
         loops = []
         for index, (name, (division, seed)) in enumerate(zip(names, self._pairs, strict=True)):
-            loop = self._search(
-                name, rate, seed, division, learns, self.experiment.run.metrics if learns and index == 0 else None
+            metrics = self.experiment.run.metrics if learns and index == 0 else None
+            loops.append(self._search(name, rate, seed, division, learns, metrics))
+        if learns and not any(has_trained(loop) for loop in loops):
+            raise UserError(
+                f"every copy of the first {self.settings.most_failures} rounds of {' and '.join(names)} met NaN or infinity at the "
+                f"rate {rate:.3g}: lower training.learning_rate or comparison.learning_rate_high, or look for NaN in the data"
             )
-            if loop.end is None:
-                raise UserError(
-                    f"every copy of the first {self.settings.most_failures} rounds of {name} met NaN or infinity at the rate "
-                    f"{rate:.3g}: lower training.learning_rate or comparison.learning_rate_high, or look for NaN in the data"
-                )
-            loops.append(loop)
         return loops
 
     @functools.cached_property
@@ -66,7 +66,7 @@ class LockstepSearches:
             name = f"lockstep_rate_{'' if learns else 'random_'}{index}"
             seed, division = comparison.first_tuning_seed, comparison.divisions[0]
             loops.append(self._search(name, rate, seed, division, learns))
-        return max(loops, key=lambda loop: -1.0 if loop.end is None else last_reward(loop)).plan.learning_rate
+        return max(loops, key=lambda loop: last_reward(loop) if has_trained(loop) else -1.0).plan.learning_rate
 
     def _search(
         self, name: str, rate: float, seed: int, division: int, learns: bool, metrics: MetricWriter | None = None
@@ -89,6 +89,11 @@ class LockstepSearches:
         return loop
 
 
+def has_trained(loop: LockstepLoop) -> bool:
+    """Whether a copy of any of its rounds came through."""
+    return loop.state.checkpoint is not None
+
+
 def last_reward(loop: LockstepLoop) -> float:
-    """Of the copy that went on at last."""
+    """Of the copy that went on at last, in a search that `has_trained`."""
     return next(one.best for one in reversed(loop.state.rounds) if one.best is not None)

@@ -7,8 +7,8 @@ from jaxloss.search.lockstep import LockstepLoop
 from jaxloss.study.comparison import Compared
 from jaxloss.study.contender import RIVALS
 from jaxloss.study.experiment import Experiment
-from jaxloss.study.lockstep_methods import best_formula
-from jaxloss.study.lockstep_searches import last_reward
+from jaxloss.study.lockstep_methods import LEARNED, RANDOM, best_formula
+from jaxloss.study.lockstep_searches import has_trained, last_reward
 from jaxloss.study.summary import add_descriptions, baseline_label, short_result
 from jaxloss.study.tables import difference_rows, headline
 
@@ -35,6 +35,9 @@ def lockstep_summary(
       final_scores: of the network that is kept, by name.
     """
     rows, ranking = experiment.rows(*compared), _ranking(learned, best)
+    for row in rows:
+        if loops := {LEARNED: learned, RANDOM: random}.get(row["name"]):
+            row["tuned"]["ended_early"] = sum(loop.ended_early for loop in loops)
     add_descriptions(experiment, [*ranking, *rows])
     first, *others = compared.tuned
     margin = experiment.config.comparison.margin
@@ -87,14 +90,15 @@ def _search(loop: LockstepLoop) -> dict[str, Any]:
         "stopped_copies": sum(one.stopped for one in rounds),
         "steps": loop.state.steps,
         "steps_of_training": loop.num_steps,
+        "ended_early": loop.ended_early,
         "learning_rate": loop.plan.learning_rate,
-        "search_eval": last_reward(loop),
+        "search_eval": last_reward(loop) if has_trained(loop) else None,
     }
 
 
 def _ranking(learned: Sequence[LockstepLoop], best: LockstepLoop) -> list[dict[str, Any]]:
     """The last centre of every search, that of the kept network first, and its loss with the best reward."""
-    ordered = [best, *(loop for loop in learned if loop is not best)]
+    ordered = [best, *(loop for loop in learned if loop is not best and has_trained(loop))]
     found = [(loop.state.rounds[-1].centre, f"last centre of {loop.plan.name}", None) for loop in ordered]
     top = max(one.best for one in best.state.rounds if one.best is not None)
     found.insert(1, (best_formula(best), f"best reward of {best.plan.name}", top))
