@@ -219,6 +219,7 @@ WRONG_FORMS = {
     "numbers": (None, "a function, not None"),
     "ranges": ({"prediction": 3}, "a dict {name: (low, high)} with low < high, not {'prediction': an int}"),
     "looks_across": ("no", "True or False, not 'no'"),
+    "one_hot": ("yes", "True or False, not 'yes'"),
 }
 
 

@@ -77,7 +77,7 @@ class Loss:
 
         Raises:
           UserError: names an array that is missing, unknown, given twice, or of another rank, and a row of `target` that is not
-            one-hot where a hand-crafted loss is defined for such alone; under `jit`, where no values are seen, it is not told.
+            one-hot where a loss is defined for such alone; under `jit`, where no values are seen, it is not told.
         """
         if len(self.inputs) > 1:
             if len(arrays) != 1 or not isinstance(arrays[0], Mapping) or named:
@@ -246,7 +246,14 @@ def loss_of(
     """The loss of a formula of a space; `ranges` are what its inputs may be, `meanings` what they are, see `Task`."""
     candidate = space.parse(formula)
     inputs = {branch.name: branch.form.inputs for branch in space.branches}
-    return Loss(formula, inputs, space.compile(candidate), reading_of(space, candidate, ranges), meanings=meanings or {})
+    of_one_hot = [branch.name for branch in space.branches if branch.form.one_hot]
+    compiled = space.compile(candidate)
+
+    def function(branch_inputs: BranchInputs) -> Array:
+        expect_one_hot(f"this loss of the space {space.name}", branch_inputs, of_one_hot)
+        return compiled(branch_inputs)
+
+    return Loss(formula, inputs, function, reading_of(space, candidate, ranges), meanings=meanings or {})
 
 
 def _variables(read_loss: Loss) -> set[str]:

@@ -21,6 +21,7 @@ class Form(abc.ABC):
       inputs: names of the arrays that a loss of this form reads.
       ranges: name -> (low, high), where the form itself says what values something in its formulas may take.
       looks_across: False where no loss of this form looks at other samples: their gradients can be taken together.
+      one_hot: whether its losses are defined for a one-hot `target` alone.
       decode: `(encoded) -> expression`, the inverse of `encode` as far as what is computed goes: a loss can then be compiled for
         itself where it is trained.
       program: layout of the one graph that an expression is, where `values` is what the interpreter makes of it: populations of
@@ -39,6 +40,7 @@ class Form(abc.ABC):
     inputs: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float]] = {}
     looks_across: bool = True
+    one_hot: bool = False
     decode: Callable[[PyTree], Expression] | None = None
     program: Any = None
     reads: Callable[[Expression], frozenset[str]] | None = None

@@ -75,6 +75,7 @@ def _check_form(form: Form, of: str) -> None:
     _expect(f"numbers {of}", form.numbers, isinstance(form.numbers, Callable), "a function")
     _expect(f"program {of}", form.program, form.program is None or isinstance(form.program, Layout), "a Layout or None")
     _expect(f"looks_across {of}", form.looks_across, isinstance(form.looks_across, bool), "True or False")
+    _expect(f"one_hot {of}", form.one_hot, isinstance(form.one_hot, bool), "True or False")
     right = isinstance(form.ranges, Mapping) and all(map(_is_range, form.ranges.values()))
     _expect(f"ranges {of}", form.ranges, right, "a dict {name: (low, high)} with low < high")
 

@@ -41,8 +41,8 @@ class LockstepSearches:
             loops.append(self._search(name, rate, seed, division, learns, metrics))
         if learns and not any(has_trained(loop) for loop in loops):
             raise UserError(
-                f"every copy of the first {self.settings.most_failures} rounds of {' and '.join(names)} met NaN or infinity at the "
-                f"rate {rate:.3g}: lower training.learning_rate or comparison.learning_rate_high, or look for NaN in the data"
+                f"every copy of the first {self.settings.most_failures} rounds of {' and '.join(names)} met NaN or infinity at "
+                f"the rate {rate:.3g}: lower training.learning_rate or comparison.learning_rate_high, or look for NaN in the data"
             )
         return loops
 

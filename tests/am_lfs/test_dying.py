@@ -25,7 +25,7 @@ def arguments(workdir, space, quiet="true"):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run, and what it has told: its second search has no copy at all; without learning, the first none but in its first round."""
+    """A run, and what it has told: its second search has no copy at all; without learning, the first has some in one round."""
     workdir, told = tmp_path_factory.mktemp("dying") / "run", io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         assert launch.main(arguments(workdir, "second_dies", quiet="false")) == 0

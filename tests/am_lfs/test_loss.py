@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxloss
 from jaxloss.core.errors import UserError
 from jaxloss.spaces.families import FAMILIES
 from jaxloss.symbolic.reading import own_python, reading_of
@@ -14,7 +15,8 @@ from jaxloss.systems.am_lfs.form import as_theta
 from jaxloss.systems.am_lfs.members import MEMBERS, approximation_error, fitted
 from jaxloss.systems.am_lfs.settings import AMLFSSettings
 from jaxloss.systems.am_lfs.space import am_lfs
-from tests.am_lfs.losses import COSINE_FORM, FORM, inputs_of, reference, samples
+from tests.am_lfs.losses import COSINE_FORM, FORM, SPACE, inputs_of, reference, samples
+from tests.errors import user_error
 
 LOGITS = samples(-12, 12)
 COSINES = samples(-1, 1, seed=1)
@@ -177,3 +179,38 @@ def test_a_mistake_in_a_formula_is_one_line(text, says):
         am_lfs(AMLFSSettings(num_intervals=2)).parse(text)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+SOFT = np.array([[0, 0, 1, 0, 0], [0.1, 0.9, 0, 0, 0]], np.float32)
+
+
+def test_soft_labels_are_refused_where_they_are_seen():
+    loss, logits = jaxloss.parse(SPACE.known_losses["focal"], SPACE), jnp.asarray(LOGITS[0][:2])
+    says = ("this loss of the space am_lfs is a loss of one-hot labels", "'target' of sample 1 is [0.1, 0.9, 0, 0, 0]")
+    with user_error(*says):
+        loss(logits, SOFT)
+    with user_error(*says):
+        jax.grad(loss)(logits, SOFT)
+    # What reaches no mean may be anything; where nothing is seen, it computes.
+    assert np.isfinite(loss(logits, SOFT, mask=jnp.array([True, False])))
+    assert np.isfinite(jax.jit(loss)(logits, SOFT))
+    np.testing.assert_allclose(jax.jit(lambda x: loss(x, np.round(SOFT)))(logits), loss(logits, np.round(SOFT)), rtol=1e-6)
+
+
+def test_exported_losses_refuse_soft_labels_where_they_are_seen():
+    loss, logits, schedule, exported = jaxloss.parse(SPACE.known_losses["focal"], SPACE), LOGITS[0][:2], {}, {}
+    exec(loss.python(), exported)
+    candidate = SPACE.parse(SPACE.known_losses["focal"])
+    exec(SPACE.distribution.write_schedule([(1.0, candidate)], "A schedule."), schedule)
+    for name, module, more in (("loss", exported, ()), ("loss_values", exported, ()), ("loss", schedule, (0.5,))):
+        function = module[name]
+        for target in (SOFT, jnp.asarray(SOFT), np.zeros_like(SOFT), np.ones_like(SOFT)):
+            with pytest.raises(ValueError, match="target must be one-hot"):
+                function(logits, target, *more)
+        with pytest.raises(ValueError, match="target must be one-hot"):
+            jax.jit(lambda x, function=function, more=more: function(x, SOFT, *more))(logits)
+        traced = jax.jit(function)(logits, SOFT, *more)
+        np.testing.assert_allclose(traced, function(logits, np.round(SOFT), *more), rtol=1e-6)
+    # Other frameworks have no such check.
+    assert "one-hot, [N, C]" in loss.python("torch")
+    assert "_expect_one_hot" not in loss.python("torch")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from jaxloss.core.errors import UserError
+from jaxloss.symbolic.one_hot_check import without_check
 
 # Texts of the arguments of a call -> its text in the other framework: a call, a name, or something in parentheses.
 Rule = Callable[..., str]
@@ -82,7 +83,7 @@ def translate(source: str, dialect: Dialect, *more: str) -> str:
     Raises:
       UserError: names a function that has no counterpart there.
     """
-    text = _Translator(source, dialect).module()
+    text = _Translator(without_check(source), dialect).module()
     text = "\n".join([text, *(helper for name, helper in dialect.helpers.items() if f"{name}(" in text)])
     text = "\n\n".join([text.rstrip("\n"), *more]) + "\n"
     blocks = {name: f"import {name}" for name in _STANDARD}, dialect.imports

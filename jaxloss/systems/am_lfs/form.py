@@ -38,6 +38,8 @@ class PiecewiseForm(Form):
 
     settings: AMLFSSettings
     looks_across = False
+    # Of another target there is no own class's probability.
+    one_hot = True
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What the Python modules of these losses share: the curves, and the softmax around them."""
 
+from jaxloss.symbolic import one_hot_check
 from jaxloss.systems.am_lfs.settings import CLAMP, COSINE, UPPER, AMLFSSettings
 
 _HEAD = """
@@ -16,7 +17,7 @@ TAU_FLOOR = {tau_floor!r}
 CLAMP_TAU = {clamp_tau!r}
 """
 
-CURVES = '''
+CURVES = f'''
 
 def _piece(lines, x, low, high):
     """Slope and bias [2, M] of the interval that each point is in."""
@@ -43,10 +44,10 @@ def piecewise_log_tau(theta, log_p):
     found = jnp.where(through_zero, exact, jnp.log(jnp.maximum(slope * p + bias, TAU_FLOOR)))
     return jnp.minimum(found, 0) if CLAMP_TAU else found
 
-
+{one_hot_check.CHECK}
 def values_of(theta, similarity, target):
     """-log(tau(p)) of every sample, [N]; p is the softmax with t on the own class."""
-    own = target > 0.5
+{one_hot_check.CALL}    own = target > 0.5
     x = similarity if IS_COSINE else similarity / SCALE
     to_own = jax.nn.logsumexp(jnp.where(own, -SCALE * piecewise_t(theta, x), -jnp.inf), axis=-1)
     to_other = jax.nn.logsumexp(jnp.where(own, -jnp.inf, SCALE * x), axis=-1)
