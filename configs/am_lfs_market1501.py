@@ -1,6 +1,6 @@
 """AM-LFS on Market-1501 with MGN: the eight softmax branches are replaced, the triplet loss stays (Section 4.1).
 
-The folder `Market-1501` (see `autoloss_gms_market1501.py`) lies in DIR; ImageNet weights in timm or torchvision naming are in FILE:
+The folder `Market-1501` (see `autoloss_gms_market1501.py`) lies in DIR; ImageNet weights, as there, are in FILE:
 
     python -m jaxloss.launch --config=configs/am_lfs_market1501.py --config.data_dir=DIR \\
         --config.task.retrieval.pretrained=FILE.safetensors --workdir=runs/am_lfs_market
@@ -14,8 +14,8 @@ On characters, in miniature: five minutes on a CPU, for a look at how the parts 
     python -m jaxloss.launch --config=configs/am_lfs_market1501.py --config.data_dir=DIR --workdir=runs/am_lfs_mgn_small \\
         --config.task.retrieval.source=npz:omniglot_7alphabets.npz --config.task.retrieval.source_options="{'image_key': \\
         'images28', 'identity_key': 'labels', 'camera_key': 'drawer', 'split_key': 'split'}" \\
-        --config.task.retrieval.image_size="(96, 32)" --config.task.retrieval.model_options="{'width': 4, 'depths': (1, 1, 1, 1), \\
-        'embedding_size': 8}" --config.task.retrieval.pixel_mean=0.1 --config.task.retrieval.pixel_deviation=0.3 \\
+        --config.task.retrieval.image_size="(96, 32)" --config.task.retrieval.model_options="{'width': 4, 'depths': \\
+        (1, 1, 1, 1), 'embedding_size': 8}" --config.task.retrieval.pixel_mean=0.1 --config.task.retrieval.pixel_deviation=0.3 \\
         --config.task.retrieval.augmentation=crop --config.task.retrieval.flip_test=false \\
         --config.task.retrieval.queries=all --config.task.retrieval.train_limit=40 --config.training.num_epochs=3.0 \\
         --config.training.step_epochs="(2.0,)" --config.lockstep.num_samples=4 --config.comparison.test_seeds=2

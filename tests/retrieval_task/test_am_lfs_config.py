@@ -21,7 +21,7 @@ from jaxloss.tasks.triplet import batch_hard_triplet
 CONFIG = str(Path(__file__).parents[2] / "configs/am_lfs_market1501.py")
 TINY = {
     "task.retrieval.image_size": "(96, 32)",
-    "task.retrieval.model_options": "{'width': 2, 'depths': (1, 1, 1, 1), 'embedding_size': 4}",
+    "task.retrieval.model_options": "{'width': 2, 'depths': (1, 1, 1, 1), 'embedding_size': 16}",
     "task.retrieval.train_fraction": "0.6",
     "task.retrieval.identities_per_batch": "3",
     "task.retrieval.images_per_identity": "2",
@@ -54,7 +54,7 @@ def test_a_candidate_has_all_heads_and_no_triplets(plan):
     key = jax.random.key(0)
     inputs, _ = jax.eval_shape(lambda: plan.task.forward(plan.task.init(key), batch, key))
     assert inputs["identity"].arrays["cosine"].shape == (6, HEADS, 1, 6)
-    assert inputs["triplet"].arrays["embedding"].shape == (6, 3, 1, 4)
+    assert inputs["triplet"].arrays["embedding"].shape == (6, 3, 1, 16)
     assert [branch.name for branch in plan.space.branches] == ["identity"]
 
 
@@ -72,7 +72,7 @@ def test_what_is_trained_is_the_mean_over_heads_and_the_triplet_loss(plan):
     encoded = plan.space.encode(plan.space.distribution.centre(plan.space.distribution.start()))
     training = Training(plan.task, plan.space, TrainingSettings(batch_size=6))
     found = jax.jit(lambda inputs: training.loss(functools.partial(plan.space.loss, encoded), inputs))(inputs)
-    softmax = -np.mean(np.sum(target * jax.nn.log_softmax(14 * cosine), axis=-1))
+    softmax = -float(jnp.mean(jnp.sum(target * jax.nn.log_softmax(14 * cosine), axis=-1)))
     assert float(found) == pytest.approx(softmax + float(batch_hard_triplet(inputs["triplet"], margin=1.2)), rel=1e-5)
 
 
