@@ -7,6 +7,7 @@ from typing import Any
 from jaxloss.core.progress import Progress
 from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
+from jaxloss.runs.rows import RANK
 from jaxloss.study.comparison import TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.diagnosis.section import diagnosed
@@ -44,8 +45,10 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
     experiment.make_filters()
     experiment.check_baseline()
-    main = run_searches(experiment, experiment.config.search.name, FOUND, "rank")
-    control = run_searches(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else []
+    main = run_searches(experiment, experiment.config.search.name, FOUND, RANK)
+    control = (
+        run_searches(experiment, "random_search", RANDOM_SEARCH, f"{RANK} random_search") if _has_control(experiment) else []
+    )
     found = [one for searched in (*main, *control) for one in searched.taking_part]
     compared = experiment.compare([*found, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
