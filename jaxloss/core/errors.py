@@ -16,6 +16,8 @@ def did_you_mean(name: str, choices: Iterable[str], most: int = 1) -> str:
     """Returns ` Did you mean 'x'?` for the nearest choices, `most` at most, in capitals or not, or an empty string."""
     texts = {str(choice).lower(): str(choice) for choice in choices}
     near = difflib.get_close_matches(str(name).lower(), texts, n=most, cutoff=0.5)
+    # A word of a name, as f1 of macro_f1.
+    near = near or [text for text in sorted(texts) if str(name).lower() in text.split("_")][:most]
     *others, last = [f"'{texts[one]}'" for one in near] or [""]
     return f" Did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
 
