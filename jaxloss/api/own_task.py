@@ -25,10 +25,9 @@ _EPOCHS, _FEWEST_STEPS = 30, 100
 def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
     """A config with which a small network of one's own is searched on for minutes, for `run(config, workdir, task=task)`.
 
-    The default space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have: those of
-    a softmax where there are logits, those of regression for a prediction and a target, else none. A training has 30 epochs, or as
-    many as make 100 steps. What is changed in it later
-    has to act in the run, as with a config that was loaded.
+    The default space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have: those of a
+    softmax where there are logits, those of regression for a prediction and a target, else none. A training has 30 epochs, or as
+    many as make 100 steps. What is changed in it later has to act in the run, as with a config that was loaded.
 
     Args:
       task: see `make_task`; any other will do.
