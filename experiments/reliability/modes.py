@@ -1,4 +1,4 @@
-"""The short runs that are stopped, each of few trainings of an epoch or so; `retrieval` and `segmentation` need the files of `JAXLOSS_DATA_DIR`."""
+"""The short runs that are stopped, each of few trainings. `retrieval` and `segmentation` need the files of `JAXLOSS_DATA_DIR`."""
 
 from pathlib import Path
 
