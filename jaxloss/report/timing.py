@@ -93,7 +93,9 @@ def _of_search(config: Mapping[str, Any], comparison: Mapping[str, Any], pairs: 
     if len(labels) > len(main):
         stages[f"{RANK} random_search"] = per_ranking * len(control)
     contenders = comparison["num_found"] * len(labels) + len(comparison["handcrafted"])
-    return stages | _of_comparison(contenders, comparison, pairs)
+    # At most: what is shorter and as good takes part as well, which nobody knows before.
+    shortening = {"shorten": number} if (number := comparison.get("shortening_trainings", 0)) else {}
+    return stages | _of_comparison(contenders, comparison, pairs) | shortening
 
 
 def _of_comparison(contenders: int, comparison: Mapping[str, Any], pairs: int) -> dict[str, int]:
