@@ -26,8 +26,9 @@ docs: .venv-docs/.installed
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check "mkdocs>=1.6,<2" "mkdocs-material>=9.5" "mkdocstrings-python>=1.10"
 	touch $@
 
-# The notebooks are written as text; what is opened is made of it.
+# The notebooks are written as text; what is opened is made of it. The badges for Colab follow from the address in pyproject.toml.
 notebooks: install
+	$(BIN)/python tools/colab.py
 	$(BIN)/python -m jupytext --quiet --to ipynb --update notebooks/*.py
 
 test: install

@@ -18,12 +18,13 @@
 # named. Your own images and masks are an `.npz` file of the same keys, or a folder (`--config=autoloss_zero_masks`).
 
 # %%
-# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
+# In Colab, and wherever jaxloss is not there yet: a wheel of it that lies here comes first.
+import glob
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:
-    # %pip install --quiet jaxloss
-    pass
+    source = (glob.glob("jaxloss-*.whl") or ["jaxloss"])[-1]
+    # %pip install --quiet {source}
 
 # %%
 import os

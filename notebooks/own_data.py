@@ -17,12 +17,13 @@
 # split. Here: scikit-learn's breast cancer data with half of the training labels replaced by random ones, and balanced accuracy.
 
 # %%
-# In Colab, and wherever jaxloss is not there yet. Where you have a checkout, its folder takes the place of the name.
+# In Colab, and wherever jaxloss is not there yet: a wheel of it that lies here comes first.
+import glob
 import importlib.util
 
 if importlib.util.find_spec("jaxloss") is None:
-    # %pip install --quiet jaxloss
-    pass
+    source = (glob.glob("jaxloss-*.whl") or ["jaxloss"])[-1]
+    # %pip install --quiet {source}
 
 # %%
 import os

@@ -135,6 +135,8 @@ def test_images_come_as_they_are():
     [
         ({"metric": "balanced_acuracy"}, "unknown metric 'balanced_acuracy'. Did you mean 'balanced_accuracy'?"),
         ({"targets": NUMBERS, "metric": "mae"}, "in place of 'mae' take inverse_mae, which is 1 / (1 + MAE)"),
+        ({"targets": NUMBERS, "metric": "rmse"}, "in place of 'rmse' take inverse_mae, which is 1 / (1 + MAE), or r2, one minus"),
+        ({"metric": "f1"}, "unknown metric 'f1'. Did you mean 'f1_macro'?"),
         ({"metric": 3}, "a metric must be a name, or a function (predictions, targets) -> number, not an int"),
         ({"metric": lambda one, other: one / "a"}, "the metric 'metric' raises"),
         ({"metric": lambda one, other: one}, "the metric 'metric' must give a number, and gives float32[64, 3]"),
@@ -223,6 +225,31 @@ def test_the_example_trains_and_goes_on_with_the_same_arrays_alone(tmp_path, cap
     # Nor is there a command line that could know the arrays.
     assert launch.main(["--config=tests/configs/tiny.py", f"--workdir={tmp_path / 'x'}", "--config.task.name=given"]) == 2
     assert "task.name=given is the task that a program hands over: jaxloss.run" in capsys.readouterr().err
+
+
+def test_a_feature_that_drowns_the_others_is_named_as_a_run_starts(tmp_path, capsys):
+    wide = POINTS * [1, 1, 50, 1]
+    says = "column 2 of the inputs has a deviation of "
+    # Those of a regression are standardised.
+    assert jaxloss.make_task(POINTS, CLASSES, "mlp", "accuracy").remarks == ()
+    assert jaxloss.make_task(wide, NUMBERS, "mlp", "r2").remarks == ()
+    task = jaxloss.make_task(wide, CLASSES, "mlp", "accuracy")
+    jaxloss.run(
+        jaxloss.config_for(task, {"mode": "train", "loss": "mae", "comparison.test_seeds": 1}), tmp_path / "run", task=task
+    )
+    assert says in capsys.readouterr().err
+
+
+def test_few_examples_are_trained_on_for_a_hundred_steps_at_least():
+    def epochs(count, **overrides):
+        inputs = np.resize(POINTS, (count, 4))
+        task = jaxloss.make_task(inputs, np.arange(count) % 2, "mlp", "accuracy", fractions=(0.5, 0.25, 0.25))
+        return jaxloss.config_for(task, overrides).training.num_epochs
+
+    # Batches of 64: one of 45, one of 64, and ten of 64.
+    assert [epochs(count) for count in (90, 200, 1280)] == [100.0, 100.0, 30.0]
+    assert epochs(200, **{"training.batch_size": 25}) == 30.0
+    assert epochs(90, **{"training.num_epochs": 7}) == 7.0
 
 
 def test_a_config_for_a_regression_has_its_rivals_and_no_key_that_does_nothing(tmp_path):

@@ -19,9 +19,10 @@ from jaxloss.core.settings import Settings, declarations, setting
 from jaxloss.runs import RunDirectory
 from jaxloss.runs.stored_config import flatten
 from jaxloss.search.registry import SEARCHES
+from jaxloss.spaces.families import FAMILIES
 from jaxloss.study.modes import MODE_FUNCTIONS
 from jaxloss.study.settings import RUN_MODES
-from jaxloss.systems.registry import SYSTEMS
+from jaxloss.systems.registry import PUBLISHED, SYSTEMS
 from jaxloss.tasks.registry import TASKS, RegisteredTask
 from tests.runs.contents import candidate
 
@@ -197,6 +198,15 @@ def test_the_help_of_one_key(capsys, arguments):
     assert capsys.readouterr().out == (
         "  --config.training.momentum=0.9\n      Of SGD; from 0.0 to 1.0; read with training.optimiser=sgd\n"
     )
+
+
+@pytest.mark.parametrize("key", ["loss", "losses", "comparison.handcrafted"])
+def test_the_help_of_a_key_of_losses_lists_them(key):
+    text = help_text(key)
+    assert text.startswith(f"  --config.{key}=")
+    assert "\n  gce                     GCE: logits, target; q 0.7\n" in text
+    assert {*FAMILIES, *PUBLISHED} <= {*re.findall(r"\w+", text)}
+    assert max(map(len, text.splitlines())) <= 120
 
 
 def test_the_help_of_a_key_that_there_is_not(capsys):

@@ -1,4 +1,4 @@
-"""The short runs that are stopped, each of few trainings of an epoch or so; `retrieval` needs the files of `JAXLOSS_DATA_DIR`."""
+"""The short runs that are stopped, each of few trainings. `retrieval` and `segmentation` need the files of `JAXLOSS_DATA_DIR`."""
 
 from pathlib import Path
 
@@ -33,6 +33,18 @@ _LOCKSTEP = {
 _COMPARED = {"mode": "compare", "losses": "('cross_entropy', 'gce')"}
 # Generations of two, so that a search has several.
 _RETRIEVAL = {"search.generation_size": "2", "comparison.handcrafted": "('arcface',)", "training.num_epochs": "0.2"}
+# Of boxes, from a predefined loss: two generations.
+_BOXES = {"quiet": "true", "search.num_trainings": "4", "comparison.num_divisions": "1", "comparison.test_seeds": "2"}
+# The letter of the paper, on frames of a few positions.
+_SEGMENTATION = {
+    "search.preset": "paper",
+    "search.evolution.initial_population": "2",
+    "task.segmentation.image_size": "(24, 32)",
+    "task.segmentation.rejection_window": "(8, 8)",
+    "task.segmentation.train_limit": "16",
+    "task.segmentation.search_eval_limit": "8",
+    "task.segmentation.test_limit": "8",
+}
 _DIGITS, _LEARNED = "configs/autoloss_zero_digits.py", "configs/am_lfs_digits.py"
 # Mode -> the config, and what makes a run of it short.
 MODES = {
@@ -41,6 +53,8 @@ MODES = {
     "train": (_DIGITS, {**_SHORT, "mode": "train", "loss": "cross_entropy"}),
     "lockstep": (_LEARNED, {**_SHORT, **_LOCKSTEP}),
     "population": (_DIGITS, {**_SHORT, **_SEARCH, "execution.mode": "vmap", "execution.lanes": "3", "search.restarts": "2"}),
+    "boxes": ("tests/configs/tiny_boxes.py", _BOXES),
+    "segmentation": ("configs/autoloss_zero_camvid.py", {**_SHORT, **_SEARCH, **_SEGMENTATION}),
     "retrieval": ("configs/autoloss_gms_omniglot.py", {**_SHORT, **_SEARCH, **_RETRIEVAL}),
 }
 _NOT_USED = {"compare": ("comparison.handcrafted",), "train": ("comparison.handcrafted", "comparison.tuning_trainings",

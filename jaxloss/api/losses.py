@@ -193,7 +193,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
     """A ready loss: hand-crafted, or published by the paper of a system.
 
     Args:
-      name: for example `cross_entropy`, `gce`, `arcface`.
+      name: for example `cross_entropy`, `gce`, `arcface`; `python -m jaxloss.launch --help=loss` lists all.
       **hyperparameters: of a hand-crafted loss, in place of the customary ones.
 
     Raises:
@@ -214,7 +214,7 @@ def loss(name: str, **hyperparameters: float) -> Loss:
                 raise UserError(f"the published loss '{name}' is a formula: it takes no hyper-parameters")
             space = system.make_space(system.settings(**system.published_settings.get(name, {})))
             return dataclasses.replace(loss_of(space, system.published[name]), name=name)
-    raise unknown("loss", name, [*FAMILIES, *PUBLISHED])
+    raise unknown("loss", name, [*FAMILIES, *PUBLISHED], "`python -m jaxloss.launch --help=loss`")
 
 
 def loss_of_family(

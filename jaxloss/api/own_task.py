@@ -8,20 +8,26 @@ import ml_collections
 from jaxloss.config.check import named_in
 from jaxloss.config.loaded import LoadedConfig
 from jaxloss.config.overrides import apply_overrides
-from jaxloss.config.schema import default_config, keys, value_of
+from jaxloss.config.schema import default_config, keys, read, value_of
+from jaxloss.core.abstract import shapes
 from jaxloss.core.arguments import expect
 from jaxloss.spaces.handcrafted_regression import REGRESSION_FAMILIES
-from jaxloss.tasks.base import Task
+from jaxloss.tasks.base import TRAIN, Task
+from jaxloss.tasks.data.stream import resident_arrays
+from jaxloss.tasks.preparation import Preparation
+from jaxloss.tasks.settings import TrainingSettings
 
 _LOGITS = "logits"
+# Of a training with the epochs that are customary here: with few examples they would end before a network has learned anything.
+_EPOCHS, _FEWEST_STEPS = 30, 100
 
 
 def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_collections.ConfigDict:
     """A config with which a small network of one's own is searched on for minutes, for `run(config, workdir, task=task)`.
 
-    The default space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have: those of
-    a softmax where there are logits, those of regression for a prediction and a target, else none. What is changed in it later
-    has to act in the run, as with a config that was loaded.
+    The default space over the branches of the task, 150 trainings with Adam, and the rivals that these branches have: those of a
+    softmax where there are logits, those of regression for a prediction and a target, else none. A training has 30 epochs, or as
+    many as make 100 steps. What is changed in it later has to act in the run, as with a config that was loaded.
 
     Args:
       task: see `make_task`; any other will do.
@@ -44,7 +50,7 @@ def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_col
     # Adam does not see the scale of a loss, so neither does the equivalence check.
     config.training.optimiser = "adam"
     config.training.learning_rate = 0.01
-    config.training.num_epochs = 30.0
+    config.training.num_epochs = float(_EPOCHS)
     config.filters.equivalence.scale_free = True
     config.filters.equivalence.significant_digits = 4
     config.filters.equivalence.signed = True
@@ -53,5 +59,8 @@ def config_for(task: Task, overrides: Mapping[str, Any] | None = None) -> ml_col
     # Intervals over two divisions are as wide as the scale.
     config.comparison.num_divisions = 4
     apply_overrides(config, overrides)
+    if not named_in("training.num_epochs", overrides):
+        steps = Preparation(task, read(config, TrainingSettings)).steps_per_epoch(shapes(resident_arrays(task.data[TRAIN])))
+        config.training.num_epochs = float(max(_EPOCHS, -(-_FEWEST_STEPS // steps)))
     config.remember({key: value_of(config, key) for key in keys() if not named_in(key, overrides)})
     return config

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from jaxloss.config import schema
 from jaxloss.config.check import asked_by
+from jaxloss.config.loss_names import KEYS_OF_LOSSES, listed_losses
 from jaxloss.core.conditions import Asked, Condition, shown
 from jaxloss.core.errors import UserError, did_you_mean
+from jaxloss.systems.registry import SYSTEMS
 
 ALL = "all"
 _WIDTH, _INDENT = 120, " " * 6
@@ -25,7 +27,9 @@ def help_text(name: str) -> str:
     # Conditions name the parts that a registry has, whatever is asked for.
     asked = asked_by(schema.default_config())
     if name in keys:
-        return _key(keys[name], (*keys[name].section.acts_when, *keys[name].declared.acts_when), asked)
+        text = _key(keys[name], (*keys[name].section.acts_when, *keys[name].declared.acts_when), asked)
+        listed = {system.name: list(system.published) for system in SYSTEMS.values() if system.published}
+        return f"{text}\n\n{listed_losses(listed)}" if name in KEYS_OF_LOSSES else text
     chosen = [one for one in sections if name == ALL or (one and (one == name or one.startswith(f"{name}.")))]
     if not chosen:
         raise UserError(f"no config key or section '{name}'.{_near(name)} --help={ALL} lists all of them")

@@ -1,10 +1,32 @@
-"""The losses that can be named in a run, for the line about a name that is none of them."""
+"""The losses that can be named in a run: a list for people, and the line about a name that is none of them."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.families import FAMILIES
+from jaxloss.spaces.titles import loss_name
+
+# The config keys that take names of losses.
+KEYS_OF_LOSSES = ("loss", "losses", "comparison.handcrafted", "search.calibration_loss")
+
+
+def listed_losses(published: Mapping[str, Sequence[str]]) -> str:
+    """All losses that have a name, a line each: what people call it, the arrays that it reads, and its hyper-parameters.
+
+    Args:
+      published: name of a system -> names of the losses that its paper published.
+    """
+    width = max(map(len, FAMILIES))
+    lines = ["Losses by name, with what they read and the hyper-parameters that people use:"]
+    for name, family in sorted(FAMILIES.items()):
+        values = "".join(f"; {key} {value:.4g}" for key, value in family.defaults.items())
+        lines.append(f"  {name:{width}}  {loss_name(name)}: {', '.join(family.inputs)}{values}")
+    for system, names in published.items():
+        lines.append(f"Published, formulas of the space {system}:")
+        lines.append(textwrap.fill(", ".join(sorted(names)), 120, initial_indent="  ", subsequent_indent="  "))
+    return "\n".join(lines)
 
 
 def unknown_loss(

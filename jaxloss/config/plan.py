@@ -126,6 +126,7 @@ def make_plan(
 
 
 def _remarks(config: ml_collections.ConfigDict, space: Space, task: Task, by_preset: Sequence[str]) -> Iterator[str]:
+    yield from task.remarks
     if by_preset:
         yield f"search.preset={config.search.preset} sets {written_values(config, by_preset)}"
     settings = read(config, TrainingSettings)

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.csv is not None:
             print(_write_csv(options.workdir, options.csv))
             return 0
+        if options.follow is not None:
+            _wait(options.workdir, options.follow)
         if options.terminal:
             _show(options.workdir, options.follow)
             return 0
@@ -58,11 +60,18 @@ def _parser() -> Parser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--csv", type=Path, metavar="FILE", help="write all candidates of the archive as a table, and no page")
     seconds = "write the page again and again while the run goes on; an open page renews itself. SECONDS between: 10, and 2 for "
-    seconds += "--terminal"
+    seconds += "--terminal. A run that has not begun is waited for"
     what.add_argument("--follow", type=float, nargs="?", const=True, metavar="SECONDS", help=seconds)
     shown = "show the run here, and write nothing: the best so far, where the draws went, the course of the search, the time left"
     parser.add_argument("--terminal", action="store_true", help=shown)
     return parser
+
+
+def _wait(workdir: str, seconds: float) -> None:
+    """Waits for the run to begin, looking at least as often as a terminal does."""
+    from jaxloss.report.following import wait_for_run
+
+    wait_for_run(workdir, min(seconds, _TERMINAL_SECONDS), lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _show(workdir: str, seconds: float | None) -> None:

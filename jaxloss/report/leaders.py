@@ -11,7 +11,7 @@ from jaxloss.report.error_drawing import error_drawing_of
 from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
-from jaxloss.report.searches import best_candidates
+from jaxloss.report.searches import best_candidates, fresh_scores
 from jaxloss.runs.directory import Run
 from jaxloss.runs.rows import CandidateRow
 from jaxloss.spaces.base import Candidate, Space
@@ -37,7 +37,7 @@ def leaders(
       candidates: the rows of whole candidates of all searches, controls aside.
       space: of the losses; None draws nothing.
     """
-    rows = leading_rows(summary, candidates)
+    rows = leading_rows(run, summary, candidates)
     # Random search may have found the same loss: it stands behind in the table, and its name gives way.
     names = {row["formula"]: row["name"] for row in reversed((summary or {}).get("comparison", []))}
     found = [
@@ -62,13 +62,23 @@ def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**minimal, "math": math_of(minimal)}
 
 
-def leading_rows(summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
-    """Those of the ranking; of an unfinished run, those with the best single scores; without a search, the given ones."""
+def leading_rows(run: Run, summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:
+    """Those of the ranking; without a search, the given ones.
+
+    Of an unfinished run, first those that were trained on all fresh seeds already, by their mean there; then those with the best
+    single scores.
+    """
     if summary is not None:
         return list(summary.get("ranking") or _given(summary))
+    fresh = fresh_scores(run)
+    best = best_candidates(candidates)
+    # Several searches may have trained one formula: it is ranked once, with its best score.
+    ranked = {row.formula: row for row in reversed(best) if row.formula in fresh}
+    ranked = sorted(ranked.values(), key=lambda row: -fresh[row.formula])
+    others = (row for row in best if row.formula not in fresh)
     return [
-        {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": None}
-        for index, row in enumerate(best_candidates(candidates, _NUM_UNFINISHED))
+        {"rank": index + 1, "formula": row.formula, "search_score": row.score, "search_eval": fresh.get(row.formula)}
+        for index, row in enumerate([*ranked, *others][:_NUM_UNFINISHED])
     ]
 
 

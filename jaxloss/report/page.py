@@ -186,9 +186,18 @@ def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:
         "part_tables": part_tables(summary, first, rival and rival["second"]),
         "headline": headline,
         "rival": rival,
+        "shortened": _shortened(summary, parts),
         "control": judged[RANDOM_SEARCH],
         "interval_note": f"{note} {ONE_TEST_SET}",
     }
+
+
+def _shortened(summary: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The row of what is left of the best loss, with what the whole one has over it; None where it was not made shorter."""
+    name = (summary.get("shortened") or {}).get("name")
+    row = next((row for row in parts["comparison"] if row["name"] == name), None)
+    lead = next((row for row in parts["differences"] if row["second"] == name), None)
+    return row and lead and {**row, "lead": lead}
 
 
 def _stages(run: Run) -> list[dict[str, Any]]:

@@ -25,8 +25,10 @@ from jaxloss.spaces.titles import loss_name
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇█", "._-=+*#@"
 _MOST_LEADERS = 8
-# Spaces and lines between and around the four columns of the leaders.
-_LEADERS_BORDERS = 12
+# Score of a leader -> heading of its column, and what it is.
+_SCORES = {"search_score": ("search", "search"), "search_eval": ("fresh", "fresh seeds")}
+# Of such a column, and of the spaces and lines beside each of the columns of the leaders.
+_SCORE_WIDTH, _BETWEEN = 6, 3
 _MOST_SPARKS, _MOST_BAR = 60, 30
 _MODES = {
     "search": "loss search",
@@ -54,7 +56,7 @@ def frame(run: Run, pace: Pace, now: float, console: Console) -> RenderableType:
     if summary is not None:
         parts += [Text(_plain(text) if plain else text) for text in judged_in_words(summary)]
     candidates = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
-    rows = leading_rows(summary, [row for name in searches for row in candidates[name]])
+    rows = leading_rows(run, summary, [row for name in searches for row in candidates[name]])
     if rows:
         parts += [Text(""), *_best(rows[0], summary)]
     curves = [search_curve(name, found, 1, name in controls) for name, found in candidates.items()]
@@ -100,7 +102,8 @@ def _how_far(look: Look, pace: Pace, now: float, is_finished: bool) -> str:
 
 def _best(row: Mapping[str, Any], summary: Mapping[str, Any] | None) -> Iterator[RenderableType]:
     if summary is None:
-        yield Text(f"best so far: {score(row['search_score'])} in the search", style="bold")
+        fresh = "" if row["search_eval"] is None else f"{score(row['search_eval'])} on fresh seeds, "
+        yield Text(f"best so far: {fresh}{score(row['search_score'])} in the search", style="bold")
     else:
         best = summary.get("best")
         yield Text(f"best: {summary['metric']} {score(best['test_mean'])} on test" if best else "first loss", style="bold")
@@ -141,12 +144,16 @@ def _funnel(name: str, funnel: Funnel, plain: bool, width: int) -> Table:
 
 
 def _leaders(rows: Sequence[Mapping[str, Any]], plain: bool, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="the best losses, by search and fresh seeds", title_justify="left")
-    for heading, room in (("", 2), ("search", 6), ("fresh", 6)):
+    # What no loss has yet is left out: the scores on fresh seeds until the search is done, those of the search without one.
+    known = [(key, heading) for key, heading in _SCORES.items() if any(row[key] is not None for row in rows)]
+    by = f", by {' and '.join(words for _, (_, words) in known)}" if known else ""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"the best losses{by}", title_justify="left")
+    for heading, room in (("", 2), *((heading, _SCORE_WIDTH) for _, (heading, _) in known)):
         table.add_column(heading, justify="right", no_wrap=True, width=room)
-    table.add_column("loss", overflow=_cut(plain), no_wrap=True, width=max(1, width - 14 - _LEADERS_BORDERS))
+    taken = 2 + len(known) * _SCORE_WIDTH + _BETWEEN * (len(known) + 2)
+    table.add_column("loss", overflow=_cut(plain), no_wrap=True, width=max(1, width - taken))
     for row in rows:
-        scores = ("" if row[key] is None else _plain(score(row[key])) for key in ("search_score", "search_eval"))
+        scores = ("" if row[key] is None else _plain(score(row[key])) for key, _ in known)
         table.add_row(str(row["rank"]), *scores, Text(row["formula"]))
     return table
 

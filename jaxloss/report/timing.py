@@ -8,6 +8,7 @@ from typing import Any
 from jaxloss.report.searches import labels_of
 from jaxloss.runs.archive import CLOCK
 from jaxloss.runs.directory import Run
+from jaxloss.runs.rows import RANK
 
 # So many trainings say what pace a run has now.
 _ENOUGH = 5
@@ -88,11 +89,13 @@ def _of_search(config: Mapping[str, Any], comparison: Mapping[str, Any], pairs: 
     stages = {"calibrate": calibration} if calibration else {}
     stages |= dict.fromkeys(labels, search["num_trainings"] - calibration)
     per_ranking = comparison["rank_candidates"] * comparison["rank_seeds"]
-    stages["rank"] = per_ranking * len(main)
+    stages[RANK] = per_ranking * len(main)
     if len(labels) > len(main):
-        stages["rank random_search"] = per_ranking * len(control)
+        stages[f"{RANK} random_search"] = per_ranking * len(control)
     contenders = comparison["num_found"] * len(labels) + len(comparison["handcrafted"])
-    return stages | _of_comparison(contenders, comparison, pairs)
+    # At most: what is shorter and as good takes part as well, which nobody knows before.
+    shortening = {"shorten": number} if (number := comparison.get("shortening_trainings", 0)) else {}
+    return stages | _of_comparison(contenders, comparison, pairs) | shortening
 
 
 def _of_comparison(contenders: int, comparison: Mapping[str, Any], pairs: int) -> dict[str, int]:

@@ -1,17 +1,20 @@
 """Whose a work directory is: a run's, somebody else's, or nobody's."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jaxloss.core.errors import UserError
 from jaxloss.runs import atomic
 from jaxloss.runs.files import ARCHIVE_FILE, CHECKPOINTS, CONFIG_FILE, LOCK_FILE, SUMMARY_FILE, read_json
-from jaxloss.runs.lock import Lock, LockHeldError
+from jaxloss.runs.lock import Lock, LockHeldError, holder_of
 
 # What a run has only when its archive holds something.
 _BEGUN = (SUMMARY_FILE, "metrics.jsonl", CHECKPOINTS)
+
+# What is there before an archive holds anything. A kill inside its first transaction leaves an empty one, and its journal.
+_FIRST = (CONFIG_FILE, LOCK_FILE, ARCHIVE_FILE, f"{ARCHIVE_FILE}-journal")
 
 BEGIN_ANEW = "give the same command with --restart, which sets this directory aside and begins again"
 
@@ -40,14 +43,30 @@ def refuse_foreign_files(path: Path, given: Mapping[str, Any]) -> None:
         raise UserError(
             f"the {ARCHIVE_FILE} of the run in '{path}' is {state}, and its {left[0]} came from that: restore it, or {BEGIN_ANEW}"
         )
-    # A kill inside the first transaction leaves an empty archive and its journal.
-    own = (CONFIG_FILE, LOCK_FILE, ARCHIVE_FILE, f"{ARCHIVE_FILE}-journal")
-    foreign = sorted(name for name in entries if name not in own and not atomic.is_temporary(name))
+    foreign = _foreign(entries)
     if foreign:
         listed = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
         raise UserError(
             f"work directory '{path}' holds other files ({listed}) and no {ARCHIVE_FILE}; use an empty or new --workdir"
         )
+
+
+def is_beginning(path: Path) -> bool:
+    """Whether a run may still begin in `path`, or is just about to: it is missing, empty, or held by one without an archive."""
+    try:
+        names = [entry.name for entry in path.iterdir()]
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    if _foreign(names):
+        return False
+    return not {CONFIG_FILE, ARCHIVE_FILE} & {*names} or holder_of(path / LOCK_FILE) is not None
+
+
+def _foreign(names: Iterable[str]) -> list[str]:
+    """Of files in a directory without an archive, those that no run has made."""
+    return sorted(name for name in names if name not in _FIRST and not atomic.is_temporary(name))
 
 
 def set_aside(path: str | Path) -> Path | None:

@@ -25,6 +25,8 @@ def _number(value: Any) -> float | None:
 
 # The stage of a training that says no more than whether a network learns at all.
 BASELINE = "baseline"
+# That of the trainings by which the best losses of the searches are ranked.
+RANK = "rank"
 
 # NumPy's and JAX's scalars would reach SQLite as raw bytes, hence a cast for every column.
 _CAST = {int: operator.index, float: _number, str: _text, bool: bool, dict: dict}

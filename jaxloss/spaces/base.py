@@ -35,6 +35,13 @@ class Branch:
     weight: float = 1.0
     required: tuple[frozenset[str], ...] = ()
 
+    def lacking(self, expression: Expression) -> frozenset[str] | None:
+        """The first set of required inputs of which an expression reads none; None where it is a loss, or its form cannot say."""
+        if self.form.reads is None:
+            return None
+        read = self.form.reads(expression)
+        return next((any_of for any_of in self.required if not any_of & read), None)
+
 
 @dataclasses.dataclass(frozen=True)
 class Space:

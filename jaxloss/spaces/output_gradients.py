@@ -97,6 +97,25 @@ def agreeing(reference: np.ndarray, others: np.ndarray, scale_free: bool = False
     return alike.all(axis=(1, 2, 3)) & (difference <= RELATIVE * sizes + ROUNDING * largest).all(axis=(1, 2))
 
 
+def distances(reference: np.ndarray, others: np.ndarray, scale_free: bool = False) -> np.ndarray:
+    """The norm of the difference of gradients over that of a reference, float64 `[M]`: the largest of the batches.
+
+    Args:
+      reference: `[K, N, F]`.
+      others: `[M, K, N, F]`; where one has NaN or an infinity, its distance is infinite.
+      scale_free: see `agreeing`.
+    """
+    finite = np.isfinite(others).all(axis=(1, 2, 3)) & np.isfinite(reference).all()
+    first, second = (np.where(np.isfinite(one), one, 0) for one in (reference[None], others))
+    if scale_free:
+        first, second = _of_length_one(first), _of_length_one(second)
+    common = _largest(first)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        difference, size = (np.sqrt(np.sum((one / common) ** 2, axis=(2, 3))) for one in (first - second, first))
+        found = (difference / size).max(axis=1)
+    return np.where(finite & np.isfinite(found), found, np.inf)
+
+
 def _largest(gradients: np.ndarray) -> np.ndarray:
     """Of each loss the largest number, `[M, 1, 1, 1]`; 1 where all are 0."""
     largest = np.abs(gradients).max(axis=(1, 2, 3), keepdims=True)

@@ -29,6 +29,9 @@ from jaxloss.study.trainings import Job, Trainings
 from jaxloss.study.tuning import Tuned, Tuning
 from jaxloss.tasks.base import SEARCH_EVAL, TEST
 
+# Stages of the trainings on the test split; the verdict is made of the second.
+UNTUNED, TUNED = "test untuned", "test tuned"
+
 
 @dataclasses.dataclass(frozen=True)
 class TestResult:
@@ -102,6 +105,14 @@ class Comparison:
         """
         tuning = Tuning(functools.partial(self.trainings.scores, "tune", evaluate_on=SEARCH_EVAL), self.settings)
         return tuning.tune(contenders, learning_rate, num_trainings or self.settings.tuning_trainings)
+
+    def test_both(self, contenders: Sequence[Contender], tunings: Sequence[Tuned], learning_rate: float) -> Compared:
+        """Tests each contender as it is, at the rate of the search, and tuned."""
+        points = [contender.default(learning_rate) for contender in contenders]
+        untuned = self.test(contenders, points, [one.untuned_score for one in tunings], UNTUNED)
+        points, scores = [one.point for one in tunings], [one.score for one in tunings]
+        tuned = self.test(contenders, points, scores, TUNED, show=True)
+        return Compared(untuned, [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)])
 
     def test(
         self,

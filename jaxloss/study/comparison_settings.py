@@ -15,7 +15,7 @@ HAS_RIVALS = Where(in_mode("search"), unless("comparison.handcrafted", ()))
 
 
 # Seeds are counted up from `comparison.seed`: those of the ranking from it, those of the other stages from here on.
-_TUNING, _TEST, _BEST_OF = 1000, 2000, 3000
+_TUNING, _TEST, _BEST_OF, _SHORTENING = 1000, 2000, 3000, 4000
 
 
 def _check_divisions(key: str, divisions: Any) -> None:
@@ -131,6 +131,14 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
         may_change=True,
         acts_when=COMPARED,
     )
+    shortening_trainings: int = setting(
+        0,
+        "So many trainings look for a shorter form of the best found loss that is as good on search_eval; 0: none",
+        low=0,
+        high=1_000_000,
+        may_change=True,
+        acts_when=IN_SEARCH,
+    )
     best_rival_trainings: int = setting(
         0,
         "The best rival takes part once more, tuned with so many trainings, such as those of a whole search; 0: it does not",
@@ -181,6 +189,11 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
     def first_best_of_seed(self) -> int:
         """Of networks of which only the best is tested."""
         return self.seed + _BEST_OF
+
+    @property
+    def first_shortening_seed(self) -> int:
+        """Of the trainings by which a loss is made shorter."""
+        return self.seed + _SHORTENING
 
     @property
     def test_pairs(self) -> list[tuple[int, int]]:

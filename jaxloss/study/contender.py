@@ -12,6 +12,8 @@ FOUND, RANDOM_SEARCH, HANDCRAFTED, PUBLISHED, GIVEN = "found", "random_search", 
 RIVALS = (HANDCRAFTED, PUBLISHED)
 # A known loss that was given as much as a search takes: no rival of its own, but what the effort alone is worth.
 CONTROL = "control"
+# What is left of the best found loss, see `study.shortening`.
+SHORTENED = "shortened"
 # What stands behind the name of a loss that is tuned with a number of trainings of its own, before that number.
 TUNING_WORDS = " ("
 
@@ -30,10 +32,12 @@ class Contender:
 
     Attributes:
       name: of the loss.
-      kind: `found`, `random_search`, `handcrafted`, `published` (a formula of a paper, by its name), `given` or `control`.
+      kind: `found`, `random_search`, `handcrafted`, `published` (a formula of a paper, by its name), `given`, `control` or
+        `shortened`.
       family: space or hand-crafted family.
       formula: text form, for candidates of a space.
       tuning_trainings: with how many it is tuned, where it gets another number than the others.
+      rate_alone: only its rate is tuned: what could be tuned besides are numbers of the formula already.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Contender:
     family: LossFamily
     formula: str | None = None
     tuning_trainings: int | None = None
+    rate_alone: bool = False
 
     @property
     def label(self) -> str:
@@ -52,7 +57,7 @@ class Contender:
     @property
     def tuning_ranges(self) -> Mapping[str, TuningRange]:
         """Hyper-parameters of the loss itself, and where they are tuned; of those of its family, it may have only some."""
-        own = self.family.customary(self.formula)
+        own = {} if self.rate_alone else self.family.customary(self.formula)
         return {name: span for name, span in self.family.tuning_ranges.items() if name in own}
 
     def default(self, learning_rate: float) -> TuningPoint:

@@ -1,12 +1,12 @@
 """Which losses of a run are one on its task, and what is left of a loss without the terms that do nothing there."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from jaxloss.spaces.base import Candidate, Space
-from jaxloss.spaces.output_gradients import LANES, OutputGradients, agreeing
+from jaxloss.spaces.output_gradients import LANES, OutputGradients, agreeing, distances
+from jaxloss.spaces.smaller import num_nodes, smaller_candidates
 
 # Gradients that may be taken to make one loss smaller.
 MOST_TRIED = 1024
@@ -40,7 +40,12 @@ class EqualLosses:
 
     def shortest(self, formulas: Sequence[str]) -> str:
         """Of formulas of one loss, the one with the fewest nodes; among equals the one of the shortest text."""
-        return min(formulas, key=lambda text: (_num_nodes(self._space, self._space.parse(text)), len(text), text))
+        return min(formulas, key=lambda text: (num_nodes(self._space, self._space.parse(text)), len(text), text))
+
+    def distances(self, formula: str, others: Sequence[str]) -> np.ndarray:
+        """How far the gradients of other losses are from those of a formula, `[M]`, see `output_gradients.distances`."""
+        reference, *gradients = self._gradients([self._space.parse(text) for text in (formula, *others)])
+        return distances(reference, np.stack(gradients), self._scale_free)
 
     def minimal(self, formula: str) -> str | None:
         """The formula without what does nothing on this task; None where nothing can be left out, or the form cannot say."""
@@ -53,25 +58,11 @@ class EqualLosses:
         candidate = self._space.parse(formula)
         (reference,) = self._gradients([candidate])
         left, found = MOST_TRIED, None
-        proposals = _smaller(self._space, candidate)
+        proposals = smaller_candidates(self._space, candidate)
         while left > 0 and (chunk := list(itertools.islice(proposals, min(LANES, left)))):
             left -= len(chunk)
             same = agreeing(reference, self._gradients(chunk), self._scale_free)
             if same.any():
                 found = chunk[int(np.argmax(same))]
-                proposals = _smaller(self._space, found)
+                proposals = smaller_candidates(self._space, found)
         return None if found is None else self._space.write(found)
-
-
-def _smaller(space: Space, candidate: Candidate) -> Iterator[Candidate]:
-    """Candidates in which one branch is smaller."""
-    for branch in space.branches:
-        if branch.form.smaller is not None:
-            for expression in branch.form.smaller(candidate[branch.name]):
-                yield {**candidate, branch.name: expression}
-
-
-def _num_nodes(space: Space, candidate: Candidate) -> int:
-    """Of all graphs; 0 for forms without any."""
-    forms = [(branch.form, candidate[branch.name]) for branch in space.branches if branch.form.graphs is not None]
-    return sum(graph.tree_size for form, expression in forms for graph, _ in form.graphs(expression).values())

@@ -49,7 +49,6 @@ from jaxloss.study.undone import undone
 from jaxloss.tasks.base import SEARCH_EVAL, STORED_MEANINGS, STORED_RANGES, TEST
 from jaxloss.tasks.check import check_untrained
 
-TUNED = "test tuned"  # the stage whose trainings the verdict is made of
 EXECUTION = "execution"  # the state in a run's archive that holds how it trains
 
 
@@ -222,12 +221,7 @@ class Experiment:
             rival = dataclasses.replace(best, tuning_trainings=number)
             contenders.append(rival)
             tunings += self.comparison.tune([rival], rate, rival.tuning_trainings)
-        untuned_points = [contender.default(rate) for contender in contenders]
-        untuned = self.comparison.test(contenders, untuned_points, [one.untuned_score for one in tunings], "test untuned")
-        points, scores = [one.point for one in tunings], [one.score for one in tunings]
-        tuned = self.comparison.test(contenders, points, scores, TUNED, show=True)
-        tuned = [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)]
-        return Compared(untuned, tuned)
+        return self.comparison.test_both(contenders, tunings, rate)
 
     def rows(self, untuned: Sequence[TestResult], tuned: Sequence[TestResult]) -> list[dict[str, Any]]:
         """The lines of the comparison table."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from jaxloss.runs import atomic
 from jaxloss.search.lockstep import LockstepLoop
-from jaxloss.study.comparison import Compared, TestResult
+from jaxloss.study.comparison import TUNED, Compared, TestResult
 from jaxloss.study.contender import FOUND
-from jaxloss.study.experiment import TUNED, Experiment
+from jaxloss.study.experiment import Experiment
 from jaxloss.study.lockstep_methods import LEARNED, LockstepMethods, on_test
 from jaxloss.study.lockstep_searches import LockstepSearches, has_trained, last_reward
 from jaxloss.study.lockstep_summary import SCHEDULE, lockstep_summary, schedule_source

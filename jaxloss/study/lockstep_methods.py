@@ -19,9 +19,9 @@ from jaxloss.runs.shown import outputs_name, packed
 from jaxloss.search.lockstep import LockstepLoop
 from jaxloss.search.lockstep_settings import CENTRES
 from jaxloss.search.records import DoneTrial, training_row
-from jaxloss.study.comparison import TestResult
+from jaxloss.study.comparison import TUNED, TestResult
 from jaxloss.study.contender import CONTROL, FOUND, RANDOM_SEARCH, Contender, TuningPoint
-from jaxloss.study.experiment import TUNED, Experiment
+from jaxloss.study.experiment import Experiment
 from jaxloss.study.lockstep_searches import has_trained, last_reward
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL, TEST

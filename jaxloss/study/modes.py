@@ -7,16 +7,19 @@ from typing import Any
 from jaxloss.core.progress import Progress
 from jaxloss.runs import json_text
 from jaxloss.runs.directory import RunDirectory
-from jaxloss.study.comparison import TestResult
+from jaxloss.runs.rows import RANK
+from jaxloss.study.comparison import TUNED, Compared, TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.diagnosis.section import diagnosed
-from jaxloss.study.experiment import TUNED, Experiment
+from jaxloss.study.experiment import Experiment
 from jaxloss.study.lockstep import lockstep_mode
 from jaxloss.study.plan import Plan
 from jaxloss.study.searches import run_searches
 from jaxloss.study.settings import TRAIN
+from jaxloss.study.shortening import Shortened, shortened
 from jaxloss.study.shown import baseline_of, store_pictures
 from jaxloss.study.summary import best_of_kind, compare_summary, search_summary, train_summary
+from jaxloss.tasks.base import SEARCH_EVAL
 
 
 def run_experiment(plan: Plan, run: RunDirectory, progress: Progress, command: str = "") -> dict[str, Any]:
@@ -44,15 +47,22 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     """Searches, runs the control, ranks, tunes and tests."""
     experiment.make_filters()
     experiment.check_baseline()
-    main = run_searches(experiment, experiment.config.search.name, FOUND, "rank")
-    control = run_searches(experiment, "random_search", RANDOM_SEARCH, "rank random_search") if _has_control(experiment) else []
+    main = run_searches(experiment, experiment.config.search.name, FOUND, RANK)
+    control = (
+        run_searches(experiment, "random_search", RANDOM_SEARCH, f"{RANK} random_search") if _has_control(experiment) else []
+    )
     found = [one for searched in (*main, *control) for one in searched.taking_part]
     compared = experiment.compare([*found, *experiment.plan.contenders])
     # Chosen by search_eval alone; the test scores of the others are shown beside it.
     best = best_of_kind(compared.tuned, FOUND)[0]
     _show(experiment, TUNED, best, compared.tuned)
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
+    shorter = _shortened(experiment, best)
+    if shorter is not None:
+        also = experiment.compare([shorter.contender])
+        compared = Compared([*compared.untuned, *also.untuned], [*compared.tuned, *also.tuned])
     summary = search_summary(experiment, main, control, compared, final_scores)
+    summary["shortened"] = None if shorter is None else shorter.to_json()
     return {**summary, **diagnosed(experiment, best, compared.tuned)}
 
 
@@ -87,6 +97,20 @@ def _has_control(experiment: Experiment) -> bool:
     """Whether random search runs beside the search: it is no control of itself."""
     search = experiment.config.search
     return search.control and search.name != "random_search"
+
+
+def _shortened(experiment: Experiment, best: TestResult) -> Shortened | None:
+    """The best found loss without what its score does not need, where the config asks for it and there is such."""
+    number = experiment.config.comparison.shortening_trainings
+    if not number:
+        return None
+    if experiment.equal_losses is None:
+        experiment.progress.message(f"comparison.shortening_trainings: the task {experiment.task.name} has no output_samples")
+        return None
+    found = shortened(experiment.comparison, best, number)
+    if found is None:
+        experiment.progress.message(f"no smaller form of {best.contender.label} is as good on {SEARCH_EVAL}")
+    return found
 
 
 def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:

@@ -83,6 +83,7 @@ class Task:
         gradients tell which losses are one on this task; every offered branch is in their inputs. None tells losses apart by
         their scores.
       details: facts for the report (sizes of the splits, noise, network, number of parameters).
+      remarks: lines that are said as a run starts, such as what in the data keeps networks from learning.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Task:
     customary_losses: tuple[str, ...] = ()
     output_samples: Callable[[], OutputSamples] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.scores is None and self.host_metrics is None:

@@ -25,6 +25,7 @@ def check_task_fields(task: Task) -> None:
     _expect(task, "telling", task.telling is None or isinstance(task.telling, str), "the name of a score or None")
     for name in ("also_shown", "independent_classes", "customary_losses"):
         _expect(task, name, _are_names(getattr(task, name)), "a tuple of names")
+    _expect(task, "remarks", _are_names(task.remarks), "a tuple of lines")
     for name in ("offers", "data", "ranges", "meanings", "details", "parts", *_OF_FUNCTIONS):
         _expect(task, name, isinstance(getattr(task, name), Mapping), "a dict")
     _expect(task, "offers", bool(task.offers), "a dict of at least one branch")

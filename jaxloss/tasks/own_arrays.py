@@ -9,6 +9,10 @@ from jaxloss.core.errors import UserError
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
+# Of a feature; grey levels and pixels up to 255 have up to half of them.
+_WIDE = 30.0
+
+
 def own_arrays(what: str, inputs: Any, targets: Any) -> Arrays:
     """Inputs and targets, one target for each input.
 
@@ -33,6 +37,20 @@ def own_arrays(what: str, inputs: Any, targets: Any) -> Arrays:
         raise UserError(f"{what}: {len(inputs)} inputs and targets of shape {list(targets.shape)}; one target for each is wanted")
     is_image = inputs.dtype == np.uint8 and inputs.ndim > 2
     return inputs if is_image else float32(what, inputs), _with_nothing_missing(what, targets)
+
+
+def unlike_scales(inputs: np.ndarray) -> tuple[str, ...]:
+    """A line about features `[M, D]` that are far from deviations of 1, from which few networks learn; none for images."""
+    if inputs.ndim != 2:
+        return ()
+    deviations = inputs.std(axis=0)
+    widest = int(deviations.argmax())
+    if deviations[widest] < _WIDE:
+        return ()
+    return (
+        f"column {widest} of the inputs has a deviation of {deviations[widest]:.3g}, and the network gets features as they are: "
+        "standardise them, or let the network begin with a normalisation",
+    )
 
 
 def float32(what: str, array: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from jaxloss.tasks.base import Task
 from jaxloss.tasks.classification import classification_of
 from jaxloss.tasks.classification_settings import ClassificationSettings
 from jaxloss.tasks.data.source import labelled_images, make_source, refuse_untrained_classes
-from jaxloss.tasks.own_arrays import Arrays, float32, numbered_classes, own_arrays
+from jaxloss.tasks.own_arrays import Arrays, float32, numbered_classes, own_arrays, unlike_scales
 from jaxloss.tasks.own_metric import scored_by
 from jaxloss.tasks.own_network import network_title, own_network
 from jaxloss.tasks.regression.settings import RegressionSettings
@@ -84,7 +84,8 @@ def _classification(
     refuse_untrained_classes(source, name)
     scored = scored_by(CLASSIFICATION, metrics, source.num_classes)
     made = own_network(network, source.num_classes, shape, stored, settings.section, "logits")
-    return _titled(classification_of(source, made, scored, settings), network)
+    task = _titled(classification_of(source, made, scored, settings), network)
+    return dataclasses.replace(task, remarks=unlike_scales(parts[0][0]))
 
 
 def _regression(name: str, parts: list[Arrays], network: Any, metrics: tuple[Any, ...], settings: RegressionSettings) -> Task:

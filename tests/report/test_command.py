@@ -13,6 +13,7 @@ from jaxloss.runs import RunDirectory
 from jaxloss.runs.archive import CONFIG as STORED_CONFIG
 from jaxloss.runs.archive import Archive
 from jaxloss.runs.directory import open_for_reading
+from jaxloss.runs.lock import Lock
 from tests.report.finished_run import CONFIG, make_run, summary_of
 
 
@@ -66,6 +67,42 @@ class TestCommand:
         assert '<meta http-equiv="refresh" content="3">' in page
         assert "http-equiv" not in (run / "report.html").read_text()
         assert command.main([str(run), "--follow", "0"]) == 2
+
+    @pytest.mark.parametrize("further", [[], ["--terminal"]])
+    def test_a_run_that_has_not_begun_is_waited_for(self, tmp_path, monkeypatch, capsys, further):
+        path, slept = tmp_path / "run", []
+        # As a run is found at any moment of its beginning: no directory, an empty one, one that is held, and all of it.
+        stages = [path.mkdir, lambda: held.append(Lock(path / "run.lock")), (path / "archive.sqlite").touch]
+        stages += [lambda: (held.pop().release(), make_run(path, mode="train"))]
+        held = []
+
+        def sleep(seconds):
+            slept.append(seconds)
+            stages.pop(0)()
+
+        monkeypatch.setattr(command.time, "sleep", sleep)
+        assert command.main([str(path), "--follow", *further]) == 0
+        captured = capsys.readouterr()
+        assert captured.err == f"no run has begun in '{path}' yet: waiting for it\n"
+        assert len(slept) == 4
+        assert ("finished" if further else "report.html") in captured.out
+
+    def test_where_no_run_can_begin_none_is_waited_for(self, tmp_path, capsys):
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "notes.txt").touch()
+        (tmp_path / "killed").mkdir()
+        (tmp_path / "killed" / "config.json").write_text('{"mode": "search"}')
+        (tmp_path / "file").touch()
+        expected = {
+            "absent/run": f"no run can be awaited in '{tmp_path / 'absent/run'}': there is no folder '{tmp_path / 'absent'}'",
+            "other": "is not the directory of a run",
+            "killed": "there is no archive",
+            "file": "is not the directory of a run",
+        }
+        for name, says in expected.items():
+            assert command.main([str(tmp_path / name), "--follow"]) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert says in line
 
     def test_a_page_that_cannot_be_written_is_the_users_error(self, tmp_path):
         run = make_run(tmp_path / "run", mode="train")

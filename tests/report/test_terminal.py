@@ -12,14 +12,37 @@ from jaxloss.report import __main__ as command
 from jaxloss.report.page import write_report
 from jaxloss.report.terminal import BLOCKS, frame, sparkline
 from jaxloss.report.timing import Look, Pace, look_at, planned_trainings
-from jaxloss.runs import RunDirectory
-from jaxloss.runs.archive import CLOCK
+from jaxloss.runs import RunDirectory, TrainingRow
+from jaxloss.runs.archive import CLOCK, Archive
+from jaxloss.runs.archive import CONFIG as STORED_CONFIG
 from jaxloss.runs.directory import open_for_reading
 from tests.report.finished_run import CONFIG, COUNTS, FORMULAS, make_run, summary_of
 
 
 class Ascii(io.StringIO):
     encoding = "ascii"
+
+
+def rank(path, trainings):
+    """Stores trainings of the ranking, `(formula, seed, rate, score)`, in a run that ranks by the seeds 5 and 6."""
+    rows = [
+        TrainingRow(
+            stage="rank",
+            loss=formula,
+            formula=formula,
+            hyperparameters={},
+            learning_rate=rate,
+            seed=seed,
+            division=0,
+            evaluated_on="search_eval",
+            score=score,
+            steps=9,
+        )
+        for formula, seed, rate, score in trainings
+    ]
+    with Archive(path / "archive.sqlite") as archive:
+        config = archive.state(STORED_CONFIG) | {"comparison": {"seed": 5, "rank_seeds": 2}}
+        archive.commit(trainings=rows, state={STORED_CONFIG: config})
 
 
 def shown(path, width=116, file=None):
@@ -50,6 +73,30 @@ class TestFrame:
         assert "finished, after 140 trainings" in text
         assert "ahead of the best tuned rival" in text
         assert "best: accuracy" in text
+
+    def test_scores_on_fresh_seeds_are_shown_as_soon_as_a_loss_has_all_of_them(self, tmp_path):
+        path = make_run(tmp_path / "run", finished=False)
+        text = shown(path)
+        assert "the best losses, by search " in text
+        assert "fresh" not in text
+        # Two of two trainings, one of which was stopped by NaN; one of two; and one that another rate has left behind.
+        half, whole, former = list(FORMULAS)[:3]
+        rank(
+            path,
+            [(former, 5, 0.1, 0.7), (former, 6, 0.1, 0.7), (half, 5, 0.3, 0.99), (whole, 5, 0.3, 0.5), (whole, 6, 0.3, None)],
+        )
+        text = shown(path)
+        assert "best so far: 0.2500 on fresh seeds, 0.9" in text
+        assert "the best losses, by search and fresh seeds" in text
+        lines = text.splitlines()
+        rows = [line.split() for line in lines[-1 - [line.split() for line in lines[::-1]].index(["search", "fresh", "loss"]) :]]
+        assert rows[2][0] == "1"
+        assert rows[2][2:4] == ["0.2500", whole.split()[0]]
+        assert "0.9900" not in text
+        assert "0.7000" not in text
+        page = write_report(path).read_text()
+        assert "0.2500 <small>fresh seeds</small>" in page
+        assert "First those that were trained on all fresh seeds already" in page
 
     @pytest.mark.parametrize("width", [40, 80])
     def test_it_fits_a_narrow_terminal_that_knows_ascii_alone(self, tmp_path, width):

@@ -81,11 +81,8 @@ def _reasons(comparison: Comparison, whole: str, formulas: list[str]) -> list[st
 
 
 def _lacks(branch: Branch, expression: Any) -> str:
-    if branch.form.reads is None:
-        return ""
-    read = branch.form.reads(expression)
-    lacking = next((names for names in branch.required if not names & read), None)
-    return f"what is left does not read the {' or '.join(sorted(lacking))}" if lacking else ""
+    lacking = branch.lacking(expression)
+    return "" if lacking is None else f"what is left does not read the {' or '.join(sorted(lacking))}"
 
 
 def _outcome(result: TestResult, whole: TestResult) -> dict[str, Any]:

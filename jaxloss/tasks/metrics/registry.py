@@ -39,6 +39,7 @@ ALIASES: Mapping[str, str] = {
     "roc_auc": "macro_auc",
     "average_precision": "macro_average_precision",
     "ece": CALIBRATION,
+    "calibration_error": CALIBRATION,
     "expected_calibration_error": CALIBRATION,
 }
 # Computed beside whatever is asked for: every archive has them, and they cost next to nothing.

@@ -68,17 +68,21 @@ R2 = "r2"
 METRICS: Mapping[str, Callable[[Array, Array], Array]] = {R2: r2, "spearman": spearman, "inverse_mae": inverse_mae}
 # What they are called elsewhere.
 ALIASES: Mapping[str, str] = {"r2_score": R2, "spearmanr": "spearman"}
-_ERRORS = ("mae", "mean_absolute_error", "neg_mean_absolute_error")
+# Those of scikit-learn, too, some of which are called so there.
+_ERRORS = ("mae", "mse", "rmse", *(f"{sign}{name}" for sign in ("", "neg_") for name in (
+    "mean_absolute_error", "mean_squared_error", "root_mean_squared_error"
+)))  # fmt: skip
 
 
 def check_metric(key: str, name: str) -> None:
     """Refuses a name that no metric has.
 
     Raises:
-      UserError: lists the metrics; for the mean absolute error, which falls as networks get better, names what takes its place.
+      UserError: lists the metrics; for errors, which fall as networks get better, names what takes their place.
     """
     if name in _ERRORS:
         raise UserError(
             f"{key} has to rise as networks get better: in place of '{name}' take inverse_mae, which is 1 / (1 + MAE)"
+            f"{'' if 'absolute' in name or name == 'mae' else ', or r2, one minus the squared error over the variance'}"
         )
     is_known_or([*METRICS, *ALIASES], "module:function")(key, name)

@@ -1,0 +1,106 @@
+"""The best found loss is made shorter as long as its score on search_eval allows, with trainings that are counted."""
+
+import dataclasses
+import re
+
+import pytest
+
+from jaxloss.runs.archive import Archive
+from jaxloss.spaces.output_gradients import OutputGradients
+from jaxloss.study import comparison as stages
+from jaxloss.study.contender import FOUND, SHORTENED, Contender, TuningPoint
+from jaxloss.study.equal_losses import EqualLosses
+from jaxloss.study.shortening import STAGE, WHOLE_LOOK, shortened
+from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
+from jaxloss.systems.autoloss_zero.space import autoloss_zero
+from jaxloss.tasks.base import SEARCH_EVAL
+from jaxloss.tasks.fast import make_fast
+from tests.comparison.pretence import Pretence, comparison
+
+SPACE = autoloss_zero(AutoLossZeroSettings(tuned_factors=2))
+CORE = "Neg(Mul(target, Log(prediction)))"
+# What is added to the core changes gradients: none of it is gone by itself.
+LONG = f"Add(Add({CORE}, Square(prediction)), Mul(target, Exp(prediction)))"
+RATE = 0.1
+
+
+@pytest.fixture(scope="module")
+def equal():
+    return EqualLosses(OutputGradients(SPACE, make_fast().output_samples()))
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with Archive(tmp_path / "archive.sqlite") as opened:
+        yield opened
+
+
+def whole(formula, **hyperparameters):
+    point = TuningPoint(RATE, hyperparameters)
+    return stages.TestResult(Contender("found 1", FOUND, SPACE, formula), point, 0.9, {(0, 0): 0.9, (0, 1): 0.9})
+
+
+def scored_by(score):
+    """An execution in which the score follows from the formula."""
+    (branch,) = SPACE.branches
+    return Pretence(lambda trial: score(branch.form.write(branch.form.decode(trial.encoded[branch.name]))))
+
+
+def test_terms_that_the_score_does_not_need_are_gone(archive, equal):
+    """The logarithm is all that counts: what is found is the smallest loss that has it."""
+    execution = scored_by(lambda text: 0.9 if "Log(prediction)" in text and "target" in text else 0.5)
+    found = shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), 300)
+    assert (found.contender.name, found.contender.kind) == ("found 1 shortened", SHORTENED)
+    assert found.score == found.whole_score == pytest.approx(0.9)
+    reads_both = re.fullmatch(r"(?=.*target).*Log\(prediction\).*", found.contender.formula)
+    assert reads_both
+    assert len(found.contender.formula) <= len(CORE)
+
+
+def test_nothing_is_left_out_that_costs_more_than_it_may(archive, equal):
+    """A loss without the least of it has 0.02 less, whatever the seed."""
+    execution = scored_by(lambda text: 0.9 if text == LONG else 0.88)
+    assert shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), 300) is None
+
+
+def test_a_training_that_was_stopped_is_no_uncertainty(archive, equal):
+    """One score of nine that is 0 makes a standard error as large as what it costs."""
+    calls = []
+
+    def score(text):
+        calls.append(text)
+        return None if text != LONG and calls.count(text) == 1 else 0.9
+
+    assert shortened(comparison(archive, scored_by(score), equal_losses=equal), whole(LONG), 300) is None
+
+
+@pytest.mark.parametrize("trainings", [WHOLE_LOOK - 1, WHOLE_LOOK + 2, 40])
+def test_it_takes_no_more_trainings_than_it_was_given_all_on_search_eval(archive, equal, trainings):
+    execution = scored_by(lambda text: 0.9)
+    shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), trainings)
+    rows = archive.trainings()
+    assert len(rows) == len(execution.trials) <= trainings
+    assert {(row.stage, row.evaluated_on, row.learning_rate) for row in rows} <= {(STAGE, SEARCH_EVAL, RATE)}
+
+
+def test_a_second_look_trains_nothing(archive, equal):
+    def once():
+        execution = scored_by(lambda text: 0.9)
+        found = shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), 60)
+        return found, len(execution.trials)
+
+    (first, trained), (second, again) = once(), once()
+    assert dataclasses.replace(first.contender, family=None) == dataclasses.replace(second.contender, family=None)
+    assert trained > 0
+    assert again == 0
+
+
+def test_tuned_numbers_are_rounded_and_not_tuned_again(archive, equal):
+    """Losses of as many operators do alike, smaller ones do not: what can be left out are digits."""
+    result = whole("Add(Neg(Mul(target, Log(prediction))), Square(prediction))", factor_1=0.2713)
+    tuned = SPACE.write(SPACE.with_hyperparameters(SPACE.parse(result.contender.formula), result.point.hyperparameters))
+    assert "0.2713" in tuned
+    execution = scored_by(lambda text: 0.9 if text.count("(") >= tuned.count("(") else 0.5)
+    found = shortened(comparison(archive, execution, equal_losses=equal), result, 200)
+    assert found.contender.formula == tuned.replace("0.2713", "0.3")
+    assert not found.contender.tuning_ranges
