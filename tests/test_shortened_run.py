@@ -34,3 +34,11 @@ def test_the_shorter_loss_is_tuned_tested_shown_and_exported(tmp_path, capsys):
 
     assert export.main([str(path), f"--name={name}", f"--output={tmp_path / 'loss.py'}"]) == 0
     assert name in (tmp_path / "loss.py").read_text()
+
+
+def test_where_nothing_can_be_made_smaller_a_run_says_so_and_ends(tmp_path, capsys):
+    weights = ("space.name=examples.own_weights:polynomials", "search.num_trainings=2", "search.control=false", "quiet=false")
+    assert run(tmp_path / "run", *weights, "comparison.shortening_trainings=20") == 0
+    assert "losses of the space polynomials cannot be made smaller" in capsys.readouterr().err
+    with open_for_reading(tmp_path / "run") as opened:
+        assert opened.read_summary()["shortened"] is None

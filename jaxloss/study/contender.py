@@ -60,6 +60,11 @@ class Contender:
         own = {} if self.rate_alone else self.family.customary(self.formula)
         return {name: span for name, span in self.family.tuning_ranges.items() if name in own}
 
+    @property
+    def fixed(self) -> Mapping[str, float]:
+        """Hyper-parameters that no tuning changes: those of the formula where only the rate is tuned."""
+        return self.family.customary(self.formula) if self.rate_alone else {}
+
     def default(self, learning_rate: float) -> TuningPoint:
         """Customary hyper-parameters, or those of the formula, at a given rate: the untuned loss."""
         return TuningPoint(learning_rate, self.family.customary(self.formula))

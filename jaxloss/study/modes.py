@@ -107,6 +107,11 @@ def _shortened(experiment: Experiment, best: TestResult) -> Shortened | None:
     if experiment.equal_losses is None:
         experiment.progress.message(f"comparison.shortening_trainings: the task {experiment.task.name} has no output_samples")
         return None
+    if all(branch.form.smaller is None for branch in experiment.space.branches):
+        experiment.progress.message(
+            f"comparison.shortening_trainings: losses of the space {experiment.space.name} cannot be made smaller"
+        )
+        return None
     found = shortened(experiment.comparison, best, number)
     if found is None:
         experiment.progress.message(f"no smaller form of {best.contender.label} is as good on {SEARCH_EVAL}")

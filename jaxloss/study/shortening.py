@@ -19,7 +19,7 @@ import numpy as np
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.smaller import num_nodes, smaller_candidates
 from jaxloss.study.comparison import Comparison, TestResult
-from jaxloss.study.contender import SHORTENED, Contender, TuningPoint
+from jaxloss.study.contender import SHORTENED, Contender
 from jaxloss.study.equal_losses import MOST_TRIED
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL
@@ -68,7 +68,6 @@ class _Shortening:
     def __init__(self, comparison: Comparison, whole: TestResult, trainings: int):
         self._comparison, self._equal, self._whole, self._left = comparison, comparison.equal_losses, whole, trainings
         self._space: Space = whole.contender.family
-        self._point = TuningPoint(whole.point.learning_rate)
         candidate = self._space.parse(whole.contender.formula)
         if whole.point.hyperparameters:
             candidate = self._space.with_hyperparameters(candidate, whole.point.hyperparameters)
@@ -125,9 +124,10 @@ class _Shortening:
         """On search_eval, `[M, len(looks)]`."""
         settings = self._comparison.settings
         self._left -= len(formulas) * len(looks)
+        contenders, rate = [self._contender(formula) for formula in formulas], self._whole.point.learning_rate
         jobs = [
-            Job(self._contender(formula), self._point, settings.first_shortening_seed + look, settings.division_of(look))
-            for formula in formulas
+            Job(one, one.default(rate), settings.first_shortening_seed + look, settings.division_of(look))
+            for one in contenders
             for look in looks
         ]
         return np.reshape(self._comparison.trainings.scores(STAGE, jobs, SEARCH_EVAL), (len(formulas), len(looks)))

@@ -30,7 +30,7 @@ def spread_points(contender: Contender, count: int, low: float, high: float) -> 
     points = []
     for position in positions:
         values = {name: _scaled(span, x) for (name, span), x in zip(spans.items(), position, strict=True)}
-        points.append(TuningPoint(values.pop("learning_rate"), values))
+        points.append(TuningPoint(values.pop("learning_rate"), {**contender.fixed, **values}))
     return points
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from jaxloss.config import default_config
 from jaxloss.spaces.handcrafted_margin import MARGIN_FAMILIES
-from jaxloss.study.contender import FOUND, HANDCRAFTED, Contender
+from jaxloss.study.contender import FOUND, HANDCRAFTED, SHORTENED, Contender
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.tables import difference_rows
 from jaxloss.study.tuning_points import edge_of, next_rate, spread_points
@@ -185,3 +185,14 @@ def test_the_best_rival_takes_part_once_more_with_the_trainings_of_a_search(arch
     assert [row["second"] for row in difference_rows(tuned[0], tuned[1:], margin=0.01)][-1] == label
     experiment.config.comparison.best_rival_trainings = 0
     assert len(Experiment.compare(experiment, CONTENDERS)[0]) == len(CONTENDERS)
+
+
+def test_where_only_the_rate_is_tuned_the_numbers_of_the_formula_stay():
+    """A number that the loss cannot do without is part of every point."""
+    formula = "t: x | n: x | log2_s: 4.5"
+    contender = Contender("found 1 shortened", SHORTENED, autoloss_gms(), formula, rate_alone=True)
+    points = spread_points(contender, 4, 0.01, 1.0)
+    assert len({point.learning_rate for point in points}) == 4
+    assert {point.hyperparameters["log2_s"] for point in points} == {4.5}
+    for point in points:
+        contender.encode(point)
