@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -88,6 +89,8 @@ def test_a_space_whose_losses_are_no_graphs(searched, capsys):
     np.testing.assert_allclose(scope["loss"](prediction, target), results.best(prediction, target), rtol=1e-6)
     by_hand = np.mean([sum(w * (1 - p) ** (k + 1) for k, w in enumerate(weights)) for p in (0.7, 0.4)])
     np.testing.assert_allclose(results.best(prediction, target), by_hand, rtol=1e-5)
+    gradient = jax.jit(jax.grad(results.best.loss))(prediction, target)
+    assert np.isfinite(gradient).all()
     assert export.main([str(workdir), "--format=sympy"]) == 2
     assert "a loss without a formula cannot be written as sympy" in capsys.readouterr().err
     # One compilation each, whatever the weights.

@@ -96,6 +96,11 @@ class Loss:
         )
 
     @property
+    def loss(self) -> "Loss":
+        """The function itself: `results.best.loss(prediction, target)` reads as well as `results.best(prediction, target)`."""
+        return self
+
+    @property
     def formula(self) -> str | None:
         """As searches write it; None for a hand-crafted loss."""
         return self.reading and self.reading.text
