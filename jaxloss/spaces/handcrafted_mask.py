@@ -19,7 +19,7 @@ def _masks(inputs: LossInputs) -> tuple[Array, Array]:
     """Probabilities and target of the object, `[N, H, W, 1]`; 0 at void positions."""
     logits, target = (jnp.where(inputs.mask, inputs.arrays[name], 0) for name in INPUTS)
     inside = slice(_OBJECT, _OBJECT + 1)
-    return jnp.where(inputs.mask, jax.nn.softmax(logits)[..., inside], 0), target[..., inside]
+    return jnp.where(inputs.mask, jax.nn.softmax(logits, axis=-1)[..., inside], 0), target[..., inside]
 
 
 def _over_mask(values: Array) -> Array:

@@ -71,6 +71,12 @@ def test_losses_in_numpy_have_the_values_of_jax(name):
     exec(compile(write(description_of(name), DIALECTS["numpy"]), "loss.py", "exec"), {"__name__": "__main__"})
 
 
+def test_every_loss_is_written_for_frameworks_that_are_not_here():
+    """Also where nobody has installed one: what has no words there is met as it is written."""
+    for name in sorted(set(WRITTEN) - {*JAX_ALONE, "soft_argmax"}):
+        compile(write(description_of(name), DIALECTS["torch"]), name, "exec")
+
+
 @needs_frameworks
 @pytest.mark.parametrize("framework", REAL)
 def test_every_loss_runs_in_the_real_framework(framework, tmp_path):
