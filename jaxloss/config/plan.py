@@ -19,6 +19,7 @@ from jaxloss.config.loss_names import unknown_loss
 from jaxloss.config.presets import set_by_preset, with_preset, written_values
 from jaxloss.config.schema import read
 from jaxloss.config.seeds import given_seeds, seeds_of, unwritable
+from jaxloss.config.shortening import check_shortening
 from jaxloss.config.worker import make_trained_task
 from jaxloss.core.abstract import named_errors, shapes
 from jaxloss.core.errors import UserError
@@ -87,6 +88,7 @@ def make_plan(
     task = make_trained_task(config, space, given_task)
     contenders = _contenders(config, space, task)
     _check_parts(config, space, task)
+    check_shortening(config, space, task)
     calibration = _calibration(config, space, task) if config.mode == "search" and config.search.calibration_trainings else None
     for contender in (*contenders, *([calibration] if calibration else [])):
         if contender.kind == HANDCRAFTED:

@@ -16,6 +16,9 @@ HAS_RIVALS = Where(in_mode("search"), unless("comparison.handcrafted", ()))
 
 # Seeds are counted up from `comparison.seed`: those of the ranking from it, those of the other stages from here on.
 _TUNING, _TEST, _BEST_OF, _SHORTENING = 1000, 2000, 3000, 4000
+# Trainings of each proposal of a step that shortens a loss, and of one that may take its place. With fewer there is no standard
+# error.
+FIRST_LOOK, WHOLE_LOOK = 3, 9
 
 
 def _check_divisions(key: str, divisions: Any) -> None:
@@ -133,7 +136,8 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
     )
     shortening_trainings: int = setting(
         0,
-        "So many trainings look for a shorter form of the best found loss that is as good on search_eval; 0: none",
+        "So many trainings look for a shorter form of the best found loss that is as good on search_eval, "
+        f"{2 * WHOLE_LOOK} at least; 0: none",
         low=0,
         high=1_000_000,
         may_change=True,
@@ -164,6 +168,12 @@ class ComparisonSettings(Settings, section="comparison", gone=GONE):
             raise UserError(
                 f"comparison.tuning_trainings must be at least tuning_finalists x (tuning_seeds + 1) = {least}, "
                 f"not {self.tuning_trainings}"
+            )
+        # Those of the whole loss, and of one that takes its place.
+        if 0 < self.shortening_trainings < 2 * WHOLE_LOOK:
+            raise UserError(
+                f"comparison.shortening_trainings ({self.shortening_trainings}) must be 0, or at least {2 * WHOLE_LOOK}: "
+                f"{WHOLE_LOOK} of the loss, and {WHOLE_LOOK} of a shorter form"
             )
         if 0 < self.best_rival_trainings < self.tuning_trainings:
             raise UserError(

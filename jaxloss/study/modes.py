@@ -1,5 +1,6 @@
 """What a run does, by `config.mode`: search a loss, train with one, compare several, or learn one while networks train."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -59,8 +60,13 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
     shorter = _shortened(experiment, best)
     if shorter is not None:
-        also = experiment.compare([shorter.contender])
-        compared = Compared([*compared.untuned, *also.untuned], [*compared.tuned, *also.tuned])
+        twin = _twin(experiment, shorter, compared.tuned)
+        if twin is not None:
+            experiment.progress.message(f"{shorter.contender.label} is {twin.label}")
+            shorter = dataclasses.replace(shorter, contender=twin)
+        else:
+            also = experiment.compare([shorter.contender])
+            compared = Compared([*compared.untuned, *also.untuned], [*compared.tuned, *also.tuned])
     summary = search_summary(experiment, main, control, compared, final_scores)
     summary["shortened"] = None if shorter is None else shorter.to_json()
     return {**summary, **diagnosed(experiment, best, compared.tuned)}
@@ -104,18 +110,22 @@ def _shortened(experiment: Experiment, best: TestResult) -> Shortened | None:
     number = experiment.config.comparison.shortening_trainings
     if not number:
         return None
-    if experiment.equal_losses is None:
-        experiment.progress.message(f"comparison.shortening_trainings: the task {experiment.task.name} has no output_samples")
-        return None
-    if all(branch.form.smaller is None for branch in experiment.space.branches):
-        experiment.progress.message(
-            f"comparison.shortening_trainings: losses of the space {experiment.space.name} cannot be made smaller"
-        )
-        return None
     found = shortened(experiment.comparison, best, number)
     if found is None:
-        experiment.progress.message(f"no smaller form of {best.contender.label} is as good on {SEARCH_EVAL}")
+        experiment.progress.message(
+            f"{number} trainings show no smaller form of {best.contender.label} that is as good on {SEARCH_EVAL}"
+        )
     return found
+
+
+def _twin(experiment: Experiment, shorter: Shortened, tuned: Sequence[TestResult]) -> Contender | None:
+    """The loss of a space that takes part already and trains the network as the shorter one does, if there is one.
+
+    One that is tuned in more than its rate is another.
+    """
+    others = [one.contender for one in tuned if one.contender.formula is not None and not one.point.hyperparameters]
+    firsts = experiment.equal_losses.firsts([shorter.contender.formula, *(one.formula for one in others)])
+    return next((one for one, first in zip(others, firsts[1:], strict=True) if first == 0), None)
 
 
 def _show(experiment: Experiment, stage: str, first: TestResult, results: Sequence[TestResult]) -> None:

@@ -19,14 +19,13 @@ import numpy as np
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.smaller import num_nodes, smaller_candidates
 from jaxloss.study.comparison import Comparison, TestResult
+from jaxloss.study.comparison_settings import FIRST_LOOK, WHOLE_LOOK
 from jaxloss.study.contender import SHORTENED, Contender
 from jaxloss.study.equal_losses import MOST_TRIED
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL
 
 STAGE = "shorten"
-# Trainings of each proposal of a step, and of one that may take the place of the loss. With fewer there is no standard error.
-FIRST_LOOK, WHOLE_LOOK = 3, 9
 # Of a step. They are trained side by side.
 MOST_PROPOSALS = 8
 

@@ -10,7 +10,8 @@ from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study import comparison as stages
 from jaxloss.study.contender import FOUND, SHORTENED, Contender, TuningPoint
 from jaxloss.study.equal_losses import EqualLosses
-from jaxloss.study.shortening import STAGE, WHOLE_LOOK, shortened
+from jaxloss.study.comparison_settings import WHOLE_LOOK
+from jaxloss.study.shortening import STAGE, shortened
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL
