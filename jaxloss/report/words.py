@@ -103,16 +103,38 @@ def edge_in_words(result: Mapping[str, Any]) -> str:
     return f"at the {result['edge']} edge of the rates tried" if result.get("edge") else ""
 
 
+# Of what a network learns with the first loss of the run.
+_LITTLE = 0.1
+
+
 def baseline_in_words(summary: Mapping[str, Any]) -> str:
-    """That nothing learns, where the first training of the run was of no use; nothing otherwise."""
+    """That nothing learns, where the first training of the run was of no use, or that its loss does not; nothing otherwise."""
     check = summary.get("baseline_check")
-    if check is None or check["learns"]:
+    if check is None:
         return ""
+    if check["learns"]:
+        return _unlearned_in_words(summary, check)
     metric = check.get("metric") or summary["metric"]
     return (
         f"Nothing learned here: with {loss_name(check['loss'])} at rate {number(check['learning_rate'])} the {metric} "
         f"on {check.get('evaluated_on', 'search_eval')} is {score(check['trained'])}, and up to {score(check['untrained'])} "
         "without any training. The tables below rank noise."
+    )
+
+
+def _unlearned_in_words(summary: Mapping[str, Any], check: Mapping[str, Any]) -> str:
+    """That the loss of the run is best in a metric that tells nothing of learning, by a network that has not learned."""
+    name = (summary.get("best") or next(iter(summary.get("comparison", [])), {})).get("name")
+    row = next((row for row in summary.get("comparison", []) if row["name"] == name), None)
+    telling = check.get("metric")
+    reached = row and telling != summary["metric"] and row["tuned"].get("test_means", {}).get(telling)
+    learned = _LITTLE * (check["trained"] - check["untrained"])
+    if not isinstance(reached, float) or reached > check["untrained"] + learned:
+        return ""
+    return (
+        f"Networks hardly learn with {loss_name(name)}: their {telling} on test is {score(reached)}, up to "
+        f"{score(check['untrained'])} without any training, and {score(check['trained'])} with {loss_name(check['loss'])} on "
+        f"{check.get('evaluated_on', 'search_eval')}. Their {summary['metric']} is that of networks that know nothing."
     )
 
 

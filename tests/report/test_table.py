@@ -60,6 +60,18 @@ class TestTerminal:
         assert "Nothing learned here" in text
         assert "Nothing learned here" not in printed({**summary, "baseline_check": {**check, "learns": True}})
 
+    @pytest.mark.parametrize(("reached", "said"), [(0.10, True), (0.19, True), (0.21, False), (0.8, False)])
+    def test_a_loss_that_is_best_calibrated_since_nothing_is_learned_with_it_is_told(self, reached, said):
+        """An untrained network is well calibrated, and the accuracy tells."""
+        summary = summary_of("search") | {"metric": "calibration"}
+        for row in summary["comparison"]:
+            row["tuned"]["test_means"] = {"accuracy": reached if row["name"] == summary["best"]["name"] else 0.1}
+        check = {"loss": "mae", "learning_rate": 0.3, "untrained": 0.12, "trained": 0.92, "learns": True, "metric": "accuracy"}
+        text = " ".join(printed(summary | {"baseline_check": check}).split())
+        words = f"Networks hardly learn with found 1: their accuracy on test is {reached:.4f}, up to 0.1200 without any training"
+        assert (words in text) == said
+        assert "hardly" not in printed(summary | {"baseline_check": check, "metric": "accuracy"})
+
     @pytest.mark.parametrize("mode", ["train", "compare"])
     def test_other_modes(self, mode):
         summary = summary_of(mode)
