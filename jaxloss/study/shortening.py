@@ -71,7 +71,7 @@ class _Shortening:
         if whole.point.hyperparameters:
             candidate = self._space.with_hyperparameters(candidate, whole.point.hyperparameters)
         self._formula = self._space.write(candidate)
-        self._tried = {self._formula}
+        self._tried = [self._formula]
 
     def run(self) -> Shortened | None:
         if self._left < WHOLE_LOOK:
@@ -79,7 +79,10 @@ class _Shortening:
         (reference,) = self._scores([self._formula], range(WHOLE_LOOK))
         now, score = self._equal.minimal(self._formula) or self._formula, None
         while proposals := self._proposals(now):
-            now, score = self._smallest_as_good(proposals, reference) or (now, score)
+            if (found := self._smallest_as_good(proposals, reference)) is not None:
+                formula, score = found
+                # What does nothing there is left out without a training.
+                now = self._equal.minimal(formula) or formula
         if score is None:
             return None
         name = f"{self._whole.contender.label} shortened"
@@ -98,7 +101,10 @@ class _Shortening:
         return None
 
     def _proposals(self, now: str) -> list[str]:
-        """Of each size the nearest that is nearer than all that are smaller, the smallest first; none without trainings left."""
+        """Of each size the nearest that is nearer than all that are smaller, the smallest first; none without trainings left.
+
+        What trains as something that was tried is known.
+        """
         most = min(MOST_PROPOSALS, self._left // FIRST_LOOK)
         candidates = {self._space.write(one): one for one in self._smaller(now)}
         formulas = [text for text in candidates if text not in self._tried]
@@ -106,14 +112,20 @@ class _Shortening:
             return []
         sizes = [(num_nodes(self._space, candidates[text]), len(text)) for text in formulas]
         distances = self._equal.distances(self._formula, formulas)
-        proposals, nearest = [], math.inf
-        for place in sorted(range(len(formulas)), key=lambda place: (sizes[place][0], distances[place], sizes[place][1])):
-            if distances[place] < nearest:
-                nearest = distances[place]
-                proposals.append(formulas[place])
-        # The nearest are the likeliest to be as good.
-        self._tried.update(proposals := proposals[-most:])
-        return proposals
+        places = sorted(range(len(formulas)), key=lambda place: (sizes[place][0], distances[place], sizes[place][1]))
+        while nearest := _ever_nearer(places, distances):
+            # The nearest are the likeliest to be as good.
+            if proposals := self._new([formulas[place] for place in nearest])[-most:]:
+                self._tried += proposals
+                return proposals
+            places = [place for place in places if place not in nearest]
+        return []
+
+    def _new(self, formulas: Sequence[str]) -> list[str]:
+        """Those that are no loss in other clothes: neither one that was tried, nor one before."""
+        known = len(self._tried)
+        firsts = self._equal.firsts([*self._tried, *formulas])[known:]
+        return [text for place, (text, first) in enumerate(zip(formulas, firsts, strict=True), start=known) if first == place]
 
     def _smaller(self, formula: str) -> Sequence[Candidate]:
         smaller = itertools.islice(smaller_candidates(self._space, self._space.parse(formula)), MOST_TRIED)
@@ -142,3 +154,13 @@ class _Shortening:
         difference = scores - reference
         error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
         return bool(difference.mean() >= -min(error, self._comparison.settings.margin))
+
+
+def _ever_nearer(places: Sequence[int], distances: np.ndarray) -> list[int]:
+    """Of some places in order, those whose distance is below all before."""
+    chosen, nearest = [], math.inf
+    for place in places:
+        if distances[place] < nearest:
+            nearest = distances[place]
+            chosen.append(place)
+    return chosen

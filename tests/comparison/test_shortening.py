@@ -8,9 +8,9 @@ import pytest
 from jaxloss.runs.archive import Archive
 from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study import comparison as stages
+from jaxloss.study.comparison_settings import WHOLE_LOOK
 from jaxloss.study.contender import FOUND, SHORTENED, Contender, TuningPoint
 from jaxloss.study.equal_losses import EqualLosses
-from jaxloss.study.comparison_settings import WHOLE_LOOK
 from jaxloss.study.shortening import STAGE, shortened
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
@@ -105,3 +105,21 @@ def test_tuned_numbers_are_rounded_and_not_tuned_again(archive, equal):
     found = shortened(comparison(archive, execution, equal_losses=equal), result, 200)
     assert found.contender.formula == tuned.replace("0.2713", "0.3")
     assert not found.contender.tuning_ranges
+
+
+def test_what_trains_as_something_that_was_tried_is_not_trained(archive, equal):
+    """Beside the core stands what does nothing under a softmax and one-hot targets: 1, the target, and the like."""
+    dressed = f"Add({CORE}, Mul(Exp(prediction), 0.27))"
+    execution = scored_by(lambda text: 0.9 if text == dressed else 0.5)
+    shortened(comparison(archive, execution, equal_losses=equal), whole(dressed), 300)
+    tried = list(dict.fromkeys(row.loss for row in archive.trainings()))
+    assert CORE in tried
+    assert len(tried) > 4
+    assert equal.firsts(tried) == list(range(len(tried)))
+
+
+def test_what_does_nothing_is_left_out_of_what_is_found(archive, equal):
+    """The one form that is as good here has another beside it: the core alone trains as it does."""
+    execution = scored_by(lambda text: 0.9 if text == LONG or text.startswith(f"Add({CORE}, ") else 0.5)
+    found = shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), 300)
+    assert equal.minimal(found.contender.formula) is None
