@@ -209,7 +209,8 @@ class Experiment:
                 f"every training of the {loop.search.label} met NaN or infinity: lower {self._rate_key}, or look for NaN in "
                 "the data and in the parameters of the untrained network"
             )
-        return named(self.comparison.rank(contenders, self.rate, stage), self.space, self.plan.seeds, of_search)
+        ranked = self.comparison.rank(contenders, self.rate, stage)
+        return named(ranked, self.space, self.plan.seeds, of_search, self.comparison.equal_losses)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study.contender import FOUND, Contender
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.experiment import Experiment
+from jaxloss.study.naming import named
 from jaxloss.study.ranking import different
 from jaxloss.tasks.fast import make_fast
 from tests.comparison.pretence import CONTENDERS, FORMULA, SETTINGS, SPACE, Pretence, comparison
@@ -109,3 +110,23 @@ def test_losses_with_equal_scores_are_two_where_their_gradients_say_so(archive):
     assert ranked_texts(archive, quality) == [(FORMULA, None), (DRESS, FORMULA)]
     equal = EqualLosses(OutputGradients(SPACE, make_fast().output_samples()))
     assert ranked_texts(archive, quality, equal=equal) == [(FORMULA, None), (DRESS, None)]
+
+
+@pytest.mark.parametrize("seed", ["Neg(Mul(target, prediction))", f"Mul(2, {DRESS})", FORMULA])
+def test_a_loss_that_was_given_is_not_passed_off_as_found_in_other_clothes(archive, seed):
+    """The dress comes first, by chance, and the given formula behind it is a copy, or was not ranked at all."""
+    equal = EqualLosses(OutputGradients(SPACE, make_fast().output_samples()), scale_free=True)
+    ranked = comparison(archive, Pretence(lambda trial: 0.9), equal_losses=equal).rank(
+        [Contender(text, FOUND, SPACE, text) for text in (DRESS, "Neg(Mul(target, prediction))")], 0.3, "rank"
+    )
+    (found,) = different(named(ranked, SPACE, (seed,), equal_losses=equal))
+    assert found.name == ("found 1" if seed == FORMULA else "found 1 (a seed)")
+
+
+def test_a_copy_that_was_given_names_its_loss_where_only_scores_tell(archive):
+    quality = [0.75, 0.5, 1.0, 0.25]
+    settings = dataclasses.replace(SETTINGS, rank_seeds=4)
+    execution = Pretence(lambda trial: quality[trial.start - SETTINGS.seed])
+    ranked = comparison(archive, execution, settings).rank(CONTENDERS[:2], 0.3, "rank")
+    (found,) = different(named(ranked, SPACE, (CONTENDERS[1].formula,)))
+    assert found.name == "found 1 (a seed)"
