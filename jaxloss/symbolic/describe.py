@@ -1,6 +1,7 @@
 """One call for everything that others show of a formula."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 from jaxloss.core.errors import UserError
@@ -12,6 +13,9 @@ from jaxloss.symbolic.expression import Formula
 from jaxloss.symbolic.python_source import to_python
 from jaxloss.symbolic.reading import Reading, own_python
 from jaxloss.symbolic.simplify import DEFAULT_TIME_LIMIT, Simplified, simplify
+
+# A number that has fewer is written as a fraction.
+_MOST_PARTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,19 +63,28 @@ class Description:
 
     @property
     def decimal_text(self) -> str:
-        """The simplified form with its constants computed to four digits, where numbers stand beside the formulas; else ''."""
-        return self._each(render.to_decimal_text, " | ", "{}: ") if self.numbers else ""
+        """The simplified form with its constants computed to four digits, where that is another text, and they are not round."""
+        text = self._each(render.to_decimal_text, " | ", "{}: ") if self._decimal else ""
+        return "" if text == self.simplified_text else text
+
+    @property
+    def _decimal(self) -> bool:
+        """Whether numbers were searched for, beside the formulas or in them: `271*exp(prediction)/1000` reads worse than 0.271."""
+        values = [node.value for formula in self.formulas.values() for node in formula.graph.nodes if node.is_constant]
+        return bool(self.numbers) or any(_is_searched(value) for value in values)
 
     @property
     def latex(self) -> str | None:
         """Without dollar signs; several formulas are joined by semicolons. None where a form without graphs has none.
 
-        Where numbers stand beside the formulas, constants are computed to four digits: a searched one is no round number.
+        Where numbers were searched for, constants are computed to four digits: a searched one is no round number.
         """
         if not self.formulas:
             return self.reading.latex
-        if not self.numbers:
+        if not self._decimal:
             return self._each(render.to_latex, r";\quad ", "")
+        if not self.numbers:
+            return self._each(render.to_decimal_latex, r";\quad ", "")
         # The names are those of functions of their one input.
         names = self.reading.latex_numbers
         return self._each(render.to_decimal_latex, r";\quad ", r"{}(x) = ", "{} = {:g}", names)
@@ -128,6 +141,11 @@ class Description:
         if not self.formulas:
             raise UserError(f"the loss '{self.reading.text}' cannot be written as Python: its space has no write_python")
         return to_python(self.formulas, docstring)
+
+
+def _is_searched(value: float) -> bool:
+    """No half, third or quarter of a whole number, as people write them."""
+    return math.isfinite(value) and all((value * part) % 1 for part in range(1, _MOST_PARTS + 1))
 
 
 def describe_formula(
