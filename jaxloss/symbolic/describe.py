@@ -69,7 +69,7 @@ class Description:
 
     @property
     def _decimal(self) -> bool:
-        """Whether numbers were searched for, beside the formulas or in them: `271*exp(prediction)/1000` reads worse than 0.271."""
+        """Whether numbers were searched for, beside the formulas or in them: `271*exp(x)/1000` reads badly."""
         values = [node.value for formula in self.formulas.values() for node in formula.graph.nodes if node.is_constant]
         return bool(self.numbers) or any(_is_searched(value) for value in values)
 
