@@ -98,6 +98,35 @@ def test_the_best_of_a_group_is_chosen_without_a_look_at_the_test():
     assert table.best_of_groups(seeds[:5]) == []
 
 
+def scored(leads, seed=0):
+    """A search that is above a rival of 0.5 by so much on each division, with two training seeds whose effects both share."""
+    scores = [(division, luck, 0.5 + luck / 10 + lead) for division, lead in enumerate(leads) for luck in (0, 1)]
+    return {"seed": seed, "scores": scores, "test": sum(score for *_, score in scores) / len(scores), "search_eval": 0.5}
+
+
+def test_a_lead_on_some_divisions_alone_is_none_over_divisions():
+    rival = scored((0, 0, 0))
+    searches = [scored((0.05 + one / 1000, -0.04, 0.02), one) for one in range(6)]
+    alone = table.mean_interval([search["test"] - rival["test"] for search in searches])
+    both = table.over_divisions(searches, rival)
+    assert alone.low > 0 > both.low
+    assert both.mean == pytest.approx(alone.mean)
+    line = next(line for line in table.task_table("task", {"rivals": [rival | {"name": "gce"}], "searches": {"own": searches}})
+                if line.startswith("| own |"))  # fmt: skip
+    assert table.written(alone) in line
+    assert table.written(both) in line
+
+
+def test_a_lead_on_every_division_is_one():
+    searches = [scored((0.05 + one / 1000, 0.04, 0.06), one) for one in range(6)]
+    assert table.over_divisions(searches, scored((0, 0, 0))).low > 0
+
+
+@pytest.mark.parametrize("rival", [{}, scored((0, 0))])
+def test_without_the_same_trainings_on_both_sides_there_is_no_interval_over_divisions(rival):
+    assert table.over_divisions([scored((0.05, 0.04, 0.06))], rival) is None
+
+
 @pytest.mark.slow
 def test_table_and_picture(written):
     first, _, folder = written
