@@ -74,10 +74,12 @@ class _Shortening:
         self._tried = [self._formula]
 
     def run(self) -> Shortened | None:
-        if self._left < WHOLE_LOOK:
+        now, score = self._equal.minimal(self._formula) or self._formula, None
+        if self._left < WHOLE_LOOK or not self._smaller(now):
             return None
         (reference,) = self._scores([self._formula], range(WHOLE_LOOK))
-        now, score = self._equal.minimal(self._formula) or self._formula, None
+        if not reference.any():  # whatever learns nothing would be as good
+            return None
         while proposals := self._proposals(now):
             if (found := self._smallest_as_good(proposals, reference)) is not None:
                 formula, score = found

@@ -123,3 +123,13 @@ def test_what_does_nothing_is_left_out_of_what_is_found(archive, equal):
     execution = scored_by(lambda text: 0.9 if text == LONG or text.startswith(f"Add({CORE}, ") else 0.5)
     found = shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), 300)
     assert equal.minimal(found.contender.formula) is None
+
+
+@pytest.mark.parametrize(
+    ("formula", "score", "most"), [("Mul(target, prediction)", 0.9, 0), (CORE, None, WHOLE_LOOK), (CORE, 0.0, WHOLE_LOOK)]
+)
+def test_a_loss_without_smaller_forms_or_scores_takes_no_trainings_for_others(archive, equal, formula, score, most):
+    """What is smaller than the first lacks an input; beside one whose trainings are stopped all others are as good."""
+    execution = scored_by(lambda text: score)
+    assert shortened(comparison(archive, execution, equal_losses=equal), whole(formula), 300) is None
+    assert len(execution.trials) == most
