@@ -34,7 +34,7 @@ from jaxloss.study.baseline import Baseline, train_baseline
 from jaxloss.study.calibration import calibrated
 from jaxloss.study.clock import Clock
 from jaxloss.study.comparison import Compared, Comparison, TestResult
-from jaxloss.study.contender import Contender, TuningPoint
+from jaxloss.study.contender import RANDOM_SEARCH, Contender, TuningPoint
 from jaxloss.study.declared_filters import filter_declarations
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.naming import named
@@ -210,7 +210,9 @@ class Experiment:
                 "the data and in the parameters of the untrained network"
             )
         ranked = self.comparison.rank(contenders, self.rate, stage)
-        return named(ranked, self.space, self.plan.seeds, of_search, self.comparison.equal_losses)
+        # The control is given none: what it comes to, it found.
+        seeds = () if kind == RANDOM_SEARCH else self.plan.seeds
+        return named(ranked, self.space, seeds, of_search, self.comparison.equal_losses)
 
     # --- comparing -------------------------------------------------------------------------------------------------------------
 

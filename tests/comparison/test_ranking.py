@@ -7,7 +7,7 @@ import pytest
 
 from jaxloss.config import default_config
 from jaxloss.spaces.output_gradients import OutputGradients
-from jaxloss.study.contender import FOUND, Contender
+from jaxloss.study.contender import FOUND, RANDOM_SEARCH, Contender
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.experiment import Experiment
 from jaxloss.study.naming import named
@@ -85,6 +85,8 @@ def test_a_copy_takes_no_place_among_the_found(archive):
     assert [one.formula for one in different(ranked)] == [texts[0], texts[2]]
     experiment.plan.seeds = (f" {texts[2]}",)
     assert [one.contender.name for one in Experiment.rank(experiment, loop, FOUND, "rank")][2] == "found 2 (a seed)"
+    control = Experiment.rank(experiment, loop, RANDOM_SEARCH, "rank")
+    assert [one.contender.name for one in control][2] == "random search 2"
 
 
 @pytest.mark.parametrize("scores", [[0.7, 0.9, 0.8], [0.9, 0.9, 0.8, 0.9, 0.9, 0.7]])
