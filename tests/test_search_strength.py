@@ -127,6 +127,18 @@ def test_without_the_same_trainings_on_both_sides_there_is_no_interval_over_divi
     assert table.over_divisions([scored((0.05, 0.04, 0.06))], rival) is None
 
 
+def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
+    """The best rival has as many trainings as a search, which has to be as many as those of every tuning."""
+    monkeypatch.setitem(TASKS, "tiny", TINY)
+    arguments = ["--tasks", "tiny", "--trainings", "3", "--workdir", str(tmp_path), "--json", str(tmp_path / "all.json")]
+    monkeypatch.setattr(sys, "argv", ["search_strength", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "comparison.best_rival_trainings (3) must be 0, or at least comparison.tuning_trainings (4)" in line
+
+
 @pytest.mark.slow
 def test_table_and_picture(written):
     first, _, folder = written

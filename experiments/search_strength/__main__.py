@@ -16,6 +16,7 @@ from experiments.search_strength.run import one_search, rivals
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.table import task_table, write_picture
 from experiments.search_strength.tasks import TASKS
+from jaxloss.core.errors import UserError
 from jaxloss.execution.settings import EXECUTION_MODES, SERIAL
 
 
@@ -38,6 +39,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.curve and (several := [search for search in options.searches if "search.restarts" in SEARCHES[search]]):
         parser.error(f"--curve follows one search, and {several[0]} is several")
+    try:
+        _run(options)
+    except UserError as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def _run(options: argparse.Namespace) -> None:
     result = {**facts(), "tasks": {}}
     for name in options.tasks:
         # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
