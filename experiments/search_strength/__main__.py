@@ -8,6 +8,7 @@ trainings, divisions and tuned losses of one search are one sample of it. The te
 """
 
 import argparse
+import json
 import pathlib
 
 from experiments.benchmarks.common import facts, output_path, positive, write_json
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    known = _known_seconds(options.json)
     result = {**facts(), "tasks": {}}
     for name in options.tasks:
         # Seed by seed, so that whoever stops it early has all searches over fewer seeds.
@@ -58,11 +60,25 @@ def _run(options: argparse.Namespace) -> None:
             "curves": {search: [] for search in options.searches},
         }
         for search, found, points in results:
+            if found["processor_seconds"] is None:
+                found["processor_seconds"] = known.get((name, search, found["seed"], found["formula"]))
             of_task["searches"][search].append(found)
             of_task["curves"][search] += points
             write_json(options.json, result)
         print("\n".join(task_table(name, of_task)), flush=True)
     write_picture(result, options.json.with_suffix(".png"))
+
+
+def _known_seconds(path: pathlib.Path) -> dict[tuple[str, str, int, str], float]:
+    """Task, search, seed and what was found -> processor seconds that an earlier command wrote."""
+    tasks = json.loads(path.read_text()).get("tasks", {}) if path.exists() else {}
+    return {
+        (task, search, found["seed"], found["formula"]): found["processor_seconds"]
+        for task, of_task in tasks.items()
+        for search, seeds in of_task["searches"].items()
+        for found in seeds
+        if found["processor_seconds"] is not None
+    }
 
 
 if __name__ == "__main__":

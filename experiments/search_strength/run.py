@@ -126,15 +126,17 @@ def compared(task: str, losses: Sequence[str], name: str, options: argparse.Name
 def _run(
     task: StrengthTask, overrides: Mapping[str, str], place: str, options: argparse.Namespace
 ) -> tuple[Mapping[str, Any], float | None]:
-    """The summary of a run, and the processor seconds that it took now; None where it was there."""
+    """The summary of a run, and the processor seconds that it took; None where it, or a part of it, was there."""
     path = options.workdir / place
     if has_summary(path):
         return jaxloss.open_run(path).summary, None
+    was_there = path.exists()
     data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
     alike = {"execution.mode": options.execution, "quiet": "true"}
     before = _processor_seconds()
     results = jaxloss.run(load_config(task.config, {**overrides, **alike, **data}), path, ConsoleProgress(quiet=True))
-    return results.summary, _processor_seconds() - before
+    # Those of a command that was stopped in the middle are not known.
+    return results.summary, None if was_there else _processor_seconds() - before
 
 
 def _processor_seconds() -> float:
