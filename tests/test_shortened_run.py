@@ -6,7 +6,7 @@ import pytest
 
 from jaxloss import export
 from jaxloss.runs import open_for_reading
-from jaxloss.study.shortening import STAGE
+from jaxloss.runs.rows import SHORTEN
 from jaxloss.tasks.fast import make_fast
 from tests.launch.command import refusal, run
 
@@ -25,7 +25,7 @@ def test_the_shorter_loss_is_tuned_tested_shown_and_exported(tmp_path, capsys):
     assert run(path, *OVERRIDES) == 0
     with open_for_reading(path) as opened:
         rows, summary = opened.archive.trainings(), opened.read_summary()
-    spent = [row for row in rows if row.stage == STAGE]
+    spent = [row for row in rows if row.stage == SHORTEN]
     assert 9 < len(spent) <= 60
     assert {row.evaluated_on for row in spent} == {"search_eval"}
     name = summary["shortened"]["name"]

@@ -3,20 +3,17 @@
 import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
-
+from jaxloss.api.inputs import loss_inputs
 from jaxloss.api.one_hot import expect_one_hot
 from jaxloss.config.overrides import apply_overrides
 from jaxloss.config.schema import default_config, read
-from jaxloss.core.abstract import written
 from jaxloss.core.arguments import expect, expect_between, expect_ranges
 from jaxloss.core.errors import UserError, unknown
 from jaxloss.core.family import BranchInputs
-from jaxloss.core.types import Array, LossInputs
+from jaxloss.core.types import Array
 from jaxloss.spaces.base import Space
 from jaxloss.spaces.branched import BranchedFamily
 from jaxloss.spaces.families import FAMILIES
@@ -92,7 +89,7 @@ class Loss:
                 raise UserError(f"the loss got '{twice[0]}' twice")
             given = {branch: {**positional, **named}}
         return self.function(
-            {name: _loss_inputs(given.get(name, {}), names, mask, weights) for name, names in self.inputs.items()}
+            {name: loss_inputs(given.get(name, {}), names, mask, weights) for name, names in self.inputs.items()}
         )
 
     @property
@@ -265,40 +262,3 @@ def _variables(read_loss: Loss) -> set[str]:
     """Names of what its formulas are written in: its inputs, and what a form makes of them."""
     formulas = (read_loss.reading and read_loss.reading.formulas) or {}
     return {*itertools.chain(*read_loss.inputs.values(), *(formula.inputs for formula in formulas.values()))}
-
-
-def _loss_inputs(given: Mapping[str, Array], names: tuple[str, ...], mask: Array | None, weights: Array | None) -> LossInputs:
-    missing, other = [name for name in names if name not in given], sorted(given.keys() - set(names))
-    if missing or other:
-        wrong = f"'{missing[0]}' is missing" if missing else f"there is no '{other[0]}'"
-        raise UserError(f"the loss takes {', '.join(names)}: {wrong}")
-    arrays = {name: _array(name, given[name]) for name in names}
-    first = names[0]
-    for name, array in arrays.items():
-        if array.ndim not in (2, 4):
-            raise UserError(f"'{name}' must be an array [N, C] or [N, H, W, C], not of shape {list(array.shape)}")
-        if array.shape[:-1] != arrays[first].shape[:-1]:
-            shapes = f"'{name}' is {list(array.shape)}, '{first}' is {list(arrays[first].shape)}"
-            raise UserError(f"the arrays of a loss have the same N, or N, H and W: {shapes}")
-    grid = next(iter(arrays.values())).shape[:-1]
-    positions = (*grid, 1) if len(grid) == 3 else (*grid, 1, 1, 1)
-    arrays = {name: array if array.ndim == 4 else array[:, None, None] for name, array in arrays.items()}
-    return LossInputs.create(
-        arrays,
-        None if mask is None else _at_positions("mask", mask, positions).astype(bool),
-        None if weights is None else _at_positions("weights", weights, positions),
-    )
-
-
-def _array(name: str, given: Any) -> Array:
-    try:
-        return jnp.asarray(given)
-    except TypeError:
-        raise UserError(f"'{name}' must be an array of numbers, not {written(given)}") from None
-
-
-def _at_positions(name: str, given: Any, positions: tuple[int, ...]) -> Array:
-    array, grid = _array(name, given), tuple(positions[: 1 if positions[1:3] == (1, 1) else 3])
-    if array.size != math.prod(positions):
-        raise UserError(f"'{name}' must have one number for each sample or position, {list(grid)}, not {list(array.shape)}")
-    return jnp.reshape(array, positions)

@@ -264,13 +264,11 @@ def make_contender(text: str, space: Space, offers: Mapping[str, Sequence[str]] 
     for branch in space.branches:
         if branch.form.reads is None:
             continue
-        read = branch.form.reads(candidate[branch.name])
-        if not read:
+        if not branch.form.reads(candidate[branch.name]):
             raise UserError(f"the formula '{text}' is a constant: nothing can be learned with it")
-        for any_of in branch.required:
-            if not read & any_of:
-                listed = " or ".join(sorted(any_of))
-                raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
+        if lacking := branch.lacking(candidate[branch.name]):
+            listed = " or ".join(sorted(lacking))
+            raise UserError(f"the formula '{text}' does not contain {listed}: nothing can be learned with it")
     return Contender(text, GIVEN if formula is text else PUBLISHED, space, formula)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from jaxloss.report.searches import labels_of
 from jaxloss.runs.archive import CLOCK
 from jaxloss.runs.directory import Run
-from jaxloss.runs.rows import RANK
+from jaxloss.runs.rows import RANK, SHORTEN
 
 # So many trainings say what pace a run has now.
 _ENOUGH = 5
@@ -94,7 +94,7 @@ def _of_search(config: Mapping[str, Any], comparison: Mapping[str, Any], pairs: 
         stages[f"{RANK} random_search"] = per_ranking * len(control)
     contenders = comparison["num_found"] * len(labels) + len(comparison["handcrafted"])
     # At most: what is shorter and as good takes part as well, which nobody knows before.
-    shortening = {"shorten": number} if (number := comparison.get("shortening_trainings", 0)) else {}
+    shortening = {SHORTEN: number} if (number := comparison.get("shortening_trainings", 0)) else {}
     return stages | _of_comparison(contenders, comparison, pairs) | shortening
 
 

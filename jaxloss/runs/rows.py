@@ -27,6 +27,8 @@ def _number(value: Any) -> float | None:
 BASELINE = "baseline"
 # That of the trainings by which the best losses of the searches are ranked.
 RANK = "rank"
+# That of the trainings by which the best loss is made shorter.
+SHORTEN = "shorten"
 
 # NumPy's and JAX's scalars would reach SQLite as raw bytes, hence a cast for every column.
 _CAST = {int: operator.index, float: _number, str: _text, bool: bool, dict: dict}
@@ -140,8 +142,8 @@ class TrainingRow(Row):
     """One training of one loss, scored on one division of the data.
 
     Attributes:
-      stage: part of the run: the name of a search (`evolution`, `random_search`), `baseline`, `rank`, `rank random_search`,
-        `tune`, `test untuned`, `test tuned`, `ablation`, or `train`.
+      stage: part of the run: the name of a search (`evolution`, `random_search`), `calibrate`, `baseline`, `rank`,
+        `rank random_search`, `tune`, `test untuned`, `test tuned`, `shorten`, `ablation`, or `train`.
       loss: its formula, where it has one, else what it is called in tables.
       hyperparameters: name -> JSON value: the loss's hyperparameters; `proposal` alone in the stage of a search.
       learning_rate: the rate it was trained with.

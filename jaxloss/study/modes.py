@@ -58,15 +58,7 @@ def search_mode(experiment: Experiment) -> dict[str, Any]:
     best = best_of_kind(compared.tuned, FOUND)[0]
     _show(experiment, TUNED, best, compared.tuned)
     final_scores = _kept_network_scores(experiment, best.contender, best.point)
-    shorter = _shortened(experiment, best)
-    if shorter is not None:
-        twin = _twin(experiment, shorter, compared.tuned)
-        if twin is not None:
-            experiment.progress.message(f"{shorter.contender.label} is {twin.label}")
-            shorter = dataclasses.replace(shorter, contender=twin)
-        else:
-            also = experiment.compare([shorter.contender])
-            compared = Compared([*compared.untuned, *also.untuned], [*compared.tuned, *also.tuned])
+    shorter, compared = _with_shortened(experiment, best, compared)
     summary = search_summary(experiment, main, control, compared, final_scores)
     summary["shortened"] = None if shorter is None else shorter.to_json()
     return {**summary, **diagnosed(experiment, best, compared.tuned)}
@@ -105,17 +97,21 @@ def _has_control(experiment: Experiment) -> bool:
     return search.control and search.name != "random_search"
 
 
-def _shortened(experiment: Experiment, best: TestResult) -> Shortened | None:
-    """The best found loss without what its score does not need, where the config asks for it and there is such."""
+def _with_shortened(experiment: Experiment, best: TestResult, compared: Compared) -> tuple[Shortened | None, Compared]:
+    """The best found loss without what its score does not need, where the config asks for it, and the comparison with it."""
     number = experiment.config.comparison.shortening_trainings
-    if not number:
-        return None
-    found = shortened(experiment.comparison, best, number)
-    if found is None:
-        experiment.progress.message(
-            f"{number} trainings show no smaller form of {best.contender.label} that is as good on {SEARCH_EVAL}"
-        )
-    return found
+    shorter = shortened(experiment.comparison, best, number) if number else None
+    if shorter is None:
+        if number:
+            experiment.progress.message(
+                f"{number} trainings show no smaller form of {best.contender.label} that is as good on {SEARCH_EVAL}"
+            )
+        return None, compared
+    if (twin := _twin(experiment, shorter, compared.tuned)) is not None:
+        experiment.progress.message(f"{shorter.contender.label} is {twin.label}")
+        return dataclasses.replace(shorter, contender=twin), compared
+    also = experiment.compare([shorter.contender])
+    return shorter, Compared([*compared.untuned, *also.untuned], [*compared.tuned, *also.tuned])
 
 
 def _twin(experiment: Experiment, shorter: Shortened, tuned: Sequence[TestResult]) -> Contender | None:

@@ -1,8 +1,9 @@
 """The best loss of a search made shorter, as far as its score on search_eval allows: not all that evolution left in it is of use.
 
-Steps are as in backward elimination: of the losses that are smaller by one step, those are trained that are nearest to the whole
-loss among all of their size, by the gradients of a network's outputs. The smallest takes its place whose score is within one
-standard error of that of the whole loss.
+Steps are as in backward elimination: of the losses that are smaller by one step, those are trained that are nearer to the whole
+loss than all others of their size, and than all that are smaller, by the gradients of a network's outputs. The smallest takes its
+place whose score is within one standard error of that of the whole loss, or above. That score flatters it, as that of the best of
+many does; the test tells.
 
 References:
   Breiman et al.: Classification and Regression Trees, 1984, Section 3.4.3 (the rule of one standard error).
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxloss.runs.rows import SHORTEN
 from jaxloss.spaces.base import Candidate, Space
 from jaxloss.spaces.smaller import num_nodes, smaller_candidates
 from jaxloss.study.comparison import Comparison, TestResult
@@ -25,7 +27,6 @@ from jaxloss.study.equal_losses import MOST_TRIED
 from jaxloss.study.trainings import Job
 from jaxloss.tasks.base import SEARCH_EVAL
 
-STAGE = "shorten"
 # Of a step. They are trained side by side.
 MOST_PROPOSALS = 8
 
@@ -107,7 +108,8 @@ class _Shortening:
 
         What trains as something that was tried is known.
         """
-        most = min(MOST_PROPOSALS, self._left // FIRST_LOOK)
+        # One of them at least can be looked at as a whole.
+        most = min(MOST_PROPOSALS, (self._left - (WHOLE_LOOK - FIRST_LOOK)) // FIRST_LOOK)
         candidates = {self._space.write(one): one for one in self._smaller(now)}
         formulas = [text for text in candidates if text not in self._tried]
         if not formulas or most < 1:
@@ -143,7 +145,7 @@ class _Shortening:
             for one in contenders
             for look in looks
         ]
-        return np.reshape(self._comparison.trainings.scores(STAGE, jobs, SEARCH_EVAL), (len(formulas), len(looks)))
+        return np.reshape(self._comparison.trainings.scores(SHORTEN, jobs, SEARCH_EVAL), (len(formulas), len(looks)))
 
     def _contender(self, formula: str, name: str = "") -> Contender:
         return Contender(name or formula, SHORTENED, self._space, formula, rate_alone=True)

@@ -6,12 +6,13 @@ import re
 import pytest
 
 from jaxloss.runs.archive import Archive
+from jaxloss.runs.rows import SHORTEN
 from jaxloss.spaces.output_gradients import OutputGradients
 from jaxloss.study import comparison as stages
 from jaxloss.study.comparison_settings import WHOLE_LOOK
 from jaxloss.study.contender import FOUND, SHORTENED, Contender, TuningPoint
 from jaxloss.study.equal_losses import EqualLosses
-from jaxloss.study.shortening import STAGE, shortened
+from jaxloss.study.shortening import shortened
 from jaxloss.systems.autoloss_zero.settings import AutoLossZeroSettings
 from jaxloss.systems.autoloss_zero.space import autoloss_zero
 from jaxloss.tasks.base import SEARCH_EVAL
@@ -81,7 +82,13 @@ def test_it_takes_no_more_trainings_than_it_was_given_all_on_search_eval(archive
     shortened(comparison(archive, execution, equal_losses=equal), whole(LONG), trainings)
     rows = archive.trainings()
     assert len(rows) == len(execution.trials) <= trainings
-    assert {(row.stage, row.evaluated_on, row.learning_rate) for row in rows} <= {(STAGE, SEARCH_EVAL, RATE)}
+    assert {(row.stage, row.evaluated_on, row.learning_rate) for row in rows} <= {(SHORTEN, SEARCH_EVAL, RATE)}
+
+
+def test_the_fewest_trainings_that_a_run_may_ask_for_can_make_a_loss_shorter(archive, equal):
+    """However many forms are smaller: first looks leave enough for one of them as a whole."""
+    found = shortened(comparison(archive, scored_by(lambda text: 0.9), equal_losses=equal), whole(LONG), 2 * WHOLE_LOOK)
+    assert len(found.contender.formula) < len(LONG)
 
 
 def test_a_second_look_trains_nothing(archive, equal):
