@@ -49,11 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], dict[str, str], set[str]]:
     """The single arguments, the values of `--where`, the overrides, and the switches."""
     single, where, overrides, switches = {}, {}, {}, set()
-    for argument in given:
+    rest = list(given)
+    while rest:
+        argument = rest.pop(0)
         name, equals, value = argument.removeprefix("--").partition("=")
         if not argument.startswith("--"):
             raise UserError(f"unexpected argument '{argument}'. {USAGE}")
-        if name in ("transfer", "show") and not equals:
+        is_switch = name in ("transfer", "show")
+        # As with the launch command, a value may stand behind its argument.
+        if not equals and not is_switch and rest and not rest[0].startswith("--"):
+            equals, value = "=", rest.pop(0)
+        if is_switch and not equals:
             switches.add(name)
         elif name.startswith("config.") and equals:
             overrides[name.removeprefix("config.")] = value
@@ -62,7 +68,7 @@ def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], di
             where[key] = wanted
         elif name not in _ARGUMENTS:
             raise unknown("argument", f"--{name}", [f"--{known}" for known in _ARGUMENTS])
-        elif not value or name in ("where", "transfer", "show"):
+        elif not value or is_switch or name == "where":
             raise UserError(f"the argument '{argument}' is not complete. {USAGE}")
         else:
             single[name] = value

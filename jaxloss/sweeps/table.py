@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jaxloss.report.table import standard_output
 from jaxloss.report.words import difference, duration, half_width, score
 from jaxloss.sweeps.rows import Row, found_often
 
@@ -17,7 +18,7 @@ _COLUMNS += ("lead_high", "verdict", "seconds")
 
 def print_rows(rows: Sequence[Row], console: Console | None = None) -> None:
     """Prints a line for each run, and the losses that several runs found."""
-    console = console or Console()
+    console = console or standard_output()
     table = Table(title=f"{sum(row.test_mean is not None for row in rows)} of {len(rows)} runs")
     table.add_column("run", overflow="fold", min_width=min(20, max(len(row.name) for row in rows)))
     table.add_column("loss", overflow="fold")

@@ -56,6 +56,11 @@ def test_a_transfer_without_a_loss_says_so(tmp_path, capsys):
         (command("x", "--executor=rya"), "unknown --executor 'rya'. Did you mean 'ray'?"),
         (command("x", "--address=auto"), "--address is that of a Ray cluster: it needs --executor=ray"),
         (command("x", "--parallel=0"), "--parallel must be a whole number above 0, not '0'"),
+        # A value may stand behind its argument.
+        (command("x", "--parallel", "0"), "--parallel must be a whole number above 0, not '0'"),
+        (["--config", CONFIG, "--workdir", "x", "--config.sed", "1"], "unknown config key 'sed'"),
+        (command("x", "--where", "seed"), "the argument '--where' is not complete"),
+        (command("x", "--parallel"), "the argument '--parallel' is not complete"),
         (command("x", "--where=seed"), "the argument '--where=seed' is not complete"),
         (command("x", "--show=1"), "the argument '--show=1' is not complete"),
         (command("x", "seed=1"), "unexpected argument 'seed=1'"),
