@@ -63,13 +63,18 @@ def test_one_loss_that_is_trained_alone_is_looked_at_as_well(tmp_path, capsys, r
     assert summary["baseline_check"]["learns"] != still
 
 
-def test_what_an_untrained_network_is_best_in_tells_nothing(tmp_path, capsys):
-    """It is sure of nothing, and so perfectly calibrated; its accuracy tells."""
+@pytest.mark.parametrize(("metric", "name"), [("ece", "calibration"), ("worst_class_accuracy",) * 2])
+def test_where_the_metric_does_not_tell_what_is_learned_accuracy_does(tmp_path, capsys, metric, name):
+    """An untrained network is sure of nothing, and so perfectly calibrated; a trained one may have nothing of a class."""
     digits = ("mode=train", "loss=cross_entropy", "task.name=classification", "task.classification.source=digits")
-    assert run(tmp_path / "run", *digits, "task.classification.metric=ece", "quiet=false") == 0
+    # So long a tail that the last class stays unknown.
+    tail = ("task.classification.imbalance_ratio=80", "training.num_epochs=2")
+    assert run(tmp_path / "run", *digits, *tail, f"task.classification.metric={metric}", "quiet=false") == 0
     assert "othing learn" not in "".join(capsys.readouterr())
     _, summary = rows_of(tmp_path / "run")
-    assert summary["metric"] == "calibration"
+    assert summary["metric"] == name
+    if metric == "worst_class_accuracy":
+        assert summary["comparison"][0]["untuned"]["test_mean"] == 0
     assert summary["baseline_check"]["metric"] == "accuracy"
 
 

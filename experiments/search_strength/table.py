@@ -84,7 +84,9 @@ def paired(searches: Mapping[str, Sequence[Mapping[str, Any]]], first: str, seco
 
 
 def written(interval: Interval) -> str:
-    """`+0.0123 [+0.0100, +0.0146]`."""
+    """`+0.0123 [+0.0100, +0.0146]`; of one alone, which has no interval, `+0.0123`."""
+    if interval.count < 2:
+        return f"{interval.mean:+.4f}"
     return f"{interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}]"
 
 

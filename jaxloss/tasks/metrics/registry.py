@@ -20,8 +20,8 @@ from jaxloss.tasks.metrics.probability import calibration, macro_auc, macro_aver
 Metric = Callable[[Array, Array], Array]
 
 ACCURACY = "accuracy"
-# An untrained network, which is sure of nothing, may have the best.
 CALIBRATION = "calibration"
+WORST_CLASS = "worst_class_accuracy"
 METRICS: Mapping[str, Metric] = {
     ACCURACY: accuracy,
     "mean_class_accuracy": mean_class_accuracy,
@@ -29,8 +29,11 @@ METRICS: Mapping[str, Metric] = {
     "macro_auc": macro_auc,
     "macro_average_precision": macro_average_precision,
     CALIBRATION: calibration,
-    "worst_class_accuracy": worst_class_accuracy,
+    WORST_CLASS: worst_class_accuracy,
 }
+# They do not tell whether a network has learned anything: one that is sure of nothing may be calibrated best, and a trained one
+# may still have nothing of its worst class right.
+UNTELLING = (CALIBRATION, WORST_CLASS)
 # What they are called elsewhere.
 ALIASES: Mapping[str, str] = {
     "balanced_accuracy": "mean_class_accuracy",
