@@ -19,6 +19,7 @@ from jaxloss.tasks.detection.pictures import make_pictures
 from jaxloss.tasks.detection.scoring import METRICS, class_scores, make_host_metrics
 from jaxloss.tasks.detection.splits import place
 from jaxloss.tasks.host_metrics import HostMetrics
+from jaxloss.tasks.pictures import Pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Detector:
       independent_classes: see `Task`.
       metrics: names of its scores, all of which are shown.
       host_metrics: see `Task`; None for those of boxes.
+      pictures: see `Task`; None for those of boxes.
       place: `(splits, most boxes of an image, whether training images are streamed) -> Task.data`.
     """
 
@@ -57,6 +59,7 @@ class Detector:
     independent_classes: tuple[str, ...] = ()
     metrics: tuple[str, ...] = tuple(METRICS)
     host_metrics: HostMetrics | None = None
+    pictures: Pictures | None = None
     place: Callable[[Mapping[str, BoxedImages], int, bool], dict[str, PyTree]] = place
 
 
@@ -81,7 +84,7 @@ def assemble(
     image_size = source.test.images.shape[1:3]
     forward = detector.forward_over(None)
     host_metrics = detector.host_metrics or make_host_metrics(detector.detect, class_names, settings.evaluation_batch)
-    pictures = make_pictures(detector.detect, class_names)
+    pictures = detector.pictures or make_pictures(detector.detect, class_names)
 
     def build(division: int) -> Task:
         splits = divide(source, settings, division)

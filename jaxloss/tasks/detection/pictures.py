@@ -18,6 +18,8 @@ SHOWN_SCORE, MOST, RIGHT_IOU = 0.3, 50, 0.5
 _WIDTH, _THICKNESS, _DASH = 480, 3, 8
 _SWATCH = (16, 24)
 _WHITE, _GREY = np.array([255] * 3, np.uint8), np.array([128] * 3, np.uint8)
+# `(column, row of the picture, number of the box or object) -> mask bool [h, w]` of the image.
+Masks = Callable[[str, int, int], np.ndarray]
 
 
 def make_pictures(detect: Callable[[PyTree, Mapping[str, Array]], Detections], class_names: Sequence[str]) -> Pictures:
@@ -36,7 +38,10 @@ def make_pictures(detect: Callable[[PyTree, Mapping[str, Array]], Detections], c
 
 
 def draw(
-    class_names: Sequence[str], examples: Mapping[str, np.ndarray], outputs: Mapping[str, Mapping[str, np.ndarray]]
+    class_names: Sequence[str],
+    examples: Mapping[str, np.ndarray],
+    outputs: Mapping[str, Mapping[str, np.ndarray]],
+    masks: Masks | None = None,
 ) -> Sheet:
     """The images with their true boxes, and with those of each network.
 
@@ -44,6 +49,7 @@ def draw(
       class_names: `[C]`.
       examples: a split of a detection task, in NumPy arrays, `[n, ...]`.
       outputs: name of a network -> its `boxes`, `scores` and `labels`.
+      masks: what of an image belongs to an object or a found box, which is tinted; None where boxes are all that is known.
     """
     num_classes = len(class_names)
     valid, crowd = examples[VALID], examples[CROWD]
@@ -52,16 +58,22 @@ def draw(
     scale = max(1, _WIDTH // examples[IMAGE].shape[2])
     large = examples[IMAGE].repeat(scale, axis=1).repeat(scale, axis=2)
     columns = {TRUTH: large.copy(), **{name: large.copy() for name in outputs}}
+
+    def show(column: str, row: int, k: int, box: np.ndarray, colour: np.ndarray, dashed: bool = False) -> None:
+        if masks is not None:
+            _tint(columns[column][row], masks(column, row, k).repeat(scale, axis=0).repeat(scale, axis=1), colour)
+        _frame(columns[column][row], box * scale, colour, dashed)
+
     for row in range(len(large)):
         for k in np.flatnonzero(valid[row]):
             colour = _GREY if crowd[row, k] else colours[examples[LABELS][row, k]]
-            _frame(columns[TRUTH][row], examples[BOXES][row, k] * scale, colour)
+            show(TRUTH, row, int(k), examples[BOXES][row, k], colour)
         for name, found in outputs.items():
             right, missed = judge({key: one[row] for key, one in found.items()}, {key: one[row] for key, one in examples.items()})
             for k in missed:
                 _frame(columns[name][row], examples[BOXES][row, k] * scale, _WHITE, dashed=True)
             for k, is_right in right.items():
-                _frame(columns[name][row], found["boxes"][row, k] * scale, colours[found["labels"][row, k]], dashed=not is_right)
+                show(name, row, k, found["boxes"][row, k], colours[found["labels"][row, k]], not is_right)
     legend = [LegendEntry(class_names[index], _swatch(colours[index])) for index in range(num_classes)]
     legend += [
         LegendEntry("a box that is made up", _swatch(colours[0], dashed=True)),
@@ -104,6 +116,11 @@ def _frame(picture: np.ndarray, box: np.ndarray, colour: np.ndarray, dashed: boo
         rows, columns = np.indices((height, width))
         inside &= (rows + columns) % (2 * _DASH) < _DASH
     picture[inside] = colour
+
+
+def _tint(picture: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> None:
+    """Lays a colour over what of a picture uint8 `[h, w, 3]` belongs to a mask; what is beneath stays to be seen."""
+    picture[mask] = (picture[mask].astype(np.uint16) + colour) // 2
 
 
 def _swatch(colour: np.ndarray, dashed: bool = False) -> np.ndarray:

@@ -19,6 +19,7 @@ from jaxloss.tasks.detection.splits import load_source
 from jaxloss.tasks.instance_segmentation import inputs
 from jaxloss.tasks.instance_segmentation.inputs import MASK, MaskInputs
 from jaxloss.tasks.instance_segmentation.output_samples import instance_samples
+from jaxloss.tasks.instance_segmentation.pictures import make_mask_pictures
 from jaxloss.tasks.instance_segmentation.rejection import make_problem
 from jaxloss.tasks.instance_segmentation.scoring import make_host_metrics
 from jaxloss.tasks.instance_segmentation.settings import METRICS, SECTION, InstanceSegmentationSettings
@@ -74,7 +75,8 @@ def make_instance_segmentation(settings: InstanceSegmentationSettings, context: 
     def detect(variables: PyTree, examples: Mapping[str, Array]) -> Detections:
         return find(variables, examples).detections
 
-    scores = make_host_metrics(find, TrueMasks(source, image_size), source.class_names, image_size, settings.evaluation_batch)
+    true_masks = TrueMasks(source, image_size)
+    scores = make_host_metrics(find, true_masks, source.class_names, image_size, settings.evaluation_batch)
     asked = context.rejection_variable, context.rejection_minimum_gain
     detector = Detector(
         network=prepared,
@@ -93,6 +95,7 @@ def make_instance_segmentation(settings: InstanceSegmentationSettings, context: 
         },
         metrics=METRICS,
         host_metrics=scores,
+        pictures=make_mask_pictures(find, true_masks, source.class_names, image_size),
         place=functools.partial(place, side=settings.mask_resolution),
     )
     return assemble(source, settings, augment, detector)
