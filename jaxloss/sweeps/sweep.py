@@ -106,7 +106,7 @@ class Sweep:
           across: points of the comparison on all tasks; none for no matrix.
           command: that repeats the sweep.
         """
-        matrix: Mapping[str, Any] | None = transfer_matrix(across, self.workdir) if across else None
+        matrix: Mapping[str, Any] | None = transfer_matrix(across, rows, self.workdir) if across else None
         print_rows(rows)
         self.workdir.mkdir(parents=True, exist_ok=True)
         atomic.write_text(self.workdir / CSV, as_csv(rows))
