@@ -25,7 +25,7 @@ def main() -> None:
     """Runs what is missing, and writes the figures after each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["digits_70"])
-    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=list(SEARCHES))
+    parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=["strong"])
     parser.add_argument("--seeds", type=positive, default=10, help="of each search, counted from --first_seed")
     parser.add_argument("--first_seed", type=int, default=0)
     parser.add_argument("--trainings", type=int, default=0, help="of each search; 0: as the config of the task says")

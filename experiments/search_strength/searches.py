@@ -21,6 +21,9 @@ _WITHOUT = {
     "known_losses_and_immigrants": {"search.prior_knowledge": "false", "search.evolution.immigrants": "0"},
 }
 
+# Losses go to a training as they are drawn, but for those that are not computable or known already.
+_NO_MODULES = {"filters.convergence.enabled": "false", "filters.rejection.enabled": "false"}
+
 # By name; all but the last, and that which begins again, spend the same number of trainings, those of the calibration included.
 SEARCHES: Mapping[str, Mapping[str, str]] = {
     "evolution": _STARTS,
@@ -38,6 +41,10 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "raced": {**_RACE, **_CALIBRATION},
     "random_raced": {**_RANDOM, **_RACE, **_CALIBRATION},
     "random_scored": {**_RANDOM, **_DIVISIONS, **_CALIBRATION},
+    # Of CSE-Autoloss (Liu et al., ICLR 2021, Table 5): the whole, evolution from the predefined loss alone, and random search.
+    "generations": {},
+    "plain_evolution": {"search.name": "evolution", "search.evolution.initial_population": "1", **_NO_MODULES},
+    "plain_random": {"search.name": "random_search", "search.seeds": "()", **_NO_MODULES},
     # So long that it takes the processor as long as `strong` does.
     "random_scored_longer": {**_RANDOM, **_DIVISIONS, **_CALIBRATION, "search.num_trainings": "1160"},
 }

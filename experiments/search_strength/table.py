@@ -34,11 +34,12 @@ def task_table(name: str, of_task: Mapping[str, Any]) -> list[str]:
             f"| {search} | {interval.mean:.4f} (deviation {interval.deviation:.4f}) | {len(tests)} seeds | {written(lead)} | "
             f"{written(crossed) if crossed else ''} | {min(tests):.4f} |"
         )
-        if groups := best_of_groups(seeds):
-            lead = mean_interval([test - best["test"] for test in groups])
+        if chosen := best_of_groups(seeds):
+            tests = [seed["test"] for seed in chosen]
+            lead, crossed = mean_interval([test - best["test"] for test in tests]), over_divisions(chosen, best)
             lines.append(
-                f"| {search}, the best of {GROUP} by search_eval | {np.mean(groups):.4f} | {len(groups)} groups | "
-                f"{written(lead)} | | {min(groups):.4f} |"
+                f"| {search}, the best of {GROUP} by search_eval | {np.mean(tests):.4f} | {len(tests)} groups | "
+                f"{written(lead)} | {written(crossed) if crossed else ''} | {min(tests):.4f} |"
             )
     names = list(of_task["searches"])
     lines += ["", *(f"{first} minus {second}: {written(paired(of_task['searches'], first, second))}"
@@ -71,10 +72,10 @@ def over_divisions(seeds: Sequence[Mapping[str, Any]], rival: Mapping[str, Any])
     return crossed_interval({pair: float(np.mean(values)) for pair, values in differences.items()}) if differences else None
 
 
-def best_of_groups(seeds: Sequence[Mapping[str, Any]]) -> list[float]:
-    """The test scores of whoever searches `GROUP` times and takes what is best on search_eval; none of fewer than two groups."""
+def best_of_groups(seeds: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What is found by whoever searches `GROUP` times and takes the best on search_eval; none of fewer than two groups."""
     groups = [seeds[first : first + GROUP] for first in range(0, len(seeds) - GROUP + 1, GROUP)]
-    return [max(group, key=lambda seed: seed["search_eval"])["test"] for group in groups] if len(groups) > 1 else []
+    return [max(group, key=lambda seed: seed["search_eval"]) for group in groups] if len(groups) > 1 else []
 
 
 def paired(searches: Mapping[str, Sequence[Mapping[str, Any]]], first: str, second: str) -> Interval:

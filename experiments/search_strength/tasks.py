@@ -77,6 +77,27 @@ def _cifar(source: str, **others: str) -> StrengthTask:
     )
 
 
+# Half the steps of the config, so that nine searches take little more than an hour.
+_BOXES = StrengthTask(
+    "configs/cse_autoloss_bccd.py",
+    {
+        "training.num_epochs": "4.0",
+        "comparison.num_divisions": "2",
+        "comparison.rank_candidates": "3",
+        "comparison.rank_seeds": "2",
+        "comparison.num_found": "1",
+        "comparison.tuning_trainings": "4",
+        "comparison.tuning_finalists": "2",
+        "comparison.tuning_seeds": "1",
+        "comparison.test_seeds": "2",
+    },
+    {"search.num_trainings": "20"},
+    rivals=("giou", "iou", "ciou", "bounded_iou", "box_l1"),
+    calibration_loss="",
+    needs_data=True,
+)
+
+
 TASKS: Mapping[str, StrengthTask] = {
     "digits_40": _digits("symmetric", 0.4),
     "digits_60": _digits("symmetric", 0.6),
@@ -95,6 +116,7 @@ TASKS: Mapping[str, StrengthTask] = {
     "digits_long_tail_noisy": StrengthTask(
         _DIGITS, {**_LONG_TAIL_NOISY, "comparison.num_divisions": "10"}, _READS_PRIOR, rivals=_OF_BOTH
     ),
+    "bccd_boxes": _BOXES,
     # Not looked at while the searches were built; see `fashion.py`.
     "fashion_60": StrengthTask(
         _DIGITS,

@@ -136,3 +136,13 @@ def test_drafts_stay_graphs_through_many_mutations():
             graph = draft.to_graph()
             assert Graph.build(graph.nodes) == graph
             FORM.encode(dataclasses.replace(FORM.parse("t: x | n: x | log2_s: 1"), own=graph))
+
+
+def test_one_curve_at_a_time_is_made_smaller():
+    loss = FORM.parse("t: Add(x, Sin(0.1)) | n: Exp(x) | log2_s: 1")
+    texts = [FORM.write(one) for one in FORM.smaller(loss)]
+    assert {"t: x | n: Exp(x) | log2_s: 1", "t: Add(x, Sin(0.1)) | n: x | log2_s: 1"} <= set(texts)
+    assert all(text.endswith("| log2_s: 1") and ("Sin(0.1)" in text or "n: Exp(x)" in text) for text in texts)
+    sizes = [one.own.tree_size + one.other.tree_size for one in FORM.smaller(loss)]
+    assert sizes == sorted(sizes)
+    assert FORM.smaller(FORM.parse("t: x | n: x | log2_s: 1")) == []

@@ -18,6 +18,7 @@ from jaxloss.graphs.form import parse_fitting
 from jaxloss.graphs.graph import Graph, Node
 from jaxloss.graphs.interpret import interpret
 from jaxloss.graphs.program import Layout, encode
+from jaxloss.graphs.smaller import smaller_graphs
 from jaxloss.graphs.terms import without_terms
 from jaxloss.spaces.margin_softmax import INPUTS, LOG2_SCALE, margin_softmax
 
@@ -116,6 +117,15 @@ class MarginForm(Form):
             for term, left in without_terms(getattr(expression, field), self.layout).items():
                 found[f"{name}: {term}"] = dataclasses.replace(expression, **{field: left})
         return found
+
+    def smaller(self, expression: MarginLoss) -> list[MarginLoss]:
+        """See `Form.smaller`; one of the curves is smaller."""
+        found = [
+            dataclasses.replace(expression, **{field: graph})
+            for field in ("own", "other")
+            for graph in smaller_graphs(getattr(expression, field), self.layout)
+        ]
+        return sorted(found, key=lambda one: (one.own.tree_size + one.other.tree_size, self.write(one)))
 
     def blank(self) -> MarginLoss:
         """See `Form.blank`."""
