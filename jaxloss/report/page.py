@@ -10,14 +10,14 @@ import jinja2
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import unwritable
-from jaxloss.report.candidates import candidate_data
+from jaxloss.report.candidates import candidate_data, front_formulas
 from jaxloss.report.curves import curves_of
 from jaxloss.report.diagnosis import diagnosis_section
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
 from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
-from jaxloss.report.leaders import leaders, math_of, minimal_of
+from jaxloss.report.leaders import curves_by_formula, leaders, math_of, minimal_of
 from jaxloss.report.lockstep import lockstep_section
 from jaxloss.report.score_tables import metric_matrix, part_tables
 from jaxloss.report.searches import left_out_of, searches_of
@@ -92,7 +92,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
     funnels = [(name, make_funnel(counts, filters)) for name, counts in (searches | controls).items() if counts["proposed"]]
     stages = _stages(run)
     rows = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
-    curves = curves_of(run.config, rows, controls)
+    curves, listed = curves_of(run.config, rows, controls), candidate_data(rows)
     with _named_gaps(run.path):
         content = {
             "summary": {**_UNKNOWN, **(summary or {})},
@@ -102,7 +102,9 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),
             "curves": search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None,
-            "candidates_data": candidate_data(rows),
+            "candidates_data": listed,
+            # A page that is renewed while the search runs is not to compile anew each time.
+            "candidate_curves": curves_by_formula(run, space, front_formulas(listed)) if summary is not None else {},
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),
