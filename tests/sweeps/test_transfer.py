@@ -6,10 +6,12 @@ import re
 
 import pytest
 
+from jaxloss.config.file import load_config, load_sweep
 from jaxloss.runs.files import SUMMARY_FILE
 from jaxloss.sweeps.page import write_page
 from jaxloss.sweeps.points import points_of
 from jaxloss.sweeps.rows import Row
+from jaxloss.sweeps.sweep import Sweep
 from jaxloss.sweeps.transfer import is_compared, transfer_matrix, transfer_points
 
 POINTS = points_of({"seed": [0, 1, 2], "task.classification.noise_rate": [0.4]})
@@ -25,6 +27,19 @@ def test_one_loss_under_two_formulas_is_compared_once():
     assert point.overrides["losses"] == repr(FORMULAS[:2])
     assert point.overrides["task.classification.noise_rate"] == "0.4"
     assert "seed" not in point.overrides
+
+
+def test_what_was_said_of_the_searches_is_not_said_of_the_comparison(tmp_path):
+    """Both runs of a sweep were done when the comparison was refused for such a key."""
+    of_both = {"comparison.tuning_trainings": "4", "comparison.tuning_seeds": "1", "comparison.tuning_finalists": "2"}
+    of_searches = {"search.num_trainings": "6", "comparison.rank_candidates": "1", "comparison.num_found": "1", "mode": "search"}
+    path, overrides = "tests/configs/tiny_sweep.py", {**of_both, **of_searches}
+    points = points_of(load_sweep(path))[:1]
+    load_config(path, {**overrides, **points[0].overrides})
+    row = Row(points[0].name, points[0].overrides, "finished", formula="Neg(Mul(target, Log(prediction)))", key="a")
+    comparison, (point,) = Sweep(path, tmp_path, 1, overrides, print).compare(points, [row])
+    assert comparison.overrides == of_both
+    assert load_config(path, {**comparison.overrides, **point.overrides}).mode == "compare"
 
 
 def test_a_comparison_lacks_what_was_found_since(tmp_path):
