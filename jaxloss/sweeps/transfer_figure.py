@@ -15,6 +15,8 @@ _WIDTH, _ROW, _LABELS, _LINE = 12.4, 0.34, 4.4, 0.16
 # A cell is never so dark that its number could not be read, in either colour scheme.
 _DARKEST = 0.5
 _LETTERS_PER_INCH = 11
+# What is nearer than this is not told apart by all shades that there are.
+_LEAST_SPAN = 0.02
 # A column that is wider tells no more.
 _WIDEST_COLUMN = 2.6
 
@@ -27,7 +29,7 @@ def transfer_figure(matrix: Mapping[str, Any]) -> Markup:
 
     Returns:
       Inline SVG in the colours of the page. White is the lowest score of the task, or so far below the best as four times the
-      median: one loss that fails does not make all others look alike.
+      median: one loss that fails does not make all others look alike, nor do ties look like wins.
     """
     losses, tasks = matrix["losses"], matrix["tasks"]
     column = min((_WIDTH - _LABELS) / len(tasks), _WIDEST_COLUMN)
@@ -75,4 +77,5 @@ def _shades(scores: list[float | None]) -> list[float | None]:
     known = [one for one in scores if one is not None]
     best, middle = max(known), float(np.median(known))
     low = max(min(known), best - 4 * (best - middle)) if best > middle else min(known)
-    return [None if one is None else 1.0 if one == best else max(0.0, (one - low) / ((best - low) or 1.0)) for one in scores]
+    low = min(low, best - _LEAST_SPAN)
+    return [None if one is None else max(0.0, (one - low) / (best - low)) for one in scores]
