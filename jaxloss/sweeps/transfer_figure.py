@@ -28,8 +28,8 @@ def transfer_figure(matrix: Mapping[str, Any]) -> Markup:
       matrix: see `transfer.transfer_matrix`, of one task at least.
 
     Returns:
-      Inline SVG in the colours of the page. White is the lowest score of the task, or so far below the best as four times the
-      median: one loss that fails does not make all others look alike, nor do ties look like wins.
+      Inline SVG in the colours of the page. White is the lowest score of the task, or as far below the best as four times the
+      median is: one loss that fails does not make all others look alike, nor do ties look like wins.
     """
     losses, tasks = matrix["losses"], matrix["tasks"]
     column = min((_WIDTH - _LABELS) / len(tasks), _WIDEST_COLUMN)
