@@ -177,4 +177,14 @@ TASKS: Mapping[str, StrengthTask] = {
         f"{name}_twenty_divisions": dataclasses.replace(_TASKS[name], overrides={**_TASKS[name].overrides, **_MANY_DIVISIONS})
         for name in _RETESTED
     },
+    # With the rivals that came nearest.
+    "cifar10_long_tail_noisy_eight_divisions": dataclasses.replace(
+        _TASKS["cifar10_long_tail_noisy"],
+        overrides={
+            **_TASKS["cifar10_long_tail_noisy"].overrides,
+            "comparison.num_divisions": "8",
+            "comparison.test_seeds": "2",
+        },
+        rivals=("soft_f1", "nce_rce", "gce"),
+    ),
 }
