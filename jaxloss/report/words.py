@@ -103,6 +103,17 @@ def edge_in_words(result: Mapping[str, Any]) -> str:
     return f"at the {result['edge']} edge of the rates tried" if result.get("edge") else ""
 
 
+def short_formula(row: Mapping[str, Any]) -> str:
+    """A loss as it is easiest to read: with its constants computed, else simplified, else as it was found."""
+    return row.get("decimal") or row.get("simplified") or row["formula"]
+
+
+def reads_shorter(row: Mapping[str, Any]) -> bool:
+    """Whether a loss has a form without the terms that do nothing, and it is shorter to read: not in the digits of a constant."""
+    minimal = row.get("minimal")
+    return bool(minimal) and len(short_formula(minimal)) < len(short_formula(row))
+
+
 # Of what a network learns with the first loss of the run.
 _LITTLE = 0.1
 
