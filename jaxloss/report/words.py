@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.spaces.titles import loss_name
+from jaxloss.spaces.titles import A_SEED, loss_name
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -90,6 +90,13 @@ def rival_in_words(row: Mapping[str, Any]) -> str:
     """The difference to the best tuned rival as a heading; only an interval above zero is a lead."""
     rival = f"the best tuned rival, {loss_name(row['second'])}"
     return {"leads": f"ahead of {rival}", "ties": f"tied with {rival}", "is behind": f"behind {rival}"}[row["verdict"]]
+
+
+def chosen_in_words(row: Mapping[str, Any]) -> str:
+    """Where the best loss of a search comes from: one that people wrote is no discovery."""
+    if row["name"].endswith(A_SEED):
+        return "A loss that the search began with: it found none that the tuning would choose before it, by search_eval alone"
+    return "The loss that the search found and the tuning chose, by search_eval alone"
 
 
 def control_in_words(row: Mapping[str, Any]) -> str:
