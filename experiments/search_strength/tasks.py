@@ -25,6 +25,13 @@ _LONG_TAIL_NOISY = {
     "task.classification.noise_rate": "0.4",
     "task.classification.noise_seed": "0",
 }
+# The labels of a class go to the next one, which is rarer.
+_LONG_TAIL_ASYMMETRIC = {
+    **_LONG_TAIL_NOISY,
+    "task.classification.noise_kind": "asymmetric",
+    "task.classification.noise_rate": "0.3",
+    "comparison.num_divisions": "10",
+}
 _OF_BOTH = (*_LONG_TAILED, *(name for name in _NOISY if name not in _LONG_TAILED), "cores")
 
 
@@ -116,6 +123,7 @@ TASKS: Mapping[str, StrengthTask] = {
     "digits_long_tail_noisy": StrengthTask(
         _DIGITS, {**_LONG_TAIL_NOISY, "comparison.num_divisions": "10"}, _READS_PRIOR, rivals=_OF_BOTH
     ),
+    "digits_long_tail_asymmetric": StrengthTask(_DIGITS, _LONG_TAIL_ASYMMETRIC, _READS_PRIOR, rivals=_OF_BOTH),
     "bccd_boxes": _BOXES,
     # Not looked at while the searches were built; see `fashion.py`.
     "fashion_60": StrengthTask(
