@@ -16,15 +16,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/python -m jaxloss.launch --config=configs/quickstart.py --workdir=runs/quickstart
 
-# The site, in an environment of its own, into build/site; a link that leads nowhere is an error.
-docs: .venv-docs/.installed
-	.venv-docs/bin/python -m mkdocs build --strict --site-dir build/site
-
-.venv-docs/.installed: pyproject.toml
-	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check "mkdocs>=1.6,<2" "mkdocs-material>=9.5" "mkdocstrings-python>=1.10"
-	touch $@
+# The site, into build/site; a link that leads nowhere is an error. The tests build it, too.
+docs: install
+	$(BIN)/python -m mkdocs build --strict --site-dir build/site
 
 # The notebooks are written as text; what is opened is made of it. The badges for Colab follow from the address in pyproject.toml.
 notebooks: install
@@ -52,4 +46,4 @@ lint: install
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) .venv-frameworks .venv-docs build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-frameworks build *.egg-info .pytest_cache .ruff_cache .hypothesis

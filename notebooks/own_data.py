@@ -87,7 +87,7 @@ results.best
 # %%
 class Layers(nnx.Module):
     def __init__(self, rngs):
-        self.norm = nnx.BatchNorm(30, rngs=rngs)
+        self.norm = nnx.BatchNorm(30, momentum=0.9, rngs=rngs)
         self.hidden = nnx.Linear(30, 16, rngs=rngs)
         self.logits = nnx.Linear(16, 2, rngs=rngs)
 

@@ -21,11 +21,12 @@ def rich(shown, kind):
     return getattr(shown, f"_repr_{kind}_")()
 
 
-def test_results_are_a_formula_and_a_table(results):
+def test_results_are_a_formula_a_table_and_a_plot(results):
     shown = rich(results, "html")
     assert "fast: accuracy on test" in shown
     assert shown.count("<tr>") == 1 + len(results.comparison())
     assert " ± " in shown
-    assert "$\\displaystyle " in shown
+    assert 'class="formula"' in shown
+    assert 'aria-label="Score by number of trainings, for each search"' in shown
     assert rich(results.best, "latex") == f"$\\displaystyle {results.best.latex}$"
     assert rich(jaxloss.loss("gce"), "latex") is None

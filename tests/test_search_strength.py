@@ -8,8 +8,13 @@ import pytest
 import jaxloss
 from experiments.search_strength import __main__ as command
 from experiments.search_strength import table, transfer
+from experiments.search_strength.run import overrides_of
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.tasks import TASKS, StrengthTask
+from jaxloss.config.check import acts, asked_by
+from jaxloss.config.drawn import drawn_config
+from jaxloss.config.file import load_config
+from jaxloss.config.schema import keys
 
 SMALL = {
     "comparison.tuning_seeds": "1",
@@ -55,6 +60,18 @@ def test_every_seed_meets_the_comparison_of_the_rivals(written):
     assert all(one == pairs[0] for one in pairs)
     seeds = [json.loads((folder / "tiny" / "plain" / str(seed) / "config.json").read_text())["seed"] for seed in (0, 1)]
     assert seeds == [0, 1]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_seed_of_a_search_has_the_data_of_the_rivals(task):
+    """Divisions, wrong labels, and the images that a long tail leaves: else losses are compared on different data."""
+
+    def data_of(overrides):
+        config = drawn_config(load_config(TASKS[task].config, overrides))
+        asked, parts = asked_by(config), (f"task.{config.task.name}.", "comparison.seed", "comparison.divisions")
+        return {name: asked.values[name] for name, key in keys().items() if name.startswith(parts) and acts(key, asked)}
+
+    assert data_of(overrides_of(task, "strong", 7)) == data_of(TASKS[task].overrides)
 
 
 @pytest.mark.slow

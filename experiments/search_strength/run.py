@@ -15,9 +15,11 @@ import jaxloss
 from experiments.search_strength.searches import SEARCHES
 from experiments.search_strength.tasks import TASKS, StrengthTask
 from jaxloss.cli.progress import ConsoleProgress
+from jaxloss.config.check import acts, asked_by
 from jaxloss.config.drawn import drawn_config
 from jaxloss.config.file import load_config
 from jaxloss.config.going_on import values_of_the_run
+from jaxloss.config.schema import keys
 from jaxloss.core.errors import UserError
 from jaxloss.runs import json_text
 from jaxloss.runs.files import has_summary
@@ -37,17 +39,8 @@ def one_search(
 
 def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One search from one seed, to the test of what it found."""
-    one, changes = TASKS[task], dict(SEARCHES[search])
-    if "search.calibration_trainings" in changes or "search.preset" in changes:
-        changes |= {"search.calibration_loss": one.calibration_loss} if one.calibration_loss else _AT_THE_RATE_OF_THE_CONFIG
-    # Random search is the control itself.
-    alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
-    alike |= _comparison_of_seed_0(one)
-    # Its divisions are named.
-    own = {key: value for key, value in one.overrides.items() if key != "comparison.num_divisions"}
-    trainings = {"search.num_trainings": str(options.trainings)} if options.trainings else {}
-    summary, seconds = _run(one, {**own, **one.searches, **alike, **trainings, **changes, "seed": str(seed)},
-                            f"{task}/{search}/{seed}", options)  # fmt: skip
+    overrides = overrides_of(task, search, seed, options.trainings)
+    summary, seconds = _run(TASKS[task], overrides, f"{task}/{search}/{seed}", options)
     # Of the found losses, the one that the tuning chose by search_eval.
     (best,) = (row for row in summary["comparison"] if row["name"] == summary["best"]["name"])
     return {
@@ -62,6 +55,23 @@ def searched(task: str, search: str, seed: int, options: argparse.Namespace) -> 
         "trainings": summary["counts"]["trainings"],
         "processor_seconds": seconds,
     }
+
+
+def overrides_of(task: str, search: str, seed: int, num_trainings: int = 0) -> dict[str, str]:
+    """What a search from one seed changes in the config of its task: dotted key -> text.
+
+    The data are those of the rivals, whatever the seed; `num_trainings` of 0 leaves the budget to the task.
+    """
+    one, changes = TASKS[task], dict(SEARCHES[search])
+    if "search.calibration_trainings" in changes or "search.preset" in changes:
+        changes |= {"search.calibration_loss": one.calibration_loss} if one.calibration_loss else _AT_THE_RATE_OF_THE_CONFIG
+    # Random search is the control itself.
+    alike = {key: value for key, value in _ALIKE.items() if key != "search.control" or "search.name" not in changes}
+    alike |= _of_seed_0(one)
+    # Its divisions are named.
+    own = {key: value for key, value in one.overrides.items() if key != "comparison.num_divisions"}
+    trainings = {"search.num_trainings": str(num_trainings)} if num_trainings else {}
+    return {**own, **one.searches, **alike, **trainings, **changes, "seed": str(seed)}
 
 
 def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -94,15 +104,22 @@ def incumbents(task: str, search: str, seed: int, options: argparse.Namespace) -
         known = {**one.overrides, **one.searches}.items()
         task_keys = {key: value for key, value in known if key.split(".")[0] in ("task", "training", "space")}
         name = f"{place}_after/{hashlib.blake2b(point['formula'].encode(), digest_size=6).hexdigest()}"
-        summary, _ = _run(one, {**task_keys, **_comparison_of_seed_0(one), **changes}, name, options)
+        summary, _ = _run(one, {**task_keys, **_of_seed_0(one), **changes}, name, options)
         point["test"] = summary["comparison"][0]["untuned"]["test_mean"]
     return points
 
 
-def _comparison_of_seed_0(task: StrengthTask) -> dict[str, str]:
-    """What follows from the seed of a run, and has to be the same for every seed of a search, and for the rivals."""
-    comparison = drawn_config(load_config(task.config, task.overrides)).comparison
-    return {"comparison.seed": str(comparison.seed), "comparison.divisions": str(tuple(comparison.divisions))}
+def _of_seed_0(task: StrengthTask) -> dict[str, str]:
+    """What follows from the seed of a run, and has to be the same for every seed of a search, and for the rivals: the data.
+
+    Divisions, wrong labels, which images of a class a long tail leaves, and with which seeds losses are compared.
+    """
+    given = load_config(task.config, task.overrides)
+    asked = asked_by(given)
+    before, drawn = (flatten(one.to_dict()) for one in (given, drawn_config(given)))
+    parts = (f"task.{given.task.name}.", "comparison.")
+    changed = (key for key in drawn if drawn[key] != before[key] and key.startswith(parts))
+    return {key: repr(drawn[key]) for key in changed if acts(keys()[key], asked)}
 
 
 def rivals(task: str, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -150,13 +167,13 @@ def _run(
     return results.summary, None if was_there else _processor_seconds() - before
 
 
-def _changed(config: ml_collections.ConfigDict, keys: Iterable[str], path: pathlib.Path) -> str:
+def _changed(config: ml_collections.ConfigDict, names: Iterable[str], path: pathlib.Path) -> str:
     """The first of the keys in which a run that is there differs from what is asked for, in words; empty where none does.
 
     A figure of other trainings, or of other divisions, is not to be passed off as the one that is asked for.
     """
     stored, asked = values_of_the_run(config, path), flatten(json_text.loads(json_text.dumps(config.to_dict())))
-    for key in keys if stored else ():
+    for key in names if stored else ():
         if stored.get(key) != asked.get(key):
             return f"{key}={stored.get(key)}, not {asked.get(key)}"
     return ""

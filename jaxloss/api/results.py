@@ -23,11 +23,13 @@ from jaxloss.core.arguments import expect, expect_path, expect_whole_number
 from jaxloss.core.devices import check_devices
 from jaxloss.core.errors import UserError
 from jaxloss.core.progress import Progress
+from jaxloss.report.curves import curves_of
 from jaxloss.report.notebook import results_html
 from jaxloss.report.page import write_report
+from jaxloss.report.searches import searches_of
 from jaxloss.runs.claim import set_aside
 from jaxloss.runs.directory import RunDirectory, open_for_reading
-from jaxloss.runs.rows import CandidateRow, TrainingRow
+from jaxloss.runs.rows import WHOLE, CandidateRow, TrainingRow
 from jaxloss.spaces.base import Space
 from jaxloss.study.export import handcrafted, loss_in, ranking
 from jaxloss.study.modes import run_experiment
@@ -144,8 +146,10 @@ class Results:
     def _repr_html_(self) -> str:
         """For notebooks."""
         with open_for_reading(self.path) as run:
-            summary = run.read_summary()
-            return results_html(self.path, summary, [] if summary else ranking(run))
+            summary, (searches, controls) = run.read_summary(), searches_of(run)
+            rows = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
+            curves = curves_of(run.config, rows, controls)
+            return results_html(self.path, summary, [] if summary else ranking(run), curves)
 
     def __repr__(self) -> str:
         return f"Results('{self.path}', {'finished' if self.summary else 'unfinished'})"

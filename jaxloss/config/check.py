@@ -8,7 +8,7 @@ import ml_collections
 
 from jaxloss.config import schema
 from jaxloss.config.wiring import make_space, sections_read
-from jaxloss.core.conditions import SPACE, TASK, Asked, Condition
+from jaxloss.core.conditions import SPACE, TASK, Asked, Condition, When
 from jaxloss.core.errors import UserError
 from jaxloss.core.names import import_factory, takes
 from jaxloss.systems.registry import SYSTEMS
@@ -57,6 +57,13 @@ def refuse_idle_keys(config: ml_collections.ConfigDict, overrides: Iterable[str]
             why = None if overrides is None and condition.is_preset else condition.unmet(key.name, asked)
             if why is not None:
                 raise UserError(f"config key {key.name} does nothing in this run: {why}")
+
+
+def serves_mode(name: str, mode: str) -> bool:
+    """Whether a key may act in runs of a mode; of one that there is not it is for others to say."""
+    key = schema.keys().get(name)
+    conditions = [*key.section.acts_when, *key.declared.acts_when] if key is not None else []
+    return all(one.holds(mode) for one in conditions if isinstance(one, When) and one.other == "mode")
 
 
 def named_in(key: str, overrides: Iterable[str]) -> bool:

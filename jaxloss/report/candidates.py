@@ -10,6 +10,7 @@ from jaxloss.runs.rows import WHOLE, CandidateRow
 # The page stays small, however long the search was.
 MOST_LISTED = 2_000
 MOST_ANCESTORS = 4_000
+MOST_DRAWN = 8
 COLUMNS = ("search", "proposal", "branch", "formula", "origin", "parent", "reason", "score", "training", "gain", "seconds")
 
 
@@ -49,6 +50,19 @@ def candidate_data(searches: Mapping[str, Sequence[CandidateRow]]) -> dict[str, 
         "ancestors": _ancestors(chosen, {**untrained, **{(point[0], point[1]): point for point in points}}),
         "total": len(points),
     }
+
+
+def front_formulas(data: Mapping[str, Any] | None) -> list[str]:
+    """Formulas of the candidates that no smaller formula beats, the best ones where there are many.
+
+    Args:
+      data: see `candidate_data`.
+    """
+    front: list[list] = []
+    for point in sorted(data["points"] if data else (), key=lambda point: (point[4], -point[3])):
+        if not front or point[3] > front[-1][3]:
+            front.append(point)
+    return list(dict.fromkeys(point[5] for point in front[-MOST_DRAWN:]))
 
 
 def _ancestors(chosen: Sequence[list], known: Mapping[tuple[int, int], list]) -> list[list]:

@@ -3,7 +3,8 @@
 import collections
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from jaxloss.runs.rows import WHOLE, CandidateRow
 
@@ -59,3 +60,18 @@ def search_curve(name: str, rows: Sequence[CandidateRow], population_size: int, 
         if curve.mean:
             curve.mean[-1] = total / finite if finite else math.nan
     return curve if curve.scores else None
+
+
+def curves_of(
+    config: Mapping[str, Any], rows: Mapping[str, Sequence[CandidateRow]], controls: Collection[str]
+) -> list[SearchCurve]:
+    """The curves of the searches of a run in which something was trained.
+
+    Args:
+      config: of the run, nested.
+      rows: name of a search -> its rows of whole candidates.
+      controls: names of those that the others are compared with.
+    """
+    population_size = config.get("search", {}).get("evolution", {}).get("population_size", 2500)
+    curves = [search_curve(name, found, population_size, name in controls) for name, found in rows.items()]
+    return [curve for curve in curves if curve is not None]

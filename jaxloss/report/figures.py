@@ -44,6 +44,7 @@ _STYLE = {
 
 # One more could not be told from its neighbours, and the page stays small.
 MOST_DOTS = 10_000
+_DOTS_OF_A_CLOUD = 250
 
 
 def search_figure(curves: Sequence[SearchCurve], metric: str) -> Markup:
@@ -136,7 +137,10 @@ def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> No
         return
     path = Path(np.repeat(points, 2, axis=0), [Path.MOVETO, Path.LINETO] * len(points))
     path.should_simplify = False
-    axes.add_patch(PathPatch(path, edgecolor=colour, facecolor="none", linewidth=4, capstyle="round", alpha=0.22))
+    # Many are a cloud; of few each is to be seen, that of the last training at the very edge too.
+    alpha = min(0.55, max(0.22, _DOTS_OF_A_CLOUD / len(points) * 0.22))
+    style = {"edgecolor": colour, "facecolor": "none", "linewidth": 4, "capstyle": "round"}
+    axes.add_patch(PathPatch(path, **style, alpha=alpha, clip_on=False))
 
 
 def end_labels(axes: Axes, ends: Sequence[tuple[float | None, str, str]]) -> None:

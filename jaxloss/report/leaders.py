@@ -50,6 +50,21 @@ def leaders(
     return {"leaders": _drawn(found, drawing, space), "drawing_note": Markup(drawing.note)}
 
 
+def curves_by_formula(run: Run, space: Space | None, formulas: Sequence[str]) -> dict[str, list[tuple[Markup, Markup]]]:
+    """Formula -> captions and figures of a loss; without those that cannot be read or drawn.
+
+    Args:
+      run: that is reported.
+      space: of the losses; None draws nothing.
+      formulas: each once.
+    """
+    drawing = _drawing_of(space, run.archive.state(STORED_RANGES)) if formulas else None
+    if drawing is None:
+        return {}
+    panels = _panels_of(drawing, space, formulas)[1]
+    return {formula: _figures(f"candidate{index}", found, formula) for index, (formula, found) in enumerate(panels.items())}
+
+
 def math_of(row: Mapping[str, Any]) -> Markup | None:
     """The formula of a row as it is typeset, or None where the text has to do."""
     return formula_svg(row.get("latex"), row["formula"]) if row.get("formula") else None
@@ -101,11 +116,7 @@ def _drawing_of(space: Space | None, ranges: Mapping[str, Any] | None) -> Drawin
 
 def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> list[dict[str, Any]]:
     """The rows with the panels of the first, and before them the references of the drawing."""
-    candidates = {row["formula"]: _read(space, row["formula"]) for row in found[: drawing.most]}
-    readable = [formula for formula, candidate in candidates.items() if candidate is not None]
-    with named_errors(f"draw of the drawing of the space {space.name}"):
-        of_references, of_candidates = drawing.draw(space, [candidates[formula] for formula in readable])
-    panels = dict(zip(readable, of_candidates, strict=True))
+    of_references, panels = _panels_of(drawing, space, [row["formula"] for row in found[: drawing.most]])
     references = [
         {
             **_EMPTY,
@@ -123,6 +134,17 @@ def _drawn(found: Sequence[dict[str, Any]], drawing: Drawing, space: Space) -> l
         for index, row in enumerate(found)
     ]
     return [*references, *rows]
+
+
+def _panels_of(
+    drawing: Drawing, space: Space, formulas: Sequence[str]
+) -> tuple[Sequence[tuple[Panel, ...]], dict[str, tuple[Panel, ...]]]:
+    """The panels of each reference, and of each loss that can be read."""
+    candidates = {formula: _read(space, formula) for formula in formulas}
+    readable = [formula for formula, candidate in candidates.items() if candidate is not None]
+    with named_errors(f"draw of the drawing of the space {space.name}"):
+        of_references, of_candidates = drawing.draw(space, [candidates[formula] for formula in readable])
+    return of_references, dict(zip(readable, of_candidates, strict=True))
 
 
 def _figures(name: str, panels: Sequence[Panel], label: str) -> list[tuple[Markup, Markup]]:

@@ -2,23 +2,22 @@
 
 import contextlib
 import datetime
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import unwritable
-from jaxloss.report.candidates import candidate_data
-from jaxloss.report.curves import search_curve
+from jaxloss.report.candidates import candidate_data, front_formulas
+from jaxloss.report.curves import curves_of
 from jaxloss.report.diagnosis import diagnosis_section
 from jaxloss.report.figures import search_figure
 from jaxloss.report.funnel import make_funnel
 from jaxloss.report.headline import BEST_RIVAL, RANDOM_SEARCH, headline_of
 from jaxloss.report.intervals import difference_axis, score_axis
-from jaxloss.report.leaders import leaders, math_of, minimal_of
+from jaxloss.report.leaders import curves_by_formula, leaders, math_of, minimal_of
 from jaxloss.report.lockstep import lockstep_section
 from jaxloss.report.score_tables import metric_matrix, part_tables
 from jaxloss.report.searches import left_out_of, searches_of
@@ -46,7 +45,7 @@ from jaxloss.report.words import (
 from jaxloss.runs import atomic
 from jaxloss.runs.declared import FILTERS, DeclaredFilter
 from jaxloss.runs.directory import Run, is_at_work, open_for_reading
-from jaxloss.runs.rows import WHOLE, CandidateRow
+from jaxloss.runs.rows import WHOLE
 from jaxloss.runs.shown import SHEET
 from jaxloss.runs.stored_config import flatten
 from jaxloss.spaces.base import Space
@@ -102,6 +101,7 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
     funnels = [(name, make_funnel(counts, filters)) for name, counts in (searches | controls).items() if counts["proposed"]]
     stages = _stages(run)
     rows = {name: run.archive.candidates(search=name, branch=WHOLE) for name in searches | controls}
+    curves, listed = curves_of(run.config, rows, controls), candidate_data(rows)
     with _named_gaps(run.path):
         content = {
             "summary": {**_UNKNOWN, **(summary or {})},
@@ -110,8 +110,10 @@ def render_report(run: Run, space: Space | None = None, renewed: float | None = 
             "renewed": renewed if summary is None else None,
             "title": summary["task"] if summary is not None else run.path.absolute().name,
             "mode": run.config.get("mode", "search"),
-            "curves": _curves(run, rows, controls, summary),
-            "candidates_data": candidate_data(rows),
+            "curves": search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None,
+            "candidates_data": listed,
+            # A page that is renewed while the search runs is not to compile anew each time.
+            "candidate_curves": curves_by_formula(run, space, front_formulas(listed)) if summary is not None else {},
             "funnels": funnels,
             "num_searches": len(searches),
             "has_control": bool(controls),
@@ -155,15 +157,6 @@ def _named_gaps(path: Path) -> Iterator[None]:
         raise UserError(
             f"the summary of '{path}' {lacks}; it is damaged, or another version wrote it: give the command of the run again"
         ) from error
-
-
-def _curves(
-    run: Run, rows: Mapping[str, Sequence[CandidateRow]], controls: Collection[str], summary: Mapping[str, Any] | None
-) -> Markup | None:
-    population_size = run.config.get("search", {}).get("evolution", {}).get("population_size", 2500)
-    curves = [search_curve(name, found, population_size, name in controls) for name, found in rows.items()]
-    curves = [curve for curve in curves if curve is not None]
-    return search_figure(curves, summary["metric"] if summary is not None else "score") if curves else None
 
 
 def _comparison(summary: Mapping[str, Any]) -> dict[str, Any]:

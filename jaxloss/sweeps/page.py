@@ -9,6 +9,7 @@ from jaxloss.report.intervals import Axis
 from jaxloss.report.page import page_environment
 from jaxloss.runs import atomic
 from jaxloss.sweeps.rows import Row, found_often
+from jaxloss.sweeps.transfer_figure import transfer_figure
 
 PAGE = "sweep.html"
 
@@ -34,6 +35,7 @@ def write_page(workdir: Path, title: str, rows: Sequence[Row], matrix: Mapping[s
             axis=axis,
             often=found_often(rows),
             matrix=matrix if matrix and matrix["tasks"] else None,
+            picture=transfer_figure(matrix) if matrix and matrix["tasks"] else None,
             best_of_task=_best_of_task(matrix) if matrix else {},
             command=command,
             num_tested=len(tested),

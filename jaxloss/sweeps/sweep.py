@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxloss.config.check import serves_mode
 from jaxloss.config.file import load_config, load_sweep
 from jaxloss.core.errors import UserError
 from jaxloss.core.files import unwritable
@@ -14,6 +15,7 @@ from jaxloss.execution.cluster import connect
 from jaxloss.execution.settings import LOCAL, RAY
 from jaxloss.runs import atomic
 from jaxloss.runs.files import has_summary
+from jaxloss.study.settings import COMPARE
 from jaxloss.sweeps.on_cluster import on_cluster
 from jaxloss.sweeps.page import write_page
 from jaxloss.sweeps.points import Point, chosen_points, points_of
@@ -91,8 +93,14 @@ class Sweep:
 
     def compare(self, points: Sequence[Point], rows: Sequence[Row]) -> tuple["Sweep", list[Point]]:
         """The sweep that compares all losses that were found on all tasks, and its points; it grows with what is found."""
-        kept = {key: value for key, value in self.overrides.items() if not key.startswith(_OF_SEARCHES)}
-        return dataclasses.replace(self, overrides=kept, is_finished=is_compared), transfer_points(points, rows)
+        across = transfer_points(points, rows)
+        own = {key for point in across for key in point.overrides}
+        kept = {
+            key: value
+            for key, value in self.overrides.items()
+            if key not in own and serves_mode(key, COMPARE) and not key.startswith(_OF_SEARCHES)
+        }
+        return dataclasses.replace(self, overrides=kept, is_finished=is_compared), across
 
     def rows(self, points: Sequence[Point]) -> list[Row]:
         """What has come out so far."""
@@ -106,7 +114,7 @@ class Sweep:
           across: points of the comparison on all tasks; none for no matrix.
           command: that repeats the sweep.
         """
-        matrix: Mapping[str, Any] | None = transfer_matrix(across, self.workdir) if across else None
+        matrix: Mapping[str, Any] | None = transfer_matrix(across, rows, self.workdir) if across else None
         print_rows(rows)
         self.workdir.mkdir(parents=True, exist_ok=True)
         atomic.write_text(self.workdir / CSV, as_csv(rows))

@@ -49,7 +49,7 @@ def unlike_scales(inputs: np.ndarray) -> tuple[str, ...]:
         return ()
     return (
         f"column {widest} of the inputs has a deviation of {deviations[widest]:.3g}, and the network gets features as they are: "
-        "standardise them, or let the network begin with a normalisation",
+        "standardise them, unless the network begins with a normalisation",
     )
 
 

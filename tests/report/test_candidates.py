@@ -7,10 +7,10 @@ import re
 import pytest
 
 from jaxloss.report import candidates
-from jaxloss.report.candidates import candidate_data, num_operators
+from jaxloss.report.candidates import candidate_data, front_formulas, num_operators
 from jaxloss.report.page import write_report
 from jaxloss.runs import CandidateRow, RunDirectory
-from tests.report.finished_run import CONFIG, COUNTS, SPACE
+from tests.report.finished_run import CONFIG, COUNTS, SPACE, summary_of
 
 HOSTILE = "</script><script>alert(1)</script>&\"'"
 
@@ -80,3 +80,25 @@ def test_formulas_are_text_in_the_page(tmp_path):
     assert json.loads(stored)["points"][0][5] == HOSTILE
     assert HOSTILE not in page
     assert html.unescape(stored) == stored
+
+
+def test_those_that_no_smaller_formula_beats_show_their_curves(tmp_path):
+    small, large, beaten = (
+        "Neg(Mul(target, prediction))",
+        "Neg(Mul(target, Log(prediction)))",
+        "Exp(Neg(Mul(target, prediction)))",
+    )
+    rows = [row(0, 0.5, formula=small), row(1, 0.9, formula=large), row(2, 0.4, formula=beaten), row(3, 0.95, formula=HOSTILE)]
+    assert front_formulas(candidate_data({"evolution": rows})) == [HOSTILE]
+    assert front_formulas(candidate_data({"evolution": rows[:3]})) == [small, large]
+    assert front_formulas(None) == []
+    with RunDirectory.open(tmp_path / "run", CONFIG) as run:
+        run.archive.commit(candidates=rows[:3], state={"evolution": {"counts": COUNTS}})
+        assert "<template" not in write_report(tmp_path / "run", SPACE).read_text(), (
+            "a page that is renewed compiles nothing for it"
+        )
+        run.write_summary(summary_of("search"))
+    page = write_report(tmp_path / "run", SPACE).read_text()
+    found = dict(re.findall(r'<template data-formula="(.*?)">(.*?)</template>', page, re.DOTALL))
+    assert list(found) == [small, large]
+    assert all(panels.count("<svg") == 3 for panels in found.values())

@@ -55,6 +55,11 @@ class TestParts:
         dots = [path for path in re.findall(r'<path d="([^"]*)"', search_figure([curve], "accuracy")) if path.count("M") > 5]
         assert [path.count("M") for path in dots] == [10]
 
+    @pytest.mark.parametrize(("number", "opacity"), [(20, "0.55"), (5000, "0.22")])
+    def test_of_few_trainings_each_is_seen(self, number, opacity):
+        drawn = search_figure([SearchCurve("evolution", False, [0.5] * number, [0.5] * number, [0.5] * number)], "accuracy")
+        assert re.findall(r"opacity: ([\d.]+)", drawn) == [opacity]
+
     def test_funnel_adds_up_and_is_logarithmic(self):
         funnel = make_funnel(COUNTS, FILTERS_DECLARED)
         assert [bar.count for bar in funnel.bars] == [60_000, 12_000, 11_199, 11_199, 1_299, 200, 193]

@@ -73,7 +73,7 @@ class TestEveryPage:
         assert not re.search(r"https?:|@import|<script[^>]* src|<link|url\((?!#)", svg)
 
     def test_figures_take_their_colours_from_the_page(self, pages, kind):
-        assert "prefers-color-scheme: dark" in pages[kind]
+        assert "@media screen and (prefers-color-scheme: dark)" in pages[kind], "paper is white"
         assert not re.search(r"(fill|stroke)[:=] ?\"?#[0-9a-f]{3,6}", pages[kind])
 
     def test_has_the_sections_of_its_mode(self, pages, kind):

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jaxloss.report.notebook import results_html
 from jaxloss.report.table import print_summary
-from tests.report.finished_run import summary_of
+from tests.report.finished_run import FORMULAS, summary_of
 
 
 def printed(summary, **options):
@@ -121,5 +121,12 @@ def test_a_notebook_shows_the_comparison(tmp_path, mode):
         assert f"{row['tuned']['test_mean']:.4f}" in page
     assert ("GCE" in page) == (mode != "train")
     assert "&lt;y &amp; z&gt;" in page or mode == "train", "formulas are text"
-    assert ("displaystyle" in page) == (mode == "search")
+    assert ('class="formula"' in page) == (mode == "search"), "which needs no MathJax"
+    assert page.count("<circle") + page.count("◂") == len(summary["comparison"]), "an interval beside each, or where it is"
     assert "unfinished" in results_html(tmp_path, None)
+
+
+def test_a_formula_that_cannot_be_drawn_is_left_to_the_notebook(tmp_path):
+    summary = summary_of("search")
+    summary["best"]["latex"] = next(latex for latex in FORMULAS.values() if "cases" in latex)
+    assert "$\\displaystyle \\begin{cases}" in results_html(tmp_path, summary)

@@ -23,7 +23,8 @@
   };
 
   // --- the picture ---
-  const svg = find("svg"), reading = find(".reading"), lineage = find(".lineage");
+  const svg = find("svg"), reading = find(".reading"), lineage = find(".lineage"), curves = find(".curves");
+  const drawings = new Map([...section.querySelectorAll("template")].map((one) => [one.dataset.formula, one.content]));
   const left = 62, right = 965, top = 12, bottom = 275;
   const scores = points.map((one) => one.score), sizes = points.map((one) => one.operators);
   // Failures lie far below what the eye is to tell apart: they stand on the foot of the axis.
@@ -63,6 +64,7 @@
       made("span", ` ${next.origin} `, item);
       made("code", next.formula, item);
     }
+    curves.replaceChildren(...(drawings.has(one.formula) ? [drawings.get(one.formula).cloneNode(true)] : []));
     for (const row of find("tbody").rows) row.classList.toggle("chosen", row.candidate === one);
   };
   for (const one of [...points].reverse()) {
