@@ -62,16 +62,16 @@ def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], di
         if is_switch and not equals:
             switches.add(name)
         elif name.startswith("config.") and equals:
-            overrides[name.removeprefix("config.")] = value
+            _put(overrides, name.removeprefix("config."), value, f"--{name}")
         elif name == "where" and "=" in value:
             key, _, wanted = value.partition("=")
-            where[key] = wanted
-        elif name not in _ARGUMENTS:
+            _put(where, key, wanted, f"--where={key}")
+        elif name not in _ARGUMENTS and not name.startswith("config."):
             raise unknown("argument", f"--{name}", [f"--{known}" for known in _ARGUMENTS])
-        elif not value or is_switch or name == "where":
+        elif not value.strip() or is_switch or name == "where" or name.startswith("config."):
             raise UserError(f"the argument '{argument}' is not complete. {USAGE}")
         else:
-            single[name] = value
+            _put(single, name, value, f"--{name}")
     for name in ("config", "workdir"):
         if name not in single:
             raise UserError(f"--{name} is missing. {USAGE}")
@@ -82,6 +82,13 @@ def _arguments(given: Sequence[str]) -> tuple[dict[str, str], dict[str, str], di
     if "address" in single and single.get("executor") != "ray":
         raise UserError("--address is that of a Ray cluster: it needs --executor=ray")
     return single, where, overrides, switches
+
+
+def _put(values: dict[str, str], key: str, value: str, argument: str) -> None:
+    """As with the launch command, what is given twice is refused: one of the two would be left out in silence."""
+    if key in values:
+        raise UserError(f"the argument '{argument}' is given twice")
+    values[key] = value
 
 
 def _run(given: Sequence[str], command: str) -> int:

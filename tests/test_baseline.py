@@ -1,5 +1,6 @@
 """The first training of a run says whether anything learns, once, and binds the run to nothing."""
 
+import numpy as np
 import pytest
 
 from jaxloss.runs import open_for_reading
@@ -64,7 +65,7 @@ def test_one_loss_that_is_trained_alone_is_looked_at_as_well(tmp_path, capsys, r
 
 
 @pytest.mark.parametrize(("metric", "name"), [("ece", "calibration"), ("worst_class_accuracy",) * 2])
-def test_where_the_metric_does_not_tell_what_is_learned_accuracy_does(tmp_path, capsys, metric, name):
+def test_where_the_metric_does_not_tell_what_is_learned_the_balanced_accuracy_does(tmp_path, capsys, metric, name):
     """An untrained network is sure of nothing, and so perfectly calibrated; a trained one may have nothing of a class."""
     digits = ("mode=train", "loss=cross_entropy", "task.name=classification", "task.classification.source=digits")
     # So long a tail that the last class stays unknown.
@@ -75,7 +76,25 @@ def test_where_the_metric_does_not_tell_what_is_learned_accuracy_does(tmp_path, 
     assert summary["metric"] == name
     if metric == "worst_class_accuracy":
         assert summary["comparison"][0]["untuned"]["test_mean"] == 0
-    assert summary["baseline_check"]["metric"] == "accuracy"
+    assert summary["baseline_check"]["metric"] == "mean_class_accuracy"
+
+
+def test_a_network_that_knows_nothing_but_the_frequent_class_has_learned_less_than_one_that_knows_both(tmp_path, capsys):
+    """It has nineteen of twenty right, more than a network that was trained to tell the classes apart."""
+    random = np.random.default_rng(0)
+    labels = (np.arange(2000) % 20 == 0).astype(np.int32)
+    # Far from 0, an untrained network takes all for one class.
+    images = (6 + labels[:, None] + random.standard_normal((2000, 4))).astype(np.float32)
+    np.savez(tmp_path / "rare.npz", train_images=images.reshape(-1, 2, 2, 1), train_labels=labels)
+    task = ("task.name=classification", "task.classification.source=npz:rare.npz", f"data_dir={tmp_path}")
+    scored = ("task.classification.metric=worst_class_accuracy", "task.classification.model=mlp")
+    trained = ("mode=train", "loss=balanced_softmax", "training.optimiser=adam", "training.learning_rate=0.01")
+    assert run(tmp_path / "run", *task, *scored, *trained, "quiet=false") == 0
+    assert "othing learn" not in "".join(capsys.readouterr())
+    _, summary = rows_of(tmp_path / "run")
+    (row,) = summary["comparison"]
+    assert row["untuned"]["test_means"]["accuracy"] < 0.95
+    assert row["untuned"]["test_mean"] > 0.3  # of the worse of two classes; without training it is 0
 
 
 class Killed(Exception):

@@ -155,6 +155,73 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, capsys):
     assert "comparison.best_rival_trainings (3) must be 0, or at least comparison.tuning_trainings (4)" in line
 
 
+def test_one_search_or_one_division_says_nothing_of_others():
+    leads = (0.05, 0.04, 0.06)
+    assert table.over_divisions([scored(leads)], scored((0, 0, 0))) is None
+    assert table.over_divisions([scored(leads[:1], one) for one in range(6)], scored((0,))) is None
+
+
+def refused(monkeypatch, capsys, of_command, *arguments):
+    """The last line of what a command says to a mistake."""
+    monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        of_command.main()
+    assert stopped.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--curve", "4", "2"), "--curve needs numbers that go up, not 4 2"),
+        (("--first_seed", "-1"), "argument --first_seed: '-1' is not a whole number"),
+        (("--trainings", "-5"), "argument --trainings: '-5' is not a whole number"),
+    ],
+)
+def test_numbers_that_are_wrong_are_refused(tmp_path, monkeypatch, capsys, arguments, says):
+    places = ("--workdir", tmp_path, "--json", tmp_path / "all.json")
+    assert says in refused(monkeypatch, capsys, command, *arguments, *places)
+
+
+def test_a_file_that_is_not_the_benchmarks_is_not_written_over(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "notes.json"
+    path.write_text("[1]")
+    assert "is damaged; give another --json" in refused(monkeypatch, capsys, command, "--workdir", tmp_path, "--json", path)
+    assert path.read_text() == "[1]"
+
+
+def test_a_search_that_is_not_in_the_file_is_one_line(tmp_path, monkeypatch, capsys):
+    source = tmp_path / "all.json"
+    source.write_text(json.dumps({"tasks": {"digits_70": {"searches": {"scored": [{"seed": 0, "formula": "1"}]}}}}))
+    places = ("--found_on", "digits_70", "--task", "digits_60", "--workdir", tmp_path, "--json", tmp_path / "out.json")
+    line = refused(monkeypatch, capsys, transfer, "--source", source, *places)
+    assert line == f"error: --source {source} has no search strong on digits_70; there is scored on digits_70"
+    assert "cannot read" in refused(monkeypatch, capsys, transfer, "--source", tmp_path / "absent", *places)
+
+
+@pytest.mark.slow
+def test_figures_of_other_trainings_are_not_passed_off_as_those_that_are_asked_for(written, monkeypatch, capsys):
+    _, _, folder = written
+    monkeypatch.setitem(TASKS, "tiny", TINY)
+    monkeypatch.setitem(SEARCHES, "plain", {})
+    arguments = ("--tasks", "tiny", "--searches", "plain", "--seeds", "1", "--trainings", "6")
+    line = refused(monkeypatch, capsys, command, *arguments, "--workdir", folder, "--json", folder / "other.json")
+    assert line.endswith("was made with search.num_trainings=4, not 6: give another --workdir")
+
+
+@pytest.mark.slow
+def test_a_search_that_is_named_twice_has_each_seed_once(written, monkeypatch):
+    first, _, folder = written
+    monkeypatch.setitem(TASKS, "tiny", TINY)
+    monkeypatch.setitem(SEARCHES, "plain", {})
+    arguments = ["--tasks", "tiny", "tiny", "--searches", "plain", "plain", "--seeds", "2"]
+    out = folder / "twice.json"
+    monkeypatch.setattr(sys, "argv", ["search_strength", *arguments, "--workdir", str(folder), "--json", str(out)])
+    command.main()
+    (found,) = json.loads(out.read_text())["tasks"]["tiny"]["searches"].values()
+    assert [one["formula"] for one in found] == [one["formula"] for one in first["searches"]["plain"]]
+
+
 @pytest.mark.slow
 def test_table_and_picture(written):
     first, _, folder = written

@@ -8,10 +8,9 @@ trainings, divisions and tuned losses of one search are one sample of it. The te
 """
 
 import argparse
-import json
 import pathlib
 
-from experiments.benchmarks.common import facts, output_path, positive, write_json
+from experiments.benchmarks.common import facts, output_path, positive, whole, write_json
 from experiments.search_strength.processes import in_processes
 from experiments.search_strength.run import one_search, rivals
 from experiments.search_strength.searches import SEARCHES
@@ -19,6 +18,7 @@ from experiments.search_strength.table import task_table, write_picture
 from experiments.search_strength.tasks import TASKS
 from jaxloss.core.errors import UserError
 from jaxloss.execution.settings import EXECUTION_MODES, SERIAL
+from jaxloss.runs.files import read_json
 
 
 def main() -> None:
@@ -27,8 +27,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["digits_70"])
     parser.add_argument("--searches", nargs="+", choices=SEARCHES, default=["strong"])
     parser.add_argument("--seeds", type=positive, default=10, help="of each search, counted from --first_seed")
-    parser.add_argument("--first_seed", type=int, default=0)
-    parser.add_argument("--trainings", type=int, default=0, help="of each search; 0: as the config of the task says")
+    parser.add_argument("--first_seed", type=whole, default=0)
+    parser.add_argument("--trainings", type=whole, default=0, help="of each search; 0: as the config of the task says")
     parser.add_argument(
         "--curve", nargs="*", type=positive, default=[], help="test the best loss after so many trainings, going up, too"
     )
@@ -38,6 +38,10 @@ def main() -> None:
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)
     options = parser.parse_args()
+    # Twice the same search would be twice as many seeds, and an interval that is too narrow.
+    options.tasks, options.searches = (list(dict.fromkeys(names)) for names in (options.tasks, options.searches))
+    if options.curve != sorted(set(options.curve)):
+        parser.error(f"--curve needs numbers that go up, not {' '.join(map(str, options.curve))}")
     if options.curve and (several := [search for search in options.searches if "search.restarts" in SEARCHES[search]]):
         parser.error(f"--curve follows one search, and {several[0]} is several")
     try:
@@ -71,13 +75,13 @@ def _run(options: argparse.Namespace) -> None:
 
 def _known_seconds(path: pathlib.Path) -> dict[tuple[str, str, int, str], float]:
     """Task, search, seed and what was found -> processor seconds that an earlier command wrote."""
-    tasks = json.loads(path.read_text()).get("tasks", {}) if path.exists() else {}
+    tasks = read_json(path, dict, "give another --json").get("tasks", {}) if path.exists() else {}
     return {
         (task, search, found["seed"], found["formula"]): found["processor_seconds"]
         for task, of_task in tasks.items()
         for search, seeds in of_task["searches"].items()
         for found in seeds
-        if found["processor_seconds"] is not None
+        if found.get("processor_seconds") is not None
     }
 
 

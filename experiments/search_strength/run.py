@@ -4,9 +4,12 @@ import argparse
 import collections
 import hashlib
 import math
+import pathlib
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import ml_collections
 
 import jaxloss
 from experiments.search_strength.searches import SEARCHES
@@ -15,7 +18,10 @@ from jaxloss.cli.progress import ConsoleProgress
 from jaxloss.config.check import acts, asked_by
 from jaxloss.config.drawn import drawn_config
 from jaxloss.config.file import load_config
+from jaxloss.config.going_on import values_of_the_run
 from jaxloss.config.schema import keys
+from jaxloss.core.errors import UserError
+from jaxloss.runs import json_text
 from jaxloss.runs.files import has_summary
 from jaxloss.runs.stored_config import flatten
 
@@ -146,15 +152,31 @@ def _run(
 ) -> tuple[Mapping[str, Any], float | None]:
     """The summary of a run, and the processor seconds that it took; None where it, or a part of it, was there."""
     path = options.workdir / place
-    if has_summary(path):
-        return jaxloss.open_run(path).summary, None
-    was_there = path.exists()
     data = {"data_dir": options.data_dir} if task.needs_data and options.data_dir else {}
     alike = {"execution.mode": options.execution, "quiet": "true"}
+    config = load_config(task.config, {**overrides, **alike, **data})
+    changed = _changed(config, overrides, path)
+    if changed and config.mode == "search":
+        raise UserError(f"the search in {path} was made with {changed}: give another --workdir")
+    if not changed and has_summary(path):
+        return jaxloss.open_run(path).summary, None
+    was_there = path.exists()
     before = _processor_seconds()
-    results = jaxloss.run(load_config(task.config, {**overrides, **alike, **data}), path, ConsoleProgress(quiet=True))
+    results = jaxloss.run(config, path, ConsoleProgress(quiet=True))
     # Those of a command that was stopped in the middle are not known.
     return results.summary, None if was_there else _processor_seconds() - before
+
+
+def _changed(config: ml_collections.ConfigDict, names: Iterable[str], path: pathlib.Path) -> str:
+    """The first of the keys in which a run that is there differs from what is asked for, in words; empty where none does.
+
+    A figure of other trainings, or of other divisions, is not to be passed off as the one that is asked for.
+    """
+    stored, asked = values_of_the_run(config, path), flatten(json_text.loads(json_text.dumps(config.to_dict())))
+    for key in names if stored else ():
+        if stored.get(key) != asked.get(key):
+            return f"{key}={stored.get(key)}, not {asked.get(key)}"
+    return ""
 
 
 def _processor_seconds() -> float:

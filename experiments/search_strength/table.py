@@ -59,7 +59,8 @@ def over_divisions(seeds: Sequence[Mapping[str, Any]], rival: Mapping[str, Any])
       rival: likewise.
 
     Returns:
-      None where a search has no scores, or other divisions and seeds than the rival.
+      None where a search has no scores, or other divisions and seeds than the rival, and where there is one search alone, or one
+      division, of whose likes nothing is known.
     """
     own = {(division, seed): score for division, seed, score in rival.get("scores", ())}
     differences = collections.defaultdict(list)
@@ -69,7 +70,9 @@ def over_divisions(seeds: Sequence[Mapping[str, Any]], rival: Mapping[str, Any])
             return None
         for division, seed, score in scores:
             differences[division, search["seed"]].append(score - own[division, seed])
-    return crossed_interval({pair: float(np.mean(values)) for pair, values in differences.items()}) if differences else None
+    if any(len(set(side)) < 2 for side in zip(*differences, strict=True)) or not differences:
+        return None
+    return crossed_interval({pair: float(np.mean(values)) for pair, values in differences.items()})
 
 
 def best_of_groups(seeds: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

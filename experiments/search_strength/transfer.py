@@ -9,14 +9,16 @@ where it was.
 """
 
 import argparse
-import json
 import pathlib
+from typing import Any
 
-from experiments.benchmarks.common import facts, output_path, positive, write_json
+from experiments.benchmarks.common import facts, output_path, positive, whole, write_json
 from experiments.search_strength.run import compared, rivals
 from experiments.search_strength.table import task_table
 from experiments.search_strength.tasks import TASKS
+from jaxloss.core.errors import UserError
 from jaxloss.execution.settings import EXECUTION_MODES, SERIAL
+from jaxloss.runs.files import read_json
 
 
 def main() -> None:
@@ -27,19 +29,38 @@ def main() -> None:
     parser.add_argument("--search", default="strong", help="a search of that file")
     parser.add_argument("--task", required=True, choices=TASKS, help="where the losses are tuned and tested")
     parser.add_argument("--seeds", type=positive, default=10, help="of the search, the first ones of the file")
-    parser.add_argument("--trainings", type=int, default=0, help="of the best rival's tuning; 0: as a search of the task has")
+    parser.add_argument("--trainings", type=whole, default=0, help="of the best rival's tuning; 0: as a search of the task has")
     parser.add_argument("--execution", choices=EXECUTION_MODES, default=SERIAL, help="vmap suits an accelerator")
     parser.add_argument("--data_dir", default="", help="folder of data files")
     parser.add_argument("--workdir", required=True, type=pathlib.Path, help="folder of the runs")
     parser.add_argument("--json", required=True, type=output_path)
     options = parser.parse_args()
-    found = json.loads(options.source.read_text())["tasks"][options.found_on]["searches"][options.search][: options.seeds]
-    rows = compared(options.task, [one["formula"] for one in found], "transferred", options)
-    transferred = [{**row, "seed": one["seed"]} for row, one in zip(rows, found, strict=True)]
+    try:
+        _run(options)
+    except UserError as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def _run(options: argparse.Namespace) -> None:
+    found = _found(options.source, options.found_on, options.search)[: options.seeds]
+    # Two searches may have found one loss.
+    formulas = list(dict.fromkeys(one["formula"] for one in found))
+    rows = dict(zip(formulas, compared(options.task, formulas, "transferred", options), strict=True))
+    transferred = [{**rows[one["formula"]], "seed": one["seed"]} for one in found]
     searches = {f"found on {options.found_on}": transferred}
     result = {"rivals": rivals(options.task, options), "searches": searches, "curves": {}}
     write_json(options.json, {**facts(), "found_on": options.found_on, "tasks": {options.task: result}})
     print("\n".join(task_table(options.task, result)))
+
+
+def _found(path: pathlib.Path, task: str, search: str) -> list[dict[str, Any]]:
+    """What the seeds of a search found, as the benchmark of searches wrote it."""
+    tasks = read_json(path, dict, "give what the benchmark of searches wrote").get("tasks", {})
+    searches = tasks.get(task, {}).get("searches", {})
+    if not searches.get(search):
+        there = ", ".join(f"{search} on {task}" for task, of_task in tasks.items() for search in of_task.get("searches", {}))
+        raise UserError(f"--source {path} has no search {search} on {task}; there is {there or 'none'}")
+    return searches[search]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from jaxloss.report.figures import panel_caption, panel_figure
 from jaxloss.report.formula_svg import formula_svg
 from jaxloss.report.prediction_drawing import drawing_of
 from jaxloss.report.searches import best_candidates, fresh_scores
+from jaxloss.report.words import reads_shorter
 from jaxloss.runs.directory import Run
 from jaxloss.runs.rows import CandidateRow
 from jaxloss.spaces.base import Candidate, Space
@@ -70,11 +71,8 @@ def math_of(row: Mapping[str, Any]) -> Markup | None:
 
 
 def minimal_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A loss without the terms that do nothing on the task, typeset; None where it reads like the loss itself."""
-    minimal = row.get("minimal")
-    if not minimal or minimal["simplified"] == row["simplified"]:
-        return None
-    return {**minimal, "math": math_of(minimal)}
+    """A loss without the terms that do nothing on the task, typeset; None where it reads no shorter than the loss itself."""
+    return {**row["minimal"], "math": math_of(row["minimal"])} if reads_shorter(row) else None
 
 
 def leading_rows(run: Run, summary: Mapping[str, Any] | None, candidates: Sequence[CandidateRow]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from jaxloss.report.words import (
     ONE_TEST_SET,
     baseline_in_words,
     big_number,
+    chosen_in_words,
     control_in_words,
     deviation,
     difference,
@@ -52,7 +53,15 @@ from jaxloss.spaces.titles import loss_name
 
 _REPORT = "report.html"
 _VALUES = (score, difference, half_width, deviation, number, big_number, duration, loss_name, hyperparameters)
-_SENTENCES = (stopped_in_words, ended_in_words, rival_in_words, control_in_words, edge_in_words, baseline_in_words)
+_SENTENCES = (
+    stopped_in_words,
+    ended_in_words,
+    rival_in_words,
+    control_in_words,
+    edge_in_words,
+    baseline_in_words,
+    chosen_in_words,
+)
 _FILTERS = (*_VALUES, *_SENTENCES)
 
 # Facts that a summary of an earlier version may lack.

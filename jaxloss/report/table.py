@@ -20,8 +20,10 @@ from jaxloss.report.words import (
     half_width,
     hyperparameters,
     number,
+    reads_shorter,
     rival_in_words,
     score,
+    short_formula,
     stopped_in_words,
     verdict_in_words,
 )
@@ -99,18 +101,13 @@ def _formula(console: Console, row: Mapping[str, Any]) -> None:
 def _formula_lines(row: Mapping[str, Any]) -> Iterator[str]:
     """The formula, what is easier to read, and what is known of it; each line once."""
     yield row["formula"]
-    short = _short(row)
+    short = short_formula(row)
     if short != row["formula"]:
         yield ("~ " if row.get("decimal") else "= ") + short
-    if (minimal := row.get("minimal")) and minimal["simplified"] != row["simplified"]:
-        yield f"without terms that do nothing here: {_short(minimal)}"
+    if reads_shorter(row):
+        yield f"without terms that do nothing here: {short_formula(row['minimal'])}"
     if row.get("merged", 1) > 1:
         yield f"merged: {row['merged']} formulas that were found are this loss"
-
-
-def _short(row: Mapping[str, Any]) -> str:
-    # With its constants computed, a formula is easier to read than with exact ones.
-    return row.get("decimal") or row.get("simplified") or row["formula"]
 
 
 def _short_names(rows: list[Mapping[str, Any]]) -> dict[str, str]:

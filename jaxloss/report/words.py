@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxloss.spaces.titles import loss_name
+from jaxloss.spaces.titles import A_SEED, loss_name
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -92,6 +92,13 @@ def rival_in_words(row: Mapping[str, Any]) -> str:
     return {"leads": f"ahead of {rival}", "ties": f"tied with {rival}", "is behind": f"behind {rival}"}[row["verdict"]]
 
 
+def chosen_in_words(row: Mapping[str, Any]) -> str:
+    """Where the best loss of a search comes from: one that people wrote is no discovery."""
+    if row["name"].endswith(A_SEED):
+        return "A loss that the search began with: it found none that the tuning would choose before it, by search_eval alone"
+    return "The loss that the search found and the tuning chose, by search_eval alone"
+
+
 def control_in_words(row: Mapping[str, Any]) -> str:
     """The difference to the best loss of random search as a heading."""
     control = row.get("control", "the best of random search")
@@ -101,6 +108,17 @@ def control_in_words(row: Mapping[str, Any]) -> str:
 def edge_in_words(result: Mapping[str, Any]) -> str:
     """`at the upper edge of the rates tried`, where a better rate may lie beyond; nothing otherwise."""
     return f"at the {result['edge']} edge of the rates tried" if result.get("edge") else ""
+
+
+def short_formula(row: Mapping[str, Any]) -> str:
+    """A loss as it is easiest to read: with its constants computed, else simplified, else as it was found."""
+    return row.get("decimal") or row.get("simplified") or row["formula"]
+
+
+def reads_shorter(row: Mapping[str, Any]) -> bool:
+    """Whether a loss has a form without the terms that do nothing, and it is shorter to read: not in the digits of a constant."""
+    minimal = row.get("minimal")
+    return bool(minimal) and len(short_formula(minimal)) < len(short_formula(row))
 
 
 # Of what a network learns with the first loss of the run.

@@ -4,6 +4,9 @@ import re
 
 from jaxloss.spaces.families import FAMILIES
 
+# Behind the name of a loss of a search that began with it.
+A_SEED = " (a seed)"
+
 
 def loss_name(name: str) -> str:
     """Names of hand-crafted losses as people write them, a note in brackets or behind a comma kept; anything else as it is.

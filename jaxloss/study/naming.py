@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from jaxloss.spaces.base import Space
+from jaxloss.spaces.titles import A_SEED
 from jaxloss.study.equal_losses import EqualLosses
 from jaxloss.study.ranking import Ranked
 
@@ -27,7 +28,7 @@ def named(
     def with_name(one: Ranked) -> Ranked:
         name = f"{one.contender.kind.replace('_', ' ')} {of_search}{next(places)}"
         if one.contender.formula in given:
-            name += " (a seed)"
+            name += A_SEED
         return dataclasses.replace(one, contender=dataclasses.replace(one.contender, name=name))
 
     return [one if one.same_as else with_name(one) for one in ranked]

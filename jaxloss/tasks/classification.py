@@ -26,7 +26,7 @@ from jaxloss.tasks.data.split import split_source, sure_counts, with_held_out_te
 from jaxloss.tasks.data.stream import STREAMED, place_split, take_rows
 from jaxloss.tasks.metrics.classification import correct
 from jaxloss.tasks.metrics.headroom import draw_with_headroom
-from jaxloss.tasks.metrics.registry import ACCURACY, ALWAYS, UNTELLING, Metric, find_metrics, score_name
+from jaxloss.tasks.metrics.registry import ACCURACY, ALWAYS, TELLING, UNTELLING, Metric, find_metrics, score_name
 from jaxloss.tasks.models.by_name import network_by_name
 from jaxloss.tasks.models.network import Network
 from jaxloss.tasks.scored import Scored
@@ -130,7 +130,7 @@ def classification_of(
         return Task(
             name=name,
             metric=scored.metric,
-            telling=ACCURACY if scored.metric in UNTELLING else None,
+            telling=TELLING if scored.metric in UNTELLING else None,
             also_shown=scored.also_shown,
             offers={BRANCH: OFFERS},
             init=init,

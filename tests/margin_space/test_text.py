@@ -8,6 +8,8 @@ import pytest
 from jaxloss.config.plan import make_contender
 from jaxloss.core.errors import UserError
 from jaxloss.study.contender import GIVEN
+from jaxloss.systems.autoloss_gms.settings import AutoLossGMSSettings
+from jaxloss.systems.autoloss_gms.space import autoloss_gms
 from tests.margin_space.losses import FORM, FORMULAS, SPACE
 
 
@@ -24,6 +26,17 @@ def test_a_tuned_scale_comes_back_with_all_its_digits(name):
     expression = dataclasses.replace(FORM.parse(FORMULAS[name]), log2_scale=0.1 + 4.2)
     assert FORM.parse(FORM.write(expression)).log2_scale == 0.1 + 4.2
     assert FORM.write(dataclasses.replace(expression, log2_scale=4.0)).endswith("log2_s: 4")
+
+
+def test_a_scale_that_is_tuned_beyond_those_that_are_searched_comes_back():
+    """A loss is made shorter, and loses its terms one at a time, with its tuned scale."""
+    space = autoloss_gms(AutoLossGMSSettings(num_scales=4, tuned_scales=(0.25, 7.0)))
+    for tuned in (0.3, 6.5):
+        candidate = space.with_hyperparameters(space.parse("t: x | n: x | log2_s: 2"), {"log2_s": tuned})
+        assert space.parse(space.write(candidate)) == candidate
+    (branch,) = space.branches
+    drawn = {space.sample(np.random.default_rng(seed), branch).log2_scale for seed in range(50)}
+    assert drawn == {0.5, 1.0, 1.5, 2.0}
 
 
 def test_offspring_come_back():

@@ -166,6 +166,15 @@ class TestSearchPage:
         assert "cross-entropy" not in head
         assert ("ahead of" in head) == ('class="big leads"' in page) == (verdict == "leads")
 
+    def test_a_loss_that_the_search_began_with_is_not_passed_off_as_found(self, pages, tmp_path):
+        assert "The loss that the search found and the tuning chose" in Page(pages["search"]).text
+        run, summary = make_run(tmp_path / "run"), summary_of("search")
+        text = json.dumps(summary).replace(json.dumps(summary["best"]["name"]), json.dumps(f"{summary['best']['name']} (a seed)"))
+        (run / "summary.json").write_text(text)
+        head = Page(write_report(run, SPACE).read_text()).text
+        assert "A loss that the search began with: it found none that the tuning would choose before it" in head
+        assert "The loss that the search found" not in head
+
     def test_a_thousand_trainings_make_a_page_that_is_sent_by_mail(self, tmp_path):
         run = make_run(tmp_path / "run", count=1200)
         assert len(write_report(run, SPACE).read_text()) < 2_000_000

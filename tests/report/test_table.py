@@ -45,6 +45,9 @@ class TestTerminal:
         # What was merged with nothing, and a minimal form that reads like the loss, get no line.
         summary["best"] |= {"merged": 1, "minimal": minimal | {"simplified": summary["best"]["simplified"]}}
         assert printed(summary) == plain
+        # Nor has one in which a constant alone is another.
+        summary["best"] |= {"decimal": "-1.27*target", "minimal": minimal | {"decimal": "-1.31*target"}}
+        assert "do nothing" not in printed(summary)
 
     def test_the_best_rival_random_search_edges_and_a_baseline_that_does_not_learn(self):
         summary = summary_of("search")

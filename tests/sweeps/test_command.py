@@ -61,6 +61,12 @@ def test_a_transfer_without_a_loss_says_so(tmp_path, capsys):
         (["--config", CONFIG, "--workdir", "x", "--config.sed", "1"], "unknown config key 'sed'"),
         (command("x", "--where", "seed"), "the argument '--where' is not complete"),
         (command("x", "--parallel"), "the argument '--parallel' is not complete"),
+        (command("x", "--config.seed"), "the argument '--config.seed' is not complete"),
+        (command("x", "--config.seed", "--show"), "the argument '--config.seed' is not complete"),
+        # One of the two would be left out in silence.
+        (command("x", "--parallel=1", "--parallel", "2"), "the argument '--parallel' is given twice"),
+        (command("x", "--config.seed=1", "--config.seed", "2"), "the argument '--config.seed' is given twice"),
+        (command("x", "--where=seed=0", "--where", "seed=1"), "the argument '--where=seed' is given twice"),
         (command("x", "--where=seed"), "the argument '--where=seed' is not complete"),
         (command("x", "--show=1"), "the argument '--show=1' is not complete"),
         (command("x", "seed=1"), "unexpected argument 'seed=1'"),

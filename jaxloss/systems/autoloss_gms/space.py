@@ -91,7 +91,9 @@ def autoloss_gms(settings: AutoLossGMSSettings | None = None) -> Space:
     layout = Layout(
         AUTOLOSS_GMS, (CURVE_INPUT,), 2 * settings.max_operators + settings.num_constants, max(1, settings.num_constants)
     )
-    form = MarginForm(layout, (scales.values[0], scales.values[-1]))
+    # Those that are searched, and those that are tuned: a tuned loss is written, and read again.
+    log2_scales = (*scales.values, *settings.tuned_scales)
+    form = MarginForm(layout, (min(log2_scales), max(log2_scales)))
 
     def sample(generator: np.random.Generator, branch: Branch) -> MarginLoss:
         del branch

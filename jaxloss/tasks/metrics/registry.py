@@ -20,11 +20,12 @@ from jaxloss.tasks.metrics.probability import calibration, macro_auc, macro_aver
 Metric = Callable[[Array, Array], Array]
 
 ACCURACY = "accuracy"
+MEAN_CLASS_ACCURACY = "mean_class_accuracy"
 CALIBRATION = "calibration"
 WORST_CLASS = "worst_class_accuracy"
 METRICS: Mapping[str, Metric] = {
     ACCURACY: accuracy,
-    "mean_class_accuracy": mean_class_accuracy,
+    MEAN_CLASS_ACCURACY: mean_class_accuracy,
     "macro_f1": macro_f1,
     "macro_auc": macro_auc,
     "macro_average_precision": macro_average_precision,
@@ -34,9 +35,11 @@ METRICS: Mapping[str, Metric] = {
 # They do not tell whether a network has learned anything: one that is sure of nothing may be calibrated best, and a trained one
 # may still have nothing of its worst class right.
 UNTELLING = (CALIBRATION, WORST_CLASS)
+# What does: where one class has most of the examples, a network that knows nothing but this class has a high accuracy.
+TELLING = MEAN_CLASS_ACCURACY
 # What they are called elsewhere.
 ALIASES: Mapping[str, str] = {
-    "balanced_accuracy": "mean_class_accuracy",
+    "balanced_accuracy": MEAN_CLASS_ACCURACY,
     "f1_macro": "macro_f1",
     "auc": "macro_auc",
     "roc_auc": "macro_auc",
@@ -46,7 +49,7 @@ ALIASES: Mapping[str, str] = {
     "expected_calibration_error": CALIBRATION,
 }
 # Computed beside whatever is asked for: every archive has them, and they cost next to nothing.
-ALWAYS = (ACCURACY, "mean_class_accuracy")
+ALWAYS = (ACCURACY, MEAN_CLASS_ACCURACY)
 _EXAMPLES = 4
 
 
