@@ -37,6 +37,7 @@ from jaxloss.report.words import (
     half_width,
     hyperparameters,
     number,
+    other_edges_in_words,
     rival_in_words,
     score,
     stopped_in_words,
@@ -59,6 +60,7 @@ _SENTENCES = (
     rival_in_words,
     control_in_words,
     edge_in_words,
+    other_edges_in_words,
     baseline_in_words,
     chosen_in_words,
 )

@@ -20,6 +20,7 @@ from jaxloss.report.words import (
     half_width,
     hyperparameters,
     number,
+    other_edges_in_words,
     reads_shorter,
     rival_in_words,
     score,
@@ -167,10 +168,12 @@ def _stopped(summary: Mapping[str, Any], names: Mapping[str, str], console: Cons
 
 
 def _at_edges(summary: Mapping[str, Any], names: Mapping[str, str], console: Console) -> None:
-    """Says which tuned rates have none beyond them that was tried."""
+    """Says which tuned rates and hyper-parameters have none beyond them that was tried."""
     for row in summary["comparison"]:
         if words := edge_in_words(row["tuned"]):
             _line(console, f"{names[row['name']]}: its tuned rate is {words}")
+        if words := other_edges_in_words(row["tuned"]):
+            _line(console, f"{names[row['name']]}: its {words}")
 
 
 def _differences(summary: Mapping[str, Any], names: Mapping[str, str]) -> Table:

@@ -110,6 +110,12 @@ def edge_in_words(result: Mapping[str, Any]) -> str:
     return f"at the {result['edge']} edge of the rates tried" if result.get("edge") else ""
 
 
+def other_edges_in_words(result: Mapping[str, Any]) -> str:
+    """`q is the lowest that was tried`, where a better value of a hyper-parameter may lie beyond; nothing otherwise."""
+    extremes = {"lower": "lowest", "upper": "highest"}
+    return ", ".join(f"{name} is the {extremes[edge]} that was tried" for name, edge in result.get("other_edges", {}).items())
+
+
 def short_formula(row: Mapping[str, Any]) -> str:
     """A loss as it is easiest to read: with its constants computed, else simplified, else as it was found."""
     return row.get("decimal") or row.get("simplified") or row["formula"]

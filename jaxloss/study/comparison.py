@@ -43,6 +43,7 @@ class TestResult:
       search_eval: mean score on search_eval in the finals of the tuning; NaN where nothing was tuned.
       scores: `(division, seed) -> score`; a training that was stopped counts as 0.
       edge: of the tuned rates at which the point lies, see `tuning.Tuned`.
+      other_edges: of the hyper-parameters that were tried, likewise.
     """
 
     contender: Contender
@@ -50,6 +51,7 @@ class TestResult:
     search_eval: float
     scores: Mapping[tuple[int, int], float]
     edge: str = ""
+    other_edges: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def interval(self) -> Interval:
@@ -112,7 +114,8 @@ class Comparison:
         untuned = self.test(contenders, points, [one.untuned_score for one in tunings], UNTUNED)
         points, scores = [one.point for one in tunings], [one.score for one in tunings]
         tuned = self.test(contenders, points, scores, TUNED, show=True)
-        return Compared(untuned, [dataclasses.replace(result, edge=one.edge) for result, one in zip(tuned, tunings, strict=True)])
+        edges = [{"edge": one.edge, "other_edges": one.other_edges} for one in tunings]
+        return Compared(untuned, [dataclasses.replace(result, **own) for result, own in zip(tuned, edges, strict=True)])
 
     def test(
         self,

@@ -37,6 +37,8 @@ def _result(result: TestResult, tests: Sequence[TrainingRow]) -> dict[str, Any]:
         "search_eval": None if math.isnan(result.search_eval) else result.search_eval,
         # Where the tuned rate is the lowest or the highest that was tried: a better one may lie beyond.
         "edge": result.edge,
+        # The same of the hyper-parameters: name -> edge.
+        "other_edges": dict(result.other_edges),
         "test_mean": interval.mean,
         "test_ci95": [interval.low, interval.high],
         "test_deviation": interval.deviation,

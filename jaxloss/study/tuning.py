@@ -9,7 +9,7 @@ Both see only search_eval.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -31,12 +31,14 @@ class Tuned:
       score: its mean on search_eval in the finals.
       untuned_score: the mean of the loss as it is, on the same seeds and divisions; never above `score`.
       edge: `lower` or `upper` where no rate beyond that of the point was tried, so that a better one may lie there; else empty.
+      other_edges: the same of each hyper-parameter of which that can be said: name -> `lower` or `upper`.
     """
 
     point: TuningPoint
     score: float
     untuned_score: float
     edge: str = ""
+    other_edges: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,10 @@ class _Look:
     @property
     def rates(self) -> list[float]:
         return [point.learning_rate for point in self.points]
+
+    def tried(self, name: str) -> list[float]:
+        """The values of a hyper-parameter, in the order in which they were tried."""
+        return [point.hyperparameters[name] for point in self.points]
 
     def following(self, step: float) -> TuningPoint:
         best = self.points[int(np.argmax(self.scores))]
@@ -123,7 +129,9 @@ class Tuning:
         point = finalists[best]
         is_fixed = self._settings.learning_rate_low == self._settings.learning_rate_high
         edge = "" if is_fixed else edge_of(look.rates, point.learning_rate)
-        return Tuned(point, float(means[best]), float(means[0]), edge)
+        edges = {name: edge_of(look.tried(name), point.hyperparameters[name]) for name in look.contender.tuning_ranges}
+        other_edges = {name: one for name, one in edges.items() if one}
+        return Tuned(point, float(means[best]), float(means[0]), edge, other_edges)
 
 
 def _following(wide: int) -> int:

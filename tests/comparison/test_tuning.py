@@ -5,6 +5,7 @@ import dataclasses
 import math
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -147,6 +148,19 @@ def test_a_best_rate_at_the_edge_extends_the_range(archive, best, edge):
     assert tuned.point.learning_rate > 2 * high or tuned.point.learning_rate < low
     if edge:
         assert tuned.point.learning_rate == max(rates)
+
+
+@pytest.mark.parametrize(("wanted", "edges"), [(100.0, {"gamma": "upper"}), (-100.0, {"gamma": "lower"}), (2.0, {})])
+def test_a_hyperparameter_at_the_edge_of_what_was_tried_is_marked(archive, wanted, edges):
+    focal = next(one for one in CONTENDERS if one.name == "focal")
+
+    def score(trial):
+        (gamma,) = jax.tree.leaves(trial.encoded)
+        return -abs(float(gamma) - wanted)
+
+    settings = dataclasses.replace(SETTINGS, tuning_trainings=22)
+    (tuned,) = comparison(archive, Pretence(score), settings).tune([focal], 0.3)
+    assert tuned.other_edges == edges
 
 
 def test_rates_are_as_they_were_given_where_the_range_is_one_rate(archive):

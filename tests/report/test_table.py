@@ -53,13 +53,14 @@ class TestTerminal:
         summary = summary_of("search")
         rows = {row["second"]: row for row in summary["differences"]}
         summary["headline"] = {"best_rival": {**rows["mae"], "verdict": "leads"}, "random_search": rows["random search"]}
-        summary["comparison"][0]["tuned"]["edge"] = "lower"
+        summary["comparison"][0]["tuned"] |= {"edge": "lower", "other_edges": {"q": "upper"}}
         check = {"loss": "mae", "learning_rate": 0.3, "untrained": 0.2, "trained": 0.2, "learns": False}
         text = printed({**summary, "baseline_check": check})
         low, high = rows["mae"]["ci95"]
         assert f"ahead of the best tuned rival, MAE: {rows['mae']['mean']:+.4f} [{low:+.4f}, {high:+.4f}]" in text
         assert "the best of random search: " in text
         assert "found 1: its tuned rate is at the lower edge of the rates tried" in text
+        assert "found 1: its q is the highest that was tried" in text
         assert "Nothing learned here" in text
         assert "Nothing learned here" not in printed({**summary, "baseline_check": {**check, "learns": True}})
 
