@@ -58,6 +58,16 @@ def test_it_is_said_wherever_the_loss_is_shown(results):
     assert results.loss(rank).formula == PLAIN
 
 
+def test_a_hand_crafted_loss_in_other_clothes_is_called_one(results):
+    """On softmax and one-hot targets, minus the probability of the right class is the mean absolute error, but for a factor."""
+    alike = dict(zip(results.ranking()["formula"], results.ranking()["alike"], strict=True))
+    assert alike == {PLAIN: "mae", READS_THE_BATCH: None}
+    assert "It trains the network as MAE does" in (results.path / "report.html").read_text()
+    console = Console(file=io.StringIO(), width=116)
+    print_summary({**results.summary, "best": {**results.summary["best"], "alike": "mae"}}, console)
+    assert "trains the network as MAE does" in console.file.getvalue()
+
+
 def test_the_best_is_diagnosed_beside_its_best_rival(results):
     first, rival = results.summary["diagnosis"]
     assert (first["name"], rival["name"]) == (

@@ -21,7 +21,7 @@ from jaxloss.tasks.base import STORED_RANGES
 
 _NUM_UNFINISHED = 10
 _EMPTY = {
-    **dict.fromkeys(("rank", "latex", "simplified", "note", "same_as", "merged", "name", "search_eval", "search_score")),
+    **dict.fromkeys(("rank", "latex", "simplified", "note", "same_as", "merged", "alike", "name", "search_eval", "search_score")),
     "minimal": None,
     "panels": (),
 }
@@ -97,7 +97,7 @@ def leading_rows(run: Run, summary: Mapping[str, Any] | None, candidates: Sequen
 
 def _given(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = [row for row in summary.get("comparison", []) if row.get("formula")]
-    shown = ("formula", "latex", "simplified", "minimal")
+    shown = ("formula", "latex", "simplified", "minimal", "alike")
     return [
         {"rank": index + 1, "search_score": None, "search_eval": None, **{key: row[key] for key in shown if key in row}}
         for index, row in enumerate(rows)

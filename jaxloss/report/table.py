@@ -107,6 +107,8 @@ def _formula_lines(row: Mapping[str, Any]) -> Iterator[str]:
         yield ("~ " if row.get("decimal") else "= ") + short
     if reads_shorter(row):
         yield f"without terms that do nothing here: {short_formula(row['minimal'])}"
+    if row.get("alike"):
+        yield f"trains the network as {loss_name(row['alike'])} does: the same gradients at its outputs"
     if row.get("merged", 1) > 1:
         yield f"merged: {row['merged']} formulas that were found are this loss"
 

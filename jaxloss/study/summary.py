@@ -1,10 +1,12 @@
 """What a run's summary says, by `config.mode`, made from what came out. Nothing is trained here, and nothing stored."""
 
 import collections
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxloss.core.errors import UserError
 from jaxloss.search.budget import Counts
 from jaxloss.study.comparison import Compared, TestResult
 from jaxloss.study.contender import FOUND, RANDOM_SEARCH, RIVALS
@@ -18,7 +20,7 @@ from jaxloss.symbolic.reading import reading_of
 
 # What showed that losses which were merged are one: see `ranking`.
 GRADIENTS, SCORES = "gradients", "scores"
-_SHOWN = ("kind", "formula", "trained", "simplified", "decimal", "latex", "minimal", "merged")
+_SHOWN = ("kind", "formula", "trained", "simplified", "decimal", "latex", "minimal", "alike", "merged")
 
 
 def search_summary(
@@ -147,10 +149,11 @@ def short_result(result: TestResult) -> dict[str, Any]:
 
 
 def add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> None:
-    """Adds `simplified`, `latex`, `domain` (where both are the loss) and `minimal` to the rows that have a formula.
+    """Adds `simplified`, `latex`, `domain` (where both are the loss), `minimal` and `alike` to the rows that have a formula.
 
     `minimal` is the loss without the terms that do nothing on this task, with the first three of its own; None where it has none,
-    and for the many of a ranking that were compared with nothing: to look for it takes seconds of each.
+    and for the many of a ranking that were compared with nothing: to look for it takes seconds of each. `alike` is the name of
+    the hand-crafted loss that it is on this task, in whatever clothes, or None, likewise.
     """
     with_formula = [row for row in rows if row.get("formula")]
     texts = list(dict.fromkeys(row["formula"] for row in with_formula))
@@ -158,6 +161,7 @@ def add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> 
     smaller = {
         text: experiment.equal_losses.minimal(text) if experiment.equal_losses and text in compared else None for text in texts
     }
+    alike = _handcrafted_alike(experiment, [text for text in texts if text in compared])
     all_texts = list(dict.fromkeys([*texts, *filter(None, smaller.values())]))
     space, ranges = experiment.space, experiment.task.ranges
     described = describe([reading_of(space, space.parse(text), ranges) for text in all_texts])
@@ -166,6 +170,21 @@ def add_descriptions(experiment: Experiment, rows: Sequence[dict[str, Any]]) -> 
         minimal = smaller[row["formula"]]
         row.update(descriptions[row["formula"]])
         row["minimal"] = minimal and {"formula": minimal, **descriptions[minimal]}
+        row["alike"] = alike.get(row["formula"])
+
+
+def _handcrafted_alike(experiment: Experiment, formulas: Sequence[str]) -> dict[str, str]:
+    """Formula -> name of the hand-crafted loss that the space can write and that has its gradients; without the others."""
+    if experiment.equal_losses is None or not formulas:
+        return {}
+    names, texts = [], []
+    for name, text in experiment.space.known_losses.items():
+        # As the space is set, some may not fit into it.
+        with contextlib.suppress(UserError):
+            experiment.space.parse(text)
+            names, texts = [*names, name], [*texts, text]
+    firsts = experiment.equal_losses.firsts([*texts, *formulas])[len(texts) :]
+    return {text: names[first] for text, first in zip(formulas, firsts, strict=True) if first < len(names)}
 
 
 def _description(description: Description) -> dict[str, Any]:
