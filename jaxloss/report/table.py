@@ -108,7 +108,8 @@ def _formula_lines(row: Mapping[str, Any]) -> Iterator[str]:
     if reads_shorter(row):
         yield f"without terms that do nothing here: {short_formula(row['minimal'])}"
     if row.get("alike"):
-        yield f"trains the network as {loss_name(row['alike'])} does, as the space can write it: the same gradients at its outputs"
+        known = loss_name(row["alike"])
+        yield f"trains the network as {known} does, as the space can write it: the same gradients at its outputs"
     if row.get("merged", 1) > 1:
         yield f"merged: {row['merged']} formulas that were found are this loss"
 
