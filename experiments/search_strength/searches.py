@@ -30,7 +30,6 @@ SEARCHES: Mapping[str, Mapping[str, str]] = {
     "strong": _STRONG,
     # Three times as many trainings as the others, but for those of the calibration, which is done once.
     "strong_restarted": {**_STRONG, "search.restarts": "3"},
-    "strong_six_divisions": {**_STRONG, "search.seeds_per_candidate": "6", "search.divisions_per_candidate": "6"},
     "strong_raced": {**_STRONG, "search.seeds_per_candidate": "9", "search.racing_first": "3"},
     **{f"strong_without_{part}": {**_STRONG, **changes} for part, changes in _WITHOUT.items()},
     "random": {**_STARTS, **_RANDOM},
