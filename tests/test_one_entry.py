@@ -62,7 +62,9 @@ def test_a_hand_crafted_loss_in_other_clothes_is_called_one(results):
     """On softmax and one-hot targets, minus the probability of the right class is the mean absolute error, but for a factor."""
     alike = dict(zip(results.ranking()["formula"], results.ranking()["alike"], strict=True))
     assert alike == {PLAIN: "mae", READS_THE_BATCH: None}
-    assert "It trains the network as MAE does" in (results.path / "report.html").read_text()
+    page = (results.path / "report.html").read_text()
+    assert "It trains the network as MAE does" in page
+    assert "<small>trains as MAE does</small>" in page
     console = Console(file=io.StringIO(), width=116)
     print_summary({**results.summary, "best": {**results.summary["best"], "alike": "mae"}}, console)
     assert "trains the network as MAE does" in console.file.getvalue()
