@@ -84,7 +84,7 @@ def _cifar(source: str, **others: str) -> StrengthTask:
     )
 
 
-# Half the steps of the config, so that nine searches take little more than an hour.
+# Half the steps of the config: a training is half as long.
 _BOXES = StrengthTask(
     "configs/cse_autoloss_bccd.py",
     {
